@@ -1,0 +1,5 @@
+"""`python -m empirical_fs` is `empirical-mount`."""
+
+from empirical_fs.cli import main
+
+main()

@@ -1,0 +1,204 @@
+"""The Empirical REST client: pages of the listing, and one resource by its id."""
+
+import json
+import threading
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
+from empirical_fs.http import Http
+from empirical_fs.resource import Malformed, Resource, parse_resource
+from empirical_fs.retry import is_busy, retry_after, retrying
+
+PER_PAGE = 100
+"""Resources a page; the most that the API allows (seeds/list-resources.txt)."""
+IN_FLIGHT = 8
+"""Requests to the API under way at once, at most."""
+
+_ANSWER_MAX = 32 * 2**20
+_OK, _NOT_FOUND = 200, 404
+_KEY_REFUSED = (401, 403)
+_REDIRECTS = range(300, 400)
+
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of the listing."""
+
+    resources: tuple[Resource, ...]
+    ids: tuple[int | None, ...]
+    """The id of every entry as listed, malformed and not uploaded ones too; None where it has none."""
+    malformed: tuple[Malformed, ...]
+    total: int
+    total_pages: int
+    server_time: float | None
+    """The server's clock as it answered, in seconds since the epoch, if it said."""
+
+
+class _Pagination(msgspec.Struct):
+    page: int
+    total: int
+    total_pages: int
+
+
+class _Data(msgspec.Struct):
+    resources: list[Any]
+
+
+class _ListAnswer(msgspec.Struct):
+    data: _Data
+    pagination: _Pagination
+
+
+class _OneData(msgspec.Struct):
+    resource: dict[str, Any]
+
+
+class _OneAnswer(msgspec.Struct):
+    data: _OneData
+
+
+class _NotFound(NotTheApi):
+    """404: the path is not served, or there is no such resource."""
+
+
+class Api:
+    """A client for one project.
+
+    The key goes to the API's own origin alone: redirects are errors here, and nothing else is fetched
+    with it. Immutable, so threads may share it.
+    """
+
+    def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event) -> None:
+        """Speak to `base_url` with `key`; waits between tries end when `closing` is set."""
+        self._http = Http(IN_FLIGHT, ApiUnavailable)
+        self._base = base_url
+        self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+        self._closing = closing
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def page(self, number: int, deadline: Deadline) -> Page:
+        """Page `number` (from 1) of the listing.
+
+        Raises:
+            ApiUnavailable, DeadlinePassed: no answer before the deadline.
+            KeyRefused: 401 or 403.
+            NotTheApi: the answer is not that page of a listing.
+        """
+        params = {"page": number, "per_page": PER_PAGE}
+        answer, server_time = self._get("/api/resources", params, _ListAnswer, deadline)
+        pagination = answer.pagination
+        if pagination.page != number or min(pagination.total, pagination.total_pages) < 0:
+            raise NotTheApi("the API's pagination contradicts itself")
+        resources: list[Resource] = []
+        malformed: list[Malformed] = []
+        ids: list[int | None] = []
+        for entry in answer.data.resources:
+            try:
+                resource = parse_resource(entry)
+            except Malformed as error:
+                malformed.append(error)
+                ids.append(error.resource_id)
+            else:
+                ids.append(entry["id"])
+                if resource is not None:
+                    resources.append(resource)
+        return Page(
+            resources=tuple(resources),
+            ids=tuple(ids),
+            malformed=tuple(malformed),
+            total=pagination.total,
+            total_pages=pagination.total_pages,
+            server_time=server_time,
+        )
+
+    def resource(self, resource_id: int, deadline: Deadline) -> tuple[Resource, float | None]:
+        """One resource with a freshly signed URL, and the server's clock as it answered.
+
+        Raises:
+            ApiUnavailable, DeadlinePassed: no answer before the deadline.
+            KeyRefused: 401 or 403.
+            ResourceGone: 404, or a resource that is no longer uploaded.
+            NotTheApi: the answer is not that resource.
+        """
+        try:
+            answer, server_time = self._get(f"/api/resources/{resource_id}", {}, _OneAnswer, deadline)
+            resource = parse_resource(answer.data.resource)
+        except _NotFound as error:
+            raise ResourceGone(resource_id) from error
+        except Malformed as error:
+            raise NotTheApi(str(error)) from error
+        if resource is None:
+            raise ResourceGone(resource_id)
+        if resource.id != resource_id:
+            raise NotTheApi(f"asked for resource {resource_id}, the API answered {resource.id}")
+        return resource, server_time
+
+    def _get(
+        self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
+    ) -> tuple[_Shape, float | None]:
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
+        for attempt in retrying(ApiUnavailable, deadline, self._closing):
+            with attempt:
+                return self._get_once(url, shape, deadline)
+        raise AssertionError("retrying ends with an answer or an exception")
+
+    def _get_once(
+        self, url: httpx.URL, shape: type[_Shape], deadline: Deadline
+    ) -> tuple[_Shape, float | None]:
+        response = self._http.get(url, self._headers, deadline)
+        try:
+            _check_status(response)
+            body = self._read(response, deadline)
+        finally:
+            response.close()
+        try:
+            # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
+            # shown as `_`, not to cost the page.
+            answer = msgspec.convert(json.loads(body), shape)
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
+            raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
+        return answer, _server_time(response)
+
+    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        body = bytearray()
+        for chunk in self._http.body(response):
+            body += chunk
+            if len(body) > _ANSWER_MAX:
+                raise NotTheApi(
+                    f"the answer of {response.url.host} is larger than any of the Empirical API's"
+                )
+            deadline.remaining()
+        return bytes(body)
+
+
+def _check_status(response: httpx.Response) -> None:
+    status, host = response.status_code, response.url.host
+    if status == _OK:
+        return
+    if status in _KEY_REFUSED:
+        raise KeyRefused(status)
+    if status == _NOT_FOUND:
+        raise _NotFound(f"{host} serves no such path (HTTP 404)")
+    if is_busy(status):
+        raise ApiUnavailable(f"{host} answered HTTP {status}", retry_after(response.headers))
+    if status in _REDIRECTS:
+        raise NotTheApi(f"{host} redirects elsewhere (HTTP {status}), and the key is not sent there")
+    raise NotTheApi(f"{host} answered HTTP {status}")
+
+
+def _server_time(response: httpx.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,226 @@
+"""Names and attributes: a snapshot of the project that is replaced whole."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from empirical_fs.clock import aging_clock
+from empirical_fs.errors import EmpiricalError, NoSuchFile
+from empirical_fs.listing import Listing
+from empirical_fs.names import unique_names
+from empirical_fs.resource import Resource
+
+ROOT_INODE = 1
+_FIRST_INODE = ROOT_INODE + 1
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_MEASURED_AT_ONCE = 16
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the directory."""
+
+    name: str
+    resource: Resource
+
+    @property
+    def inode(self) -> int:
+        """The inode number: made from the id, so that it is the same from mount to mount."""
+        return _FIRST_INODE + self.resource.id
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole content where it is not in the store: the InternetShortcut of a link."""
+        if self.resource.link is None:
+            return None
+        return f"[InternetShortcut]\r\nURL={self.resource.link}\r\n".encode()
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 while it is not known."""
+        content = self.content
+        return (self.resource.size or 0) if content is None else len(content)
+
+
+class Snapshot:
+    """The directory as it was at one moment; immutable."""
+
+    def __init__(self, resources: Mapping[int, Resource]) -> None:
+        """Name the resources of one listing, given by their ids."""
+        wanted = (
+            (resource.id, resource.name if resource.link is None else f"{resource.name}.url")
+            for resource in resources.values()
+        )
+        entries = (Entry(name, resources[resource_id]) for resource_id, name in unique_names(wanted).items())
+        self.by_name: Mapping[str, Entry] = {
+            entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)
+        }
+        """Every file by its name, in the order of the names."""
+        self.resources = resources
+
+    @cached_property
+    def size(self) -> int:
+        """The sum of the sizes, in bytes."""
+        return sum(entry.size for entry in self.by_name.values())
+
+    @cached_property
+    def updated_ns(self) -> int:
+        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
+        return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
+
+    def changed_since(self, older: "Snapshot") -> list[str]:
+        """The names that `older` had and that mean something else, or nothing, now."""
+        return [
+            name for name, entry in older.by_name.items() if not _looks_same(entry, self.by_name.get(name))
+        ]
+
+
+def _looks_same(entry: Entry, now: Entry | None) -> bool:
+    return now is not None and (entry.inode, entry.size, entry.resource.updated_ns) == (
+        now.inode,
+        now.size,
+        now.resource.updated_ns,
+    )
+
+
+class Catalog:
+    """The current snapshot, replaced in the background when whoever asks finds it old.
+
+    The lock guards the snapshot, when it is due and whether a refresh is under way. It is never held
+    during a request, so that nobody who asks waits for the network.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Listing],
+        measure: Callable[[Resource], int],
+        max_age: float,
+        on_change: Callable[[list[str]], None],
+    ) -> None:
+        """Make the catalogue; it is empty until `load`.
+
+        Args:
+            fetch: fetches the listing; may raise ApiError.
+            measure: finds the size in bytes of an upload that the API gave none for; may raise
+                EmpiricalError.
+            max_age: seconds after which a snapshot is replaced when somebody asks.
+            on_change: told the names that changed or vanished, after a snapshot was replaced.
+        """
+        self._fetch = fetch
+        self._measure = measure
+        self._max_age = max_age
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot({})
+        self._due_at = float("-inf")
+        self._pause = _FIRST_PAUSE
+        self._refreshing = False
+        self._last_failure = ""
+        self._warned: set[str] = set()
+        self._measured: dict[tuple[int, int], int] = {}
+
+    def load(self, fetch: Callable[[], Listing]) -> None:
+        """Take the first snapshot here and now, with `fetch` in place of the usual one.
+
+        Raises:
+            ApiError: the listing could not be fetched.
+        """
+        self._replace(fetch)
+
+    def snapshot(self) -> Snapshot:
+        """The current snapshot, at once; an old one is replaced in the background."""
+        with self._lock:
+            snapshot = self._snapshot
+            due = not self._refreshing and aging_clock() >= self._due_at
+            if due:
+                self._refreshing = True
+        if due:
+            threading.Thread(target=self._refresh, name="refresh", daemon=True).start()
+        return snapshot
+
+    def lookup(self, name: str) -> Entry:
+        """The file of that name.
+
+        Raises:
+            NoSuchFile: there is none.
+        """
+        try:
+            return self.snapshot().by_name[name]
+        except KeyError as error:
+            raise NoSuchFile(name) from error
+
+    def distrust(self) -> None:
+        """Have the snapshot replaced when somebody asks next: the store disagrees with it."""
+        with self._lock:
+            self._due_at = min(self._due_at, aging_clock())
+
+    def sized(self, resource: Resource) -> Resource:
+        """The resource with its size, which costs a request only where it is not known yet.
+
+        Raises:
+            EmpiricalError: the size could not be found.
+        """
+        if resource.size is not None or resource.link is not None:
+            return resource
+        version = (resource.id, resource.updated_ns)
+        size = self._measured.get(version)
+        if size is None:
+            size = self._measured[version] = self._measure(resource)
+            self.distrust()
+        return replace(resource, size=size)
+
+    def _refresh(self) -> None:
+        try:
+            self._replace(self._fetch)
+        except EmpiricalError as error:
+            if str(error) != self._last_failure:
+                log.warning("the listing could not be refreshed, the last one goes on: %s", error)
+            self._last_failure = str(error)
+        finally:
+            with self._lock:
+                self._refreshing = False
+
+    def _replace(self, fetch: Callable[[], Listing]) -> None:
+        with self._lock:
+            # Until this succeeds, the next try comes after a pause, however this one fails.
+            self._due_at = aging_clock() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        asked_at = aging_clock()
+        listing = fetch()
+        self._warn_once(listing)
+        snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
+        with self._lock:
+            older, self._snapshot = self._snapshot, snapshot
+            self._due_at = asked_at + self._max_age
+            self._pause = _FIRST_PAUSE
+            self._last_failure = ""
+        changed = snapshot.changed_since(older)
+        if changed:
+            self._on_change(changed)
+
+    def _warn_once(self, listing: Listing) -> None:
+        for error in listing.malformed:
+            if str(error) not in self._warned:
+                self._warned.add(str(error))
+                log.warning("%s", error)
+
+    def _all_sized(self, listing: Listing) -> list[Resource]:
+        """The resources with the sizes that the API did not give, as far as these can be found."""
+        unknown = [resource for resource in listing.resources if resource.size is None]
+        if not unknown:
+            return list(listing.resources)
+        with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
+            sized = {resource.id: resource for resource in pool.map(self._sized_or_not, unknown)}
+        return [sized.get(resource.id, resource) for resource in listing.resources]
+
+    def _sized_or_not(self, resource: Resource) -> Resource:
+        try:
+            return self.sized(resource)
+        except EmpiricalError as error:
+            log.warning("the size of resource %d is not known yet: %s", resource.id, error)
+            return resource

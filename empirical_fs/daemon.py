@@ -1,0 +1,69 @@
+"""Running in the background, and telling the parent when it may say that all is well."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+_READY = b"ready"
+
+log = logging.getLogger(__name__)
+
+Ready = Callable[[], None]
+
+
+def in_background(serve: Callable[[Ready], None], explain: Callable[[BaseException], str]) -> str | None:
+    """Run `serve` in a new session, and return once it calls what it was given, or has failed.
+
+    None if it is ready; otherwise what `explain` makes of its exception. Only the caller returns from this.
+
+    Raises:
+        KeyboardInterrupt: the user did not want to wait; the background process is ended.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setsid()
+        os.chdir("/")
+        _run_child(serve, explain, writing)
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            said = pipe.read()
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+        raise
+    if said == _READY:
+        return None
+    return said.decode(errors="replace") or "the background process ended before it was ready"
+
+
+def _run_child(serve: Callable[[Ready], None], explain: Callable[[BaseException], str], writing: int) -> None:
+    parent = os.fdopen(writing, "wb", buffering=0)
+
+    def ready() -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(null, descriptor)
+        os.close(null)
+        with (
+            parent,
+            suppress(BrokenPipeError),
+        ):  # the parent may have been killed; the mount is up all the same
+            parent.write(_READY)
+
+    status = 1
+    try:
+        serve(ready)
+        status = 0
+    except BaseException as error:
+        if parent.closed:
+            log.exception("the file system ended in a way that it should not")
+        else:
+            parent.write(explain(error).encode())
+    finally:
+        logging.shutdown()
+        # Threads that wait for the network would otherwise hold up the end of the process.
+        os._exit(status)

@@ -1,0 +1,116 @@
+"""Everything that can go wrong, as data.
+
+    EmpiricalError
+    ├── SetupError            the command line, the key file or the machine is not as it must be
+    ├── NoSuchFile            no file of that name in the snapshot
+    ├── DeadlinePassed        the time that a caller may wait is over
+    ├── Closing               the file system is being unmounted
+    ├── SpoolFailed           no room for a file from a server without ranges
+    ├── ApiError
+    │   ├── ApiUnavailable    no answer, or 429 or 5xx: worth asking again
+    │   ├── KeyRefused        the API does not accept the key
+    │   ├── ResourceGone      the API knows no such resource
+    │   └── NotTheApi         what answered does not speak as the Empirical API does
+    └── StoreError
+        ├── StoreUnavailable  no answer, a body that broke off, 429 or 5xx: worth asking again
+        ├── UrlRefused        the store does not accept the signed URL
+        ├── UnsafeUrl         a URL that must not be fetched
+        ├── BadAnswer         an answer that does not fit the request
+        └── ContentChanged    the object is not the one that the reader opened
+
+Only the messages are for people; `operations.py` maps the classes to errno in one table. No message
+holds a key or a signed URL.
+"""
+
+
+class EmpiricalError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class SetupError(EmpiricalError):
+    """The mount cannot start; the message says what to do about it."""
+
+
+class NoSuchFile(EmpiricalError):
+    """The snapshot has no file of that name."""
+
+
+class DeadlinePassed(EmpiricalError):
+    """The time that a caller may wait is over."""
+
+
+class Closing(EmpiricalError):
+    """The file system is being unmounted, so nothing new is fetched."""
+
+
+class SpoolFailed(EmpiricalError):
+    """A file from a server without ranges could not be kept on the local disk."""
+
+
+class ApiError(EmpiricalError):
+    """A request to the Empirical API failed."""
+
+
+class ApiUnavailable(ApiError):
+    """The API gave no answer, or one that asks to come again; `retry_after` is in seconds."""
+
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        """Say what happened, and when the server asks to be called again."""
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class KeyRefused(ApiError):
+    """The API does not accept the key (401 or 403)."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the HTTP status of the refusal."""
+        super().__init__(f"the API refused the key (HTTP {status})")
+        self.status = status
+
+
+class ResourceGone(ApiError):
+    """The API knows no resource of that id."""
+
+    def __init__(self, resource_id: int) -> None:
+        """Keep the id that was asked for."""
+        super().__init__(f"resource {resource_id} is gone")
+        self.resource_id = resource_id
+
+
+class NotTheApi(ApiError):
+    """What answered does not speak as the Empirical API does."""
+
+
+class StoreError(EmpiricalError):
+    """A request to the object store failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store gave no whole answer; `retry_after` is in seconds."""
+
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        """Say what happened, and when the server asks to be called again."""
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class UrlRefused(StoreError):
+    """The store does not accept the signed URL, or finds nothing behind it."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the HTTP status of the refusal."""
+        super().__init__(f"the store refused the signed URL (HTTP {status})")
+        self.status = status
+
+
+class UnsafeUrl(StoreError):
+    """A URL that must not be fetched; the message gives the reason and never the URL."""
+
+
+class BadAnswer(StoreError):
+    """An answer of the store that does not fit the request."""
+
+
+class ContentChanged(StoreError):
+    """The object is not, or no longer, the one that the reader opened."""

@@ -1,0 +1,110 @@
+"""The one place that touches fusepy and the kernel's FUSE protocol."""
+
+import codecs
+import ctypes
+import logging
+import os
+import struct
+import threading
+from collections.abc import Iterable
+from ctypes.util import find_library
+from typing import Any
+
+from empirical_fs.errors import SetupError
+
+ENCODING = "utf-8-any"
+"""UTF-8 in which every path can be decoded; fusepy answers EINVAL with a traceback for others."""
+
+_ROOT_NODE = 1
+_NOTIFY_INVAL_ENTRY = 3
+_OUT_HEADER = struct.Struct("=IiQ")
+_INVAL_ENTRY = struct.Struct("=QII")
+
+log = logging.getLogger(__name__)
+
+
+def check_library() -> None:
+    """See whether fusepy will find the libfuse that it needs.
+
+    Raises:
+        SetupError: it will not.
+    """
+    # fusepy's own check would be an ImportError from the middle of our imports.
+    if "FUSE_LIBRARY_PATH" not in os.environ and find_library("fuse") is None:
+        raise SetupError("libfuse 2 is not installed; on Debian and Ubuntu: sudo apt install fuse")
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    if name.replace("_", "-") != ENCODING:
+        return None
+    return codecs.CodecInfo(
+        lambda text, _errors="strict": codecs.utf_8_encode(text, "surrogateescape"),
+        lambda data, _errors="strict": codecs.utf_8_decode(data, "surrogateescape", True),  # noqa: FBT003
+        name=ENCODING,
+    )
+
+
+class KernelCache:
+    """Tells the kernel which names to look up again.
+
+    The lock guards the descriptor, a duplicate of libfuse's own of /dev/fuse: libfuse may close its one
+    while we write.
+    """
+
+    def __init__(self) -> None:
+        """Not connected yet."""
+        self._lock = threading.Lock()
+        self._device: int | None = None
+
+    def connected(self) -> None:
+        """Take hold of the mount's device; called from a callback of libfuse, whose context is needed."""
+        import fuse  # noqa: PLC0415 - fails where libfuse is missing, which `check_library` says better
+
+        library = fuse._libfuse  # fusepy offers no other way to it
+        library.fuse_get_session.restype = ctypes.c_void_p
+        library.fuse_session_next_chan.restype = ctypes.c_void_p
+        context = library.fuse_get_context().contents
+        session = ctypes.c_void_p(library.fuse_get_session(ctypes.c_void_p(context.fuse)))
+        channel = ctypes.c_void_p(library.fuse_session_next_chan(session, None))
+        with self._lock:
+            self._device = os.dup(library.fuse_chan_fd(channel))
+
+    def disconnected(self) -> None:
+        """The mount is gone."""
+        with self._lock:
+            if self._device is not None:
+                os.close(self._device)
+            self._device = None
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop the directory entries of `names` and the attributes with them.
+
+        Must not be called from a callback: the kernel may wait for that very callback (FUSE protocol,
+        FUSE_NOTIFY_INVAL_ENTRY in linux/fuse.h).
+        """
+        for name in names:
+            encoded = name.encode()
+            body = _INVAL_ENTRY.pack(_ROOT_NODE, len(encoded), 0) + encoded + b"\0"
+            message = _OUT_HEADER.pack(_OUT_HEADER.size + len(body), _NOTIFY_INVAL_ENTRY, 0) + body
+            device = self._device
+            if device is None:
+                return
+            try:
+                os.write(device, message)
+            except FileNotFoundError:
+                pass  # the kernel does not hold that name
+            except OSError as error:
+                log.debug("the kernel was not told of a change: %s", error)
+                return
+
+
+def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> None:
+    """Mount and answer the kernel until the file system is unmounted.
+
+    Raises:
+        RuntimeError: the mount failed; libfuse has said why on stderr.
+    """
+    import fuse  # noqa: PLC0415 - fails where libfuse is missing, which `check_library` says better
+
+    codecs.register(_find_codec)
+    fuse.FUSE(operations, mountpoint, raw_fi=True, encoding=ENCODING, foreground=True, **options)

@@ -1,0 +1,102 @@
+"""The way to the network: httpx clients with our pools, timeouts and precautions, and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from empirical_fs import __version__
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ApiUnavailable, StoreUnavailable
+from empirical_fs.urls import is_loopback
+
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 15.0
+"""Seconds without a byte after which a connection is given up; a whole body may take far longer."""
+
+_KEEPALIVE_SECONDS = 60.0
+
+
+class Http:
+    """Pools of connections to whatever hosts are asked for; to this machine never through a proxy.
+
+    Immutable once made, and httpx's clients are safe to share, so threads may use it side by side.
+    Redirects are never followed here, cookies never kept, compressed bodies never asked for.
+    """
+
+    def __init__(self, connections: int, unavailable: type[ApiUnavailable] | type[StoreUnavailable]) -> None:
+        """Keep up to `connections` open; transport errors are raised as `unavailable`."""
+        context = httpx.create_ssl_context()
+        limits = httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+        )
+        self._unavailable = unavailable
+        # A plain-http request that went through a proxy would show it the key or the signature.
+        self._direct, self._proxied = (
+            httpx.Client(
+                verify=context,
+                limits=limits,
+                trust_env=trust_env,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                headers={"User-Agent": f"empirical-fs/{__version__}", "Accept-Encoding": "identity"},
+            )
+            for trust_env in (False, True)
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._direct.close()
+        self._proxied.close()
+
+    def get(self, url: httpx.URL, headers: dict[str, str], deadline: Deadline) -> httpx.Response:
+        """The head of the answer to a GET; the caller reads the body with `body` and closes it.
+
+        Raises:
+            DeadlinePassed: before the request was sent.
+            ApiUnavailable, StoreUnavailable: no answer, as this object was made to say.
+        """
+        client = self._direct if is_loopback(url) else self._proxied
+        left = deadline.remaining()
+        timeout = httpx.Timeout(
+            connect=min(CONNECT_SECONDS, left),
+            read=min(IDLE_SECONDS, left),
+            write=min(IDLE_SECONDS, left),
+            pool=left,
+        )
+        with self._translated():
+            request = client.build_request("GET", url, headers=headers, timeout=timeout)
+            return client.send(request, stream=True)
+
+    def body(self, response: httpx.Response) -> Iterator[bytes]:
+        """The bytes of an answer as they arrive.
+
+        Raises:
+            ApiUnavailable, StoreUnavailable: the body stalled or broke off.
+        """
+        with self._translated():
+            yield from response.iter_raw()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
+            raise self._unavailable(_describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    """What happened, in words that cannot hold a URL or a header."""
+    match error:
+        case httpx.ConnectTimeout():
+            return "connecting took too long"
+        case httpx.TimeoutException():
+            return "no answer in time"
+        case httpx.ConnectError():
+            return str(error) or "the connection could not be made"
+        case httpx.ReadError() | httpx.WriteError() | httpx.RemoteProtocolError() | httpx.StreamError():
+            return "the connection broke off"
+        case _:
+            return f"the request failed ({type(error).__name__})"

@@ -1,0 +1,118 @@
+"""The whole listing from its pages, although resources come and go while it is read.
+
+Only `fetch_page` touches the network, and it is handed in; the rest is policy.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from empirical_fs.api import IN_FLIGHT, Page
+from empirical_fs.errors import ApiUnavailable, NotTheApi
+from empirical_fs.resource import Malformed, Resource
+
+PAGES_MAX = 100_000
+_WALKS_MAX = 6
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""Told (pages fetched, pages in all) after each page of a walk."""
+
+
+def unseen(done: int, pages: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every uploaded resource once, and the entries that were none."""
+
+    resources: tuple[Resource, ...]
+    malformed: tuple[Malformed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The pages of one pass over the listing, in order."""
+
+    pages: Sequence[Page]
+
+    def ids(self) -> list[int | None]:
+        return [identity for page in self.pages for identity in page.ids]
+
+    def is_sound(self) -> bool:
+        """Whether nothing moved: no id twice, one total on every page, and as many entries as it says."""
+        known = [identity for identity in self.ids() if identity is not None]
+        totals = {(page.total, page.total_pages) for page in self.pages}
+        return len(set(known)) == len(known) and totals == {(len(self.ids()), self.pages[0].total_pages)}
+
+    def is_gappy(self) -> bool:
+        """Whether a page is empty although the API counts resources."""
+        return any(page.total and not page.ids for page in self.pages)
+
+    def agrees_with(self, other: "_Walk") -> bool:
+        """Whether both saw the same entries in the same places."""
+        return [(page.ids, page.total) for page in self.pages] == [
+            (page.ids, page.total) for page in other.pages
+        ]
+
+
+def fetch_listing(fetch_page: Callable[[int], Page], progress: Progress = unseen) -> Listing:
+    """Every uploaded resource, none twice and none missed.
+
+    Page 1 comes first, the others side by side. If anything moved meanwhile, the pages are fetched
+    again; two passes that agree are believed although the API's own count differs, unless a page was
+    empty; and if it never comes to rest, all that any pass saw is taken together, provided that nothing
+    can be missing by the API's own count.
+
+    Raises:
+        ApiUnavailable: the listing moved too fast; or as `fetch_page` raises.
+        NotTheApi: the number of pages is beyond belief; or as `fetch_page` raises.
+    """
+    walks: list[_Walk] = []
+    while len(walks) < _WALKS_MAX:
+        walk = _walk(fetch_page, progress)
+        if walk.is_sound():
+            return _combined([walk])
+        if walks and walk.agrees_with(walks[-1]) and not walk.is_gappy():
+            log.warning("the API counts %d resources and lists %d", walk.pages[0].total, len(walk.ids()))
+            return _combined([walk])
+        walks.append(walk)
+    union = {identity for walk in walks for identity in walk.ids()}
+    if len(union) < min(page.total for page in walks[-1].pages):
+        raise ApiUnavailable("the listing changed too fast to be read whole")
+    return _combined(walks)
+
+
+def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
+    first = fetch_page(1)
+    last = first.total_pages
+    if last > PAGES_MAX:
+        raise NotTheApi(f"the API claims {last} pages")
+    pages = [first]
+    progress(1, max(last, 1))
+    if last > 1:
+        with ThreadPoolExecutor(min(IN_FLIGHT, last - 1), "listing") as pool:
+            try:
+                for page in pool.map(fetch_page, range(2, last + 1)):
+                    pages.append(page)
+                    progress(len(pages), last)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return _Walk(pages)
+
+
+def _combined(walks: Iterable[_Walk]) -> Listing:
+    resources: dict[int, Resource] = {}
+    malformed: dict[str, Malformed] = {}
+    for page in (page for walk in walks for page in walk.pages):
+        for resource in page.resources:
+            known = resources.get(resource.id)
+            if known is None or known.updated_ns <= resource.updated_ns:
+                resources[resource.id] = resource
+        for error in page.malformed:
+            malformed[str(error)] = error
+    return Listing(tuple(resources.values()), tuple(malformed.values()))

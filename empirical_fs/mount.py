@@ -1,0 +1,159 @@
+"""A mount from its first request to its unmounting: what is made, in which order, and how it ends."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from empirical_fs import fuse_binding, mountpoint
+from empirical_fs.api import Api
+from empirical_fs.catalog import Catalog
+from empirical_fs.errors import SetupError
+from empirical_fs.listing import Progress
+from empirical_fs.operations import Operations
+from empirical_fs.reading.budget import Budget
+from empirical_fs.reading.ranges import Ranges
+from empirical_fs.reading.reader import Means
+from empirical_fs.reading.readers import Readers
+from empirical_fs.reading.store import IN_FLIGHT, Store
+from empirical_fs.settings import Settings
+from empirical_fs.signed_urls import SignedUrls
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_FIRST_LISTING_SECONDS = 10.0
+_CACHE_SECONDS_MAX = 60.0
+_CONNECT_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class _CapturedStderr:
+    """What libfuse and fusermount write to file descriptor 2 while they mount, to be said in one line."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        self._saved = os.dup(2)
+
+    def start(self) -> None:
+        os.dup2(self._file.fileno(), 2)
+
+    def stop(self) -> None:
+        os.dup2(self._saved, 2)
+
+    def text(self) -> str:
+        self._file.seek(0)
+        return " ".join(self._file.read().decode(errors="replace").split())
+
+
+class _Session:
+    """What happens when the kernel accepts the mount, and when it lets go of it."""
+
+    def __init__(
+        self,
+        kernel_cache: fuse_binding.KernelCache,
+        readers: Readers,
+        stderr: _CapturedStderr,
+        ready: Callable[[], None],
+    ) -> None:
+        self.is_connected = threading.Event()
+        self._kernel_cache = kernel_cache
+        self._readers = readers
+        self._stderr = stderr
+        self._ready = ready
+
+    def connected(self) -> None:
+        self._kernel_cache.connected()
+        self._stderr.stop()
+        self._ready()
+        self.is_connected.set()
+
+    def disconnected(self) -> None:
+        self._kernel_cache.disconnected()
+        self._readers.close()
+
+
+def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
+    """List, mount, call `ready` once the kernel has the mount, and return when it is unmounted.
+
+    Raises:
+        ApiError: the listing could not be had.
+        SetupError: the mount failed.
+    """
+    closing = threading.Event()
+    api = Api(settings.api_url, settings.key, closing)
+    store = Store()
+    urls = SignedUrls(api, settings.url_ttl, settings.timeout)
+    ranges = Ranges(store, urls, settings.timeout, closing)
+    kernel_cache = fuse_binding.KernelCache()
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, kernel_cache.forget)
+    catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
+    wanted, ahead = (ThreadPoolExecutor(IN_FLIGHT // 2, name) for name in ("wanted", "ahead"))
+    readers = Readers(Means(ranges, Budget(settings.memory), wanted, ahead))
+    stderr = _CapturedStderr()
+    session = _Session(kernel_cache, readers, stderr, ready)
+    operations = Operations(catalog, readers, session, settings.options, settings.timeout)
+    _stop_on_signals(settings, session, readers)
+    stderr.start()
+    try:
+        fuse_binding.serve(operations, str(settings.mountpoint), _fuse_options(settings))
+    except RuntimeError as error:
+        raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
+    finally:
+        stderr.stop()
+        closing.set()
+        readers.close()
+        for executor in (wanted, ahead):
+            executor.shutdown(wait=False, cancel_futures=True)
+        store.close()
+        api.close()
+
+
+def _fuse_options(settings: Settings) -> dict[str, str | bool]:
+    # The kernel asks again when a name's time is over; only then do we learn that somebody still looks.
+    cached = f"{min(settings.refresh, _CACHE_SECONDS_MAX):g}"
+    host = settings.api_url.netloc.decode("ascii")
+    return {
+        "fsname": f"empirical:{host}",
+        "attr_timeout": cached,
+        "entry_timeout": cached,
+        **settings.options.fuse,
+    }
+
+
+def _advice(said: str) -> str:
+    if "user_allow_other" in said:
+        return "-o allow_other needs the line user_allow_other in /etc/fuse.conf"
+    if "not permitted" in said or "Permission denied" in said:
+        return f"{said} (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
+    return said or "libfuse did not say why"
+
+
+def _stop_on_signals(settings: Settings, session: _Session, readers: Readers) -> None:
+    """Unmount on a signal, from a thread of its own.
+
+    The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
+    reads that wait for the network.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+
+    def wait() -> None:
+        while True:
+            received = signal.sigwait(_STOPPING)
+            log.info("unmounting on %s", signal.Signals(received).name)
+            session.is_connected.wait(_CONNECT_SECONDS)
+            readers.close()
+            try:
+                mountpoint.unmount(settings.mountpoint)
+            except mountpoint.Busy:
+                # Whoever ends the process wants it gone; open files get ENOTCONN, as from any FUSE program.
+                log.warning("%s is in use; unmounted under its users", settings.mountpoint)
+                mountpoint.unmount(settings.mountpoint, lazy=True)
+                logging.shutdown()
+                os._exit(0)
+            except SetupError as error:
+                log.error("%s", error)
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()

@@ -1,0 +1,84 @@
+"""The `-o` options: which are ours, which libfuse's, and which only concern mount(8)."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from empirical_fs.errors import SetupError
+
+FUSE_SUBTYPE = "empirical-mount"
+"""The type in the table of mounts is `fuse.` and this: the program that `mount -t` would run."""
+
+_ALWAYS: dict[str, str | bool] = {
+    "ro": True,
+    "nosuid": True,
+    "nodev": True,
+    "default_permissions": True,
+    "use_ino": True,
+    "subtype": FUSE_SUBTYPE,
+}
+_CONTRARY = {"rw", "suid", "dev", "exec_suid"}
+# What mount(8), fstab(5) and systemd.mount(5) read themselves and hand on to the program all the same.
+_FOR_MOUNT = {"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev"}
+_FOR_MOUNT_PREFIXES = ("x-", "X-", "comment=")
+_IDENTITY = re.compile(r"[0-9]{1,10}")
+_UMASK = re.compile(r"0*[0-7]{1,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """What the options come to."""
+
+    uid: int
+    gid: int
+    umask: int
+    nonempty: bool
+    """Whether to mount over a directory that has files in it."""
+    fuse: Mapping[str, str | bool]
+    """The options for libfuse."""
+
+
+def parse_mount_options(texts: Iterable[str]) -> MountOptions:
+    """Read the arguments of every `-o`, each a list with commas; a later one wins.
+
+    Options that are neither ours nor mount(8)'s are for libfuse, which refuses those that it does not know.
+
+    Raises:
+        SetupError: an option contradicts what this file system is, or has a bad value.
+    """
+    given: dict[str, str | bool] = {}
+    for item in (item for text in texts for item in text.split(",") if item):
+        if item not in _FOR_MOUNT and not item.startswith(_FOR_MOUNT_PREFIXES):
+            name, equals, value = item.partition("=")
+            given[name] = value if equals else True
+    contrary = sorted(_CONTRARY & set(given))
+    if contrary:
+        raise SetupError(
+            f"-o {contrary[0]}: the mount is always read-only, without devices and set-uid programs"
+        )
+    return MountOptions(
+        uid=_number(given, "uid", os.getuid()),
+        gid=_number(given, "gid", os.getgid()),
+        umask=_umask(given),
+        nonempty="nonempty" in given,
+        fuse={**given, **_ALWAYS},
+    )
+
+
+def _number(given: dict[str, str | bool], name: str, default: int) -> int:
+    value = given.pop(name, str(default))
+    if not isinstance(value, str) or not _IDENTITY.fullmatch(value):
+        raise SetupError(f"-o {name} takes a number, for example {name}={default}")
+    return int(value)
+
+
+def _umask(given: dict[str, str | bool]) -> int:
+    value = given.pop("umask", None)
+    if value is None:
+        umask = os.umask(0)
+        os.umask(umask)
+        return umask
+    if not isinstance(value, str) or not _UMASK.fullmatch(value):
+        raise SetupError("-o umask takes an octal number, for example umask=077")
+    return int(value, 8)

@@ -1,0 +1,170 @@
+"""The directory to mount on: what is there already, and taking a mount away."""
+
+import errno
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from empirical_fs.errors import SetupError
+from empirical_fs.mount_options import FUSE_SUBTYPE
+
+FUSE_DEVICE = Path("/dev/fuse")
+_MOUNTINFO = Path("/proc/self/mountinfo")
+_TYPE = f"fuse.{FUSE_SUBTYPE}"
+_UNMOUNT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of the table of mounts."""
+
+    mountpoint: str
+    kind: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program made it."""
+        return self.kind == _TYPE
+
+
+class Busy(SetupError):
+    """Somebody has a file open or a working directory in the mount."""
+
+
+def parse_mountinfo(text: str) -> list[Mount]:
+    """The mounts of a /proc/PID/mountinfo, in the order in which they were made (proc(5))."""
+    mounts = []
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        mounts.append(Mount(_unescaped(before.split(" ")[4]), after.split(" ")[0]))
+    return mounts
+
+
+def _unescaped(text: str) -> str:
+    """mountinfo writes space, tab, newline and backslash as three octal digits."""
+    for character in " \t\n":
+        text = text.replace(f"\\{ord(character):03o}", character)
+    return text.replace("\\134", "\\")
+
+
+def mount_at(mountpoint: Path) -> Mount | None:
+    """What is mounted at exactly this path, if anything; asks the kernel's table and never the mount."""
+    text = _MOUNTINFO.read_text(errors="surrogateescape")
+    mounts = [mount for mount in parse_mountinfo(text) if mount.mountpoint == str(mountpoint)]
+    return mounts[-1] if mounts else None
+
+
+def check_machine() -> None:
+    """See whether this machine can mount at all.
+
+    Raises:
+        SetupError: it cannot.
+    """
+    if not FUSE_DEVICE.exists():
+        raise SetupError(
+            f"{FUSE_DEVICE} is missing; run: sudo modprobe fuse"
+            " (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
+        )
+    if os.getuid() != 0 and _fusermount() is None:
+        raise SetupError("fusermount is not installed; on Debian and Ubuntu: sudo apt install fuse")
+
+
+def prepare(mountpoint: Path, *, nonempty: bool) -> bool:
+    """Make the directory ready to be mounted on; True if it had to be made.
+
+    A mount of ours whose process is gone is taken away.
+
+    Raises:
+        SetupError: it cannot be mounted on.
+    """
+    mount = mount_at(mountpoint)
+    try:
+        if mount is not None:
+            _settle(mountpoint, mount)
+        return _empty_directory(mountpoint, nonempty=nonempty)
+    except PermissionError as error:
+        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
+    except OSError as error:
+        raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
+
+
+def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
+    """Take the mount away; `lazy`, at once for new users and from the present ones as they finish.
+
+    Raises:
+        Busy: it is in use.
+        SetupError: it could not be taken away.
+    """
+    fusermount = _fusermount()
+    if fusermount is not None:
+        command = [fusermount, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]
+    else:
+        command = ["umount", *(["-l"] if lazy else []), "--", str(mountpoint)]
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed programs, and a path after `--`
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_UNMOUNT_SECONDS,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SetupError(f"cannot unmount {mountpoint}: {error}") from error
+    if done.returncode == 0:
+        return
+    reason = " ".join(done.stderr.split())
+    if "busy" in reason:
+        raise Busy(f"{mountpoint} is busy: close the files that are open there, and leave the directory")
+    raise SetupError(f"cannot unmount {mountpoint}: {reason}")
+
+
+def unmount_ours(mountpoint: Path) -> None:
+    """Take away a mount of this program, alive or dead.
+
+    Raises:
+        SetupError: there is none, or it is in use.
+    """
+    mount = mount_at(mountpoint)
+    if mount is None:
+        raise SetupError(f"nothing is mounted at {mountpoint}")
+    if not mount.is_ours:
+        raise SetupError(f"what is mounted at {mountpoint} ({mount.kind}) is not ours; use umount")
+    unmount(mountpoint)
+
+
+def _fusermount() -> str | None:
+    return shutil.which("fusermount") or shutil.which("fusermount3")
+
+
+def _settle(mountpoint: Path, mount: Mount) -> None:
+    """See to what is mounted here already: nothing can be, or a dead mount of ours that goes now."""
+    try:
+        mountpoint.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise
+        if not mount.is_ours:
+            raise SetupError(
+                f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}"
+            ) from error
+        unmount(mountpoint, lazy=True)
+        return
+    if mount.is_ours:
+        raise SetupError(f"{mountpoint} is mounted already; to unmount it: empirical-mount -u {mountpoint}")
+
+
+def _empty_directory(mountpoint: Path, *, nonempty: bool) -> bool:
+    if not mountpoint.exists():
+        mountpoint.mkdir(parents=True)
+        return True
+    if not mountpoint.is_dir():
+        raise SetupError(f"{mountpoint} is not a directory")
+    with os.scandir(mountpoint) as entries:
+        if next(entries, None) is not None and not nonempty:
+            raise SetupError(f"{mountpoint} is not empty; choose an empty directory, or give -o nonempty")
+    if not os.access(mountpoint, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return False

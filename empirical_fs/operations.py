@@ -1,0 +1,244 @@
+"""What the kernel asks, answered from the catalogue and the readers: fusepy's Operations.
+
+No HTTP and no policy here; this is the one place where exceptions become errno.
+"""
+
+import errno
+import logging
+import os
+import stat
+import threading
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, NoReturn, Protocol
+
+from empirical_fs.catalog import ROOT_INODE, Catalog, Entry
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ContentChanged, EmpiricalError, KeyRefused, NoSuchFile, ResourceGone
+from empirical_fs.mount_options import MountOptions
+from empirical_fs.names import NAME_MAX
+from empirical_fs.page_cache import CacheMode, PageCache
+from empirical_fs.reading.readers import Handle, Readers
+
+ERRNO: dict[type[EmpiricalError], int] = {
+    NoSuchFile: errno.ENOENT,
+    KeyRefused: errno.EACCES,
+    # The bytes that the handle was opened for are no longer there, for whatever reason: NFS's word for it.
+    ContentChanged: errno.ESTALE,
+    ResourceGone: errno.ESTALE,
+    # Everything else is a read that failed, and did so within the deadline.
+    EmpiricalError: errno.EIO,
+}
+
+_UNIT = 512
+_IO_SIZE = 4096
+
+log = logging.getLogger(__name__)
+
+Attributes = dict[str, int]
+
+
+class FileInfo(Protocol):
+    """The fields of libfuse's `struct fuse_file_info` that are used here."""
+
+    flags: int
+    fh: int
+    keep_cache: int
+    direct_io: int
+
+
+class Kernel(Protocol):
+    """What the binding is told when the file system comes up and goes down."""
+
+    def connected(self) -> None:
+        """The kernel has accepted the mount; called from a callback of libfuse."""
+
+    def disconnected(self) -> None:
+        """The mount is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    entry: Entry
+    source: Handle | bytes
+    mode: CacheMode
+
+
+class Operations:
+    """The file system as fusepy calls it, from several threads at once.
+
+    The lock guards the table of open files and what the kernel's page cache may hold; it is held for
+    neither a request nor a read.
+    """
+
+    use_ns = True
+
+    # Not implemented: the kernel is told so at the first call, and asks no more.
+    getxattr = listxattr = None
+    bmap = lock = ioctl = readlink = None
+
+    def __init__(
+        self, catalog: Catalog, readers: Readers, kernel: Kernel, owner: MountOptions, timeout: float
+    ) -> None:
+        """Serve `catalog` and `readers`; a read that takes `timeout` seconds fails."""
+        self._catalog = catalog
+        self._readers = readers
+        self._kernel = kernel
+        self._timeout = timeout
+        self._owner = {"st_uid": owner.uid, "st_gid": owner.gid}
+        self._file_mode = stat.S_IFREG | (0o444 & ~owner.umask)
+        self._root_mode = stat.S_IFDIR | (0o555 & ~owner.umask)
+        self._lock = threading.Lock()
+        self._open_files: dict[int, _OpenFile] = {}
+        self._numbers = count(1)
+        self._page_cache = PageCache()
+
+    def __call__(self, operation: str, *args: Any) -> Any:
+        """Run one operation; whatever goes wrong leaves as an OSError with an errno.
+
+        fusepy would print a traceback, answer EINVAL, or bring the mount down for anything else.
+        """
+        try:
+            return getattr(self, operation)(*args)
+        except EmpiricalError as error:
+            number = next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
+            if number != errno.ENOENT:
+                log.warning("%s %s: %s", operation, args[0], error)
+            raise OSError(number, os.strerror(number)) from error
+        except OSError:
+            raise
+        except BaseException as error:
+            log.exception("%s failed in a way that it should not", operation)
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+
+    def init(self, path: str) -> None:
+        """The mount is up."""
+        self._kernel.connected()
+
+    def destroy(self, path: str) -> None:
+        """The mount is down."""
+        self._kernel.disconnected()
+
+    def getattr(self, path: str, file_info: FileInfo | None = None) -> Attributes:
+        """The attributes of a file or of the root, from the snapshot."""
+        if path == "/":
+            snapshot = self._catalog.snapshot()
+            return self._attributes(ROOT_INODE, self._root_mode, 2, 0, snapshot.updated_ns)
+        opened = self._open_files.get(file_info.fh) if file_info is not None else None
+        entry = self._entry(path) if opened is None else self._same_version(opened.entry)
+        return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
+
+    def readdir(self, path: str, handle: int) -> Iterator[tuple[str, Attributes | None, int]]:
+        """Every name, with the inode number and the file type."""
+        yield ".", {"st_ino": ROOT_INODE, "st_mode": self._root_mode}, 0
+        yield "..", None, 0
+        for entry in self._catalog.snapshot().by_name.values():
+            yield entry.name, {"st_ino": entry.inode, "st_mode": self._file_mode}, 0
+
+    def opendir(self, path: str) -> int:
+        """Nothing to prepare."""
+        return 0
+
+    def releasedir(self, path: str, handle: int) -> int:
+        """Nothing to release."""
+        return 0
+
+    def statfs(self, path: str) -> dict[str, int]:
+        """The sum of the sizes as the size of the file system, and nothing free."""
+        snapshot = self._catalog.snapshot()
+        return {
+            "f_bsize": _UNIT,
+            "f_frsize": _UNIT,
+            "f_blocks": _units(snapshot.size),
+            "f_files": len(snapshot.by_name) + 1,
+            "f_namemax": NAME_MAX,
+        }
+
+    def open(self, path: str, file_info: FileInfo) -> int:
+        """Open a file for reading, and tell the kernel what to do with the pages that it holds."""
+        if file_info.flags & (os.O_ACCMODE | os.O_TRUNC | os.O_APPEND) != os.O_RDONLY:
+            self._refuse_write()
+        entry = listed = self._entry(path)
+        source: Handle | bytes
+        version: Hashable
+        if entry.content is not None:
+            version, source = entry.content, entry.content
+        else:
+            entry = Entry(entry.name, self._catalog.sized(entry.resource))
+            source = self._readers.open(entry.resource)
+            version = source.content
+        with self._lock:
+            mode = self._page_cache.open(entry.inode, version)
+            file_info.fh = next(self._numbers)
+            self._open_files[file_info.fh] = _OpenFile(entry, source, mode)
+        file_info.keep_cache = mode is CacheMode.KEEP
+        # The kernel does not read past the size that it knows, and it knows 0 for an unknown one.
+        file_info.direct_io = mode is CacheMode.BYPASS or listed.size != entry.size
+        return 0
+
+    def read(self, path: str, size: int, offset: int, file_info: FileInfo) -> bytes:
+        """Bytes of an open file."""
+        opened = self._open_files[file_info.fh]
+        if isinstance(opened.source, bytes):
+            return opened.source[offset : offset + size]
+        try:
+            return opened.source.read(offset, size, Deadline.after(self._timeout))
+        except (ContentChanged, ResourceGone):
+            self._catalog.distrust()
+            raise
+
+    def release(self, path: str, file_info: FileInfo) -> int:
+        """Close an open file."""
+        with self._lock:
+            opened = self._open_files.pop(file_info.fh)
+            self._page_cache.release(opened.entry.inode, opened.mode)
+        if not isinstance(opened.source, bytes):
+            opened.source.close()
+        return 0
+
+    def flush(self, path: str, file_info: FileInfo) -> int:
+        """Nothing is ever written."""
+        return 0
+
+    def fsync(self, path: str, datasync: int, file_info: FileInfo) -> int:
+        """Nothing is ever written."""
+        return 0
+
+    def _refuse_write(self, *args: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    chmod = chown = create = link = mkdir = mknod = removexattr = rename = _refuse_write
+    rmdir = setxattr = symlink = truncate = unlink = utimens = write = _refuse_write
+
+    def _entry(self, path: str) -> Entry:
+        return self._catalog.lookup(path.removeprefix("/"))
+
+    def _same_version(self, opened: Entry) -> Entry:
+        """What an open file is now, under whatever name.
+
+        The kernel asks so when a handle reads at the end of the file: the size of a newer version would
+        make an older one look cut off.
+        """
+        resource = self._catalog.snapshot().resources.get(opened.resource.id)
+        if resource is None or Entry(opened.name, resource).size != opened.size:
+            raise ContentChanged("the file changed since it was opened")
+        return Entry(opened.name, resource)
+
+    def _attributes(self, inode: int, mode: int, links: int, size: int, updated_ns: int) -> Attributes:
+        return {
+            "st_ino": inode,
+            "st_mode": mode,
+            "st_nlink": links,
+            "st_size": size,
+            "st_blocks": _units(size),
+            "st_blksize": _IO_SIZE,
+            "st_atime": updated_ns,
+            "st_mtime": updated_ns,
+            "st_ctime": updated_ns,
+            **self._owner,
+        }
+
+
+def _units(size: int) -> int:
+    return -(-size // _UNIT)

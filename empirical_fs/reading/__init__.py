@@ -1,0 +1,1 @@
+"""Reading the content of resources: which bytes, from where, how far ahead."""

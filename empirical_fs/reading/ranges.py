@@ -1,0 +1,114 @@
+"""One range of one content: sign, ask, resume where a body broke off, sign again where it is refused."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ContentChanged, ResourceGone, StoreUnavailable, UrlRefused
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.store import Body, Store
+from empirical_fs.resource import Resource
+from empirical_fs.retry import retrying
+from empirical_fs.signed_urls import SignedUrls
+
+_Answer = TypeVar("_Answer")
+
+_NOT_FOUND = (404, 410)
+_WORTH_RESUMING = 64 * 2**10
+
+
+class Ranges:
+    """Ranges of contents from the store. Immutable, so threads may share it."""
+
+    def __init__(self, store: Store, urls: SignedUrls, patience: float, closing: threading.Event) -> None:
+        """Read from `store` by `urls`; give up after `patience` seconds without a byte, or on `closing`."""
+        self._store = store
+        self._urls = urls
+        self._patience = patience
+        self._closing = closing
+
+    def fetch(
+        self, content: Content, start: int, stop: int, sink: Callable[[bytes], None], body: Body | None = None
+    ) -> Body | None:
+        """Hand the bytes from `start` to `stop` to `sink`, in order, as they arrive.
+
+        `body` is an open body to begin with. None is returned when all were handed over. A server that
+        knows no ranges answers with the whole object: where that is more than was asked for, its open body
+        is returned, of which nothing was handed over; the caller closes it.
+
+        Raises:
+            ContentChanged, ResourceGone: the object changed or is gone.
+            EmpiricalError: it could not be read.
+            BaseException: whatever `sink` raises.
+        """
+        wants_whole = (start, stop) == (0, content.size)
+        at = start
+        while at < stop:
+            deadline = Deadline.after(self._patience)
+            for attempt in retrying(StoreUnavailable, deadline, self._closing):
+                with attempt:
+                    body = body or self.open(content, at, stop, deadline)
+                    extent = body.extent
+                    if not wants_whole and (extent.start != at or extent.stop > stop):
+                        return body
+                    begun = at
+                    try:
+                        for chunk in body.chunks(skip=at - body.extent.start):
+                            at += len(chunk)
+                            sink(chunk)
+                    except StoreUnavailable:
+                        # What came so far shows that the store is well: ask for the rest at once.
+                        if at - begun < _WORTH_RESUMING:
+                            raise
+                    finally:
+                        body.close()
+                        body = None
+        return None
+
+    def measure(self, resource: Resource) -> int:
+        """The size in bytes of an upload for which the API gave none.
+
+        Raises:
+            EmpiricalError: it could not be found.
+        """
+        deadline = Deadline.after(self._patience)
+        for attempt in retrying(StoreUnavailable, deadline, self._closing):
+            with attempt:
+                return self._signed(resource.id, deadline, lambda url: self._store.size(url, deadline))
+        raise AssertionError("retrying ends with a size or an exception")
+
+    def open(self, content: Content, start: int, stop: int, deadline: Deadline) -> Body:
+        """The open body of one answer, with the URL signed again once if the store refuses it.
+
+        Raises:
+            As `fetch`.
+        """
+        try:
+            body = self._signed(
+                content.resource_id,
+                deadline,
+                lambda url: self._store.get(url, content, start, stop, deadline),
+            )
+        except (ContentChanged, ResourceGone):
+            content.end()
+            raise
+        try:
+            content.learn(body.extent.etag)
+        except ContentChanged:
+            body.close()
+            raise
+        return body
+
+    def _signed(self, resource_id: int, deadline: Deadline, get: Callable[[str], _Answer]) -> _Answer:
+        url = self._urls.get(resource_id, deadline)
+        try:
+            return get(url)
+        except UrlRefused:
+            url = self._urls.renew(resource_id, url, deadline)
+        try:
+            return get(url)
+        except UrlRefused as error:
+            if error.status in _NOT_FOUND:
+                raise ContentChanged("the object is gone") from error
+            raise

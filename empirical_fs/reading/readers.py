@@ -1,0 +1,90 @@
+"""The contents that are open, and what is known of those that were."""
+
+import threading
+from dataclasses import dataclass
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import BadAnswer
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.readahead import ReadAhead
+from empirical_fs.reading.reader import Means, Reader
+from empirical_fs.resource import Resource
+
+
+@dataclass(slots=True)
+class _Open:
+    reader: Reader
+    handles: int = 0
+
+
+class Handle:
+    """One open file. It may be read by several threads at once."""
+
+    def __init__(self, readers: "Readers", reader: Reader) -> None:
+        """Read through `reader`, with a cursor of our own."""
+        self.content = reader.content
+        self._readers = readers
+        self._reader = reader
+        self._cursor = ReadAhead(reader.content.size)
+
+    def read(self, start: int, size: int, deadline: Deadline) -> bytes:
+        """`size` bytes from `start`, fewer only at the end of the content.
+
+        Raises:
+            As `Reader.read`.
+        """
+        return self._reader.read(self._cursor, start, size, deadline)
+
+    def close(self) -> None:
+        """Release the content; what was fetched ahead is dropped with the last handle."""
+        self._readers.release(self.content)
+
+
+class Readers:
+    """One reader for each content that is open, and the last content of each resource.
+
+    A content is remembered between opens because of its ETag: the kernel may still hold pages of it,
+    and no page of another version may join them. The lock guards both tables.
+    """
+
+    def __init__(self, means: Means) -> None:
+        """Begin with nothing open."""
+        self._means = means
+        self._lock = threading.Lock()
+        self._latest: dict[int, Content] = {}
+        self._open: dict[Content, _Open] = {}
+
+    def open(self, resource: Resource) -> Handle:
+        """A handle on the content as `resource` describes it.
+
+        Raises:
+            BadAnswer: its size is not known.
+        """
+        if resource.size is None:
+            raise BadAnswer(f"the size of resource {resource.id} is not known")
+        with self._lock:
+            content = self._latest.get(resource.id)
+            if content is None or not content.is_as_listed(resource):
+                content = self._latest[resource.id] = Content(resource, resource.size)
+            opened = self._open.get(content)
+            if opened is None:
+                opened = self._open[content] = _Open(Reader(content, self._means))
+            opened.handles += 1
+            return Handle(self, opened.reader)
+
+    def release(self, content: Content) -> None:
+        """Close one handle of `content`."""
+        with self._lock:
+            opened = self._open[content]
+            opened.handles -= 1
+            if opened.handles:
+                return
+            del self._open[content]
+        opened.reader.close()
+
+    def close(self) -> None:
+        """Stop every read; those who wait get an error at once."""
+        with self._lock:
+            readers = [opened.reader for opened in self._open.values()]
+        for reader in readers:
+            reader.close()

@@ -1,0 +1,102 @@
+"""One GET to the object store: redirects, and a body that is as long as it should be."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import BadAnswer, StoreUnavailable
+from empirical_fs.http import Http
+from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
+from empirical_fs.reading.content import Content
+from empirical_fs.urls import parse_fetchable, parse_redirect
+
+IN_FLIGHT = 64
+"""Requests to the store under way at once, at most."""
+
+_REDIRECTS_MAX = 3
+_REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+
+
+class Body:
+    """The open body of a checked answer; close it when done."""
+
+    def __init__(self, extent: Extent, chunks: Iterator[bytes], close: Callable[[], None]) -> None:
+        """Wrap an answer whose body holds `extent`."""
+        self.extent = extent
+        self.close = close
+        self._chunks = chunks
+
+    def chunks(self, skip: int = 0) -> Iterator[bytes]:
+        """The bytes as they arrive, without the first `skip`.
+
+        Raises:
+            StoreUnavailable: the body stalled or ended before its length.
+            BadAnswer: it is longer than the answer said.
+        """
+        at = self.extent.start
+        stop = self.extent.stop
+        for chunk in self._chunks:
+            at += len(chunk)
+            if at > stop:
+                raise BadAnswer("the store sent more bytes than it announced")
+            if skip < len(chunk):
+                yield chunk[skip:] if skip else chunk
+            skip = max(skip - len(chunk), 0)
+        if at < stop:
+            raise StoreUnavailable("the body ended early")
+
+
+class Store:
+    """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
+
+    def __init__(self) -> None:
+        """Open no connection yet."""
+        self._http = Http(IN_FLIGHT, StoreUnavailable)
+
+    def close(self) -> None:
+        """Close the connections; bodies that are still read break off."""
+        self._http.close()
+
+    def get(self, url: str, content: Content, start: int, stop: int, deadline: Deadline) -> Body:
+        """The bytes from `start` to `stop` of `content`, or all of it from a server without ranges.
+
+        Raises:
+            StoreError: as `check_answer`, or the URL or a redirect is unsafe.
+            DeadlinePassed: not in time.
+        """
+        etag = content.etag
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        if etag is not None and not etag.startswith(
+            "W/"
+        ):  # RFC 9110, 13.1.1: If-Match takes strong ones only.
+            headers["If-Match"] = etag
+        response = self._get(url, headers, deadline)
+        try:
+            extent = check_answer(response.status_code, response.headers, start, stop, content.size, etag)
+        except BaseException:
+            response.close()
+            raise
+        return Body(extent, self._http.body(response), response.close)
+
+    def size(self, url: str, deadline: Deadline) -> int:
+        """The size of an object in bytes, by a GET of one: a presigned URL refuses HEAD (api.md).
+
+        Raises:
+            As `get`.
+        """
+        response = self._get(url, {"Range": "bytes=0-0"}, deadline)
+        try:
+            return size_from_answer(response.status_code, response.headers)
+        finally:
+            response.close()
+
+    def _get(self, text: str, headers: dict[str, str], deadline: Deadline) -> httpx.Response:
+        url = parse_fetchable(text)
+        for _ in range(_REDIRECTS_MAX + 1):
+            response = self._http.get(url, headers, deadline)
+            if response.status_code not in _REDIRECT_STATUSES:
+                return response
+            response.close()
+            url = parse_redirect(url, response.headers.get("location", ""))
+        raise BadAnswer("the store redirects too often")

@@ -1,0 +1,67 @@
+"""When a request is tried again, and how long to wait before."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_before_delay,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ApiUnavailable, StoreUnavailable
+
+_REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
+_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
+
+
+def is_busy(status: int) -> bool:
+    """Whether an HTTP status says that the same request may succeed later."""
+    return status >= _SERVER_ERRORS or status in (_REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: a number or a date)."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def retrying(
+    kind: type[ApiUnavailable] | type[StoreUnavailable], deadline: Deadline, closing: threading.Event
+) -> Retrying:
+    """Tries that go on while they fail with `kind`, until no further one would start before `deadline`.
+
+    Waits grow exponentially from a tenth of a second, with jitter, and are never shorter than the
+    server's `Retry-After`. They end early when `closing` is set. The last failure is raised.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(kind),
+        wait=_polite(wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_JITTER)),
+        stop=stop_before_delay(deadline.remaining()) | stop_when_event_set(closing),
+        sleep=sleep_using_event(closing),
+        reraise=True,
+    )
+
+
+def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
+    def longer_of_both(state: RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome else None
+        asked = failure.retry_after if isinstance(failure, ApiUnavailable | StoreUnavailable) else None
+        return max(wait(state), asked or 0.0)
+
+    return longer_of_both

@@ -1,0 +1,129 @@
+"""Resource id -> signed URL, kept no longer than it lives, and signed again by one request at a time."""
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cachetools import TLRUCache
+
+from empirical_fs.api import Api, Page
+from empirical_fs.clock import Deadline, aging_clock
+from empirical_fs.errors import NotTheApi, ResourceGone
+from empirical_fs.listing import Listing, Progress, fetch_listing, unseen
+from empirical_fs.resource import Resource
+from empirical_fs.single_flight import SingleFlight
+from empirical_fs.urls import declared_expiry
+
+_URLS_MAX = 50_000
+_MARGIN_SECONDS = 60.0
+_MARGIN_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedUrl:
+    url: str
+    expires_at: float
+    """On the aging clock."""
+
+
+def lifetime(url: str, signer_time: float, ttl: float) -> float:
+    """Seconds for which a URL that was just answered may be used: `ttl`, or less if it says so itself.
+
+    What the URL declares is measured on the signer's own clock, `signer_time`, so that a wrong clock
+    here does not matter. A tenth of it, a minute at most, stays unused for the request that is on its way
+    when time runs out. Never below zero.
+    """
+    expiry = declared_expiry(url)
+    if expiry is None:
+        return ttl
+    declared = expiry - signer_time
+    return max(min(ttl, declared - min(_MARGIN_SECONDS, declared * _MARGIN_SHARE)), 0.0)
+
+
+class SignedUrls:
+    """The cache of signed URLs.
+
+    The lock guards the cache, which is not thread-safe; requests are made without it.
+    """
+
+    def __init__(self, api: Api, ttl: float, timeout: float) -> None:
+        """Sign through `api`; keep a URL `ttl` seconds at most; wait `timeout` seconds for a page."""
+        self._api = api
+        self._ttl = ttl
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._cache: TLRUCache[int, _SignedUrl] = TLRUCache(
+            _URLS_MAX, ttu=lambda _, signed, __: signed.expires_at, timer=aging_clock
+        )
+        self._signing = SingleFlight[int, str]()
+        self._listing = SingleFlight[None, Listing]()
+
+    def list_resources(self, progress: Progress = unseen, patience: float | None = None) -> Listing:
+        """Every uploaded resource; their URLs are kept, since they come for free.
+
+        A page is waited for `patience` seconds, if it is not to be as long as usual.
+
+        Raises:
+            ApiError: a page could not be had.
+        """
+        limit = self._timeout if patience is None else patience
+        return fetch_listing(lambda number: self._page(number, limit), progress)
+
+    def get(self, resource_id: int, deadline: Deadline) -> str:
+        """A URL for the resource that has not expired by our knowledge.
+
+        Raises:
+            ApiError: it could not be signed; ResourceGone if there is no such resource.
+            DeadlinePassed: not in time.
+        """
+        with self._lock:
+            signed = self._cache.get(resource_id)
+        return signed.url if signed else self._sign(resource_id, deadline)
+
+    def renew(self, resource_id: int, refused: str, deadline: Deadline) -> str:
+        """Another URL in place of one that the store refused; one that is newer already, if there is.
+
+        Raises:
+            As `get`.
+        """
+        with self._lock:
+            signed = self._cache.get(resource_id)
+            if signed is not None and signed.url == refused:
+                del self._cache[resource_id]
+        return self.get(resource_id, deadline)
+
+    def _sign(self, resource_id: int, deadline: Deadline) -> str:
+        return self._signing.do(resource_id, lambda: self._sign_by_id(resource_id, deadline), deadline)
+
+    def _sign_by_id(self, resource_id: int, deadline: Deadline) -> str:
+        asked_at = aging_clock()
+        try:
+            resource, server_time = self._api.resource(resource_id, deadline)
+        except (ResourceGone, NotTheApi):
+            # This is also how an API looks that serves no resource by its id.
+            listing = self._listing.do(None, self.list_resources, deadline)
+            urls = (resource.url for resource in listing.resources if resource.id == resource_id)
+            if (url := next(urls, None)) is None:
+                raise
+            return url
+        if resource.url is None:
+            raise ResourceGone(resource_id)
+        self._keep([resource], asked_at, server_time)
+        return resource.url
+
+    def _page(self, number: int, patience: float) -> Page:
+        asked_at = aging_clock()
+        page = self._api.page(number, Deadline.after(patience))
+        self._keep(page.resources, asked_at, page.server_time)
+        return page
+
+    def _keep(self, resources: Iterable[Resource], asked_at: float, server_time: float | None) -> None:
+        signer_time = time.time() if server_time is None else server_time
+        signed = {
+            resource.id: _SignedUrl(resource.url, asked_at + lifetime(resource.url, signer_time, self._ttl))
+            for resource in resources
+            if resource.url is not None
+        }
+        with self._lock:
+            self._cache.update(signed)

@@ -1,0 +1,99 @@
+"""What a URL says of itself: whether it may be fetched, whether it is signed, when it expires."""
+
+import re
+from calendar import timegm
+from ipaddress import ip_address
+from time import strptime
+
+import httpx
+
+from empirical_fs.errors import UnsafeUrl
+
+_SIGNATURES = frozenset(
+    {"x-amz-signature", "x-goog-signature", "signature", "sig", "hmac", "hash", "md5", "token"}
+)
+_EXPIRIES = frozenset({"x-amz-expires", "x-goog-expires", "expires", "expiry", "exp"})
+_CONTENT_ENDPOINT = re.compile(r"/api/resources/[0-9]+/content")
+_UNIX_SECONDS = re.compile(r"[0-9]{9,11}")
+_SECONDS = re.compile(r"[0-9]{1,8}")
+
+
+def is_loopback(url: httpx.URL) -> bool:
+    """Whether the host of `url` is this machine, by name or by address."""
+    if url.host == "localhost":
+        return True
+    try:
+        return ip_address(url.host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_fetchable(text: str) -> httpx.URL:
+    """`text` as a URL that may be fetched: https, or http to this machine, and no user name in it.
+
+    Raises:
+        UnsafeUrl: it is none; the message does not hold the URL.
+    """
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        # The parser's own words may quote the URL, signature and all.
+        raise UnsafeUrl("a URL that cannot be parsed") from None
+    if not url.host or url.userinfo:
+        raise UnsafeUrl("a URL without a host, or with a user name")
+    if url.scheme == "https" or (url.scheme == "http" and is_loopback(url)):
+        return url
+    raise UnsafeUrl("a URL that is neither https nor http to this machine")
+
+
+def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
+    """Where a redirect from `base` leads, if it may be followed.
+
+    What `parse_fetchable` asks for, and besides: only this machine may send us to this machine, so
+    that no server on the network can have us call on services of the user's own.
+
+    Raises:
+        UnsafeUrl: it may not be followed.
+    """
+    try:
+        joined = str(base.join(location))
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise UnsafeUrl("a redirect that cannot be parsed") from None
+    target = parse_fetchable(joined)
+    if is_loopback(target) and not is_loopback(base):
+        raise UnsafeUrl("a redirect from the network to this machine")
+    return target
+
+
+def looks_signed(text: str) -> bool:
+    """Whether this is a signed download URL rather than the address of a page.
+
+    Signed are the content endpoint of the Empirical API with a query string, and every URL whose query
+    has both a signature and an expiry (AWS SigV4, R2, GCS and the common home-made ones). It tells an
+    upload of unknown size from a link to an external page, which must never be fetched.
+    """
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        return False
+    names = {name.lower() for name in url.params}
+    if _CONTENT_ENDPOINT.fullmatch(url.path):
+        return bool(names)
+    return bool(names & _SIGNATURES and names & _EXPIRIES)
+
+
+def declared_expiry(text: str) -> float | None:
+    """When a signed URL says that it expires, in seconds since the epoch on the signer's clock.
+
+    `X-Amz-Date` + `X-Amz-Expires` of AWS SigV4, or an `expires` in Unix seconds; None if it says nothing.
+    """
+    try:
+        params = {name.lower(): value for name, value in httpx.URL(text).params.items()}
+        if "x-amz-date" in params:
+            signed_at = timegm(strptime(params["x-amz-date"], "%Y%m%dT%H%M%SZ"))
+            life = params.get("x-amz-expires", "")
+            return float(signed_at + int(life)) if _SECONDS.fullmatch(life) else None
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        return None
+    expires = params.get("expires", "")
+    return float(expires) if _UNIX_SECONDS.fullmatch(expires) else None
