@@ -71,7 +71,7 @@ def _mount(given: argparse.Namespace) -> None:
         elif (failure := daemon.in_background(serve, _explained)) is not None:
             raise SetupError(failure)
         else:
-            settings.mountpoint.stat()
+            os.statvfs(settings.mountpoint)
     except BaseException:
         if was_made:
             with contextlib.suppress(OSError):

@@ -2,12 +2,12 @@
 
 import codecs
 import ctypes
+import importlib
 import logging
 import os
 import struct
 import threading
 from collections.abc import Iterable
-from ctypes.util import find_library
 from typing import Any
 
 from empirical_fs.errors import SetupError
@@ -24,14 +24,15 @@ log = logging.getLogger(__name__)
 
 
 def check_library() -> None:
-    """See whether fusepy will find the libfuse that it needs.
+    """See whether fusepy finds the libfuse that it needs.
 
     Raises:
-        SetupError: it will not.
+        SetupError: it does not.
     """
-    # fusepy's own check would be an ImportError from the middle of our imports.
-    if "FUSE_LIBRARY_PATH" not in os.environ and find_library("fuse") is None:
-        raise SetupError("libfuse 2 is not installed; on Debian and Ubuntu: sudo apt install fuse")
+    try:
+        importlib.import_module("fuse")
+    except OSError as error:
+        raise SetupError("libfuse 2 is not installed; on Debian and Ubuntu: sudo apt install libfuse2") from error
 
 
 def _find_codec(name: str) -> codecs.CodecInfo | None:

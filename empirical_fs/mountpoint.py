@@ -142,7 +142,7 @@ def _fusermount() -> str | None:
 def _settle(mountpoint: Path, mount: Mount) -> None:
     """See to what is mounted here already: nothing can be, or a dead mount of ours that goes now."""
     try:
-        mountpoint.stat()
+        os.statvfs(mountpoint)  # the kernel never answers this one from its cache
     except OSError as error:
         if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
             raise
