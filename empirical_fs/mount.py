@@ -35,13 +35,18 @@ class _CapturedStderr:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        self._saved = os.dup(2)
+        self._saved: int | None = None
 
     def start(self) -> None:
+        self._saved = os.dup(2)
         os.dup2(self._file.fileno(), 2)
 
     def stop(self) -> None:
-        os.dup2(self._saved, 2)
+        if self._saved is not None:
+            os.dup2(self._saved, 2)
+            # A daemon that kept it would keep whoever waits for the end of our output waiting.
+            os.close(self._saved)
+            self._saved = None
 
     def text(self) -> str:
         self._file.seek(0)

@@ -195,17 +195,19 @@ class Reader:
         with _failing(part):
             body = self._means.ranges.fetch(self.content, part.start, part.stop, part.append)
             if body is not None:
-                part.fail(_Spooling("the server knows no ranges"))
-                self._spool(body)
+                self._spool(body, part)
 
-    def _spool(self, body: Body) -> None:
-        """Keep the whole content as it streams in, unless another fetch does so already."""
+    def _spool(self, body: Body, part: Part) -> None:
+        """Keep the whole content as it streams in, in place of `part`, unless that is done already."""
         whole = Part(0, self.content.size, FileBuffer())
         with self._lock:
-            if self._closed or self._whole is not None:
-                body.close()
-                return
-            self._whole = whole
+            is_first = not self._closed and self._whole is None
+            if is_first:
+                self._whole = whole
+        part.fail(_Spooling("the server knows no ranges"))
+        if not is_first:
+            body.close()
+            return
         with _failing(whole):
             self._means.ranges.fetch(self.content, whole.start, whole.stop, whole.append, body)
 

@@ -1,0 +1,27 @@
+"""Fixtures for every test; what they are made of is in harness.py."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Mounted, Sandbox, mounted, serving
+
+Mount = Callable[..., AbstractContextManager[Mounted]]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    with serving(tmp_path / "project", tmp_path / "sandbox-url") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def mount(sandbox: Sandbox, tmp_path: Path) -> Mount:
+    """Mounts the sandbox's project: `with mount("--refresh", "1") as mounted:`."""
+
+    def mount_it(*options: str | Path) -> AbstractContextManager[Mounted]:
+        return mounted(tmp_path / "mnt", sandbox.url, *options)
+
+    return mount_it

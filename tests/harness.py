@@ -1,0 +1,229 @@
+"""What the tests of real mounts are made with: a sandbox project, a mount of it, waiting with a deadline."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+KEY = "sandbox-key-0123456789"
+PATIENCE = 20.0
+
+_Value = TypeVar("_Value")
+
+
+def wait_until(probe: Callable[[], _Value], what: str, patience: float = PATIENCE) -> _Value:
+    """What `probe` returns once it is true; fails after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not (value := probe()):
+        assert time.monotonic() < deadline, f"in {patience} s not seen: {what}"
+        time.sleep(0.01)
+    return value
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Bytes that no two places share, the same for the same seed."""
+    return random.Random(seed).randbytes(size)
+
+
+def environment(**changes: str | None) -> dict[str, str]:
+    """The environment for a program under test: no key, no proxy, messages in English."""
+    removed = {"EMPIRICALRUN_KEY", "EMPIRICAL_API_URL"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in removed and not name.lower().endswith("_proxy")
+    }
+    wanted = {**kept, "LC_ALL": "C.UTF-8", **changes}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def run(
+    *command: str | Path, timeout: float = 60, check: bool = True, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, and show what it said if it failed."""
+    options.setdefault("env", environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
+    assert done.returncode == 0 or not check, (
+        f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    )
+    return done
+
+
+class Sandbox:
+    """An Empirical project served from `folder` by the real sandbox server, in a process of its own."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes], url: str) -> None:
+        self.folder = folder
+        self.process = process
+        self.url = url
+        self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
+
+    def close(self) -> None:
+        self._client.close()
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def put(self, path: str, content: bytes, mtime: float | None = None) -> Path:
+        """Upload or replace a resource, whole at once."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name[:200]}.partial")
+        partial.write_bytes(content)
+        if mtime is not None:
+            os.utime(partial, (mtime, mtime))
+        partial.rename(target)
+        return target
+
+    def plan(self, **fields: Any) -> None:
+        """Misbehave from now on as `fields` say, and in no other way."""
+        self._client.put("/sandbox/plan", json=fields).raise_for_status()
+
+    def requests(self) -> dict[str, Any]:
+        """What was asked of the server since it started or was last told to forget."""
+        answer: dict[str, Any] = self._client.get("/sandbox/requests").raise_for_status().json()
+        return answer
+
+    def forget_requests(self) -> None:
+        self._client.delete("/sandbox/requests").raise_for_status()
+
+    def patch(self, resource_id: int, **fields: str) -> None:
+        self._client.patch(f"/api/resources/{resource_id}", json=fields).raise_for_status()
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every resource as the API lists it."""
+        resources: list[dict[str, Any]] = []
+        page, pages = 1, 1
+        while page <= pages:
+            params = {"page": page, "per_page": 100}
+            answer = self._client.get("/api/resources", params=params).raise_for_status().json()
+            resources += answer["data"]["resources"]
+            page, pages = page + 1, answer["pagination"]["total_pages"]
+        return resources
+
+    def id_of(self, name: str) -> int:
+        """The id of the resource of that name."""
+        (resource_id,) = (resource["id"] for resource in self.listing() if resource["name"] == name)
+        return int(resource_id)
+
+
+@contextmanager
+def serving(
+    folder: Path, ready_file: Path, *options: str, plan: Mapping[str, Any] | None = None
+) -> Iterator[Sandbox]:
+    """A sandbox serving `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "empirical_fs.sandbox", str(folder), "--port", "0", "--key", KEY]
+    process = subprocess.Popen(
+        [*command, "--ready-file", str(ready_file), *options], stdout=subprocess.DEVNULL, env=environment()
+    )
+    try:
+
+        def address() -> str:
+            assert process.poll() is None, f"the sandbox ended with {process.returncode}"
+            return ready_file.read_text().strip() if ready_file.exists() else ""
+
+        sandbox = Sandbox(folder, process, wait_until(address, "the sandbox's address"))
+        if plan is not None:
+            sandbox.plan(**plan)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
+
+
+def mount_command(*arguments: str | Path) -> list[str | Path]:
+    """The command line of the real program."""
+    return [sys.executable, "-m", "empirical_fs", *arguments]
+
+
+def mounts() -> list[str]:
+    """The mount points of this program, from the kernel's table."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines if " - fuse.empirical-mount " in line]
+
+
+def processes(mountpoint: Path) -> list[int]:
+    """The processes that serve `mountpoint`."""
+    found = []
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            try:
+                command = (each / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it ended meanwhile
+            if b"empirical_fs" in command and os.fsencode(mountpoint) in command:
+                found.append(int(each.name))
+    return found
+
+
+class Mounted:
+    """A mount that runs."""
+
+    def __init__(self, path: Path, log: Path) -> None:
+        self.path = path
+        self.log = log
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def pid(self) -> int:
+        (pid,) = processes(self.path)
+        return pid
+
+    def names(self) -> set[str]:
+        return {each.name for each in self.path.iterdir()}
+
+    def log_lines(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send a signal to the file system and wait until its process is gone."""
+        pid = self.pid
+        os.kill(pid, number)
+        wait_until(lambda: not processes(self.path), f"the end of {pid} after {number.name}")
+
+
+@contextmanager
+def mounted(
+    path: Path,
+    url: str,
+    *options: str | Path,
+    key: str = KEY,
+    variables: Mapping[str, str | None] | None = None,
+) -> Iterator[Mounted]:
+    """Mount the project at `url` with the real program, in the background; afterwards nothing is left."""
+    log = path.with_name(f"{path.name}.log")
+    arguments = mount_command("--api-url", url, "--log-file", log, *options, path)
+    run(*arguments, env=environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})}))
+    try:
+        yield Mounted(path, log)
+    finally:
+        unmount(path)
+
+
+def unmount(path: Path) -> None:
+    """Leave no mount and no process, whatever the test did to them."""
+    if str(path) in mounts():
+        run("fusermount", "-u", "-z", path)
+    wait_until(lambda: not processes(path), f"the end of the process that served {path}")
+    assert str(path) not in mounts()
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failed program left on stderr."""
+    lines: Sequence[str] = done.stderr.splitlines()
+    assert len(lines) == 1, f"one line expected: {done.stderr!r}"
+    return lines[0]
