@@ -1,0 +1,36 @@
+"""The answers that both sides give, and the form of their errors."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+Handler = Callable[[Request], Awaitable[ASGIApp]]
+
+
+class JsonResponse(Response):
+    """An answer in JSON that can say all that the sidecar file can, lone surrogates too."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of `content`."""
+        return json.dumps(content, separators=(",", ":")).encode()
+
+
+def api_error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error of the API."""
+    return JsonResponse({"error": {"message": message}}, status, headers)
+
+
+def store_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error of the store, in the XML of S3's REST API."""
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    )
+    return Response(body, status, headers, media_type="application/xml")

@@ -1,0 +1,49 @@
+"""The content endpoint of newer deployments: the API itself streams an object, to a URL with an HMAC."""
+
+import hmac
+import math
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from empirical_fs.sandbox.faults import Misbehaviour
+from empirical_fs.sandbox.objects import object_answer
+from empirical_fs.sandbox.project import Item, ProjectFolder
+from empirical_fs.sandbox.store import bad_signature, expired, two_authorizations
+
+
+class ContentEndpoint:
+    """Signs `/api/resources/NUMBER/content`, and serves it without a bearer key.
+
+    An `Authorization` header is refused, as the store does, since it would leak the key to no end.
+    """
+
+    def __init__(self, project: ProjectFolder, misbehaviour: Misbehaviour, secret: bytes, host: str) -> None:
+        """Serve the objects of `project` at `host`, which is `ADDRESS:PORT`."""
+        self._project = project
+        self._misbehaviour = misbehaviour
+        self._secret = secret
+        self._host = host
+
+    def url(self, item: Item) -> str:
+        """A URL that opens the item's object from now on, for as long as the plan says."""
+        expires = math.ceil(self._misbehaviour.now() + self._misbehaviour.plan.url_expiry_s)
+        signature = self._signature(item.number, str(expires))
+        return f"http://{self._host}/api/resources/{item.number}/content?expires={expires}&sig={signature}"
+
+    async def answer(self, request: Request) -> ASGIApp:
+        """The object that the URL opens, or a refusal in the store's form."""
+        if "authorization" in request.headers:
+            return two_authorizations()
+        number = int(request.path_params["number"])
+        expires = request.query_params.get("expires", "")
+        claimed = request.query_params.get("sig", "")
+        right = hmac.compare_digest(self._signature(number, expires).encode(), claimed.encode())
+        if request.method != "GET" or not right:
+            return bad_signature()
+        if self._misbehaviour.now() >= int(expires):
+            return expired(self._misbehaviour.plan.expired_status)
+        return object_answer(self._project, number, request, self._misbehaviour.plan.ranges)
+
+    def _signature(self, number: int, expires: str) -> str:
+        return hmac.digest(self._secret, f"{number}:{expires}".encode(), "sha256").hex()

@@ -1,0 +1,67 @@
+"""The life of one request: journal, latency, fault, answer."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import h11
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from empirical_fs.sandbox.answers import Handler
+from empirical_fs.sandbox.connection import ClientGone, Connection
+from empirical_fs.sandbox.faults import Call, Misbehaviour
+from empirical_fs.sandbox.journal import Entry, Journal
+from empirical_fs.sandbox.plan import Reset
+from empirical_fs.sandbox.shaping import altered, paced, substitute
+
+
+class Exchange:
+    """An ASGI endpoint around a handler that knows nothing of plans and journals."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        describe: Callable[[Request], Call],
+        misbehaviour: Misbehaviour,
+        journal: Journal,
+    ) -> None:
+        """Serve `handler`, for requests that `describe` tells apart."""
+        self._handler = handler
+        self._describe = describe
+        self._misbehaviour = misbehaviour
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        call = self._describe(request)
+        connection: Connection = scope["state"]["connection"]
+        with suppress(ClientGone), self._journal.entered(call, request) as entry:
+            try:
+                await self._answer(request, _guarded(send, connection), call, entry)
+            except h11.LocalProtocolError:  # the plan wants headers that no right answer can follow
+                await connection.close()
+
+    async def _answer(self, request: Request, send: Send, call: Call, entry: Entry) -> None:
+        connection: Connection = request.scope["state"]["connection"]
+        plan = self._misbehaviour.plan
+        await connection.pause(plan.api_latency_s if call.side == "api" else plan.store_latency_s)
+        send = self._journal.recording(send, entry, call)
+        if call.kind == "object" and plan.bytes_per_second is not None:
+            send = paced(send, plan.bytes_per_second, connection)
+        action = self._misbehaviour.action_for(call)
+        if action is not None:
+            self._journal.fault(entry)
+        if isinstance(action, Reset):
+            await connection.reset()
+        answer = substitute(action, call) or await self._handler(request)
+        await answer(request.scope, request.receive, altered(send, action, connection))
+
+
+def _guarded(send: Send, connection: Connection) -> Send:
+    # uvicorn drops what is sent to a client that has left; we rather stop reading the file.
+    async def send_guarded(message: Message) -> None:
+        connection.check()
+        await send(message)
+
+    return send_guarded

@@ -1,0 +1,74 @@
+"""Which fault of the plan a request meets."""
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from empirical_fs.sandbox.plan import Action, Fault, Plan
+
+CallKind = Literal["list", "get", "patch", "object", "head"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request asks for, before anything is known of its right to."""
+
+    kind: CallKind
+    side: Literal["api", "store"]
+    resource_id: Any = None
+    """The `id` field of the resource it is about; None for the listing."""
+    page: int | None = None
+
+
+class Misbehaviour:
+    """The plan in force, with what has come of its faults so far."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin with `plan`."""
+        self.adopt(plan)
+
+    def adopt(self, plan: Plan) -> None:
+        """Follow `plan` from the next request on, with all faults counted anew."""
+        self.plan = plan
+        self._rules = [_Rule(fault) for fault in plan.faults]
+        self._random = random.Random(plan.seed)  # noqa: S311 - faults that repeat, and no secret
+
+    def now(self) -> float:
+        """The server's time, in seconds since the epoch."""
+        return time.time() + self.plan.clock_offset_s
+
+    def action_for(self, call: Call) -> Action | None:
+        """What to do to this request: the first fault that matches it and does not let it pass."""
+        for rule in self._rules:
+            if rule.hits(call, self._random):
+                return rule.fault.action
+        return None
+
+
+class _Rule:
+    """One fault and how often it was met."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self._matched = 0
+        self._hit = 0
+
+    def hits(self, call: Call, chance: random.Random) -> bool:
+        fault = self.fault
+        if not self._matches(call) or self._hit == fault.times:
+            return False
+        self._matched += 1
+        turn = self._matched - fault.skip
+        if turn < 1 or turn % fault.every or chance.random() >= fault.probability:
+            return False
+        self._hit += 1
+        return True
+
+    def _matches(self, call: Call) -> bool:
+        fault = self.fault
+        return (
+            fault.on in ("any", call.kind)
+            and (fault.ids is None or call.resource_id in fault.ids)
+            and (fault.pages is None or call.page in fault.pages)
+        )

@@ -1,0 +1,103 @@
+"""What was asked of the sandbox: the counts and the log by which tests count round trips."""
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.types import Message, Send
+
+from empirical_fs.sandbox.faults import Call
+
+_LOG_LENGTH = 20_000
+_REFUSALS = frozenset({400, 401, 403})
+_CONTENT = frozenset({200, 206})
+
+logger = logging.getLogger(__name__)
+
+
+class Entry(msgspec.Struct):
+    """One request; `at` is in seconds since the start, `status` None while nothing was answered."""
+
+    kind: str
+    id: Any
+    page: int | None
+    range: str | None
+    if_match: str | None
+    authorization: bool
+    accept_encoding: str | None
+    at: float
+    status: int | None = None
+    faulted: bool = msgspec.field(default=False, name="fault")
+
+
+class Journal:
+    """Counts and logs requests from the start, or from the last `clear`, on."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._started = time.monotonic()
+        self._in_flight: Counter[str] = Counter()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all that has ended, and the peaks above what is in flight now."""
+        self._log: deque[Entry] = deque(maxlen=_LOG_LENGTH)
+        self._counts: Counter[str] = Counter()
+        self._peaks = Counter(self._in_flight)
+
+    @contextmanager
+    def entered(self, call: Call, request: Request) -> Iterator[Entry]:
+        """Log a request, which is in flight inside the `with` block."""
+        headers = request.headers
+        entry = Entry(
+            kind=call.kind,
+            id=call.resource_id,
+            page=call.page,
+            range=headers.get("range"),
+            if_match=headers.get("if-match"),
+            authorization="authorization" in headers,
+            accept_encoding=headers.get("accept-encoding"),
+            at=time.monotonic() - self._started,
+        )
+        self._log.append(entry)
+        self._counts[entry.kind] += 1
+        self._in_flight[call.side] += 1
+        self._peaks[call.side] = max(self._peaks[call.side], self._in_flight[call.side])
+        try:
+            yield entry
+        finally:
+            self._in_flight[call.side] -= 1
+            logger.info("%s", msgspec.json.encode(entry).decode())
+
+    def fault(self, entry: Entry) -> None:
+        """Count a fault that this request met."""
+        entry.faulted = True
+        self._counts["faults"] += 1
+
+    def recording(self, send: Send, entry: Entry, call: Call) -> Send:
+        """A `send` that notes the status and counts the body's bytes."""
+
+        async def send_recorded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry.status = message["status"]
+                if entry.status in _REFUSALS and not entry.faulted:
+                    self._counts["refused"] += 1
+            await send(message)
+            if call.kind == "object" and entry.status in _CONTENT:
+                self._counts["object_bytes"] += len(message.get("body", b""))
+
+        return send_recorded
+
+    def report(self) -> dict[str, Any]:
+        """The counts, the peaks and the last 20,000 requests."""
+        counted = ("list", "get", "patch", "object", "head", "refused", "faults", "object_bytes")
+        return {
+            **{name: self._counts[name] for name in counted},
+            "in_flight_peak": {side: self._peaks[side] for side in ("api", "store")},
+            "log": list(self._log),
+        }

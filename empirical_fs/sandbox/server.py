@@ -1,0 +1,100 @@
+"""The server's life: bind, announce, serve, stop."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from empirical_fs.sandbox.connection import ConnectionProtocol
+
+_KEEP_ALIVE_S = 75
+
+
+def loopback_address(host: str) -> str:
+    """The address of `host`, as long as no other machine can reach it.
+
+    Raises:
+        ValueError: it is neither `localhost` nor a loopback address.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"the sandbox serves loopback addresses only, not {host}")
+    return address
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket bound to a loopback address; port 0 takes a free one.
+
+    Raises:
+        OSError: the port is in use, or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # Named, or asyncio would not know it for TCP and leave Nagle's algorithm on: 40 ms for each small answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # A sandbox that is started again at once must not wait for its old connections to time out.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def host_of(listener: socket.socket) -> str:
+    """`ADDRESS:PORT` as URLs have it."""
+    address, port = listener.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def serve(app: ASGIApp, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` is called as soon as clients can connect."""
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=ConnectionProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
+    _Server(config, announce).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but it announces itself, hangs up on whoever is connected, and ends with status 0."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A slow or stalled body would hold up the end for as long as its client cares to wait.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # The original raises the signal again at the end, which makes the exit status its number.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield

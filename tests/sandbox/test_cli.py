@@ -1,0 +1,190 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import wave
+import zipfile
+from pathlib import Path
+
+import docx
+import httpx
+import pytest
+from PIL import Image
+
+from empirical_fs.sandbox.samples import write_samples
+from tests.sandbox.served import KEY, Served, await_true, command, serving
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, *arguments), capture_output=True, text=True, timeout=10, check=False
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals(tmp_path: Path, number: signal.Signals) -> None:
+    """Either signal ends it at once with status 0, stalled bodies and idle connections notwithstanding."""
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    with serving(tmp_path, tmp_path / ".ready") as served:
+        url = served.url("a")
+        served.fault("object", {"type": "stall", "after": 10, "seconds": 600})
+        with served.store.stream("GET", url) as answer:
+            assert next(answer.iter_raw()) == b"x" * 10
+            served.process.send_signal(number)
+            assert served.process.wait(timeout=3) == 0
+        with pytest.raises(httpx.ConnectError):
+            served.store.get(url)
+
+
+def test_announcement(tmp_path: Path) -> None:
+    """One line on stdout says what is served and where, and the ready file has the base URL alone."""
+    ready = tmp_path / ".ready"
+    with serving(tmp_path, ready) as served:
+        assert served.process.stdout is not None
+        assert served.process.stdout.readline() == f"serving {tmp_path} at {ready.read_text()}\n"
+        assert served.page()["pagination"]["total_pages"] == 0
+        assert [path.name for path in tmp_path.iterdir()] == [".ready"]
+
+
+def test_port_in_use(sandbox: Served, tmp_path: Path) -> None:
+    """A port that is taken is one clear line and status 1."""
+    port = sandbox.base_url.rpartition(":")[2]
+    result = run(tmp_path, "--port", port)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert (
+        result.stderr
+        == f"empirical-sandbox: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    )
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    """A folder that is none is one clear line and status 1."""
+    result = run(tmp_path / "nothing")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"empirical-sandbox: {tmp_path}/nothing is not a directory\n",
+    )
+
+
+def test_bad_plan(tmp_path: Path) -> None:
+    """A plan that is none is one clear line and status 1."""
+    (tmp_path / ".plan").write_text('{"sed": 1}')
+    result = run(tmp_path, "--plan", str(tmp_path / ".plan"))
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "unknown field `sed`" in result.stderr
+
+
+def test_bad_sidecar(tmp_path: Path) -> None:
+    """A sidecar that cannot be read at the start is one clear line and status 1."""
+    (tmp_path / ".sandbox.json").write_text("[]")
+    result = run(tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org", "::"])
+def test_loopback_only(tmp_path: Path, host: str) -> None:
+    """It serves no address that another machine could reach."""
+    result = run(tmp_path, "--host", host)
+    assert result.returncode == 2
+    assert "loopback" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--port", "70000"), ("--port", "x"), ("--key", ""), ("--what",)])
+def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Wrong usage is status 2."""
+    assert run(tmp_path, *arguments).returncode == 2
+
+
+def test_plan_file(tmp_path: Path) -> None:
+    """A plan file is in force from the first request on."""
+    (tmp_path / ".plan").write_text(
+        '{"faults": [{"on": "list", "action": {"type": "status", "status": 418}}]}'
+    )
+    with serving(tmp_path, tmp_path / ".ready", "--plan", str(tmp_path / ".plan")) as served:
+        assert served.api.get("/api/resources").status_code == 418
+
+
+def test_key_of_the_environment(tmp_path: Path) -> None:
+    """Without --key, the key is the one of the environment."""
+    ready = tmp_path / ".ready"
+    arguments = [part for part in command(tmp_path, "--ready-file", str(ready)) if part not in ("--key", KEY)]
+    environment = {**os.environ, "EMPIRICALRUN_KEY": "from-the-environment"}
+    with subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            await_true(ready.exists)
+            headers = {"authorization": "Bearer from-the-environment"}
+            assert httpx.get(f"{ready.read_text()}/api/resources", headers=headers).status_code == 200
+        finally:
+            process.terminate()
+
+
+def test_logged_requests(tmp_path: Path) -> None:
+    """With --log-requests, each request is a line of JSON on stderr."""
+    ready = tmp_path / ".ready"
+    with subprocess.Popen(
+        command(tmp_path, "--ready-file", str(ready), "--log-requests"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            await_true(ready.exists)
+            assert httpx.get(f"{ready.read_text()}/api/resources?page=3").status_code == 401
+        finally:
+            process.terminate()
+        (line,) = process.communicate(timeout=10)[1].splitlines()
+    entry = json.loads(line)
+    assert (entry["kind"], entry["page"], entry["status"]) == ("list", 3, 401)
+
+
+def test_samples(tmp_path: Path) -> None:
+    """--samples fills a new folder with resources of many kinds, each of which opens as what it is."""
+    folder = tmp_path / "new" / "samples"
+    with serving(folder, tmp_path / "ready", "--samples") as served:
+        resources = served.resources()
+        names = sorted(resource["name"] for resource in resources)
+        contents = {
+            r["name"]: served.store.get(r["url"]).content for r in resources if r["size_bytes"] is not None
+        }
+    assert names == [
+        "Empirical",
+        "checkout-flow.docx",
+        "config.json",
+        "config.json",
+        "empty.log",
+        "fixtures.zip",
+        "login-page.png",
+        "notification.wav",
+        "release notes for QA.txt",
+        "test-report.pdf",
+        "test-users.csv",
+        "Übersicht \N{EN DASH} 概要.txt",
+    ]
+    assert all(resource["created_at"].startswith("2026-") for resource in resources)
+    assert docx.Document(io.BytesIO(contents["checkout-flow.docx"])).paragraphs[0].text == "Checkout flow"
+    assert contents["test-report.pdf"].count(b"/Type /Page\n") == 2
+    assert contents["test-users.csv"].count(b"\n") == 501
+    assert contents["empty.log"] == b""
+    with Image.open(io.BytesIO(contents["login-page.png"])) as picture:
+        assert picture.size == (480, 320)
+    with wave.open(io.BytesIO(contents["notification.wav"])) as sound:
+        assert sound.getnframes() == sound.getframerate()
+    with zipfile.ZipFile(io.BytesIO(contents["fixtures.zip"])) as archive:
+        assert archive.testzip() is None
+
+
+def test_samples_are_the_same(tmp_path: Path) -> None:
+    """Samples are equal to the byte on every run, and one that was changed is left alone."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        write_samples(folder)
+    files = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file
+        assert (first / file).stat().st_mtime_ns == (second / file).stat().st_mtime_ns
+    (first / "empty.log").write_bytes(b"changed")
+    write_samples(first)
+    assert (first / "empty.log").read_bytes() == b"changed"
