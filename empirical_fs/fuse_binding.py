@@ -32,7 +32,9 @@ def check_library() -> None:
     try:
         importlib.import_module("fuse")
     except OSError as error:
-        raise SetupError("libfuse 2 is not installed; on Debian and Ubuntu: sudo apt install libfuse2") from error
+        raise SetupError(
+            "libfuse 2 is not installed; on Debian and Ubuntu: sudo apt install libfuse2"
+        ) from error
 
 
 def _find_codec(name: str) -> codecs.CodecInfo | None:
