@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from empirical_fs.clock import aging_clock
+from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, NoSuchFile
 from empirical_fs.listing import Listing
 from empirical_fs.names import unique_names
 from empirical_fs.resource import Resource
+from empirical_fs.single_flight import SingleFlight
 
 ROOT_INODE = 1
 _FIRST_INODE = ROOT_INODE + 1
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _MEASURED_AT_ONCE = 16
+_MEASURE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +93,8 @@ def _looks_same(entry: Entry, now: Entry | None) -> bool:
 class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
-    The lock guards the snapshot, when it is due and whether a refresh is under way. It is never held
-    during a request, so that nobody who asks waits for the network.
+    The lock guards the snapshot, when it is due, whether a refresh is under way and the sizes found. It is
+    never held during a request, so that nobody who asks waits for the network.
     """
 
     def __init__(
@@ -120,6 +122,8 @@ class Catalog:
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
         self._refreshing = False
+        self._is_distrusted = False
+        self._measuring = SingleFlight[tuple[int, int], int]()
         self._last_failure = ""
         self._warned: set[str] = set()
         self._measured: dict[tuple[int, int], int] = {}
@@ -157,6 +161,12 @@ class Catalog:
     def distrust(self) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it."""
         with self._lock:
+            self._measured.clear()
+        self._make_due()
+
+    def _make_due(self) -> None:
+        with self._lock:
+            self._is_distrusted = True
             self._due_at = min(self._due_at, aging_clock())
 
     def sized(self, resource: Resource) -> Resource:
@@ -170,8 +180,10 @@ class Catalog:
         version = (resource.id, resource.updated_ns)
         size = self._measured.get(version)
         if size is None:
-            size = self._measured[version] = self._measure(resource)
-            self.distrust()
+            limit = Deadline.after(_MEASURE_SECONDS)
+            size = self._measuring.do(version, lambda: self._measure(resource), limit)
+            self._measured[version] = size
+            self._make_due()
         return replace(resource, size=size)
 
     def _refresh(self) -> None:
@@ -190,13 +202,15 @@ class Catalog:
             # Until this succeeds, the next try comes after a pause, however this one fails.
             self._due_at = aging_clock() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            self._is_distrusted = False
         asked_at = aging_clock()
         listing = fetch()
         self._warn_once(listing)
         snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
         with self._lock:
             older, self._snapshot = self._snapshot, snapshot
-            self._due_at = asked_at + self._max_age
+            # What the store disagreed with meanwhile may still be in this listing.
+            self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE
             self._last_failure = ""
         changed = snapshot.changed_since(older)

@@ -60,7 +60,7 @@ class _Walk:
 
 
 def fetch_listing(fetch_page: Callable[[int], Page], progress: Progress = unseen) -> Listing:
-    """Every uploaded resource, none twice and none missed.
+    """Every uploaded resource, none twice and none missed, as long as new ones come in at the top.
 
     Page 1 comes first, the others side by side. If anything moved meanwhile, the pages are fetched
     again; two passes that agree are believed although the API's own count differs, unless a page was

@@ -119,10 +119,12 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
 def _fuse_options(settings: Settings) -> dict[str, str | bool]:
     # The kernel asks again when a name's time is over; only then do we learn that somebody still looks.
     cached = f"{min(settings.refresh, _CACHE_SECONDS_MAX):g}"
+    # With attributes in its cache, the kernel would cut off a read of an old version at the end of a newer,
+    # smaller one. Without, it asks at the end of a file, by the handle, and hears ESTALE.
     host = settings.api_url.netloc.decode("ascii")
     return {
         "fsname": f"empirical:{host}",
-        "attr_timeout": cached,
+        "attr_timeout": "0",
         "entry_timeout": cached,
         **settings.options.fuse,
     }

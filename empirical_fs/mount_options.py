@@ -23,6 +23,7 @@ _CONTRARY = {"rw", "suid", "dev", "exec_suid"}
 _FOR_MOUNT = {"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev"}
 _FOR_MOUNT_PREFIXES = ("x-", "X-", "comment=")
 _IDENTITY = re.compile(r"[0-9]{1,10}")
+_NO_IDENTITY = 2**32 - 1
 _UMASK = re.compile(r"0*[0-7]{1,3}")
 
 
@@ -68,7 +69,8 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
 
 def _number(given: dict[str, str | bool], name: str, default: int) -> int:
     value = given.pop(name, str(default))
-    if not isinstance(value, str) or not _IDENTITY.fullmatch(value):
+    # The highest number means "leave as it is" to chown(2), and nobody has it.
+    if not isinstance(value, str) or not _IDENTITY.fullmatch(value) or int(value) >= _NO_IDENTITY:
         raise SetupError(f"-o {name} takes a number, for example {name}={default}")
     return int(value)
 

@@ -36,7 +36,7 @@ class Busy(SetupError):
 def parse_mountinfo(text: str) -> list[Mount]:
     """The mounts of a /proc/PID/mountinfo, in the order in which they were made (proc(5))."""
     mounts = []
-    for line in text.splitlines():
+    for line in filter(None, text.split("\n")):
         before, _, after = line.partition(" - ")
         mounts.append(Mount(_unescaped(before.split(" ")[4]), after.split(" ")[0]))
     return mounts

@@ -106,9 +106,9 @@ class Operations:
             if number != errno.ENOENT:
                 log.warning("%s %s: %s", operation, args[0], error)
             raise OSError(number, os.strerror(number)) from error
-        except OSError:
-            raise
         except BaseException as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
             log.exception("%s failed in a way that it should not", operation)
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
 
@@ -169,7 +169,7 @@ class Operations:
             source = self._readers.open(entry.resource)
             version = source.content
         with self._lock:
-            mode = self._page_cache.open(entry.inode, version)
+            mode = self._page_cache.open(listed.name, version)
             file_info.fh = next(self._numbers)
             self._open_files[file_info.fh] = _OpenFile(entry, source, mode)
         file_info.keep_cache = mode is CacheMode.KEEP
@@ -192,7 +192,7 @@ class Operations:
         """Close an open file."""
         with self._lock:
             opened = self._open_files.pop(file_info.fh)
-            self._page_cache.release(opened.entry.inode, opened.mode)
+            self._page_cache.release(opened.entry.name, opened.mode)
         if not isinstance(opened.source, bytes):
             opened.source.close()
         return 0

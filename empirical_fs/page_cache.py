@@ -1,8 +1,9 @@
 """Which handles may use the kernel's page cache: pure policy, so that it never mixes two versions.
 
-The kernel keeps one page cache per inode, and the inode stays the same when the content is replaced. A
-handle that is opened with `keep_cache` finds the pages that are there; one without drops them first; one
-with `direct_io` neither sees nor leaves any.
+The kernel keeps one page cache per inode, and libfuse's high-level API has one inode per path: it stays
+the same when the content is replaced, and when the name passes to another resource. A handle that is
+opened with `keep_cache` finds the pages that are there; one without drops them first; one with
+`direct_io` neither sees nor leaves any.
 """
 
 from collections import Counter
@@ -22,25 +23,25 @@ class CacheMode(Enum):
 
 
 class PageCache:
-    """What the kernel may hold pages of, by inode. Not safe between threads; its owner serialises."""
+    """What the kernel may hold pages of, by path. Not safe between threads; its owner serialises."""
 
     def __init__(self) -> None:
         """Begin with no pages."""
-        self._versions: dict[int, Hashable] = {}
-        self._users: Counter[int] = Counter()
+        self._versions: dict[str, Hashable] = {}
+        self._users: Counter[str] = Counter()
 
-    def open(self, inode: int, version: Hashable) -> CacheMode:
-        """How to open a handle on `version` of the content of `inode`."""
-        if self._versions.get(inode) == version:
-            self._users[inode] += 1
+    def open(self, path: str, version: Hashable) -> CacheMode:
+        """How to open a handle on `version` of the content at `path`."""
+        if self._versions.get(path) == version:
+            self._users[path] += 1
             return CacheMode.KEEP
-        if self._users[inode]:
+        if self._users[path]:
             return CacheMode.BYPASS
-        self._versions[inode] = version
-        self._users[inode] += 1
+        self._versions[path] = version
+        self._users[path] += 1
         return CacheMode.DROP
 
-    def release(self, inode: int, mode: CacheMode) -> None:
-        """Take note that a handle that was opened with `mode` is closed."""
+    def release(self, path: str, mode: CacheMode) -> None:
+        """Take note that a handle on `path` that was opened with `mode` is closed."""
         if mode is not CacheMode.BYPASS:
-            self._users[inode] -= 1
+            self._users[path] -= 1

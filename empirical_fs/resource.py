@@ -62,7 +62,7 @@ def parse_resource(entry: Any) -> Resource | None:
         raise Malformed(None, "its id is not a number")
     try:
         answered = msgspec.convert(entry, _Answered)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
         raise Malformed(resource_id, str(error)) from error
     if answered.status != UPLOADED:
         return None

@@ -12,7 +12,8 @@ from tenacity import (
     sleep_using_event,
     stop_before_delay,
     stop_when_event_set,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from empirical_fs.clock import Deadline
@@ -34,11 +35,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def retrying(
@@ -51,7 +52,7 @@ def retrying(
     """
     return Retrying(
         retry=retry_if_exception_type(kind),
-        wait=_polite(wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_JITTER)),
+        wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
         stop=stop_before_delay(deadline.remaining()) | stop_when_event_set(closing),
         sleep=sleep_using_event(closing),
         reraise=True,

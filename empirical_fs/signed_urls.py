@@ -100,12 +100,12 @@ class SignedUrls:
         asked_at = aging_clock()
         try:
             resource, server_time = self._api.resource(resource_id, deadline)
-        except (ResourceGone, NotTheApi):
+        except (ResourceGone, NotTheApi) as error:
             # This is also how an API looks that serves no resource by its id.
             listing = self._listing.do(None, self.list_resources, deadline)
             urls = (resource.url for resource in listing.resources if resource.id == resource_id)
             if (url := next(urls, None)) is None:
-                raise
+                raise ResourceGone(resource_id) from error
             return url
         if resource.url is None:
             raise ResourceGone(resource_id)

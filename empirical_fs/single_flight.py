@@ -31,15 +31,14 @@ class SingleFlight(Generic[_Key, _Result]):
             DeadlinePassed: another caller's work was not done in time.
             BaseException: whatever `work` raised, to the one who did it and to all who waited.
         """
-        with self._lock:
-            flight = self._flights.get(key)
-            if flight is None:
-                mine = self._flights[key] = Future[_Result]()
-        if flight is not None:
+        while (flight := self._join_or_lead(key)) is not None:
             try:
                 return flight.result(timeout=deadline.remaining())
             except FutureTimeoutError as error:
                 raise DeadlinePassed("another request for the same is still under way") from error
+            except DeadlinePassed:
+                deadline.remaining()  # that was the other's deadline; ours may leave time to do it ourselves
+        mine = self._flights[key]
         try:
             result = work()
         except BaseException as error:
@@ -51,3 +50,11 @@ class SingleFlight(Generic[_Key, _Result]):
         finally:
             with self._lock:
                 del self._flights[key]
+
+    def _join_or_lead(self, key: _Key) -> Future[_Result] | None:
+        """The flight for `key` that is under way; None if there was none, and it is the caller's now."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                self._flights[key] = Future()
+            return flight

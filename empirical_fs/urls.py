@@ -3,6 +3,7 @@
 import re
 from calendar import timegm
 from ipaddress import ip_address
+from socket import inet_aton
 from time import strptime
 
 import httpx
@@ -60,9 +61,23 @@ def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError, ValueError):
         raise UnsafeUrl("a redirect that cannot be parsed") from None
     target = parse_fetchable(joined)
-    if is_loopback(target) and not is_loopback(base):
+    if _may_be_this_machine(target.host) and not is_loopback(base):
         raise UnsafeUrl("a redirect from the network to this machine")
     return target
+
+
+def _may_be_this_machine(host: str) -> bool:
+    """Whether a resolver could take `host` for this machine, in whatever disguise."""
+    host = host.rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        # The old spellings too: 127.1, 0x7f.1, 2130706433.
+        address = ip_address(host) if ":" in host else ip_address(inet_aton(host))
+    except (ValueError, OSError):
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)
 
 
 def looks_signed(text: str) -> bool:

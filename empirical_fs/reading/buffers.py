@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Protocol
 
@@ -48,7 +49,10 @@ class FileBuffer:
         """
         # /tmp is memory on many machines; TMPDIR says where the user wants such files.
         place = _VAR_TMP if "TMPDIR" not in os.environ and _VAR_TMP.is_dir() else None
-        self._file = tempfile.TemporaryFile(dir=place, buffering=0)  # noqa: SIM115 - it lives as long as we do
+        with tempfile.TemporaryFile(dir=place, buffering=0) as file:
+            self._descriptor = os.dup(file.fileno())
+        # Readers may still be at it when the content is closed: the file goes with the last of them.
+        weakref.finalize(self, os.close, self._descriptor)
 
     def write(self, offset: int, chunk: bytes) -> None:
         """Keep `chunk` at `offset`.
@@ -58,9 +62,9 @@ class FileBuffer:
         """
         view = memoryview(chunk)
         while view:
-            written = os.pwrite(self._file.fileno(), view, offset)
+            written = os.pwrite(self._descriptor, view, offset)
             offset, view = offset + written, view[written:]
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` to `stop`."""
-        return os.pread(self._file.fileno(), stop - start, start)
+        return os.pread(self._descriptor, stop - start, start)

@@ -40,7 +40,9 @@ class ReadAhead:
         if abs(start - self._cursor) > REORDERING:
             self._cursor, self._ahead, self._window, self._reads = stop, stop, 0, 1
             return None
-        self._cursor = max(self._cursor, stop)
+        if stop <= self._cursor:
+            return None
+        self._cursor = stop
         self._ahead = max(self._ahead, self._cursor)
         self._reads += 1
         if self._reads == 1:

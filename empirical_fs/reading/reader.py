@@ -62,6 +62,7 @@ class Reader:
         self._lock = threading.Lock()
         self._held: list[_Held] = []
         self._whole: Part | None = None
+        self._download_failure: EmpiricalError | None = None
         self._closed = False
 
     def read(self, cursor: ReadAhead, start: int, size: int, deadline: Deadline) -> bytes:
@@ -79,34 +80,30 @@ class Reader:
             raise ContentChanged("the file changed since it was opened")
         if start >= stop:
             return b""
-        planned: Range | None = None
-        with self._lock:
-            if self._whole is None:
-                planned = cursor.plan(start, stop)
+        new, needed = self._need(start, stop)
+        self._read_ahead(cursor, start, stop)
+        is_ours = False
         while True:
-            new, needed = self._need(start, stop)
-            for part in new:
-                self._means.wanted.submit(self._fill, part)
-            if planned is not None and not self._fetch_ahead(planned):
-                with self._lock:
-                    cursor.refuse(planned)
-            planned = None
             try:
                 return b"".join(
                     part.read(max(start, part.start), min(stop, part.stop), deadline) for part in needed
                 )
-            except (_Spooling, Closing):
+            except (_Spooling, Closing) as error:
                 if self._closed:
                     raise
+                if is_ours and self._download_failure is not None:
+                    raise self._download_failure from error
+                is_ours = is_ours or any(part.failure is error for part in new)
             except (ContentChanged, ResourceGone):
                 raise
             except EmpiricalError as error:
                 failed = [part for part in needed if part.failure is error]
-                if not failed or set(failed) & set(new):
+                if is_ours or not failed or set(failed) & set(new):
                     raise
                 # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
             finally:
                 self._retire(needed, start)
+            new, needed = self._need(start, stop)
 
     def close(self) -> None:
         """Drop everything that is held and stop what is being fetched."""
@@ -120,13 +117,21 @@ class Reader:
             whole.fail(Closing("the file is closed"))
 
     def _need(self, start: int, stop: int) -> tuple[list[Part], list[Part]]:
-        """Parts made anew for this read, and all that cover it, in order."""
+        """Parts made anew for this read, which are being fetched, and all that cover it, in order."""
+        new, needed = self._cover(start, stop)
+        for part in new:
+            self._means.wanted.submit(self._fill, part)
+        return new, needed
+
+    def _cover(self, start: int, stop: int) -> tuple[list[Part], list[Part]]:
         with self._lock:
             if self._closed:
                 raise Closing("the file is closed")
             if self._whole is not None and self._whole.failure is None:
                 return [], [self._whole]
-            self._whole = None
+            if self._whole is not None:
+                self._download_failure = self._whole.failure
+                self._whole = None
             needed: list[_Held] = []
             new: list[_Held] = []
             at = start
@@ -150,6 +155,13 @@ class Reader:
         held = _Held(Part(start, stop, MemoryBuffer(stop - start)), is_ahead=False)
         self._held.append(held)
         return held
+
+    def _read_ahead(self, cursor: ReadAhead, start: int, stop: int) -> None:
+        with self._lock:
+            planned = cursor.plan(start, stop) if self._whole is None else None
+        if planned is not None and not self._fetch_ahead(planned):
+            with self._lock:
+                cursor.refuse(planned)
 
     def _fetch_ahead(self, planned: Range) -> bool:
         """Begin to fetch what was planned; False if there is no memory for it."""
@@ -199,7 +211,11 @@ class Reader:
 
     def _spool(self, body: Body, part: Part) -> None:
         """Keep the whole content as it streams in, in place of `part`, unless that is done already."""
-        whole = Part(0, self.content.size, FileBuffer())
+        try:
+            whole = Part(0, self.content.size, FileBuffer())
+        except OSError:
+            body.close()
+            raise
         with self._lock:
             is_first = not self._closed and self._whole is None
             if is_first:

@@ -1,0 +1,454 @@
+"""A project that changes under a mount: new names soon, nobody waits, and no two versions are ever mixed."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Mount
+from tests.harness import Mounted, Sandbox, noise, run, wait_until
+
+KIB, MIB = 2**10, 2**20
+SIZE = MIB + 1
+OLD_TIME, NEW_TIME = 1_600_000_000, 1_700_000_000
+RESET = {"type": "reset"}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A descriptor for which the kernel reads nothing ahead."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def pread(descriptor: int, size: int, offset: int) -> bytes | int:
+    """The bytes that are read, or the errno."""
+    try:
+        return os.pread(descriptor, size, offset)
+    except OSError as error:
+        return error.errno or -1
+
+
+def assert_old_or_stale(descriptor: int, old: bytes) -> None:
+    """Every read through a handle gives the old bytes, all of them, or ESTALE."""
+    for offset in (
+        0,
+        4 * KIB,
+        300 * KIB,
+        512 * KIB + 1,
+        len(old) - 5000,
+        len(old) - 1,
+        len(old),
+        len(old) + 4096,
+    ):
+        expected = old[offset : offset + 4 * KIB]
+        assert pread(descriptor, 4 * KIB, offset) in (expected, errno.ESTALE), offset
+
+
+def lists(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """The requests for pages of the listing that the mount made; the tests' own ask for compression."""
+    log = sandbox.requests()["log"]
+    return [each for each in log if each["kind"] == "list" and each["accept_encoding"] == "identity"]
+
+
+def refreshed(mounted: Mounted, sandbox: Sandbox, times: int = 2) -> None:
+    """Look until the listing was fetched that many more times."""
+    before = sum(each["status"] == 200 for each in lists(sandbox))
+
+    def look() -> bool:
+        mounted.names()
+        return bool(sum(each["status"] == 200 for each in lists(sandbox)) >= before + times)
+
+    wait_until(look, f"{times} refreshes")
+
+
+def test_a_new_file_appears(sandbox: Sandbox, mount: Mount) -> None:
+    """A file that is uploaded while the project is mounted can be listed, found and read."""
+    sandbox.put("a.txt", b"a")
+    with mount("--refresh", "0.2") as mounted:
+        assert not (mounted / "b.txt").exists()
+        sandbox.put("b.txt", b"new")
+        wait_until((mounted / "b.txt").exists, "the new file")
+        assert mounted.names() == {"a.txt", "b.txt"}
+        assert (mounted / "b.txt").read_bytes() == b"new"
+
+
+def test_a_deleted_file_vanishes(sandbox: Sandbox, mount: Mount) -> None:
+    """A file that is deleted is found no more, by no call, although the kernel knew it well."""
+    sandbox.put("a.txt", b"a")
+    path = sandbox.put("b.txt", b"b")
+    with mount("--refresh", "0.2") as mounted:
+        assert (mounted / "b.txt").read_bytes() == b"b"
+        path.unlink()
+        wait_until(lambda: mounted.names() == {"a.txt"}, "the end of the file")
+        for call in (os.stat, lambda each: os.open(each, os.O_RDONLY)):
+            with pytest.raises(FileNotFoundError):
+                call(mounted / "b.txt")
+        space = os.statvfs(mounted.path)
+        assert space.f_blocks == 1
+
+
+def test_a_long_refresh_does_not_keep_names_alive(sandbox: Sandbox, mount: Mount) -> None:
+    """What one program's look at the directory brought to light holds for names that the kernel kept."""
+    sandbox.put("a.txt", b"a")
+    path = sandbox.put("b.txt", b"b")
+    with mount("--refresh", "1") as mounted:
+        assert (mounted / "b.txt").stat().st_size == 1
+        path.unlink()
+        wait_until(lambda: mounted.names() == {"a.txt"}, "the end of the file")
+        assert not (mounted / "b.txt").exists()
+
+
+def test_a_file_that_is_deleted_while_open_is_stale(sandbox: Sandbox, mount: Mount) -> None:
+    """A handle on a deleted file gives the bytes that the kernel holds, and ESTALE for all others."""
+    content = noise(SIZE)
+    path = sandbox.put("a.bin", content)
+    with mount("--refresh", "0.2") as mounted, opened(mounted / "a.bin") as descriptor:
+        assert pread(descriptor, 4 * KIB, 0) == content[: 4 * KIB]
+        path.unlink()
+        assert pread(descriptor, 4 * KIB, 600 * KIB) == errno.ESTALE
+        wait_until(lambda: not mounted.names(), "the end of the file")
+        assert pread(descriptor, 4 * KIB, 700 * KIB) == errno.ESTALE
+        assert_old_or_stale(descriptor, content)
+
+
+def test_a_renamed_file_is_the_same_file(sandbox: Sandbox, mount: Mount) -> None:
+    """A file that is renamed keeps its inode number and its content, and a handle on it reads on."""
+    content = noise(SIZE)
+    sandbox.put("a.bin", content)
+    with mount("--refresh", "0.2") as mounted:
+        inode = (mounted / "a.bin").stat().st_ino
+        with opened(mounted / "a.bin") as descriptor:
+            assert pread(descriptor, 4 * KIB, 0) == content[: 4 * KIB]
+            sandbox.patch(sandbox.id_of("a.bin"), name="b.bin")
+            wait_until(lambda: mounted.names() == {"b.bin"}, "the new name")
+            assert not (mounted / "a.bin").exists()
+            assert (mounted / "b.bin").stat().st_ino == inode
+            assert (mounted / "b.bin").read_bytes() == content
+            for offset in (500 * KIB, 900 * KIB, SIZE - 1, SIZE):
+                assert pread(descriptor, 4 * KIB, offset) == content[offset : offset + 4 * KIB]
+
+
+def test_two_files_that_swap_their_names(sandbox: Sandbox, mount: Mount) -> None:
+    """Each of two names shows the other's bytes after they were swapped; handles keep their own."""
+    contents = {"a.bin": noise(SIZE, 1), "b.bin": noise(SIZE, 2)}
+    for name, content in contents.items():
+        sandbox.put(name, content)
+    ids = {name: sandbox.id_of(name) for name in contents}
+    with mount("--refresh", "0.2") as mounted:
+        assert {name: (mounted / name).read_bytes() for name in contents} == contents
+        with opened(mounted / "a.bin") as descriptor:
+            sandbox.patch(ids["a.bin"], name="b.bin")
+            sandbox.patch(ids["b.bin"], name="a.bin")
+            inodes = {name: (mounted / name).stat().st_ino for name in contents}
+            wait_until(lambda: (mounted / "a.bin").stat().st_ino != inodes["a.bin"], "the swap")
+            assert (mounted / "a.bin").read_bytes() == contents["b.bin"]
+            assert (mounted / "b.bin").read_bytes() == contents["a.bin"]
+            assert_old_or_stale(descriptor, contents["a.bin"])
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+@pytest.mark.parametrize("size", [SIZE, 2 * SIZE, SIZE // 2])
+def test_a_name_that_passes_to_another_file(
+    sandbox: Sandbox,
+    mount: Mount,
+    seen_before: bool,  # noqa: FBT001 - pytest names it
+    size: int,
+) -> None:
+    """A name that a duplicate takes over shows the duplicate's bytes, and a handle on the first its own."""
+    first, second = noise(SIZE, 1), noise(size, 2)
+    gone = sandbox.put("1/a.bin", first)
+    sandbox.put("2/a.bin", second)
+    with mount("--refresh", "0.2") as mounted:
+        if seen_before:
+            assert (mounted / "a (2).bin").read_bytes() == second
+        with opened(mounted / "a.bin") as descriptor:
+            assert pread(descriptor, SIZE, 0) == first
+            gone.unlink()
+            wait_until(lambda: mounted.names() == {"a.bin"}, "the end of the first")
+            assert (mounted / "a.bin").read_bytes() == second
+            assert_old_or_stale(descriptor, first)
+        assert (mounted / "a.bin").read_bytes() == second
+
+
+@pytest.mark.parametrize("size", [SIZE, 5 * KIB, SIZE + 3 * MIB], ids=["as large", "smaller", "larger"])
+def test_replaced_content_is_never_mixed(sandbox: Sandbox, mount: Mount, size: int) -> None:
+    """New opens read new content, whole; a handle on the old gives its bytes or ESTALE, nothing else."""
+    old, new = noise(SIZE, 1), noise(size, 2)
+    sandbox.put("a.bin", old, OLD_TIME)
+    with mount("--refresh", "0.2") as mounted, opened(mounted / "a.bin") as descriptor:
+        assert pread(descriptor, 4 * KIB, 0) == old[: 4 * KIB]
+        sandbox.put("a.bin", new, NEW_TIME)
+        wait_until(lambda: (mounted / "a.bin").stat().st_mtime == NEW_TIME, "the new version")
+        assert (mounted / "a.bin").stat().st_size == size
+        assert_old_or_stale(descriptor, old)
+        assert (mounted / "a.bin").read_bytes() == new
+        assert_old_or_stale(descriptor, old)
+        assert (mounted / "a.bin").stat().st_size == size
+        run("cmp", mounted / "a.bin", sandbox.folder / "a.bin")
+        with opened(mounted / "a.bin") as newer:
+            for offset in (0, 4 * KIB, size - 1):
+                assert pread(newer, 4 * KIB, offset) == new[offset : offset + 4 * KIB]
+            assert_old_or_stale(descriptor, old)
+    assert not [line for line in mounted.log_lines() if " ERROR " in line]
+
+
+@pytest.mark.parametrize("size", [SIZE, 5 * KIB, SIZE + 3 * MIB], ids=["as large", "smaller", "larger"])
+def test_replaced_content_under_a_handle_that_read_it_all(sandbox: Sandbox, mount: Mount, size: int) -> None:
+    """A handle whose file is in the kernel's cache, and was replaced, gives old bytes or ESTALE as well."""
+    old, new = noise(SIZE, 1), noise(size, 2)
+    sandbox.put("a.bin", old, OLD_TIME)
+    with mount("--refresh", "0.2") as mounted, opened(mounted / "a.bin") as descriptor:
+        assert pread(descriptor, SIZE, 0) == old
+        sandbox.put("a.bin", new, NEW_TIME)
+        wait_until(lambda: (mounted / "a.bin").stat().st_mtime == NEW_TIME, "the new version")
+        assert_old_or_stale(descriptor, old)
+        assert (mounted / "a.bin").read_bytes() == new
+        assert_old_or_stale(descriptor, old)
+    assert (mounted.path / "a.bin").exists() is False
+
+
+@pytest.mark.parametrize("size", [SIZE, 5 * KIB, SIZE + 3 * MIB], ids=["as large", "smaller", "larger"])
+def test_replaced_content_with_a_long_refresh(sandbox: Sandbox, mount: Mount, size: int) -> None:
+    """The same where the kernel trusts attributes for longer than it takes to read."""
+    old, new = noise(SIZE, 1), noise(size, 2)
+    sandbox.put("a.bin", old, OLD_TIME)
+    with mount("--refresh", "2") as mounted, opened(mounted / "a.bin") as descriptor:
+        assert pread(descriptor, 4 * KIB, 0) == old[: 4 * KIB]
+        sandbox.put("a.bin", new, NEW_TIME)
+        wait_until(lambda: (mounted / "a.bin").stat().st_mtime == NEW_TIME, "the new version")
+        assert_old_or_stale(descriptor, old)
+        assert (mounted / "a.bin").stat().st_size == size
+        assert (mounted / "a.bin").read_bytes() == new
+
+
+def test_an_object_that_changed_before_the_listing_did(sandbox: Sandbox, mount: Mount) -> None:
+    """If-Match finds a replaced object at once: ESTALE, and a new open reads the new version, whole."""
+    old, new = noise(SIZE, 1), noise(SIZE, 2)
+    sandbox.put("a.bin", old, OLD_TIME)
+    with mount("--refresh", "600") as mounted:
+        with opened(mounted / "a.bin") as descriptor:
+            assert pread(descriptor, 4 * KIB, 0) == old[: 4 * KIB]
+            sandbox.put("a.bin", new, NEW_TIME)
+            assert pread(descriptor, 4 * KIB, 500 * KIB) == errno.ESTALE
+            asked = [each for each in sandbox.requests()["log"] if each["kind"] == "object"]
+            assert asked[1]["if_match"]
+            assert asked[1]["status"] == 412
+            assert_old_or_stale(descriptor, old)
+            with (mounted / "a.bin").open("rb", buffering=0) as newer:
+                assert newer.read() == new
+            assert_old_or_stale(descriptor, old)
+        assert (mounted / "a.bin").read_bytes() == new
+
+
+def test_versions_that_come_quickly(sandbox: Sandbox, mount: Mount) -> None:
+    """A file that is replaced again and again is read as one of its versions, whole, or not at all."""
+    versions = [noise(200_000 + 1000 * turn, turn) for turn in range(12)]
+    sandbox.put("a.bin", versions[0], OLD_TIME)
+    with mount("--refresh", "0.05") as mounted:
+
+        def read() -> bytes | None:
+            try:
+                content = (mounted / "a.bin").read_bytes()
+            except OSError as error:
+                if error.errno != errno.ESTALE:
+                    raise
+                return None
+            assert content in versions
+            return content
+
+        for turn, version in enumerate(versions):
+            sandbox.put("a.bin", version, OLD_TIME + turn)
+            wait_until(lambda wanted=version: read() == wanted, f"version {turn}")  # type: ignore[misc]
+
+
+def test_unchanged_content_stays_in_the_page_cache(sandbox: Sandbox, mount: Mount) -> None:
+    """Refreshes that find nothing new cost no byte: the kernel's pages stay good."""
+    content = noise(SIZE)
+    sandbox.put("a.bin", content)
+    with mount("--refresh", "0.1") as mounted:
+        assert (mounted / "a.bin").read_bytes() == content
+        sandbox.put("b.bin", b"news")
+        sandbox.forget_requests()
+        refreshed(mounted, sandbox, 4)
+        assert (mounted / "a.bin").read_bytes() == content
+        assert [each for each in sandbox.requests()["log"] if each["kind"] == "object"] == []
+
+
+def test_the_last_snapshot_serves_while_the_api_is_down(sandbox: Sandbox, mount: Mount) -> None:
+    """With the API down names, attributes and reads go on as they were, and it is seen when it comes back."""
+    contents = {"a.bin": noise(SIZE, 1), "b.bin": noise(SIZE, 2)}
+    for name, content in contents.items():
+        sandbox.put(name, content)
+    with mount("--refresh", "0.2", "--timeout", "2") as mounted:
+        assert (mounted / "a.bin").read_bytes() == contents["a.bin"]
+        sandbox.plan(faults=[{"on": "list", "action": RESET}, {"on": "get", "action": RESET}])
+        wait_until(lambda: mounted.names() and sandbox.requests()["faults"] >= 3, "requests that fail")
+        sandbox.put("c.bin", b"new")
+        assert run("ls", mounted.path).stdout.split() == ["a.bin", "b.bin"]
+        assert (mounted / "b.bin").stat().st_size == SIZE
+        assert (mounted / "a.bin").read_bytes() == contents["a.bin"]
+        assert (mounted / "b.bin").read_bytes() == contents["b.bin"]
+        assert not (mounted / "c.bin").exists()
+        sandbox.plan()
+        wait_until((mounted / "c.bin").exists, "the file uploaded meanwhile")
+        assert (mounted / "c.bin").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"type": "html"},
+        {"type": "status", "status": 401},
+        {"type": "status", "status": 404},
+        {"type": "status", "status": 500},
+        {"type": "body", "body": "{}"},
+        {"type": "body", "body": '{"data":{"resources":null},"pagination":null}'},
+        {
+            "type": "body",
+            "body": '{"data":{"resources":[]},"pagination":{"page":1,"total":2,"total_pages":1}}',
+        },
+        {
+            "type": "body",
+            "body": '{"data":{"resources":[]},"pagination":{"page":1,"total":2,"total_pages":0}}',
+        },
+        {
+            "type": "body",
+            "body": '{"data":{"resources":[]},"pagination":{"page":9,"total":0,"total_pages":0}}',
+        },
+        {"type": "cut", "after": 100},
+    ],
+    ids=["html", "401", "404", "500", "nothing", "nulls", "empty page", "no pages", "another page", "cut"],
+)
+def test_a_listing_that_is_none_is_not_believed(
+    sandbox: Sandbox, mount: Mount, action: dict[str, Any]
+) -> None:
+    """An answer that is no listing, or an empty one that counts resources, does not empty the directory."""
+    sandbox.put("a.txt", b"a")
+    sandbox.put("b.txt", b"b")
+    with mount("--refresh", "0.1", "--timeout", "1") as mounted:
+        sandbox.plan(faults=[{"on": "list", "action": action}])
+
+        def look() -> bool:
+            assert mounted.names() == {"a.txt", "b.txt"}
+            return int(sandbox.requests()["faults"]) >= 2
+
+        wait_until(look, "such answers")
+        sandbox.plan()
+        sandbox.put("c.txt", b"c")
+        wait_until((mounted / "c.txt").exists, "the next good listing")
+        assert mounted.names() == {"a.txt", "b.txt", "c.txt"}
+
+
+def test_a_project_can_become_empty(sandbox: Sandbox, mount: Mount) -> None:
+    """An empty listing that counts nothing is believed."""
+    path = sandbox.put("a.txt", b"a")
+    with mount("--refresh", "0.1") as mounted:
+        assert mounted.names() == {"a.txt"}
+        path.unlink()
+        wait_until(lambda: not mounted.names(), "an empty directory")
+
+
+def test_no_traffic_while_nobody_asks(sandbox: Sandbox, mount: Mount) -> None:
+    """A mount that nobody looks at makes no request, however old its listing gets."""
+    sandbox.put("a.txt", b"a")
+    with mount("--refresh", "0.05") as mounted:
+        refreshed(mounted, sandbox)
+        wait_until(lambda: all(each["status"] == 200 for each in lists(sandbox)), "the end of refreshes")
+        sandbox.forget_requests()
+
+        def long_enough() -> bool:
+            sandbox.listing()
+            log = sandbox.requests()["log"]
+            return bool(log[-1]["at"] - log[0]["at"] > 1)
+
+        wait_until(long_enough, "twenty times the age at which a listing is old")
+        assert lists(sandbox) == []
+        refreshed(mounted, sandbox)
+
+
+def test_one_refresh_at_a_time(sandbox: Sandbox, mount: Mount) -> None:
+    """Whoever looks while a listing is being fetched does not start another one."""
+    sandbox.put("a.txt", b"a")
+    with mount("--refresh", "0.05") as mounted:
+        sandbox.plan(api_latency_s=1)
+        sandbox.forget_requests()
+        wait_until(lambda: mounted.names() and lists(sandbox), "a refresh")
+        for _ in range(50):
+            assert mounted.names() == {"a.txt"}
+        assert sandbox.requests()["in_flight_peak"]["api"] == 1
+
+
+def test_nobody_waits_for_a_refresh(sandbox: Sandbox, mount: Mount) -> None:
+    """`ls`, `stat` and `cat` are answered while the listing is still being fetched, though it is old."""
+    sandbox.put("a.txt", b"old")
+    with mount("--refresh", "0.05") as mounted:
+        assert mounted.names() == {"a.txt"}
+        sandbox.plan(api_latency_s=4)
+        sandbox.forget_requests()
+        wait_until(lambda: mounted.names() and lists(sandbox), "a refresh")
+        assert run("ls", mounted.path).stdout == "a.txt\n"
+        run("ls", "-l", mounted.path)
+        assert run("cat", mounted / "a.txt").stdout == "old"
+        (request,) = lists(sandbox)
+        assert request["status"] is None, "the refresh was over before ls was"
+
+
+def test_a_listing_that_moves_misses_nothing(sandbox: Sandbox, mount: Mount) -> None:
+    """A deletion between two pages shifts the second; no file is ever missing from what is shown."""
+    for number in range(150):
+        sandbox.put(f"{number:03}.txt", b"x", OLD_TIME + number)
+    lasting = {f"{number:03}.txt" for number in range(140)}
+    with mount("--refresh", "0.1") as mounted:
+        assert len(mounted.names()) == 150
+        for doomed in ("149.txt", "148.txt", "147.txt"):
+            sandbox.plan(api_latency_s=0.4)
+            sandbox.forget_requests()
+
+            def second_page_is_under_way() -> bool:
+                assert lasting <= mounted.names()
+                return any(each["page"] == 2 and each["status"] is None for each in lists(sandbox))
+
+            wait_until(second_page_is_under_way, "a walk between its pages")
+            (sandbox.folder / doomed).unlink()
+
+            def is_gone(name: str = doomed) -> bool:
+                names = mounted.names()
+                assert lasting <= names
+                return name not in names
+
+            wait_until(is_gone, "the deletion")
+
+
+def test_a_listing_that_grows_at_its_top_shows_nothing_twice(sandbox: Sandbox, mount: Mount) -> None:
+    """Uploads while pages are fetched push entries to the next page; each is still there, and once."""
+    lasting = {f"{number:03}.txt" for number in range(250)}
+    for number in range(250):
+        sandbox.put(f"{number:03}.txt", b"x", OLD_TIME + number)
+    with mount("--refresh", "0.05") as mounted:
+        sandbox.plan(api_latency_s=0.05)
+        sandbox.forget_requests()
+        turn = 0
+
+        def look() -> bool:
+            nonlocal turn
+            turn += 1
+            sandbox.put(f"new {turn:04}.txt", b"y", NEW_TIME + turn)
+            names = [each.name for each in mounted.path.iterdir()]
+            assert lasting <= set(names)
+            assert len(names) == len(set(names))
+            assert not any("(" in name for name in names)
+            return len(lists(sandbox)) > 40
+
+        wait_until(look, "a dozen walks")
+        sandbox.plan()
+        everything = lasting | {f"new {number:04}.txt" for number in range(1, turn + 1)}
+        wait_until(lambda: mounted.names() == everything, "all uploads")

@@ -1,0 +1,96 @@
+"""What the unit tests share: how hypothesis runs, a tiny HTTP server, and threads that hand back results."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from hypothesis import settings
+
+from empirical_fs.clock import Deadline
+
+# The same examples in every run, and no database in the tree: a failure is one that everybody sees.
+settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=100)
+settings.load_profile("unit")
+
+
+@dataclass(frozen=True)
+class NotingDeadline(Deadline):
+    """A deadline that shows each time somebody is about to wait by it."""
+
+    noted: threading.Semaphore
+
+    def remaining(self) -> float:
+        self.noted.release()
+        return super().remaining()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as the server got it; header names in lower case."""
+
+    path: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server is to send; a Content-Length that is longer than the body breaks it off."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """An HTTP server on 127.0.0.1 whose answers are given by `answer`, one request a connection."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.answer: Callable[[Asked], Answer] = lambda _: Answer(404)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()})
+                server.asked.append(asked)
+                answer = server.answer(asked)
+                headers = {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}
+                self.send_response_only(answer.status)
+                for name, value in headers.items():
+                    if value:
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+                self.close_connection = True
+
+        return Handler
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool

@@ -1,0 +1,305 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empirical_fs.catalog import ROOT_INODE, Catalog, Entry, Snapshot
+from empirical_fs.errors import ApiUnavailable, NoSuchFile, StoreUnavailable
+from empirical_fs.listing import Listing
+from empirical_fs.resource import Malformed, Resource
+
+PATIENCE = 10.0
+PAGE = "https://x/page"
+
+
+def resource(identity: int, name: str = "", **fields: object) -> Resource:
+    base = Resource(
+        id=identity, name=name or f"{identity}.txt", url=None, size=identity * 10, updated_ns=0, link=None
+    )
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+def snapshot(*resources: Resource) -> Snapshot:
+    return Snapshot({each.id: each for each in resources})
+
+
+class World:
+    """A project that is listed and measured, and what the catalogue tells of it."""
+
+    def __init__(self, *resources: Resource, max_age: float = 0) -> None:
+        self.resources = resources
+        self.malformed: tuple[Malformed, ...] = ()
+        self.sizes: dict[int, int] = {}
+        self.fetches = 0
+        self.measures: list[int] = []
+        self.changes: list[list[str]] = []
+        self.before_fetch: Callable[[], object] = lambda: None
+        self.before_answer: Callable[[], object] = lambda: None
+        self.before_measure: Callable[[], object] = lambda: None
+        self.catalog = Catalog(self.fetch, self.measure, max_age, self.changes.append)
+
+    def fetch(self) -> Listing:
+        self.fetches += 1
+        self.before_fetch()
+        listing = Listing(self.resources, self.malformed)
+        self.before_answer()
+        return listing
+
+    def measure(self, measured: Resource) -> int:
+        self.measures.append(measured.id)
+        self.before_measure()
+        if measured.id not in self.sizes:
+            raise StoreUnavailable("busy")
+        return self.sizes[measured.id]
+
+    def loaded(self) -> "World":
+        self.catalog.load(self.fetch)
+        return self
+
+    def refreshed(self) -> Snapshot:
+        """The snapshot after the refresh that asking begins, if it begins one."""
+        self.catalog.snapshot()
+        settle()
+        with self.catalog._lock:
+            return self.catalog._snapshot
+
+
+def settle() -> None:
+    """Wait for the refresh that is under way."""
+    for thread in threading.enumerate():
+        if thread.name == "refresh":
+            thread.join(PATIENCE)
+
+
+def test_entries() -> None:
+    """A snapshot has every file by its name, in order, with an inode number of its own, never the root's."""
+    taken = snapshot(resource(5, "b"), resource(0, "c"), resource(3, "a", updated_ns=7), resource(9, "b"))
+    assert list(taken.by_name) == ["a", "b", "b (9)", "c"]
+    inodes = {entry.inode for entry in taken.by_name.values()}
+    assert len(inodes) == 4
+    assert ROOT_INODE not in inodes
+    assert taken.by_name["b (9)"].resource.id == 9
+    assert taken.size == 170
+    assert taken.updated_ns == 7
+
+
+def test_an_empty_snapshot() -> None:
+    """An empty project has no size and no age."""
+    assert (dict(snapshot().by_name), snapshot().size, snapshot().updated_ns) == ({}, 0, 0)
+
+
+def test_a_link() -> None:
+    """A link is a small InternetShortcut, whose name ends in .url and whose size is that of its text."""
+    entry = snapshot(resource(1, "Plan", link=PAGE, size=None)).by_name["Plan.url"]
+    assert entry.content == b"[InternetShortcut]\r\nURL=https://x/page\r\n"
+    assert entry.size == len(entry.content)
+    assert snapshot(resource(1, "Plan", link=PAGE, size=None)).size == entry.size
+
+
+def test_an_upload_of_unknown_size() -> None:
+    """An upload whose size is not known is empty for now."""
+    entry = Entry("a", resource(1, size=None))
+    assert (entry.size, entry.content) == (0, None)
+
+
+PROJECTS = st.dictionaries(
+    st.integers(0, 5),
+    st.builds(
+        lambda name, size, updated: (name, size, updated),
+        st.sampled_from("abc"),
+        st.none() | st.integers(0, 2),
+        st.integers(0, 1),
+    ),
+).map(lambda given: snapshot(*(resource(i, n, size=s, updated_ns=u) for i, (n, s, u) in given.items())))
+
+
+@given(PROJECTS, PROJECTS)
+def test_changes(older: Snapshot, newer: Snapshot) -> None:
+    """A name has changed if it is gone, or means another resource, size or time than before."""
+
+    def meaning(of: Snapshot, name: str) -> tuple[int, int, int] | None:
+        entry = of.by_name.get(name)
+        return None if entry is None else (entry.resource.id, entry.size, entry.resource.updated_ns)
+
+    expected = {name for name in older.by_name if meaning(older, name) != meaning(newer, name)}
+    assert sorted(newer.changed_since(older)) == sorted(expected)
+
+
+def test_lookup() -> None:
+    """A name leads to its file, and any other name to none."""
+    world = World(resource(1), max_age=1000).loaded()
+    assert world.catalog.lookup("1.txt").resource.id == 1
+    with pytest.raises(NoSuchFile):
+        world.catalog.lookup("2.txt")
+
+
+def test_a_young_snapshot_is_not_fetched_again() -> None:
+    """While the snapshot is young there is no traffic, however often somebody asks."""
+    world = World(resource(1), max_age=1000).loaded()
+    for _ in range(10):
+        world.refreshed()
+    assert world.fetches == 1
+
+
+def test_an_old_snapshot_is_replaced() -> None:
+    """Who asks when the snapshot is old gets the old one, and those who come later the new one."""
+    world = World(resource(1)).loaded()
+    world.resources = (resource(2),)
+    assert list(world.catalog.snapshot().by_name) == ["1.txt"]
+    settle()
+    assert list(world.catalog.snapshot().by_name) == ["2.txt"]
+    settle()
+
+
+def test_nobody_waits_and_one_fetch_at_a_time() -> None:
+    """While a refresh hangs everybody is answered from the last snapshot, and no second one begins."""
+    world, go = World(resource(1)).loaded(), threading.Event()
+    world.before_fetch = lambda: go.wait(PATIENCE)
+    for _ in range(20):
+        assert list(world.catalog.snapshot().by_name) == ["1.txt"]
+    go.set()
+    settle()
+    assert world.fetches == 2
+
+
+def test_a_failing_refresh(caplog: pytest.LogCaptureFixture) -> None:
+    """While the API is down the last snapshot goes on, with one warning and a pause between tries."""
+
+    def fail() -> None:
+        raise ApiUnavailable("503")
+
+    world = World(resource(1)).loaded()
+    world.before_fetch = fail
+    for _ in range(10):
+        assert list(world.refreshed().by_name) == ["1.txt"]
+    assert world.fetches == 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert world.changes == []
+
+
+def test_a_failing_load() -> None:
+    """The first listing fails aloud."""
+
+    def fail() -> Listing:
+        raise ApiUnavailable("503")
+
+    with pytest.raises(ApiUnavailable):
+        World().catalog.load(fail)
+
+
+def test_changes_are_told() -> None:
+    """After a refresh exactly the names that changed or vanished are told; without any, nothing."""
+    world = World(resource(1), resource(2), resource(3), resource(4, "same"), resource(5, "same")).loaded()
+    world.changes.clear()
+    world.refreshed()
+    assert world.changes == []
+    world.resources = (resource(1, updated_ns=1), resource(3), resource(5, "same"), resource(9))
+    world.refreshed()
+    assert [sorted(names) for names in world.changes] == [["1.txt", "2.txt", "same", "same (5)"]]
+
+
+def test_distrust() -> None:
+    """A snapshot with which the store disagrees is replaced when somebody asks next, and not before."""
+    world = World(resource(1), max_age=1000).loaded()
+    world.catalog.distrust()
+    settle()
+    assert world.fetches == 1
+    world.refreshed()
+    world.refreshed()
+    assert world.fetches == 2
+
+
+def test_distrust_while_a_refresh_is_under_way() -> None:
+    """A listing that was asked for before the store disagreed does not settle the matter."""
+    world = World(resource(1), max_age=1000).loaded()
+    asked, go = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        asked.set()
+        assert go.wait(PATIENCE)
+
+    world.before_answer = hang
+    world.catalog.distrust()
+    world.catalog.snapshot()
+    assert asked.wait(PATIENCE)
+    world.catalog.distrust()
+    go.set()
+    settle()
+    world.refreshed()
+    assert world.fetches == 3
+
+
+def test_unknown_sizes_are_measured_once() -> None:
+    """The size that the API does not give is found with the listing, and again only for another version."""
+    world = World(resource(1), resource(2, size=None))
+    world.sizes[2] = 77
+    world.loaded()
+    assert world.refreshed().by_name["2.txt"].size == 77
+    assert world.measures == [2]
+    world.resources = (resource(2, size=None, updated_ns=5),)
+    world.sizes[2] = 78
+    assert world.refreshed().by_name["2.txt"].size == 78
+    assert world.measures == [2, 2]
+
+
+def test_a_size_that_cannot_be_found(caplog: pytest.LogCaptureFixture) -> None:
+    """A file whose size cannot be found is listed all the same, with a warning, and measured when opened."""
+    world = World(resource(1), resource(2, size=None), max_age=1000).loaded()
+    entry = world.catalog.lookup("2.txt")
+    assert entry.size == 0
+    assert ["size of resource 2" in record.message for record in caplog.records] == [True]
+    with pytest.raises(StoreUnavailable):
+        world.catalog.sized(entry.resource)
+    world.sizes[2] = 5
+    assert world.catalog.sized(entry.resource).size == 5
+    assert world.refreshed().by_name["2.txt"].size == 5
+    assert world.measures == [2, 2, 2]
+
+
+def test_known_sizes_and_links_are_not_measured() -> None:
+    """What has a size, and what has no content, costs no request."""
+    world = World(resource(1), resource(2, link=PAGE, size=None)).loaded()
+    for each in world.resources:
+        assert world.catalog.sized(each) is each
+    assert world.measures == []
+
+
+def test_one_measurement_for_all_who_open(pool: ThreadPoolExecutor) -> None:
+    """However many open a file of unknown size at once, it is measured by one request."""
+    world, begun, go = World(max_age=1000).loaded(), threading.Semaphore(0), threading.Event()
+    world.sizes[2] = 5
+
+    def hang() -> None:
+        begun.release()
+        assert go.wait(PATIENCE)
+
+    world.before_measure = hang
+    futures = [pool.submit(world.catalog.sized, resource(2, size=None)) for _ in range(4)]
+    assert begun.acquire(timeout=PATIENCE)
+    begun.acquire(timeout=0.1)
+    go.set()
+    assert {future.result(PATIENCE).size for future in futures} == {5}
+    assert world.measures == [2]
+
+
+def test_measured_again_after_the_store_disagreed() -> None:
+    """A measured size that the store contradicts is measured again, though `updated_at` stays the same."""
+    world = World(resource(2, size=None), max_age=1000)
+    world.sizes[2] = 77
+    world.loaded()
+    world.sizes[2] = 78
+    world.catalog.distrust()
+    assert world.refreshed().by_name["2.txt"].size == 78
+
+
+def test_malformed_resources_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A malformed resource gets one warning that names its id, not one with every refresh."""
+    world = World(resource(1))
+    world.malformed = (Malformed(8, "its name"), Malformed(9, "its name"))
+    world.loaded().refreshed()
+    world.refreshed()
+    assert ["resource 8" in record.message for record in caplog.records] == [True, False]

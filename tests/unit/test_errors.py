@@ -1,0 +1,118 @@
+import errno
+import importlib
+import logging
+import pkgutil
+from typing import Any, NoReturn
+
+import pytest
+
+import empirical_fs
+from empirical_fs import errors
+from empirical_fs.errors import EmpiricalError
+from empirical_fs.operations import ERRNO, Operations
+
+
+def every_error(kind: type[EmpiricalError] = EmpiricalError) -> list[type[EmpiricalError]]:
+    """The class and all below it, wherever in the package they are."""
+    return [kind, *(each for below in kind.__subclasses__() for each in every_error(below))]
+
+
+for module in pkgutil.walk_packages(empirical_fs.__path__, "empirical_fs."):
+    if ".sandbox" not in module.name and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+EVERY = every_error()
+
+EXPECTED = {
+    "NoSuchFile": errno.ENOENT,
+    "KeyRefused": errno.EACCES,
+    "ContentChanged": errno.ESTALE,
+    "ResourceGone": errno.ESTALE,
+}
+"""The errno contract; all else is EIO."""
+
+
+class Failing(Operations):
+    """One operation that fails as it is told to; it needs nothing of the rest."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def statfs(self, path: str) -> NoReturn:
+        raise self.error
+
+
+def errno_of(error: BaseException) -> int | None:
+    """The errno with which an operation leaves that raises `error`."""
+    try:
+        Failing(error)("statfs", "/")
+    except OSError as left:
+        return left.errno
+    raise AssertionError("it did not fail")
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_errno(kind: type[EmpiricalError]) -> None:
+    """Every error that the package knows leaves as the errno of the contract, and none is missing."""
+    assert errno_of(kind.__new__(kind)) == EXPECTED.get(kind.__name__, errno.EIO)
+
+
+def test_table_names_only_our_errors() -> None:
+    """Every row of the table is used, and every errno in it is one."""
+    assert {kind.__name__ for kind in ERRNO} == {*EXPECTED, "EmpiricalError"}
+    assert all(number in errno.errorcode for number in ERRNO.values())
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (OSError(errno.EROFS, "read-only"), errno.EROFS),
+        (ValueError("bug"), errno.EIO),
+        (RecursionError("bug"), errno.EIO),
+        (SystemExit(1), errno.EIO),
+        (KeyboardInterrupt(), errno.EIO),
+        (AssertionError(), errno.EIO),
+    ],
+)
+def test_anything_else(error: BaseException, number: int) -> None:
+    """An OSError keeps its errno; any other exception is EIO and never gets out to the binding."""
+    assert errno_of(error) == number
+
+
+def test_an_os_error_without_errno() -> None:
+    """An OSError that has no errno gets one: the binding could not make an answer of it."""
+    assert errno_of(OSError("no number")) == errno.EIO
+
+
+def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A missing name is not worth a log line, a failed read is one, and a bug is one with its traceback."""
+    with caplog.at_level(logging.DEBUG):
+        errno_of(errors.NoSuchFile("x"))
+        assert caplog.records == []
+        errno_of(errors.UrlRefused(403))
+        errno_of(ZeroDivisionError())
+    assert [(record.levelname, bool(record.exc_info)) for record in caplog.records] == [
+        ("WARNING", False),
+        ("ERROR", True),
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if kind.__module__ == errors.__name__])
+def test_hierarchy_is_documented(kind: type[EmpiricalError]) -> None:
+    """The tree at the head of errors.py names every error in it."""
+    assert kind.__name__ in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "data"),
+    [
+        (errors.KeyRefused(401), {"status": 401}),
+        (errors.UrlRefused(403), {"status": 403}),
+        (errors.ResourceGone(7), {"resource_id": 7}),
+        (errors.ApiUnavailable("busy", 5), {"retry_after": 5}),
+        (errors.StoreUnavailable("busy"), {"retry_after": None}),
+    ],
+)
+def test_errors_carry_data(error: EmpiricalError, data: dict[str, Any]) -> None:
+    """Errors carry what was the matter as data, beside the words."""
+    assert vars(error) == data
+    assert str(error)

@@ -1,0 +1,220 @@
+import logging
+import threading
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empirical_fs.api import Page
+from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi
+from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
+from empirical_fs.resource import Malformed, Resource
+
+PER_PAGE = 3
+PATIENCE = 10.0
+Change = tuple[str, int]
+"""What happens, and where: ("insert" or "remove", position)."""
+
+
+def resource(identity: int, updated_ns: int = 0) -> Resource:
+    return Resource(id=identity, name=str(identity), url=None, size=1, updated_ns=updated_ns, link=None)
+
+
+def page_of(ids: Sequence[int | None], total: int, total_pages: int) -> Page:
+    return Page(
+        resources=tuple(resource(identity) for identity in ids if identity is not None),
+        ids=tuple(ids),
+        malformed=(),
+        total=total,
+        total_pages=total_pages,
+        server_time=None,
+    )
+
+
+class Project:
+    """An API, newest first, whose resources come and go just before requests are answered.
+
+    The pages that are asked for side by side are answered in their order, so that every run is the same.
+    """
+
+    def __init__(self, size: int, changes: dict[int, list[Change]]) -> None:
+        self.ids = list(reversed(range(size)))
+        self.everything = set(self.ids)
+        self.throughout = set(self.ids)
+        self.requests = 0
+        self._changes = changes
+        self._next_page = 1
+        self._turn = threading.Condition()
+        self._last_page = 1
+
+    def page(self, number: int) -> Page:
+        with self._turn:
+            if number > 1:
+                assert self._turn.wait_for(lambda: self._next_page == number, PATIENCE)
+            for change, position in self._changes.get(self.requests, []):
+                self._change(change, position)
+            self.requests += 1
+            self._next_page = number + 1
+            self._turn.notify_all()
+            pages = -(-len(self.ids) // PER_PAGE)
+            return page_of(self.ids[(number - 1) * PER_PAGE :][:PER_PAGE], len(self.ids), pages)
+
+    def _change(self, change: str, position: int) -> None:
+        if change == "insert":
+            self.ids.insert(position, len(self.everything))
+            self.everything.add(len(self.everything))
+        elif self.ids:
+            self.throughout.discard(self.ids.pop(position % len(self.ids)))
+
+
+def changes(inserted_at: st.SearchStrategy[int]) -> st.SearchStrategy[dict[int, list[Change]]]:
+    removals = st.tuples(st.just("remove"), st.just(0) | st.integers(0, 20))
+    insertions = st.tuples(st.just("insert"), inserted_at)
+    return st.dictionaries(
+        st.integers(0, 15), st.lists(removals | insertions, min_size=1, max_size=3), max_size=5
+    )
+
+
+def listed_ids(listing: Listing) -> list[int]:
+    return [resource.id for resource in listing.resources]
+
+
+def check_nothing_is_missed(project: Project) -> None:
+    ids = listed_ids(fetch_listing(project.page))
+    assert len(set(ids)) == len(ids)
+    assert project.throughout <= set(ids) <= project.everything
+
+
+@given(st.integers(0, 14), changes(st.just(0)))
+def test_nothing_is_missed_while_the_top_grows(size: int, changes: dict[int, list[Change]]) -> None:
+    """What is there throughout is listed once, while newer ones come at the top and any disappear."""
+    check_nothing_is_missed(Project(size, changes))
+
+
+def test_pages_that_hold_still_are_read_once() -> None:
+    """Every page of a project at rest, newest first, is asked for once, and progress is told after each."""
+    project, progress = Project(10, {}), list[tuple[int, int]]()
+    listing = fetch_listing(project.page, lambda done, pages: progress.append((done, pages)))
+    assert sorted(listed_ids(listing)) == list(range(10))
+    assert project.requests == 4
+    assert progress == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_an_empty_project() -> None:
+    """A project without resources is an empty listing, from one request."""
+    project = Project(0, {})
+    assert fetch_listing(project.page) == Listing((), ())
+    assert project.requests == 1
+
+
+def test_a_count_that_never_fits(caplog: pytest.LogCaptureFixture) -> None:
+    """An API that counts one more than it lists is believed on the second look, with a warning."""
+    requests = list[int]()
+
+    def page(number: int) -> Page:
+        requests.append(number)
+        return page_of([1, 2] if number == 1 else [3], 4, 2)
+
+    with caplog.at_level(logging.WARNING):
+        assert sorted(listed_ids(fetch_listing(page))) == [1, 2, 3]
+    assert len(requests) == 4
+    assert ["counts 4 resources and lists 3" in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize(("total", "total_pages"), [(5, 1), (5, 0), (1, 1)])
+def test_an_empty_answer_is_not_believed(total: int, total_pages: int) -> None:
+    """A page that is empty although the API counts resources never empties the directory."""
+    with pytest.raises(ApiUnavailable):
+        fetch_listing(lambda _: page_of([], total, total_pages))
+
+
+def test_an_empty_page_among_others_is_not_believed() -> None:
+    """Nor does one empty page of several, however often it comes."""
+    with pytest.raises(ApiUnavailable):
+        fetch_listing(lambda number: page_of([1, 2, 3] if number == 1 else [], 5, 2))
+
+
+def test_a_listing_that_never_rests() -> None:
+    """Where every pass sees something else and the count is not reached, it is an error, not a part."""
+    passes = iter(range(100))
+
+    def page(number: int) -> Page:
+        return page_of([next(passes) % 3], 9, 1)
+
+    with pytest.raises(ApiUnavailable):
+        fetch_listing(page)
+
+
+def test_pages_beyond_belief() -> None:
+    """An absurd number of pages is refused after the first."""
+    asked = list[int]()
+
+    def page(number: int) -> Page:
+        asked.append(number)
+        return page_of([1], 10**9, PAGES_MAX + 1)
+
+    with pytest.raises(NotTheApi):
+        fetch_listing(page)
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("failing", [1, 2, 7])
+@pytest.mark.parametrize("error", [KeyRefused(401), ApiUnavailable("503")])
+def test_errors_of_a_page(failing: int, error: Exception) -> None:
+    """The error of any page is the listing's."""
+    project = Project(24, {})
+
+    def page(number: int) -> Page:
+        answer = project.page(number)
+        if number == failing:
+            raise error
+        return answer
+
+    with pytest.raises(type(error)):
+        fetch_listing(page)
+
+
+def test_newest_of_two() -> None:
+    """Where passes saw two versions of a resource, the newer one is listed."""
+    versions = iter([[resource(1, 5), resource(1, 9)], [resource(1, 9)]])
+
+    def page(number: int) -> Page:
+        resources = tuple(next(versions, [resource(1, 9)]))
+        ids = tuple(each.id for each in resources)
+        return Page(
+            resources=resources, ids=ids, malformed=(), total=len(ids), total_pages=1, server_time=None
+        )
+
+    assert fetch_listing(page).resources == (resource(1, 9),)
+
+
+def test_malformed_entries_are_told_once() -> None:
+    """What is malformed comes with the listing, once although several passes saw it."""
+    passes = iter(range(100))
+
+    def page(number: int) -> Page:
+        return Page(
+            resources=(resource(2),),
+            ids=(1, 2),
+            malformed=(Malformed(1, "its name"),),
+            total=2 + (next(passes) == 0),
+            total_pages=1,
+            server_time=None,
+        )
+
+    listing = fetch_listing(page)
+    assert listed_ids(listing) == [2]
+    assert [error.resource_id for error in listing.malformed] == [1]
+
+
+def test_entries_without_ids_are_no_duplicates() -> None:
+    """Two entries that have no id at all do not make the listing look as if it moved."""
+    asked = list[int]()
+
+    def page(number: int) -> Page:
+        asked.append(number)
+        return page_of([None, 1, None], 3, 1)
+
+    assert listed_ids(fetch_listing(page)) == [1]
+    assert asked == [1]

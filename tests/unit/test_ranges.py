@@ -1,0 +1,307 @@
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import (
+    BadAnswer,
+    ContentChanged,
+    EmpiricalError,
+    KeyRefused,
+    StoreUnavailable,
+    UnsafeUrl,
+    UrlRefused,
+)
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.ranges import Ranges
+from empirical_fs.reading.store import Store
+from empirical_fs.resource import Resource
+from empirical_fs.signed_urls import SignedUrls
+from tests.unit.conftest import Answer, Asked, Server
+
+DATA = bytes(range(256)) * 1024
+SIZE = len(DATA)
+TAG = '"v1"'
+
+
+class FakeUrls(SignedUrls):
+    """Signs with a number, counting up."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.signed = 0
+        self.error: EmpiricalError | None = None
+
+    def get(self, resource_id: int, deadline: Deadline) -> str:
+        if self.error is not None:
+            raise self.error
+        return f"{self.base}/o?sig={self.signed}"
+
+    def renew(self, resource_id: int, refused: str, deadline: Deadline) -> str:
+        self.signed += 1
+        return self.get(resource_id, deadline)
+
+
+class Reading:
+    """Ranges of one content from the server of this test."""
+
+    def __init__(self, server: Server, store: Store, patience: float = 5) -> None:
+        self.server = server
+        self.store = store
+        self.urls = FakeUrls(server.url)
+        self.resource = Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None)
+        self.content = Content(self.resource, SIZE)
+        self.ranges = Ranges(self.store, self.urls, patience, threading.Event())
+        self.got = bytearray()
+
+    def fetch(self, start: int, stop: int) -> bytes:
+        assert self.ranges.fetch(self.content, start, stop, self.got.extend) is None
+        return bytes(self.got)
+
+    def asked_for(self) -> list[str]:
+        return [asked.headers["range"] for asked in self.server.asked]
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    store = Store()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def reading(server: Server, store: Store) -> Reading:
+    server.answer = in_order()
+    return Reading(server, store)
+
+
+def served(
+    asked: Asked, *, cut: int | None = None, status: int = 206, etag: str = TAG, total: int = SIZE
+) -> Answer:
+    """What a good store answers, its body broken off after `cut` bytes."""
+    first, last = asked.headers["range"].removeprefix("bytes=").split("-")
+    body = DATA[int(first) : int(last) + 1]
+    headers = {
+        "Content-Range": f"bytes {first}-{last}/{total}",
+        "Content-Length": str(len(body)),
+        "ETag": etag,
+    }
+    return Answer(status, body[:cut], headers)
+
+
+def in_order(*answers: Callable[[Asked], Answer]) -> Callable[[Asked], Answer]:
+    """These answers in turn, then those of a good store."""
+    turns = iter(answers)
+
+    def answer(asked: Asked) -> Answer:
+        return next(turns, served)(asked)
+
+    return answer
+
+
+def always(answer: Answer) -> Callable[[Asked], Answer]:
+    return lambda _: answer
+
+
+@pytest.mark.parametrize("status", [200, 206])
+def test_a_range(reading: Reading, status: int) -> None:
+    """The bytes asked for come by one range request, without the key, and uncompressed."""
+    reading.server.answer = lambda asked: served(asked, status=status)
+    assert reading.fetch(100, 5000) == DATA[100:5000]
+    asked = reading.server.asked[0]
+    assert reading.asked_for() == ["bytes=100-4999"]
+    assert "authorization" not in asked.headers
+    assert "if-match" not in asked.headers
+    assert asked.headers["accept-encoding"] == "identity"
+
+
+def test_if_match(reading: Reading) -> None:
+    """From the second request on the ETag of the first answer is demanded."""
+    reading.fetch(0, 10)
+    reading.fetch(10, 20)
+    assert [asked.headers.get("if-match") for asked in reading.server.asked] == [None, TAG]
+
+
+def test_a_weak_etag_is_not_demanded(reading: Reading) -> None:
+    """A weak ETag never matches by If-Match, so it is only compared."""
+    reading.server.answer = lambda asked: served(asked, etag='W/"v1"')
+    assert reading.fetch(0, 10) == DATA[:10]
+    reading.got.clear()
+    assert reading.fetch(10, 20) == DATA[10:20]
+    assert all("if-match" not in asked.headers for asked in reading.server.asked)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, 70_000, 199_999])
+def test_a_body_that_breaks_off_is_resumed(reading: Reading, cut: int) -> None:
+    """What came of a body that broke off is kept, and the rest asked for."""
+    reading.server.answer = in_order(lambda asked: served(asked, cut=cut))
+    assert reading.fetch(0, 200_000) == DATA[:200_000]
+    assert reading.asked_for() == ["bytes=0-199999", f"bytes={cut}-199999"]
+
+
+def test_a_body_that_breaks_off_again_and_again(reading: Reading) -> None:
+    """A body that breaks off after a good part each time arrives all the same, without long waits."""
+    reading.server.answer = lambda asked: served(asked, cut=70_000)
+    assert reading.fetch(0, 210_000) == DATA[:210_000]
+    assert reading.asked_for() == ["bytes=0-209999", "bytes=70000-209999", "bytes=140000-209999"]
+
+
+def test_never_two_versions(reading: Reading) -> None:
+    """A body that is resumed after the object changed is an error, and the content is over."""
+    reading.server.answer = in_order(
+        lambda asked: served(asked, cut=70_000), lambda asked: served(asked, etag='"v2"')
+    )
+    with pytest.raises(ContentChanged):
+        reading.fetch(0, 200_000)
+    assert bytes(reading.got) == DATA[:70_000]
+    assert reading.content.is_over
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(412), Answer(416), Answer(200, b"x" * 5), Answer(206, b"x", {"Content-Range": "bytes 0-0/9"})],
+)
+def test_changes_end_the_content(reading: Reading, answer: Answer) -> None:
+    """An answer that shows another object ends the content."""
+    reading.server.answer = always(answer)
+    with pytest.raises(ContentChanged):
+        reading.fetch(0, 10)
+    assert reading.content.is_over
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refused_url_is_signed_again(reading: Reading, status: int) -> None:
+    """A refused URL is signed again and the reader never notices."""
+    reading.server.answer = in_order(always(Answer(status, b"<Error/>")))
+    assert reading.fetch(0, 10) == DATA[:10]
+    assert [asked.path for asked in reading.server.asked] == ["/o?sig=0", "/o?sig=1"]
+
+
+def test_signed_again_in_the_middle(reading: Reading) -> None:
+    """A URL that expires while a body is resumed is signed again too."""
+    reading.server.answer = in_order(lambda asked: served(asked, cut=70_000), always(Answer(403)))
+    assert reading.fetch(0, 200_000) == DATA[:200_000]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, UrlRefused), (401, UrlRefused), (403, UrlRefused), (404, ContentChanged), (410, ContentChanged)],
+)
+def test_refused_twice(reading: Reading, status: int, error: type[EmpiricalError]) -> None:
+    """A refusal of the newly signed URL too is believed; an object that is not there is gone."""
+    reading.server.answer = always(Answer(status))
+    with pytest.raises(error):
+        reading.fetch(0, 10)
+    assert len(reading.server.asked) == 2
+    assert reading.content.is_over == (error is ContentChanged)
+
+
+def test_a_busy_store(reading: Reading) -> None:
+    """A store that is busy is asked again."""
+    reading.server.answer = in_order(always(Answer(503)), always(Answer(429)))
+    assert reading.fetch(0, 10) == DATA[:10]
+
+
+def test_a_store_that_stays_busy(server: Server, store: Store) -> None:
+    """A store that stays busy fails the fetch when patience is over."""
+    reading = Reading(server, store, patience=0.3)
+    server.answer = always(Answer(503))
+    with pytest.raises(StoreUnavailable):
+        reading.fetch(0, 10)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(206, DATA[:10]),
+        Answer(206, DATA[:10], {"Content-Range": f"bytes 10-19/{SIZE}"}),
+        Answer(200, DATA[:10], {"Content-Range": f"bytes 0-9/{SIZE}", "Content-Encoding": "gzip"}),
+        Answer(302, headers={"Location": "/o"}),
+        Answer(204),
+    ],
+)
+def test_nonsense_is_an_error(reading: Reading, answer: Answer) -> None:
+    """An answer that does not fit is an error, of which no byte is handed over."""
+    reading.server.answer = always(answer)
+    with pytest.raises(BadAnswer):
+        reading.fetch(0, 10)
+    assert reading.got == b""
+
+
+def test_redirects(reading: Reading) -> None:
+    """A few redirects are followed, with the range and without a key."""
+    reading.server.answer = in_order(
+        always(Answer(307, headers={"Location": "/a?b=c"})), always(Answer(302, headers={"Location": "/d"}))
+    )
+    assert reading.fetch(5, 10) == DATA[5:10]
+    assert [asked.path for asked in reading.server.asked] == ["/o?sig=0", "/a?b=c", "/d"]
+    assert reading.asked_for() == ["bytes=5-9"] * 3
+
+
+@pytest.mark.parametrize(
+    "location", ["http://example.org/", "file:///etc/passwd", "https://u:p@example.org/", "http://["]
+)
+def test_unsafe_redirects(reading: Reading, location: str) -> None:
+    """A redirect to where nothing must be fetched from is an error."""
+    reading.server.answer = always(Answer(302, headers={"Location": location}))
+    with pytest.raises(UnsafeUrl):
+        reading.fetch(0, 10)
+    assert len(reading.server.asked) == 1
+
+
+@pytest.mark.parametrize("base", ["http://example.org", "file://", "https://user@example.org", ""])
+def test_unsafe_urls(reading: Reading, base: str) -> None:
+    """A URL from which nothing must be fetched is an error without a request."""
+    reading.urls.base = base
+    with pytest.raises(UnsafeUrl):
+        reading.fetch(0, 10)
+
+
+def test_an_impossible_port(server: Server, store: Store) -> None:
+    """A URL with a port that cannot be is an error of ours, not one of the socket's."""
+    reading = Reading(server, store, patience=0.2)
+    reading.urls.base = "https://localhost:99999999"
+    with pytest.raises(EmpiricalError):
+        reading.fetch(0, 10)
+
+
+def test_signing_that_fails(reading: Reading) -> None:
+    """The error of signing is the fetch's."""
+    reading.urls.error = KeyRefused(401)
+    with pytest.raises(KeyRefused):
+        reading.fetch(0, 10)
+
+
+def test_a_server_without_ranges(reading: Reading) -> None:
+    """The whole body of a server without ranges is handed back, open, and can be read to its end."""
+    reading.server.answer = always(Answer(200, DATA))
+    body = reading.ranges.fetch(reading.content, 100, 200, reading.got.extend)
+    assert body is not None
+    assert reading.got == b""
+    assert reading.ranges.fetch(reading.content, 0, SIZE, reading.got.extend, body) is None
+    assert reading.got == DATA
+    assert len(reading.server.asked) == 1
+
+
+def test_a_whole_body_that_breaks_off(reading: Reading) -> None:
+    """A download from a server without ranges that broke off is not handed over twice."""
+    cut = Answer(200, DATA[:150_000], {"Content-Length": str(SIZE)})
+    reading.server.answer = in_order(always(cut), always(Answer(200, DATA)))
+    assert reading.fetch(0, SIZE) == DATA
+
+
+@pytest.mark.parametrize(
+    ("answer", "size"),
+    [
+        (Answer(206, b"x", {"Content-Range": "bytes 0-0/77"}), 77),
+        (Answer(200, b"x" * 5), 5),
+        (Answer(200, b""), 0),
+        (Answer(416, b"", {"Content-Range": "bytes */0"}), 0),
+    ],
+)
+def test_measured(reading: Reading, answer: Answer, size: int) -> None:
+    """The size of an object is found by a GET of its first byte, signed again where it is refused."""
+    reading.server.answer = in_order(always(Answer(503)), always(Answer(403)), always(answer))
+    assert reading.ranges.measure(reading.resource) == size
+    assert reading.asked_for() == ["bytes=0-0"] * 3

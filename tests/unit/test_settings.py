@@ -1,0 +1,268 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from empirical_fs.errors import SetupError
+from empirical_fs.mount_options import MountOptions, parse_mount_options
+from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, parse_size, take_key
+
+KEY = "key-of-this-test"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1", 1),
+        ("512", 512),
+        ("64K", 2**16),
+        ("256M", 2**28),
+        ("256m", 2**28),
+        ("1G", 2**30),
+        ("2T", 2**41),
+        ("10MB", 10 * 2**20),
+        ("10MiB", 10 * 2**20),
+        ("10B", 10),
+        (" 5k ", 5 * 2**10),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    """A size is a number with an optional unit, a power of 1024."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "M", "-1", "1.5G", "1e6", "1X", "1 M", "0x10", "\u0665", "1MM", "9" * 16, "\n"]
+)
+def test_no_sizes(text: str) -> None:
+    """Anything else is no size, and the message shows how to write one."""
+    with pytest.raises(ValueError, match="256M"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://dash.empirical.run",
+        "https://x.org:8443/base",
+        "http://localhost:8000",
+        " https://x.org ",
+        "http://[::1]:5",
+    ],
+)
+def test_api_urls(text: str) -> None:
+    """The API is spoken to over https, or over http on this machine."""
+    assert parse_api_url(text).host
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "dash.empirical.run",
+        "http://dash.empirical.run",
+        "ftp://x.org",
+        "https://user:secret@x.org",
+        "https://x.org?a=b",
+        "https://x.org#f",
+        "https://",
+        "https://[::1",
+    ],
+)
+def test_no_api_urls(text: str) -> None:
+    """A key is never sent anywhere else, and the message says what to write."""
+    with pytest.raises(SetupError, match="--api-url") as caught:
+        parse_api_url(text)
+    assert "secret" not in str(caught.value)
+
+
+def key_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
+    path = folder / "file"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("content", [b"key-of-this-test", b"key-of-this-test\n", b"  key-of-this-test\r\n\n"])
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_a_key_file(tmp_path: Path, content: bytes, mode: int) -> None:
+    """A key file that only its owner can use has the key, less the white space around it."""
+    assert take_key(key_file(tmp_path, content, mode)) == KEY
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666])
+def test_a_key_file_that_others_can_use(tmp_path: Path, mode: int) -> None:
+    """A key file that group or others can use in any way is refused, with the cure."""
+    path = key_file(tmp_path, KEY.encode(), mode)
+    with pytest.raises(SetupError, match="chmod 600"):
+        take_key(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"two keys", b"a\nb", b"a\x00b", "schlüssel".encode(), b"\xef\xbb\xbfkey", b"\xff"],
+)
+def test_no_key_in_the_file(tmp_path: Path, content: bytes) -> None:
+    """What cannot be a key is refused before it is sent, and not quoted."""
+    path = key_file(tmp_path, content)
+    with pytest.raises(SetupError) as caught:
+        take_key(path)
+    expected = f"the API key in {path} is empty or has spaces or unprintable characters in it"
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_key_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """A key file that is missing, or a directory, is refused with the reason."""
+    with pytest.raises(SetupError, match="cannot read"):
+        take_key(tmp_path / name)
+
+
+PROGRAM = f"""
+import os, subprocess, sys
+from pathlib import Path
+from empirical_fs.settings import take_key
+file = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+key = take_key(file)
+mine = Path("/proc/self/environ").read_bytes()
+child = subprocess.run(["env"], capture_output=True, check=True).stdout
+assert b"OTHER_VARIABLE=stays" in mine and b"OTHER_VARIABLE=stays" in child
+shown = [where for where, text in (("proc", mine), ("child", child)) if b"from-environment" in text]
+print(key, "{KEY_VARIABLE}" in os.environ, shown)
+"""
+
+
+def run_program(*arguments: str | Path, **environment: str) -> str:
+    """What the program above says with this in its environment."""
+    clean = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env={**clean, "OTHER_VARIABLE": "stays", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+def test_key_is_wiped_from_the_environment() -> None:
+    """A key from the environment is afterwards neither there, nor in a child's, nor in /proc/PID/environ."""
+    assert run_program(**{KEY_VARIABLE: "from-environment"}) == "from-environment False []"
+
+
+def test_key_file_comes_first(tmp_path: Path) -> None:
+    """A key file wins over the environment, where the key is wiped all the same."""
+    path = key_file(tmp_path, KEY.encode())
+    assert run_program(path, **{KEY_VARIABLE: "from-environment"}) == f"{KEY} False []"
+
+
+def test_no_key_at_all() -> None:
+    """Without a key the message names both ways to give one."""
+    said = run_program()
+    assert KEY_VARIABLE in said
+    assert "--key-file" in said
+
+
+def test_settings_do_not_show_the_key() -> None:
+    """However settings are printed, the key is not."""
+    settings = Settings(
+        mountpoint=Path("/m"),
+        key=KEY,
+        api_url=parse_api_url("https://x.org"),
+        refresh=60,
+        url_ttl=3000,
+        memory=1,
+        timeout=30,
+        options=parse_mount_options([]),
+    )
+    assert KEY not in f"{settings} {settings!r} {settings!s}"
+
+
+ALWAYS: dict[str, str | bool] = {
+    "ro": True,
+    "nosuid": True,
+    "nodev": True,
+    "default_permissions": True,
+    "use_ino": True,
+    "subtype": "empirical-mount",
+}
+
+
+def options(*texts: str) -> MountOptions:
+    return parse_mount_options(texts)
+
+
+def test_no_options() -> None:
+    """Without options the files are the user's, the umask the process's, and the mount read-only."""
+    umask = os.umask(0o027)
+    try:
+        assert options() == MountOptions(
+            uid=os.getuid(), gid=os.getgid(), umask=0o027, nonempty=False, fuse=ALWAYS
+        )
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(umask)
+
+
+def test_options_of_ours() -> None:
+    """uid, gid and umask are ours and not libfuse's; the last of several wins."""
+    parsed = options("uid=1,gid=2", "umask=077,uid=3")
+    assert (parsed.uid, parsed.gid, parsed.umask) == (3, 2, 0o077)
+    assert parsed.fuse == ALWAYS
+
+
+def test_options_of_libfuse() -> None:
+    """What is neither ours nor mount(8)'s goes to libfuse, and cannot undo what is always so."""
+    parsed = options("allow_other,max_read=131072,,fsname=x=y", "ro,subtype=other,nonempty")
+    assert parsed.fuse == {
+        **ALWAYS,
+        "allow_other": True,
+        "max_read": "131072",
+        "fsname": "x=y",
+        "nonempty": True,
+    }
+    assert parsed.nonempty
+
+
+def test_options_of_mount() -> None:
+    """What fstab and systemd write for mount(8) is nobody's business here."""
+    assert options("defaults,noauto,user,nofail,_netdev,x-systemd.automount,X-a=b,comment=c").fuse == ALWAYS
+
+
+@pytest.mark.parametrize("text", ["rw", "suid", "dev", "ro,rw", "allow_other,dev"])
+def test_contrary_options(text: str) -> None:
+    """What would make the mount writable or dangerous is refused."""
+    with pytest.raises(SetupError, match="read-only"):
+        options(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "uid",
+        "uid=",
+        "uid=root",
+        "uid=-1",
+        "gid=1.5",
+        "uid=\u0665",
+        "umask",
+        "umask=8",
+        "umask=0o22",
+        "umask=1777",
+        "umask=",
+    ],
+)
+def test_bad_values(text: str) -> None:
+    """A value that is no number is refused, and the message names the option."""
+    with pytest.raises(SetupError, match=f"-o {text.partition('=')[0]} "):
+        options(text)
+
+
+@pytest.mark.parametrize("text", ["uid=4294967296", "gid=4294967295", "uid=9999999999"])
+def test_identities_that_do_not_fit(text: str) -> None:
+    """An id that the kernel cannot hold is refused, and never wraps into another's (2**32 into root's)."""
+    with pytest.raises(SetupError):
+        options(text)

@@ -1,0 +1,104 @@
+from calendar import timegm
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empirical_fs.timestamps import nanoseconds_since_epoch
+
+EPOCH = datetime(1970, 1, 1)
+MOMENTS = st.datetimes().map(lambda moment: moment.replace(microsecond=0))
+FRACTIONS = st.text("0123456789", max_size=12)
+
+
+def at(*moment: int, nanoseconds: int = 0) -> int:
+    return timegm((*moment, 0, 0, 0)[:6]) * 10**9 + nanoseconds
+
+
+@given(
+    MOMENTS,
+    FRACTIONS,
+    st.none() | st.just("Z") | st.integers(-23 * 60 - 59, 23 * 60 + 59),
+    st.sampled_from(["T", "t", " "]),
+)
+def test_every_moment_to_the_nanosecond(
+    moment: datetime, fraction: str, offset: int | str | None, separator: str
+) -> None:
+    """A timestamp means what datetime arithmetic makes of it, with any offset, to the nanosecond given."""
+    text = f"{moment:%m-%d}{separator}{moment:%H:%M:%S}"
+    text = f"{moment.year:04}-{text}" + (f".{fraction}" if fraction else "")
+    minutes = 0
+    if isinstance(offset, int):
+        minutes = offset
+        text += f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
+    elif offset is not None:
+        text += offset
+    seconds = (moment - EPOCH) // timedelta(seconds=1) - minutes * 60
+    assert nanoseconds_since_epoch(text) == seconds * 10**9 + int(fraction[:9].ljust(9, "0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1969-12-31T23:59:59.999999999Z", -1),
+        ("2026-02-01T12:30:45.123456789Z", at(2026, 2, 1, 12, 30, 45, nanoseconds=123_456_789)),
+        ("2026-02-01t12:30:45.1z", at(2026, 2, 1, 12, 30, 45, nanoseconds=100_000_000)),
+        ("2026-02-01T12:30:45+02:00", at(2026, 2, 1, 10, 30, 45)),
+        ("2026-02-01T12:30:45-0330", at(2026, 2, 1, 16, 0, 45)),
+        ("2026-02-01 12:30:45+00", at(2026, 2, 1, 12, 30, 45)),
+        ("2026-02-01T12:30:45.1234567891Z", at(2026, 2, 1, 12, 30, 45, nanoseconds=123_456_789)),
+        ("2016-12-31T23:59:60Z", at(2017, 1, 1)),
+        ("2016-12-31T23:59:60.5Z", at(2017, 1, 1, nanoseconds=500_000_000)),
+        ("0001-01-01T00:00:00+23:59", at(1, 1, 1) - (23 * 60 + 59) * 60 * 10**9),
+        ("9999-12-31T23:59:59-23:59", at(9999, 12, 31, 23, 59, 59) + (23 * 60 + 59) * 60 * 10**9),
+    ],
+)
+def test_examples(text: str, expected: int) -> None:
+    """`Z`, lower case, offsets, a leap second, and the ends of the calendar."""
+    assert nanoseconds_since_epoch(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        0,
+        1.5,
+        True,
+        b"2026-02-01T12:30:45Z",
+        ["2026-02-01T12:30:45Z"],
+        "",
+        "yesterday",
+        "2026-02-01",
+        "12:30:45",
+        "2026-02-30T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-02-01T25:00:00Z",
+        "2026-02-01T12:60:00Z",
+        "2026-02-01T12:30:61Z",
+        "0000-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
+        "-2026-02-01T12:30:45Z",
+        "2026-02-01T12:30:45.Z",
+        "2026-02-01T12:30:45Z\n",
+        "2026-02-01T12:30:45ZZ",
+        "2026-02-01T12:30:45+2",
+        "2026-02-01T12:30Z",
+        "\uff12\uff10\uff12\uff16-02-01T12:30:45Z",
+        "\ud800",
+    ],
+)
+def test_what_is_no_timestamp(text: object) -> None:
+    """What is not an RFC 3339 timestamp names no moment."""
+    assert nanoseconds_since_epoch(text) is None
+
+
+@given(
+    st.text(st.characters())
+    | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-][0-9:]+")
+)
+def test_nothing_else_comes_out(text: str) -> None:
+    """Any text gives a number or None, and never an exception."""
+    assert isinstance(nanoseconds_since_epoch(text), int | None)
