@@ -3,6 +3,7 @@
 import json
 import threading
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -199,6 +200,9 @@ def _check_status(response: httpx.Response) -> None:
 
 def _server_time(response: httpx.Response) -> float | None:
     try:
-        return parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+        moment = parsedate_to_datetime(response.headers.get("date", ""))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
     except (ValueError, OverflowError):
         return None

@@ -177,13 +177,19 @@ class Catalog:
         """
         if resource.size is not None or resource.link is not None:
             return resource
+        is_known = (resource.id, resource.updated_ns) in self._measured
+        sized = self._with_size(resource)
+        if not is_known:
+            self._make_due()
+        return sized
+
+    def _with_size(self, resource: Resource) -> Resource:
         version = (resource.id, resource.updated_ns)
         size = self._measured.get(version)
         if size is None:
             limit = Deadline.after(_MEASURE_SECONDS)
             size = self._measuring.do(version, lambda: self._measure(resource), limit)
             self._measured[version] = size
-            self._make_due()
         return replace(resource, size=size)
 
     def _refresh(self) -> None:
@@ -225,7 +231,7 @@ class Catalog:
 
     def _all_sized(self, listing: Listing) -> list[Resource]:
         """The resources with the sizes that the API did not give, as far as these can be found."""
-        unknown = [resource for resource in listing.resources if resource.size is None]
+        unknown = [each for each in listing.resources if each.size is None and each.link is None]
         if not unknown:
             return list(listing.resources)
         with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
@@ -234,7 +240,7 @@ class Catalog:
 
     def _sized_or_not(self, resource: Resource) -> Resource:
         try:
-            return self.sized(resource)
+            return self._with_size(resource)
         except EmpiricalError as error:
             log.warning("the size of resource %d is not known yet: %s", resource.id, error)
             return resource

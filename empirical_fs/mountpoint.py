@@ -51,7 +51,7 @@ def _unescaped(text: str) -> str:
 
 def mount_at(mountpoint: Path) -> Mount | None:
     """What is mounted at exactly this path, if anything; asks the kernel's table and never the mount."""
-    text = _MOUNTINFO.read_text(errors="surrogateescape")
+    text = _MOUNTINFO.read_bytes().decode(errors="surrogateescape")
     mounts = [mount for mount in parse_mountinfo(text) if mount.mountpoint == str(mountpoint)]
     return mounts[-1] if mounts else None
 

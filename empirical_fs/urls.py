@@ -15,6 +15,7 @@ _SIGNATURES = frozenset(
 )
 _EXPIRIES = frozenset({"x-amz-expires", "x-goog-expires", "expires", "expiry", "exp"})
 _CONTENT_ENDPOINT = re.compile(r"/api/resources/[0-9]+/content")
+_PORT_MAX = 2**16 - 1
 _UNIX_SECONDS = re.compile(r"[0-9]{9,11}")
 _SECONDS = re.compile(r"[0-9]{1,8}")
 
@@ -40,8 +41,8 @@ def parse_fetchable(text: str) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError, ValueError):
         # The parser's own words may quote the URL, signature and all.
         raise UnsafeUrl("a URL that cannot be parsed") from None
-    if not url.host or url.userinfo:
-        raise UnsafeUrl("a URL without a host, or with a user name")
+    if not url.host or url.userinfo or not 0 < (url.port or 1) <= _PORT_MAX:
+        raise UnsafeUrl("a URL without a host, with a user name or an impossible port")
     if url.scheme == "https" or (url.scheme == "http" and is_loopback(url)):
         return url
     raise UnsafeUrl("a URL that is neither https nor http to this machine")
