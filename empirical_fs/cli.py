@@ -57,8 +57,8 @@ def _mount(given: argparse.Namespace) -> None:
         options=parse_mount_options(given.options),
     )
     logs.configure(given.verbosity, given.log_file, daemon=not given.foreground)
-    fuse_binding.check_library()
     mountpoint.check_machine()
+    fuse_binding.check_library()
     was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
 
     def serve(ready: daemon.Ready) -> None:
@@ -89,19 +89,16 @@ def _progress_bar(*, quiet: bool) -> Iterator[Progress]:
     if quiet or not sys.stderr.isatty():
         yield unseen
         return
-    bar = tqdm(desc="listing", unit="page", leave=False, file=sys.stderr)
+    with contextlib.ExitStack() as stack:
+        bars: list[tqdm[NoReturn]] = []
 
-    def show(done: int, pages: int) -> None:
-        bar.total = pages
-        bar.update(done - bar.n)
-        if done == pages:
-            bar.close()
+        def show(done: int, pages: int) -> None:
+            if pages > 1 and not bars:
+                bars.append(stack.enter_context(tqdm(desc="listing", total=pages, unit="page", leave=False)))
+            for bar in bars:
+                bar.update(done - bar.n)
 
-    bar.disable = False
-    try:
         yield show
-    finally:
-        bar.close()
 
 
 def _explained(error: BaseException) -> str:

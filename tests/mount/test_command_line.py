@@ -1,0 +1,211 @@
+"""What the command line says when something is wrong: one line that helps, and nothing left behind."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Mount
+from tests.harness import KEY, Sandbox, environment, mount_command, mounts, processes, run, said, wait_until
+
+# /dev without /dev/fuse, in a mount namespace of its own.
+WITHOUT_FUSE_DEVICE = """
+exec 3</dev/null
+mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9
+exec "$@" <&3
+"""
+
+
+def attempt(url: str, *arguments: str | Path, **variables: str | None) -> subprocess.CompletedProcess[str]:
+    """Run the program, which is expected to fail before it mounts."""
+    wanted = environment(**{"EMPIRICALRUN_KEY": KEY, "EMPIRICAL_API_URL": url, **variables})
+    return run(*mount_command(*arguments), check=False, env=wanted)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "mnt"
+    yield path
+    assert str(path) not in mounts()
+    assert not processes(path)
+
+
+@pytest.fixture
+def web_server() -> Iterator[str]:
+    """Something on the network that is not the API: pages, other JSON, and a redirect."""
+    asked = list[str]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            redirects = self.path.startswith("/redirect/")
+            body = b'{"data": []}' if self.path.startswith("/json/") else b"<html>Sign in</html>"
+            self.send_response(302 if redirects else 200)
+            if redirects:
+                self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+            """Not on the stderr of the tests."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+    assert "/elsewhere" not in asked
+
+
+@pytest.mark.parametrize("place", ["/page", "/json", "/redirect"])
+def test_not_the_api(web_server: str, path: Path, place: str) -> None:
+    """What answers but is not the API is said to be none, and a redirect is not followed."""
+    done = attempt(web_server + place, path)
+    assert (done.returncode, "not the Empirical API" in said(done)) == (1, True)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_file_that_others_can_read(sandbox: Sandbox, path: Path, tmp_path: Path, mode: int) -> None:
+    """A key file is refused when group or others can read it, and the line says how to mend that."""
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY)
+    key_file.chmod(mode)
+    assert "chmod 600" in said(attempt(sandbox.url, "--key-file", key_file, path, EMPIRICALRUN_KEY=None))
+
+
+def test_a_key_file_of_ones_own(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """A key file that only its owner can read stands in for the variable."""
+    sandbox.put("a", b"a")
+    key_file = tmp_path / "key"
+    key_file.write_text(f"{KEY}\n")
+    key_file.chmod(0o600)
+    with mount("--key-file", key_file) as mounted:
+        assert mounted.names() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"), [(401, "refused the key"), (403, "refused the key"), (404, "--api-url")]
+)
+def test_statuses(sandbox: Sandbox, path: Path, status: int, phrase: str) -> None:
+    """A status that will not get better by waiting is said at once."""
+    sandbox.plan(faults=[{"on": "list", "action": {"type": "status", "status": status}}])
+    assert phrase in said(attempt(sandbox.url, path))
+
+
+@pytest.mark.parametrize("key", ["", "two words", "line\nbreak"])
+def test_keys_that_are_none(sandbox: Sandbox, path: Path, key: str) -> None:
+    """A key that cannot be one is refused before it is sent, and not shown."""
+    line = said(attempt(sandbox.url, path, EMPIRICALRUN_KEY=key))
+    assert "API key" in line
+    assert not key or key not in line
+    assert sandbox.requests()["list"] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--url-ttl", "3600"],
+        ["--url-ttl", "0"],
+        ["--memory", "lots"],
+        ["--memory", "0"],
+        ["--timeout", "0"],
+        ["--refresh", "-1"],
+        ["--no-such-option"],
+    ],
+)
+def test_usage_errors(sandbox: Sandbox, path: Path, arguments: list[str]) -> None:
+    """What cannot be meant ends with status 2 and the usage."""
+    done = attempt(sandbox.url, *arguments, path)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "phrase"), [("rw", "read-only"), ("uid=me", "uid"), ("nonsense=1", "nonsense=1")]
+)
+def test_mount_options_that_do_not_fit(sandbox: Sandbox, path: Path, options: str, phrase: str) -> None:
+    """An option that contradicts the mount, or that nobody knows, is refused by its name."""
+    assert phrase in said(attempt(sandbox.url, "-o", options, path))
+
+
+def test_mount_points_that_do_not_fit(sandbox: Sandbox, path: Path) -> None:
+    """A file and a directory with something in it are refused, and stay as they are."""
+    path.mkdir()
+    (path / "file").write_text("mine")
+    assert "not empty" in said(attempt(sandbox.url, path))
+    assert "not a directory" in said(attempt(sandbox.url, path / "file"))
+    assert (path / "file").read_text() == "mine"
+
+
+def test_mounted_already(sandbox: Sandbox, mount: Mount) -> None:
+    """A second mount at the same place is refused, and the first goes on."""
+    sandbox.put("a", b"a")
+    with mount() as mounted:
+        assert "mounted already" in said(attempt(sandbox.url, mounted.path))
+        assert mounted.names() == {"a"}
+
+
+def test_no_libfuse(sandbox: Sandbox, path: Path) -> None:
+    """Without libfuse the line says what to install."""
+    assert "install libfuse2" in said(attempt(sandbox.url, path, FUSE_LIBRARY_PATH="/nowhere/libfuse.so"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can take /dev/fuse away, in a namespace")
+def test_no_fuse_device(sandbox: Sandbox, path: Path) -> None:
+    """Without /dev/fuse the line says what to do, in a container too."""
+    variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
+    inside = ["unshare", "-m", "sh", "-c", WITHOUT_FUSE_DEVICE, "sh"]
+    line = said(run(*inside, *mount_command(path), check=False, env=variables))
+    assert "/dev/fuse is missing" in line
+    assert "--device /dev/fuse" in line
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_as_another_user(sandbox: Sandbox, path: Path) -> None:
+    """Without fusermount, and for a directory of somebody else's, a user is told what is missing."""
+    path.mkdir(mode=0o700)
+    somebody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
+    # What runs as somebody else must not need what only root can read, the interpreter's venv perhaps.
+    if run(*somebody, *mount_command("--version"), check=False, env=variables).returncode != 0:
+        pytest.skip("others cannot run this checkout")
+    without = {**variables, "PATH": "/nowhere"}
+    setpriv = ["/usr/bin/setpriv", *somebody[1:]]
+    assert "install fuse" in said(run(*setpriv, *mount_command(path / "mnt"), check=False, env=without))
+    assert "no permission" in said(run(*somebody, *mount_command(path / "mnt"), check=False, env=variables))
+
+
+def test_unmounting(sandbox: Sandbox, mount: Mount, path: Path) -> None:
+    """-u refuses where nothing is mounted and what is in use, and unmounts what is not."""
+    sandbox.put("a", b"a")
+    assert "nothing is mounted" in said(attempt(sandbox.url, "-u", path))
+    with mount() as mounted:
+        with (mounted / "a").open():
+            assert "busy" in said(attempt(sandbox.url, "-u", mounted.path))
+            assert mounted.names() == {"a"}
+        wait_until(lambda: attempt(sandbox.url, "-u", mounted.path).returncode == 0, "the unmounting")
+        assert str(mounted.path) not in mounts()
+
+
+def test_progress_on_a_terminal_only(sandbox: Sandbox, mount: Mount, path: Path) -> None:
+    """A listing of more than a page shows its progress on a terminal, and is silent elsewhere."""
+    for number in range(201):
+        sandbox.put(f"file-{number}", b"")
+    variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
+    silent = run(*mount_command(path), env=variables)
+    run(*mount_command("-u", path))
+    assert silent.stdout + silent.stderr == ""
+    command = f"stty columns 80; {sys.executable} -m empirical_fs {path}"
+    shown = run("script", "-qec", command, "/dev/null", env=variables).stdout
+    run(*mount_command("-u", path))
+    wait_until(lambda: not processes(path), "the end of the process")
+    assert "listing" in shown
+    assert "/3" in shown
