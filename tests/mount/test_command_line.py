@@ -203,7 +203,7 @@ def test_progress_on_a_terminal_only(sandbox: Sandbox, mount: Mount, path: Path)
     silent = run(*mount_command(path), env=variables)
     run(*mount_command("-u", path))
     assert silent.stdout + silent.stderr == ""
-    command = f"stty columns 80; {sys.executable} -m empirical_fs {path}"
+    command = f"stty columns 80 rows 24; {sys.executable} -m empirical_fs {path}"
     shown = run("script", "-qec", command, "/dev/null", env=variables).stdout
     run(*mount_command("-u", path))
     wait_until(lambda: not processes(path), "the end of the process")
