@@ -1,0 +1,109 @@
+"""The same reads from an object store that nobody here wrote: rclone's S3 server, by presigned URLs."""
+
+import errno
+import json
+import os
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from empirical_fs.sandbox.signing import Credentials, Target, presigned_query
+from tests.conftest import Mount
+from tests.harness import Sandbox, environment, noise, wait_until
+
+CREDENTIALS = Credentials("access-key-0123", "secret-key-0123", "us-east-1")
+CONTENT = noise(3_000_000, 1)
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 server with one bucket, which is a folder."""
+
+    host: str
+    bucket: Path
+
+    def presigned(self, name: str, expires_s: float = 3600) -> str:
+        target = Target(self.host, f"/bucket/{name}")
+        query = presigned_query(CREDENTIALS, target, time.time(), expires_s)
+        return f"http://{self.host}/bucket/{name}?{query}"
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[S3]:
+    bucket = tmp_path / "s3" / "bucket"
+    bucket.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    rclone = Path(sysconfig.get_path("scripts")) / "rclone"
+    keys = f"{CREDENTIALS.access_key},{CREDENTIALS.secret_key}"
+    # Without a cache of directories, which would hide a replaced object.
+    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", keys, "--dir-cache-time", "0"]
+    command = [str(rclone), "serve", "s3", *options, "--config", os.devnull, str(bucket.parent)]
+    variables = environment(RCLONE_LOCAL_NO_CHECK_UPDATED="true")
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=variables)
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, "rclone's port")
+        yield S3(f"127.0.0.1:{port}", bucket)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def publish(sandbox: Sandbox, s3: S3, content: bytes, updated_at: str, expires_s: float = 3600) -> None:
+    """Upload to the S3 server, and have the API list that with a URL for it."""
+    partial = s3.bucket.parent / "partial"
+    partial.write_bytes(content)
+    partial.rename(s3.bucket / "data.bin")
+    sandbox.put("data.bin", b"")
+    entry = {
+        "url": s3.presigned("data.bin", expires_s),
+        "size_bytes": len(content),
+        "updated_at": updated_at,
+    }
+    sidecar = sandbox.folder / ".sandbox.partial"
+    sidecar.write_text(json.dumps({"data.bin": entry}))
+    sidecar.rename(sandbox.folder / ".sandbox.json")
+
+
+def test_reads(sandbox: Sandbox, s3: S3, mount: Mount) -> None:
+    """Whole and at any place, a file reads from rclone's S3 server as it was uploaded."""
+    publish(sandbox, s3, CONTENT, "2026-01-01T00:00:00Z")
+    with mount() as mounted, (mounted / "data.bin").open("rb", buffering=0) as file:
+        for offset in (2_999_000, 0, 1_500_001, 131_071):
+            assert os.pread(file.fileno(), 5000, offset) == CONTENT[offset : offset + 5000]
+        assert (mounted / "data.bin").read_bytes() == CONTENT
+
+
+def test_a_url_that_the_store_says_has_expired(sandbox: Sandbox, s3: S3, mount: Mount) -> None:
+    """A URL that expires while the file is open is signed again, and the reader does not notice."""
+    publish(sandbox, s3, CONTENT, "2026-01-01T00:00:00Z", expires_s=1)
+    with mount() as mounted, (mounted / "data.bin").open("rb", buffering=0) as file:
+        assert os.pread(file.fileno(), 4096, 0) == CONTENT[:4096]
+        expires = time.time() + 1
+        publish(sandbox, s3, CONTENT, "2026-01-01T00:00:00Z")
+        wait_until(lambda: time.time() > expires + 1, "the URL's end")
+        assert os.pread(file.fileno(), 4096, 2_000_000) == CONTENT[2_000_000:2_004_096]
+        assert sandbox.requests()["get"] >= 1
+
+
+def test_a_replaced_object(sandbox: Sandbox, s3: S3, mount: Mount) -> None:
+    """A handle on a replaced object gets ESTALE or what it was opened for, and a new one the new bytes."""
+    publish(sandbox, s3, CONTENT, "2026-01-01T00:00:00Z")
+    newer = noise(3_000_000, 2)
+    with mount("--refresh", "0.2") as mounted, (mounted / "data.bin").open("rb", buffering=0) as old:
+        assert os.pread(old.fileno(), 4096, 0) == CONTENT[:4096]
+        publish(sandbox, s3, newer, "2026-01-02T00:00:00Z")
+        with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+            os.pread(old.fileno(), 4096, 2_000_000)
+        wait_until(lambda: (mounted / "data.bin").read_bytes() == newer, "the new bytes")

@@ -1,0 +1,72 @@
+"""The programs that people open such files with."""
+
+import sqlite3
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from empirical_fs.sandbox.samples import write_samples
+from tests.conftest import Mount
+from tests.harness import Sandbox, run
+
+
+@pytest.fixture
+def samples(sandbox: Sandbox) -> Sandbox:
+    write_samples(sandbox.folder)
+    return sandbox
+
+
+def test_libreoffice_converts_a_document(samples: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """LibreOffice opens a Word document of the mount and makes a PDF with its words."""
+    with mount() as mounted:
+        profile = f"-env:UserInstallation=file://{tmp_path}/profile"
+        convert = ["--headless", "--convert-to", "pdf", "--outdir", str(tmp_path)]
+        run("soffice", profile, *convert, mounted / "checkout-flow.docx", timeout=120)
+    assert "Checkout flow" in run("pdftotext", tmp_path / "checkout-flow.pdf", "-").stdout
+
+
+def test_ffmpeg_probes_and_seeks(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """ffprobe reads the length of a video of the mount, and ffmpeg takes a picture from its middle."""
+    source = ["-f", "lavfi", "-i", "testsrc=duration=3:size=320x180"]
+    run("ffmpeg", "-v", "error", *source, sandbox.folder / "clip.mp4")
+    with mount() as mounted:
+        entries = ["-show_entries", "format=duration", "-of", "csv=p=0"]
+        assert float(run("ffprobe", "-v", "error", *entries, mounted / "clip.mp4").stdout) == pytest.approx(3)
+        frame = tmp_path / "frame.png"
+        run("ffmpeg", "-v", "error", "-ss", "2", "-i", mounted / "clip.mp4", "-frames:v", "1", frame)
+        assert "320 x 180" in run("file", frame).stdout
+
+
+def test_archives(samples: Sandbox, mount: Mount) -> None:
+    """unzip and Python find an archive of the mount whole."""
+    with mount() as mounted:
+        assert "No errors detected" in run("unzip", "-t", mounted / "fixtures.zip").stdout
+        with zipfile.ZipFile(mounted / "fixtures.zip") as archive:
+            assert archive.testzip() is None
+
+
+def test_a_database_is_read(sandbox: Sandbox, mount: Mount) -> None:
+    """SQLite opens a database of the mount read-only and finds it whole."""
+    with sqlite3.connect(sandbox.folder / "data.db") as database:
+        database.execute("create table numbers (number)")
+        database.executemany("insert into numbers values (?)", ([number] for number in range(20_000)))
+    database.close()
+    with mount() as mounted:
+        uri = f"file:{mounted / 'data.db'}?mode=ro"
+        query = "pragma integrity_check; select sum(number) from numbers"
+        assert run("sqlite3", uri, query).stdout.split() == ["ok", str(sum(range(20_000)))]
+
+
+def test_walkers(samples: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """cp -a, tar and grep -r walk the mount, and what they copy has the dates of the listing."""
+    with mount() as mounted:
+        run("cp", "-a", mounted.path, tmp_path / "copy")
+        for path in mounted.path.iterdir():
+            copied = tmp_path / "copy" / path.name
+            assert copied.stat().st_mtime_ns == path.stat().st_mtime_ns
+            assert copied.read_bytes() == path.read_bytes()
+        run("tar", "-C", mounted.path, "-cf", tmp_path / "all.tar", ".")
+        names = run("tar", "-tf", tmp_path / "all.tar").stdout
+        assert len(names.splitlines()) == len(mounted.names()) + 1
+        assert "Empirical.url" in run("grep", "-rl", "InternetShortcut", mounted.path).stdout
