@@ -1,0 +1,1 @@
+"""The benchmark: our mount beside rclone's on one store; `scripts/bench` runs it."""

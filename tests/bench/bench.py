@@ -1,0 +1,116 @@
+"""What every row works with: the store, a fresh mount, and caches in a known state."""
+
+import contextlib
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from tests.bench.figures import MOUNTS, Line, Who
+from tests.bench.mounts import RCLONE, Mount, mounting
+from tests.bench.store import MIB, Project, Store
+from tests.harness import mount_command, run
+
+_PROGRAMS = ("dd", "cmp", "ls", "rsync", "file", "head")
+_DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much each row does."""
+
+    large: int = 1024 * MIB
+    long: int = 400 * MIB
+    reads: int = 50
+    walked: int = 1000
+    listed: int = 10_000
+    listed_by_rclone: int = 1000
+    opened: int = 20
+    many: int = 32
+    many_size: int = 32 * MIB
+    scattered: int = 100
+    peeked: int = 50
+
+
+QUICK = Sizes(
+    large=256 * MIB,
+    long=100 * MIB,
+    reads=20,
+    walked=200,
+    listed=2000,
+    listed_by_rclone=200,
+    opened=10,
+    many=8,
+    many_size=16 * MIB,
+    scattered=40,
+    peeked=20,
+)
+"""To see that everything works; the goals are meant for the full sizes."""
+
+
+class Bench:
+    """The store, and a folder for everything else."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+
+    def mounted(self, who: Who, project: Project) -> AbstractContextManager[Mount]:
+        """A fresh mount of `project`."""
+        return mounting(who, self.store, project, self.folder / "mnt")
+
+    def settle(self, project: Project) -> None:
+        """Have the store's files in memory and, as far as we may, nothing else of them."""
+        os.sync()
+        if os.geteuid() == 0:
+            # A container's root may not.
+            with contextlib.suppress(OSError):
+                _DROP_CACHES.write_text("3")
+            _load_programs()
+        self.store.warm(project)
+
+    @contextlib.contextmanager
+    def empty_folder(self) -> Iterator[Path]:
+        """A folder that is there for the block, whatever modes what is put into it has."""
+        folder = self.folder / "copy"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            # rsync -a of a read-only directory made it read-only.
+            folder.chmod(0o700)
+            shutil.rmtree(folder)
+
+
+class Row(ABC):
+    """A piece of work whose figures are compared."""
+
+    who: ClassVar[tuple[Who, ...]] = MOUNTS
+    slow: ClassVar[tuple[Who, ...]] = ()
+    """Those who take long; a quick run measures them once."""
+
+    def __init__(self, name: str, project: Project, *lines: Line) -> None:
+        self.name = name
+        self.project = project
+        self.lines = lines
+
+    @property
+    def group(self) -> str:
+        """What `--rows` knows it as."""
+        return self.name.split()[0]
+
+    @abstractmethod
+    def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
+        """The figures of `who` in round `number`, from 1; what is no figure of theirs is left out."""
+
+
+def _load_programs() -> None:
+    """Read from disk what is timed later, now that dropping the caches has removed it from memory."""
+    for program in _PROGRAMS:
+        run(program, "--version")
+    run(*mount_command("--version"))
+    run(RCLONE, "version")

@@ -1,0 +1,122 @@
+"""What is measured, on whom, and what is wanted of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Who(StrEnum):
+    """Who does the work."""
+
+    OURS = "ours"
+    RCLONE = "rclone default"
+    STREAMS = "rclone 8 streams"
+    BARE = "bare"
+    """Nobody's mount: the same requests sent plainly, or the same read of a local file."""
+
+
+RCLONES = (Who.RCLONE, Who.STREAMS)
+MOUNTS = (Who.OURS, *RCLONES)
+
+
+class Goal(Protocol):
+    """What is wanted of a figure of ours."""
+
+    @property
+    def wanted(self) -> str:
+        """The goal in words."""
+
+    def ratio(self, medians: Mapping[Who, float]) -> float | None:
+        """Ours to what it is compared with; None where one of them is missing."""
+
+    def is_reached(self, ratio: float) -> bool:
+        """Whether that is as wanted."""
+
+
+def _named(peers: tuple[Who, ...]) -> str:
+    return peers[0] if len(peers) == 1 else "best rclone"
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A figure of which more is better, against the best of `peers`."""
+
+    factor: float
+    peers: tuple[Who, ...]
+
+    @property
+    def wanted(self) -> str:
+        return f">= {self.factor:g} x {_named(self.peers)}"
+
+    def ratio(self, medians: Mapping[Who, float]) -> float | None:
+        theirs = [medians[who] for who in self.peers if who in medians]
+        return medians[Who.OURS] / max(theirs) if theirs and Who.OURS in medians else None
+
+    def is_reached(self, ratio: float) -> bool:
+        return ratio >= self.factor
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A figure of which less is better, against the best of `peers`."""
+
+    factor: float
+    peers: tuple[Who, ...]
+
+    @property
+    def wanted(self) -> str:
+        return f"<= {self.factor:g} x {_named(self.peers)}"
+
+    def ratio(self, medians: Mapping[Who, float]) -> float | None:
+        theirs = [medians[who] for who in self.peers if who in medians]
+        return medians[Who.OURS] / min(theirs) if theirs and Who.OURS in medians else None
+
+    def is_reached(self, ratio: float) -> bool:
+        return ratio <= self.factor
+
+
+@dataclass(frozen=True)
+class NoMoreThan:
+    """A figure of which less is better, against a fixed one."""
+
+    limit: float
+
+    @property
+    def wanted(self) -> str:
+        return f"<= {self.limit:g}"
+
+    def ratio(self, medians: Mapping[Who, float]) -> float | None:
+        return medians[Who.OURS] / self.limit if Who.OURS in medians else None
+
+    def is_reached(self, ratio: float) -> bool:
+        return ratio <= 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of a row: a line of the table, or several where it has several goals."""
+
+    what: str
+    goals: tuple[Goal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One figure of one round."""
+
+    row: str
+    what: str
+    who: Who
+    round: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A measurement that came to nothing."""
+
+    row: str
+    who: Who
+    round: int
+    reason: str
