@@ -22,6 +22,7 @@ IN_FLIGHT = 8
 """Requests to the API under way at once, at most."""
 
 _ANSWER_MAX = 32 * 2**20
+_PIECE = 64 * 2**10
 _OK, _NOT_FOUND = 200, 404
 _KEY_REFUSED = (401, 403)
 _REDIRECTS = range(300, 400)
@@ -172,9 +173,10 @@ class Api:
         return answer, _server_time(response)
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
-        body = bytearray()
-        for chunk in self._http.body(response):
-            body += chunk
+        body, piece = bytearray(), memoryview(bytearray(_PIECE))
+        read_into = self._http.body(response)
+        while count := read_into(piece):
+            body += piece[:count]
             if len(body) > _ANSWER_MAX:
                 raise NotTheApi(
                     f"the answer of {response.url.host} is larger than any of the Empirical API's"

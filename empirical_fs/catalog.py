@@ -71,6 +71,15 @@ class Snapshot:
         return sum(entry.size for entry in self.by_name.values())
 
     @cached_property
+    def orders(self) -> tuple[tuple[int, ...], ...]:
+        """The ids of the files that have content, by their names and by their inode numbers.
+
+        Programs go through a directory as it is listed, or sort it by inode as `cp` and `tar` do.
+        """
+        by_name = [entry.resource.id for entry in self.by_name.values() if entry.resource.size]
+        return tuple(by_name), tuple(sorted(by_name))
+
+    @cached_property
     def updated_ns(self) -> int:
         """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
         return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)

@@ -53,6 +53,7 @@ def _mount(given: argparse.Namespace) -> None:
         refresh=given.refresh,
         url_ttl=given.url_ttl,
         memory=given.memory,
+        siblings=given.siblings,
         timeout=given.timeout,
         options=parse_mount_options(given.options),
     )
@@ -149,11 +150,15 @@ def _url_ttl(text: str) -> float:
     return seconds
 
 
-def _memory(text: str) -> int:
+def _size(text: str) -> int:
     try:
-        size = parse_size(text)
+        return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _memory(text: str) -> int:
+    size = _size(text)
     if size < _MEMORY_MIN:
         raise argparse.ArgumentTypeError("must be 1M or more")
     return size
@@ -204,6 +209,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_memory,
         default="256M",
         help="read data held in memory at most (default: 256M)",
+    )
+    add(
+        "--siblings",
+        metavar="SIZE",
+        type=_size,
+        default="256K",
+        help="files up to SIZE are fetched ahead of a walk through the directory; 0 for none (default: 256K)",
     )
     add(
         "--timeout",

@@ -16,6 +16,8 @@ ENCODING = "utf-8-any"
 """UTF-8 in which every path can be decoded; fusepy answers EINVAL with a traceback for others."""
 
 _ROOT_NODE = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_FREED = 16 * 2**20
 _NOTIFY_INVAL_ENTRY = 3
 _OUT_HEADER = struct.Struct("=IiQ")
 _INVAL_ENTRY = struct.Struct("=QII")
@@ -101,6 +103,17 @@ class KernelCache:
                 return
 
 
+def _keep_freed_memory() -> None:
+    """Have glibc keep the buffers that libfuse allocates and frees for every read.
+
+    It would give them back to the system each time, and page faults cost more than the copying.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_FREED)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_FREED)
+
+
 def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> None:
     """Mount and answer the kernel until the file system is unmounted.
 
@@ -109,5 +122,14 @@ def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> N
     """
     import fuse  # noqa: PLC0415 - fails where libfuse is missing, which `check_library` says better
 
+    class Fuse(fuse.FUSE):  # type: ignore[misc]
+        """fusepy, but that a read fills libfuse's own buffer; it would copy the bytes twice more."""
+
+        def read(self, path: bytes, buffer: Any, size: int, offset: int, file_info: Any) -> int:
+            room = (ctypes.c_char * size).from_address(ctypes.addressof(buffer.contents))
+            count: int = self.operations("read", path, memoryview(room).cast("B"), offset, file_info.contents)
+            return count
+
+    _keep_freed_memory()
     codecs.register(_find_codec)
-    fuse.FUSE(operations, mountpoint, raw_fi=True, encoding=ENCODING, foreground=True, **options)
+    Fuse(operations, mountpoint, raw_fi=True, encoding=ENCODING, foreground=True, **options)

@@ -6,7 +6,6 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from empirical_fs import fuse_binding, mountpoint
 from empirical_fs.api import Api
@@ -15,10 +14,13 @@ from empirical_fs.errors import SetupError
 from empirical_fs.listing import Progress
 from empirical_fs.operations import Operations
 from empirical_fs.reading.budget import Budget
+from empirical_fs.reading.buffers import Blocks
+from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
-from empirical_fs.reading.store import IN_FLIGHT, Store
+from empirical_fs.reading.store import Store
+from empirical_fs.reading.walks import Walks
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
 
@@ -95,11 +97,12 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     kernel_cache = fuse_binding.KernelCache()
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, kernel_cache.forget)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
-    wanted, ahead = (ThreadPoolExecutor(IN_FLIGHT // 2, name) for name in ("wanted", "ahead"))
-    readers = Readers(Means(ranges, Budget(settings.memory), wanted, ahead))
+    fetcher = Fetcher(ranges)
+    readers = Readers(Means(fetcher, Budget(settings.memory), Blocks()))
     stderr = _CapturedStderr()
     session = _Session(kernel_cache, readers, stderr, ready)
-    operations = Operations(catalog, readers, session, settings.options, settings.timeout)
+    walks = Walks(readers, catalog.snapshot, settings.siblings)
+    operations = Operations(catalog, walks, session, settings.options, settings.timeout)
     _stop_on_signals(settings, session, readers)
     stderr.start()
     try:
@@ -109,9 +112,9 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     finally:
         stderr.stop()
         closing.set()
+        walks.close()
         readers.close()
-        for executor in (wanted, ahead):
-            executor.shutdown(wait=False, cancel_futures=True)
+        fetcher.close()
         store.close()
         api.close()
 

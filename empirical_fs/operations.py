@@ -19,7 +19,8 @@ from empirical_fs.errors import ContentChanged, EmpiricalError, KeyRefused, NoSu
 from empirical_fs.mount_options import MountOptions
 from empirical_fs.names import NAME_MAX
 from empirical_fs.page_cache import CacheMode, PageCache
-from empirical_fs.reading.readers import Handle, Readers
+from empirical_fs.reading.readers import Handle
+from empirical_fs.reading.walks import Walks
 
 ERRNO: dict[type[EmpiricalError], int] = {
     NoSuchFile: errno.ENOENT,
@@ -79,11 +80,11 @@ class Operations:
     bmap = lock = ioctl = readlink = None
 
     def __init__(
-        self, catalog: Catalog, readers: Readers, kernel: Kernel, owner: MountOptions, timeout: float
+        self, catalog: Catalog, walks: Walks, kernel: Kernel, owner: MountOptions, timeout: float
     ) -> None:
-        """Serve `catalog` and `readers`; a read that takes `timeout` seconds fails."""
+        """Serve the files of `catalog`, opened by `walks`; a read that takes `timeout` seconds fails."""
         self._catalog = catalog
-        self._readers = readers
+        self._walks = walks
         self._kernel = kernel
         self._timeout = timeout
         self._owner = {"st_uid": owner.uid, "st_gid": owner.gid}
@@ -104,7 +105,7 @@ class Operations:
         except EmpiricalError as error:
             number = next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
             if number != errno.ENOENT:
-                log.warning("%s %s: %s", operation, args[0], error)
+                log.warning("%s %s: %s", operation, os.fsdecode(args[0]), error)
             raise OSError(number, os.strerror(number)) from error
         except BaseException as error:
             if isinstance(error, OSError) and error.errno:
@@ -166,7 +167,7 @@ class Operations:
             version, source = entry.content, entry.content
         else:
             entry = Entry(entry.name, self._catalog.sized(entry.resource))
-            source = self._readers.open(entry.resource)
+            source = self._walks.open(entry.resource)
             version = source.content
         with self._lock:
             mode = self._page_cache.open(listed.name, version)
@@ -177,13 +178,15 @@ class Operations:
         file_info.direct_io = mode is CacheMode.BYPASS or listed.size != entry.size
         return 0
 
-    def read(self, path: str, size: int, offset: int, file_info: FileInfo) -> bytes:
-        """Bytes of an open file."""
+    def read(self, path: bytes, view: memoryview, offset: int, file_info: FileInfo) -> int:
+        """Fill `view` with bytes of an open file; their number, fewer only at its end."""
         opened = self._open_files[file_info.fh]
         if isinstance(opened.source, bytes):
-            return opened.source[offset : offset + size]
+            piece = opened.source[offset : offset + len(view)]
+            view[: len(piece)] = piece
+            return len(piece)
         try:
-            return opened.source.read(offset, size, Deadline.after(self._timeout))
+            return opened.source.read_into(view, offset, Deadline.after(self._timeout))
         except (ContentChanged, ResourceGone):
             self._catalog.distrust()
             raise

@@ -38,6 +38,8 @@ class Settings:
     """Seconds for which a signed URL is kept at most."""
     memory: int
     """Bytes of read data held in user space at most."""
+    siblings: int
+    """Bytes up to which files are fetched ahead of a directory walk; 0 for none."""
     timeout: float
     """Seconds after which a read fails."""
     options: MountOptions

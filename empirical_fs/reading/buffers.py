@@ -1,38 +1,93 @@
-"""Where the bytes of a part are kept: in memory, or in a file without a name."""
+"""Where the bytes of a part are kept: in memory that is used again, or in a file without a name."""
 
 import os
 import tempfile
+import threading
 import weakref
 from pathlib import Path
 from typing import Protocol
 
+BLOCK = 512 * 2**10
+"""Bytes in a block of memory."""
+
+_FREE_MAX = 64
+_PIECE = 256 * 2**10
 _VAR_TMP = Path("/var/tmp")  # noqa: S108 - a directory for a nameless file, not a name that others could guess
 
 
 class Buffer(Protocol):
     """A place for a fixed number of bytes. One thread writes; any number read what was written before."""
 
-    def write(self, offset: int, chunk: bytes) -> None:
-        """Keep `chunk` at `offset`."""
+    def room(self, offset: int) -> memoryview:
+        """A place for bytes that belong at `offset`; never empty before the end."""
 
-    def read(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` to `stop`, which were written before."""
+    def keep(self, offset: int, count: int) -> None:
+        """Keep the `count` bytes that were put into the room for `offset`."""
+
+    def copy_to(self, view: memoryview, start: int) -> None:
+        """Fill `view` with the bytes from `start`, which were kept before."""
+
+    def release(self) -> None:
+        """Give the place back; it is neither written nor read any more."""
+
+
+class Blocks:
+    """Memory that is used again: fresh pages from the kernel cost more than all copies.
+
+    The lock guards the free blocks.
+    """
+
+    def __init__(self) -> None:
+        """Hold no memory yet."""
+        self._lock = threading.Lock()
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        """A block with anything in it."""
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        return bytearray(BLOCK)
+
+    def give(self, blocks: list[bytearray]) -> None:
+        """Take back blocks that nobody will touch again; beyond a number, the system gets them."""
+        with self._lock:
+            self._free.extend(blocks)
+            del self._free[_FREE_MAX:]
 
 
 class MemoryBuffer:
-    """Bytes in memory."""
+    """Bytes in memory, in blocks."""
 
-    def __init__(self, size: int) -> None:
-        """Take the memory."""
-        self._bytes = bytearray(size)
+    def __init__(self, size: int, blocks: Blocks) -> None:
+        """Take the memory for `size` bytes from `blocks`; a rest that fills no block, from the system."""
+        whole, rest = divmod(size, BLOCK)
+        self._source = blocks
+        self._blocks = [blocks.take() for _ in range(whole)]
+        if rest:
+            self._blocks.append(bytearray(rest))
 
-    def write(self, offset: int, chunk: bytes) -> None:
-        """Keep `chunk` at `offset`."""
-        self._bytes[offset : offset + len(chunk)] = chunk
+    def room(self, offset: int) -> memoryview:
+        """What is left of the block for `offset`."""
+        number, begin = divmod(offset, BLOCK)
+        return memoryview(self._blocks[number])[begin:]
 
-    def read(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` to `stop`."""
-        return bytes(memoryview(self._bytes)[start:stop])
+    def keep(self, offset: int, count: int) -> None:
+        """Nothing to do: the room is where they stay."""
+
+    def copy_to(self, view: memoryview, start: int) -> None:
+        """Fill `view` with the bytes from `start`."""
+        number, begin = divmod(start, BLOCK)
+        done, size = 0, len(view)
+        while done < size:
+            count = min(size - done, BLOCK - begin)
+            view[done : done + count] = memoryview(self._blocks[number])[begin : begin + count]
+            done, number, begin = done + count, number + 1, 0
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self._source.give([block for block in self._blocks if len(block) == BLOCK])
+        self._blocks = []
 
 
 class FileBuffer:
@@ -51,20 +106,30 @@ class FileBuffer:
         place = _VAR_TMP if "TMPDIR" not in os.environ and _VAR_TMP.is_dir() else None
         with tempfile.TemporaryFile(dir=place, buffering=0) as file:
             self._descriptor = os.dup(file.fileno())
-        # Readers may still be at it when the content is closed: the file goes with the last of them.
-        weakref.finalize(self, os.close, self._descriptor)
+        self._close = weakref.finalize(self, os.close, self._descriptor)
+        self._piece = memoryview(bytearray(_PIECE))
 
-    def write(self, offset: int, chunk: bytes) -> None:
-        """Keep `chunk` at `offset`.
+    def room(self, offset: int) -> memoryview:
+        """A piece of memory, the same for every offset."""
+        return self._piece
+
+    def keep(self, offset: int, count: int) -> None:
+        """Write them to the file.
 
         Raises:
             OSError: the disk is full.
         """
-        view = memoryview(chunk)
+        view = self._piece[:count]
         while view:
             written = os.pwrite(self._descriptor, view, offset)
             offset, view = offset + written, view[written:]
 
-    def read(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` to `stop`."""
-        return os.pread(self._descriptor, stop - start, start)
+    def copy_to(self, view: memoryview, start: int) -> None:
+        """Fill `view` with the bytes from `start`."""
+        while view:
+            count = os.preadv(self._descriptor, [view], start)
+            view, start = view[count:], start + count
+
+    def release(self) -> None:
+        """Close the file, which is gone with that."""
+        self._close()

@@ -7,7 +7,7 @@ from typing import TypeVar
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ContentChanged, ResourceGone, StoreUnavailable, UrlRefused
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.store import Body, Store
+from empirical_fs.reading.store import Body, Sink, Store
 from empirical_fs.resource import Resource
 from empirical_fs.retry import retrying
 from empirical_fs.signed_urls import SignedUrls
@@ -16,6 +16,19 @@ _Answer = TypeVar("_Answer")
 
 _NOT_FOUND = (404, 410)
 _WORTH_RESUMING = 64 * 2**10
+
+
+class _Counted:
+    """A sink that remembers how far it was filled, whatever then went wrong."""
+
+    def __init__(self, sink: Sink, at: int) -> None:
+        self.at = at
+        self.room = sink.room
+        self._sink = sink
+
+    def advance(self, count: int) -> None:
+        self.at += count
+        self._sink.advance(count)
 
 
 class Ranges:
@@ -29,13 +42,13 @@ class Ranges:
         self._closing = closing
 
     def fetch(
-        self, content: Content, start: int, stop: int, sink: Callable[[bytes], None], body: Body | None = None
+        self, content: Content, start: int, stop: int, sink: Sink, body: Body | None = None
     ) -> Body | None:
-        """Hand the bytes from `start` to `stop` to `sink`, in order, as they arrive.
+        """Put the bytes from `start` to `stop` into `sink`, in order, as they arrive.
 
-        `body` is an open body to begin with. None is returned when all were handed over. A server that
+        `body` is an open body to begin with. None is returned when all are there. A server that
         knows no ranges answers with the whole object: where that is more than was asked for, its open body
-        is returned, of which nothing was handed over; the caller closes it.
+        is returned, of which nothing was read; the caller closes it.
 
         Raises:
             ContentChanged, ResourceGone: the object changed or is gone.
@@ -43,23 +56,21 @@ class Ranges:
             BaseException: whatever `sink` raises.
         """
         wants_whole = (start, stop) == (0, content.size)
-        at = start
-        while at < stop:
+        counted = _Counted(sink, start)
+        while counted.at < stop:
             deadline = Deadline.after(self._patience)
             for attempt in retrying(StoreUnavailable, deadline, self._closing):
                 with attempt:
-                    body = body or self.open(content, at, stop, deadline)
+                    begun = counted.at
+                    body = body or self.open(content, begun, stop, deadline)
                     extent = body.extent
-                    if not wants_whole and (extent.start != at or extent.stop > stop):
+                    if not wants_whole and (extent.start != begun or extent.stop > stop):
                         return body
-                    begun = at
                     try:
-                        for chunk in body.chunks(skip=at - body.extent.start):
-                            at += len(chunk)
-                            sink(chunk)
+                        body.pour(counted, skip=begun - extent.start)
                     except StoreUnavailable:
                         # What came so far shows that the store is well: ask for the rest at once.
-                        if at - begun < _WORTH_RESUMING:
+                        if counted.at - begun < _WORTH_RESUMING:
                             raise
                     finally:
                         body.close()

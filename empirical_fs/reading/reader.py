@@ -1,47 +1,54 @@
 """One content being read: which bytes are here or on their way, and which to fetch."""
 
-import logging
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, ResourceGone, SpoolFailed
-from empirical_fs.reading.budget import Budget
-from empirical_fs.reading.buffers import FileBuffer, MemoryBuffer
+from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, ResourceGone
+from empirical_fs.reading.budget import Account, Budget
+from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.part import Part
-from empirical_fs.reading.ranges import Ranges
-from empirical_fs.reading.readahead import Range, ReadAhead
+from empirical_fs.reading.parts import Parts
+from empirical_fs.reading.readahead import Conditions, Range, ReadAhead
 from empirical_fs.reading.store import Body
 
-_KEPT_BEHIND = 2**20
-_PARTS_AHEAD_MAX = 4
-
-log = logging.getLogger(__name__)
+_CHECKPOINT = 512 * 2**10
+"""Bytes of a part that are read without asking the policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What all readers share."""
 
-    ranges: Ranges
+    fetcher: Fetcher
     budget: Budget
-    wanted: Executor
-    """Runs the fetches for which a reader waits."""
-    ahead: Executor
-    """Runs the fetches ahead of the readers, so that these never hold up the others."""
+    blocks: Blocks
 
 
-@dataclass(slots=True, eq=False)
-class _Held:
-    """A part, and who still needs it."""
+class Cursor:
+    """Where one handle reads. Its reader's lock guards it, but for the shortcut."""
 
-    part: Part
-    is_ahead: bool
-    users: int = 0
+    def __init__(self, size: int) -> None:
+        """Begin in a content of `size` bytes."""
+        self.policy = ReadAhead(size)
+        self.waited = False
+        self._shortcut: tuple[Part, int] | None = None
+
+    def read_ready(self, view: memoryview, start: int) -> bool:
+        """Fill `view` from the part that was read last; not where the policy is to hear of the read.
+
+        Takes no lock but the part's: eight of nine reads of a stream end here.
+        """
+        shortcut = self._shortcut
+        if shortcut is None or start + len(view) > shortcut[1]:
+            return False
+        return shortcut[0].read_ready(view, start)
+
+    def allow_shortcut(self, part: Part, stop: int) -> None:
+        """Serve the reads after `stop` from `part`, until it is time to plan."""
+        self._shortcut = (part, stop + _CHECKPOINT)
 
 
 class _Spooling(EmpiricalError):
@@ -51,8 +58,8 @@ class _Spooling(EmpiricalError):
 class Reader:
     """All handles on one content read through one of these, so that nothing is fetched twice.
 
-    The lock guards the parts, their users, the cursors of the handles and whether this is closed; it is
-    never held while bytes are waited for.
+    The lock guards the parts, the cursors of the handles and whether this is closed; it is never held while
+    bytes are waited for.
     """
 
     def __init__(self, content: Content, means: Means) -> None:
@@ -60,13 +67,14 @@ class Reader:
         self.content = content
         self._means = means
         self._lock = threading.Lock()
-        self._held: list[_Held] = []
+        self._account = Account(means.budget, self._shrink)
+        self._parts = Parts[Cursor](self._account, means.blocks)
         self._whole: Part | None = None
         self._download_failure: EmpiricalError | None = None
         self._closed = False
 
-    def read(self, cursor: ReadAhead, start: int, size: int, deadline: Deadline) -> bytes:
-        """`size` bytes from `start`, fewer only at the end of the content.
+    def read_into(self, cursor: Cursor, view: memoryview, start: int, deadline: Deadline) -> int:
+        """Fill `view` with the bytes from `start`; the number of bytes, fewer only at the end of the content.
 
         `cursor` is that of the handle that reads.
 
@@ -75,19 +83,22 @@ class Reader:
             ContentChanged: the content is no longer there.
             EmpiricalError: it could not be read.
         """
-        stop = min(start + size, self.content.size)
+        stop = min(start + len(view), self.content.size)
         if self.content.is_over:
             raise ContentChanged("the file changed since it was opened")
         if start >= stop:
-            return b""
-        new, needed = self._need(start, stop)
-        self._read_ahead(cursor, start, stop)
+            return 0
+        view = view[: stop - start]
+        if cursor.read_ready(view, start):
+            return len(view)
+        needed, new = self._begin(cursor, Range(start, stop))
         is_ours = False
         while True:
             try:
-                return b"".join(
-                    part.read(max(start, part.start), min(stop, part.stop), deadline) for part in needed
-                )
+                for part in needed:
+                    begin, end = max(start, part.start), min(stop, part.stop)
+                    part.read_into(view[begin - start : end - start], begin, deadline)
+                return len(view)
             except (_Spooling, Closing) as error:
                 if self._closed:
                     raise
@@ -102,112 +113,98 @@ class Reader:
                     raise
                 # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
             finally:
-                self._retire(needed, start)
-            new, needed = self._need(start, stop)
+                self._let_go(cursor, needed)
+            needed, new = self._use(Range(start, stop))
+
+    def fetch_ahead(self, cursor: Cursor) -> bool:
+        """Begin to fetch the whole content for `cursor`, which is to read it; False without the memory."""
+        with self._lock:
+            parts = None
+            if not self._closed:
+                parts = self._parts.hold_ahead(cursor, Range(0, self.content.size))
+            if parts is None:
+                return False
+            cursor.policy.expect_all()
+        self._fetch_ahead(parts)
+        return True
+
+    def leave(self, cursor: Cursor) -> None:
+        """Drop what was fetched ahead of a handle that is closed."""
+        with self._lock:
+            self._parts.drop_of(cursor)
 
     def close(self) -> None:
         """Drop everything that is held and stop what is being fetched."""
         with self._lock:
             self._closed = True
-            held, self._held = self._held, []
+            self._parts.clear()
             whole, self._whole = self._whole, None
-        for each in held:
-            self._drop(each)
         if whole is not None:
-            whole.fail(Closing("the file is closed"))
+            whole.drop()
 
-    def _need(self, start: int, stop: int) -> tuple[list[Part], list[Part]]:
-        """Parts made anew for this read, which are being fetched, and all that cover it, in order."""
-        new, needed = self._cover(start, stop)
-        for part in new:
-            self._means.wanted.submit(self._fill, part)
-        return new, needed
-
-    def _cover(self, start: int, stop: int) -> tuple[list[Part], list[Part]]:
+    def _begin(self, cursor: Cursor, read: Range) -> tuple[list[Part], list[Part]]:
+        """Begin to fetch what a read needs, and what lies ahead of it."""
+        ahead: list[Part] = []
+        is_refused = False
         with self._lock:
-            if self._closed:
-                raise Closing("the file is closed")
-            if self._whole is not None and self._whole.failure is None:
-                return [], [self._whole]
-            if self._whole is not None:
-                self._download_failure = self._whole.failure
-                self._whole = None
-            needed: list[_Held] = []
-            new: list[_Held] = []
-            at = start
-            for held in sorted(self._held, key=lambda held: held.part.start):
-                if held.part.failure is not None or held.part.stop <= at or held.part.start >= stop:
-                    continue
-                if held.part.start > at:
-                    new.append(self._hold(at, held.part.start))
-                    needed.append(new[-1])
-                needed.append(held)
-                at = held.part.stop
-            if at < stop:
-                new.append(self._hold(at, stop))
-                needed.append(new[-1])
-            for held in needed:
-                held.users += 1
-            return [held.part for held in new], [held.part for held in needed]
+            if not self._closed and self._whole is None:
+                conditions = Conditions(
+                    cursor.waited,
+                    not self._parts.covers(read),
+                    self._means.fetcher.connections,
+                    self._account.share,
+                )
+                for planned in cursor.policy.plan(read, conditions):
+                    held = self._parts.hold_ahead(cursor, planned)
+                    if held is None:
+                        cursor.policy.refuse(planned)
+                        is_refused = True
+                        break
+                    ahead += held
+            needed, new = self._cover(read)
+            cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)
+            cursor.allow_shortcut(needed[-1], read.stop)
+        self._fetch(needed)
+        self._fetch_ahead([part for part in ahead if part not in needed])
+        if is_refused:
+            self._account.press()
+        return needed, new + ahead
 
-    def _hold(self, start: int, stop: int) -> _Held:
-        self._means.budget.reserve(stop - start)
-        held = _Held(Part(start, stop, MemoryBuffer(stop - start)), is_ahead=False)
-        self._held.append(held)
-        return held
-
-    def _read_ahead(self, cursor: ReadAhead, start: int, stop: int) -> None:
+    def _use(self, read: Range) -> tuple[list[Part], list[Part]]:
         with self._lock:
-            planned = cursor.plan(start, stop) if self._whole is None else None
-        if planned is not None and not self._fetch_ahead(planned):
-            with self._lock:
-                cursor.refuse(planned)
+            needed, new = self._cover(read)
+        self._fetch(needed)
+        return needed, new
 
-    def _fetch_ahead(self, planned: Range) -> bool:
-        """Begin to fetch what was planned; False if there is no memory for it."""
+    def _cover(self, read: Range) -> tuple[list[Part], list[Part]]:
+        """All parts that a read needs, in order, and those of them that are new. The lock is held."""
+        if self._closed:
+            raise Closing("the file is closed")
+        if self._whole is not None and self._whole.failure is not None:
+            self._download_failure = self._whole.failure
+            self._whole.drop()
+            self._whole = None
+        if self._whole is not None:
+            return [self._whole], []
+        return self._parts.use(read)
+
+    def _let_go(self, cursor: Cursor, needed: list[Part]) -> None:
         with self._lock:
-            taken = any(
-                held.part.start < planned.stop and planned.start < held.part.stop for held in self._held
-            )
-            if taken or self._closed:
-                return True
-            if not self._means.budget.try_reserve(planned.size):
-                return False
-            part = Part(planned.start, planned.stop, MemoryBuffer(planned.size))
-            self._held.append(_Held(part, is_ahead=True))
-        self._means.ahead.submit(self._fill, part)
-        return True
+            self._parts.let_go(needed)
+            self._parts.drop_unwanted(cursor, cursor.policy.wants)
 
-    def _retire(self, needed: list[Part], start: int) -> None:
-        """Let go of what this read used, and drop what nobody is expected to read again."""
+    def _shrink(self, size: int) -> None:
         with self._lock:
-            for held in self._held:
-                held.users -= held.part in needed
-            idle = [held for held in self._held if held.users == 0]
-            ahead = [held for held in idle if held.is_ahead]
-            surplus = ahead[: max(len(ahead) - _PARTS_AHEAD_MAX, 0)]
-            dropped = [
-                held
-                for held in idle
-                if not held.is_ahead
-                or held.part.failure is not None
-                or held.part.stop + _KEPT_BEHIND <= start
-                or held in surplus
-            ]
-            self._held = [held for held in self._held if held not in dropped]
-        for held in dropped:
-            self._drop(held)
+            self._parts.shrink(size)
 
-    def _drop(self, held: _Held) -> None:
-        held.part.fail(Closing("nobody reads on"))
-        self._means.budget.release(held.part.size)
+    def _fetch(self, parts: list[Part]) -> None:
+        for part in parts:
+            if not part.is_begun:
+                self._means.fetcher.fetch(self.content, part, self._spool)
 
-    def _fill(self, part: Part) -> None:
-        """Fetch a part; whatever goes wrong goes to those who wait for it."""
-        with _failing(part):
-            body = self._means.ranges.fetch(self.content, part.start, part.stop, part.append)
-            if body is not None:
-                self._spool(body, part)
+    def _fetch_ahead(self, parts: list[Part]) -> None:
+        for part in parts:
+            self._means.fetcher.fetch_ahead(self.content, part, self._spool)
 
     def _spool(self, body: Body, part: Part) -> None:
         """Keep the whole content as it streams in, in place of `part`, unless that is done already."""
@@ -221,22 +218,8 @@ class Reader:
             if is_first:
                 self._whole = whole
         part.fail(_Spooling("the server knows no ranges"))
-        if not is_first:
+        if is_first:
+            self._means.fetcher.fetch_whole(self.content, whole, body)
+        else:
+            whole.drop()
             body.close()
-            return
-        with _failing(whole):
-            self._means.ranges.fetch(self.content, whole.start, whole.stop, whole.append, body)
-
-
-@contextmanager
-def _failing(part: Part) -> Iterator[None]:
-    try:
-        yield
-    except EmpiricalError as error:
-        part.fail(error)
-    except OSError as error:
-        part.fail(SpoolFailed(f"no room for a file from a server without ranges: {error.strerror}"))
-    except Exception:
-        # The executor would keep it to itself, and the readers would wait until their deadline.
-        log.exception("a fetch failed in a way that it should not")
-        part.fail(EmpiricalError("an internal error; the log has more"))

@@ -1,13 +1,13 @@
 """The contents that are open, and what is known of those that were."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.readahead import ReadAhead
-from empirical_fs.reading.reader import Means, Reader
+from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.resource import Resource
 
 
@@ -20,24 +20,37 @@ class _Open:
 class Handle:
     """One open file. It may be read by several threads at once."""
 
-    def __init__(self, readers: "Readers", reader: Reader) -> None:
+    def __init__(self, readers: "Readers", reader: Reader, on_first_read: "OnFirstRead") -> None:
         """Read through `reader`, with a cursor of our own."""
         self.content = reader.content
         self._readers = readers
         self._reader = reader
-        self._cursor = ReadAhead(reader.content.size)
+        self._cursor = Cursor(reader.content.size)
+        self._on_first_read: OnFirstRead | None = on_first_read
 
-    def read(self, start: int, size: int, deadline: Deadline) -> bytes:
-        """`size` bytes from `start`, fewer only at the end of the content.
+    def read_into(self, view: memoryview, start: int, deadline: Deadline) -> int:
+        """Fill `view` with the bytes from `start`; the number of bytes, fewer only at the end of the content.
 
         Raises:
-            As `Reader.read`.
+            As `Reader.read_into`.
         """
-        return self._reader.read(self._cursor, start, size, deadline)
+        on_first_read, self._on_first_read = self._on_first_read, None
+        if on_first_read is not None:
+            on_first_read(self)
+        return self._reader.read_into(self._cursor, view, start, deadline)
+
+    def fetch_ahead(self) -> bool:
+        """Begin to fetch the whole content; False if there is no memory for it."""
+        return self._reader.fetch_ahead(self._cursor)
 
     def close(self) -> None:
         """Release the content; what was fetched ahead is dropped with the last handle."""
+        self._reader.leave(self._cursor)
         self._readers.release(self.content)
+
+
+OnFirstRead = Callable[[Handle], None]
+"""Told once, in the thread that reads, that bytes of a handle are asked for."""
 
 
 class Readers:
@@ -54,7 +67,7 @@ class Readers:
         self._latest: dict[int, Content] = {}
         self._open: dict[Content, _Open] = {}
 
-    def open(self, resource: Resource) -> Handle:
+    def open(self, resource: Resource, on_first_read: OnFirstRead) -> Handle:
         """A handle on the content as `resource` describes it.
 
         Raises:
@@ -70,7 +83,7 @@ class Readers:
             if opened is None:
                 opened = self._open[content] = _Open(Reader(content, self._means))
             opened.handles += 1
-            return Handle(self, opened.reader)
+            return Handle(self, opened.reader, on_first_read)
 
     def release(self, content: Content) -> None:
         """Close one handle of `content`."""

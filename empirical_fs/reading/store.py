@@ -1,6 +1,7 @@
 """One GET to the object store: redirects, and a body that is as long as it should be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Protocol
 
 import httpx
 
@@ -14,37 +15,56 @@ from empirical_fs.urls import parse_fetchable, parse_redirect
 IN_FLIGHT = 64
 """Requests to the store under way at once, at most."""
 
+_WASTE = 256 * 2**10
 _REDIRECTS_MAX = 3
 _REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+
+
+class Sink(Protocol):
+    """Where the bytes of a body go, in order."""
+
+    def room(self) -> memoryview:
+        """The place for the next bytes; never empty while some are missing."""
+
+    def advance(self, count: int) -> None:
+        """Take note that `count` bytes were put into the room."""
 
 
 class Body:
     """The open body of a checked answer; close it when done."""
 
-    def __init__(self, extent: Extent, chunks: Iterator[bytes], close: Callable[[], None]) -> None:
+    def __init__(
+        self, extent: Extent, read_into: Callable[[memoryview], int], close: Callable[[], None]
+    ) -> None:
         """Wrap an answer whose body holds `extent`."""
         self.extent = extent
         self.close = close
-        self._chunks = chunks
+        self._read_into = read_into
 
-    def chunks(self, skip: int = 0) -> Iterator[bytes]:
-        """The bytes as they arrive, without the first `skip`.
+    def pour(self, sink: Sink, skip: int = 0) -> None:
+        """Put the bytes into `sink` as they arrive, without the first `skip`.
 
         Raises:
             StoreUnavailable: the body stalled or ended before its length.
             BadAnswer: it is longer than the answer said.
         """
-        at = self.extent.start
-        stop = self.extent.stop
-        for chunk in self._chunks:
-            at += len(chunk)
-            if at > stop:
-                raise BadAnswer("the store sent more bytes than it announced")
-            if skip < len(chunk):
-                yield chunk[skip:] if skip else chunk
-            skip = max(skip - len(chunk), 0)
-        if at < stop:
+        left = self.extent.stop - self.extent.start
+        waste = memoryview(bytearray(min(skip, _WASTE) or 1))
+        while skip:
+            count = self._read(waste[:skip])
+            skip, left = skip - count, left - count
+        while left:
+            count = self._read(sink.room()[:left])
+            sink.advance(count)
+            left -= count
+        if self._read_into(waste[:1]):
+            raise BadAnswer("the store sent more bytes than it announced")
+
+    def _read(self, view: memoryview) -> int:
+        count = self._read_into(view)
+        if not count:
             raise StoreUnavailable("the body ended early")
+        return count
 
 
 class Store:

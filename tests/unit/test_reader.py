@@ -1,9 +1,10 @@
 import errno
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
 from random import Random
+from typing import ParamSpec, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -22,31 +23,49 @@ from empirical_fs.errors import (
 )
 from empirical_fs.reading.answers import Extent
 from empirical_fs.reading.budget import Budget
+from empirical_fs.reading.buffers import BLOCK, Blocks, MemoryBuffer
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.fetcher import Fetcher
+from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
-from empirical_fs.reading.readahead import FIRST_WINDOW, ReadAhead
-from empirical_fs.reading.reader import Means, Reader
-from empirical_fs.reading.readers import Readers
-from empirical_fs.reading.store import Body
+from empirical_fs.reading.readahead import FIRST_PART, KEPT_BEHIND
+from empirical_fs.reading.reader import Cursor, Means, Reader
+from empirical_fs.reading.store import Body, Sink
 from empirical_fs.resource import Resource
 from tests.unit.conftest import NotingDeadline
 
 PATIENCE = 10.0
-DATA = Random(1).randbytes(3 * 2**20 + 12_345)
+MIB = 2**20
+DATA = Random(1).randbytes(3 * MIB + 12_345)
 SIZE = len(DATA)
+LONG = Random(2).randbytes(24 * MIB)
 STEP = 128 * 2**10
 CHUNK = 100_001
 Failure = Callable[[int, int], BaseException | None]
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
-def resource(size: int | None = SIZE, updated_ns: int = 0) -> Resource:
-    return Resource(id=1, name="a", url=None, size=size, updated_ns=updated_ns, link=None)
+class Inline(Executor):
+    """Runs what is submitted at once, in the thread that submits it."""
+
+    def submit(
+        self,
+        fn: Callable[_Arguments, _Result],
+        /,
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> Future[_Result]:
+        future: Future[_Result] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
 class FakeRanges(Ranges):
     """A store in memory, which may fail, wait, or know no ranges."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: bytes = DATA) -> None:
+        self.data = data
         self.fetched: list[tuple[int, int]] = []
         self.downloads = 0
         self.open_bodies = 0
@@ -57,16 +76,19 @@ class FakeRanges(Ranges):
         self.go.set()
         self._lock = threading.Lock()
 
+    @property
+    def total(self) -> int:
+        return sum(stop - start for start, stop in self.fetched)
+
     def fetch(
-        self, content: Content, start: int, stop: int, sink: Callable[[bytes], None], body: Body | None = None
+        self, content: Content, start: int, stop: int, sink: Sink, body: Body | None = None
     ) -> Body | None:
         if body is not None:
             try:
                 error = self.failure_of_the_whole()
                 if error is not None:
                     raise error
-                for chunk in body.chunks():
-                    sink(chunk)
+                body.pour(sink)
             finally:
                 body.close()
             return None
@@ -80,18 +102,35 @@ class FakeRanges(Ranges):
         if error is not None:
             raise error
         if not self.knows_ranges:
-            with self._lock:
-                self.open_bodies += 1
-            return Body(Extent(0, SIZE, SIZE, None), self._chunks(), self._closed)
-        for at in range(start, stop, CHUNK):
-            sink(DATA[at : min(at + CHUNK, stop)])
+            return self._whole()
+        read_into = self._reading(start, stop)
+        while count := read_into(sink.room()):
+            sink.advance(count)
+            if start + count == stop:
+                break
+            start += count
         return None
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _whole(self) -> Body:
         with self._lock:
-            self.downloads += 1
-        for at in range(0, SIZE, CHUNK):
-            yield DATA[at : at + CHUNK]
+            self.open_bodies += 1
+        size = len(self.data)
+        return Body(Extent(0, size, size, None), self._reading(0, size), self._closed)
+
+    def _reading(self, start: int, stop: int) -> Callable[[memoryview], int]:
+        at = start
+
+        def read_into(view: memoryview) -> int:
+            nonlocal at
+            if (start, stop, at) == (0, len(self.data), 0):
+                with self._lock:
+                    self.downloads += 1
+            count = min(len(view), CHUNK, stop - at)
+            view[:count] = self.data[at : at + count]
+            at += count
+            return count
+
+        return read_into
 
     def _closed(self) -> None:
         with self._lock:
@@ -99,28 +138,50 @@ class FakeRanges(Ranges):
 
 
 class Opened:
-    """A reader over a fake store."""
+    """A reader over a fake store, all of which happens in the thread that reads unless executors are given.
 
-    def __init__(self, executor: Executor, budget: int = 64 * 2**20) -> None:
-        self.ranges = FakeRanges()
-        self.budget = Budget(budget)
-        self.content = Content(resource(), SIZE)
-        self.means = Means(self.ranges, self.budget, executor, executor)
+    With `beside`, it shares the memory of another one.
+    """
+
+    def __init__(
+        self,
+        executor: Executor | None = None,
+        budget: int = 64 * MIB,
+        data: bytes = DATA,
+        ahead: Executor | None = None,
+        beside: "Opened | None" = None,
+    ) -> None:
+        executor = executor or Inline()
+        self.data = data
+        self.ranges = FakeRanges(data)
+        self.budget: Budget = Budget(budget) if beside is None else beside.budget
+        self.blocks: Blocks = Blocks() if beside is None else beside.blocks
+        fetcher = Fetcher(self.ranges, executor, ahead or executor)
+        resource = Resource(id=1, name="a", url=None, size=len(data), updated_ns=0, link=None)
+        self.content = Content(resource, len(data))
+        self.means = Means(fetcher, self.budget, self.blocks)
         self.reader = Reader(self.content, self.means)
 
-    def read(
-        self, start: int, size: int, cursor: ReadAhead | None = None, deadline: Deadline | None = None
-    ) -> bytes:
-        return self.reader.read(cursor or ReadAhead(SIZE), start, size, deadline or Deadline.after(PATIENCE))
+    def cursor(self) -> Cursor:
+        return Cursor(len(self.data))
 
-    def read_on(self, start: int, reads: int, cursor: ReadAhead | None = None) -> bytes:
+    def read(
+        self, start: int, size: int, cursor: Cursor | None = None, deadline: Deadline | None = None
+    ) -> bytes:
+        buffer = bytearray(size)
+        count = self.reader.read_into(
+            cursor or self.cursor(), memoryview(buffer), start, deadline or Deadline.after(PATIENCE)
+        )
+        assert not any(buffer[count:])
+        return bytes(buffer[:count])
+
+    def read_on(self, start: int, reads: int, cursor: Cursor | None = None) -> bytes:
         """What a sequential reader gets."""
-        cursor = cursor or ReadAhead(SIZE)
+        cursor = cursor or self.cursor()
         return b"".join(self.read(start + turn * STEP, STEP, cursor) for turn in range(reads))
 
     def close(self) -> None:
         self.reader.close()
-        assert self.budget.held == 0
 
 
 @pytest.fixture(scope="module")
@@ -135,40 +196,42 @@ def opened(fetching: ThreadPoolExecutor) -> Iterator[Opened]:
     yield opened
     opened.ranges.go.set()
     opened.close()
+    assert opened.budget.held == 0
 
 
-OFFSETS = st.integers(0, SIZE + 10) | st.sampled_from([0, SIZE - 1, SIZE - STEP, FIRST_WINDOW, SIZE])
+OFFSETS = st.integers(0, SIZE + 10) | st.sampled_from([0, SIZE - 1, SIZE - STEP, FIRST_PART, SIZE])
 READS = st.lists(st.tuples(OFFSETS, st.integers(0, 2 * STEP)), max_size=6)
 """Random reads: (offset, size)."""
 STREAMS = st.tuples(OFFSETS, st.integers(0, 12))
 """A sequential reader: (offset, reads)."""
+READERS = st.lists(READS | STREAMS, min_size=1, max_size=5)
 
 
-def run(opened: Opened, pool: Executor, readers: list[list[tuple[int, int]] | tuple[int, int]]) -> int:
-    """Read side by side, check what comes, and count the reads that failed."""
+def follow(opened: Opened, reader: list[tuple[int, int]] | tuple[int, int]) -> list[EmpiricalError]:
+    """Read as one handle, check what comes, and hand back the failures."""
     failures: list[EmpiricalError] = []
+    cursor = opened.cursor()
+    if isinstance(reader, tuple):
+        reader = [(reader[0] + turn * STEP, STEP) for turn in range(reader[1])]
+    for start, size in reader:
+        try:
+            assert opened.read(start, size, cursor) == opened.data[start : start + size]
+        except EmpiricalError as error:
+            failures.append(error)
+    opened.reader.leave(cursor)
+    return failures
 
-    def follow(reader: list[tuple[int, int]] | tuple[int, int]) -> None:
-        cursor = ReadAhead(SIZE)
-        if isinstance(reader, tuple):
-            reader = [(reader[0] + turn * STEP, STEP) for turn in range(reader[1])]
-        for start, size in reader:
-            try:
-                assert opened.read(start, size, cursor) == DATA[start : start + size]
-            except EmpiricalError as error:
-                failures.append(error)
 
-    for future in [pool.submit(follow, reader) for reader in readers]:
-        future.result(PATIENCE)
-    return len(failures)
+def run(
+    opened: Opened, pool: Executor, readers: list[list[tuple[int, int]] | tuple[int, int]]
+) -> list[EmpiricalError]:
+    """Read side by side, each with a handle of its own."""
+    futures = [pool.submit(follow, opened, reader) for reader in readers]
+    return [failure for future in futures for failure in future.result(PATIENCE)]
 
 
 @settings(max_examples=25)
-@given(
-    readers=st.lists(READS | STREAMS, min_size=1, max_size=5),
-    budget=st.sampled_from([0, FIRST_WINDOW, 2**30]),
-    knows_ranges=st.booleans(),
-)
+@given(readers=READERS, budget=st.sampled_from([0, FIRST_PART, 2**30]), knows_ranges=st.booleans())
 def test_right_bytes_for_all(
     pool: ThreadPoolExecutor,
     fetching: ThreadPoolExecutor,
@@ -180,17 +243,14 @@ def test_right_bytes_for_all(
     """Any number of readers side by side get the right bytes, and all memory is given back."""
     opened = Opened(fetching, budget)
     opened.ranges.knows_ranges = knows_ranges
-    assert run(opened, pool, readers) == 0
-    assert opened.budget.held <= budget
+    assert run(opened, pool, readers) == []
+    assert opened.budget.held == 0
     opened.close()
+    assert opened.budget.held == 0
 
 
 @settings(max_examples=25)
-@given(
-    readers=st.lists(READS | STREAMS, min_size=1, max_size=5),
-    knows_ranges=st.booleans(),
-    random=st.randoms(use_true_random=False),
-)
+@given(readers=READERS, knows_ranges=st.booleans(), random=st.randoms(use_true_random=False))
 def test_right_bytes_or_an_error(
     pool: ThreadPoolExecutor,
     fetching: ThreadPoolExecutor,
@@ -204,8 +264,37 @@ def test_right_bytes_or_an_error(
     opened.ranges.knows_ranges = knows_ranges
     seed = Random(random.getrandbits(32))
     opened.ranges.failure = lambda start, stop: StoreUnavailable("busy") if seed.random() < 0.3 else None
-    run(opened, pool, readers)
+    failures = run(opened, pool, readers)
+    assert all(isinstance(failure, StoreUnavailable) for failure in failures)
     opened.close()
+    assert opened.budget.held == 0
+
+
+@settings(max_examples=25)
+@given(
+    readers=st.lists(st.tuples(READS | STREAMS, st.booleans()), min_size=2, max_size=5),
+    budget=st.sampled_from([0, FIRST_PART, 2 * MIB, 6 * MIB]),
+)
+def test_memory_is_never_mixed_up(
+    pool: ThreadPoolExecutor,
+    fetching: ThreadPoolExecutor,
+    readers: list[tuple[list[tuple[int, int]] | tuple[int, int], bool]],
+    budget: int,
+) -> None:
+    """Two contents whose memory goes to and fro between them each get their own bytes, or an end."""
+    first = Opened(fetching, budget)
+    second = Opened(fetching, data=DATA[::-1], beside=first)
+    futures = [
+        pool.submit(follow, second if is_second else first, reader) for reader, is_second in readers[:-1]
+    ]
+    last, is_second = readers[-1]
+    failures = follow(second if is_second else first, last)
+    first.close()
+    for future in futures:
+        failures += future.result(PATIENCE)
+    second.close()
+    assert all(isinstance(failure, Closing) for failure in failures)
+    assert first.budget.held == 0
 
 
 def test_a_sequential_reader_fetches_nothing_twice(opened: Opened) -> None:
@@ -220,8 +309,8 @@ def test_a_sequential_reader_fetches_nothing_twice(opened: Opened) -> None:
 
 def test_only_what_is_asked_for(opened: Opened) -> None:
     """Random reads fetch the bytes that were asked for and nothing else."""
-    asked = [(2**20, 5), (0, 7), (2 * 2**20, 1), (SIZE - 3, 3)]
-    cursor = ReadAhead(SIZE)
+    asked = [(2 * MIB, 5), (0, 7), (SIZE - 3, 3), (MIB, 1)]
+    cursor = opened.cursor()
     for start, size in asked:
         assert opened.read(start, size, cursor) == DATA[start : start + size]
     assert opened.ranges.fetched == [(start, start + size) for start, size in asked]
@@ -253,10 +342,92 @@ def test_readers_share_a_fetch(opened: Opened, pool: ThreadPoolExecutor) -> None
     assert opened.ranges.fetched == [(100, 150)]
 
 
-def test_failing_read_ahead_fails_nobody(opened: Opened) -> None:
+def test_handles_at_different_places_download_each_byte_once() -> None:
+    """Two handles that read on from different places fetch every byte once, but for a window at most."""
+    opened = Opened(data=LONG)
+    half = len(LONG) // 2
+    first, second = opened.cursor(), opened.cursor()
+    for at in range(0, half, STEP):
+        for cursor, start in ((first, at), (second, half + at)):
+            assert opened.read(start, STEP, cursor) == LONG[start : start + STEP]
+    # What is ahead of the first at its end was read by the second long ago.
+    waste = opened.ranges.total - len(LONG)
+    assert 0 <= waste <= opened.budget.held
+    assert waste < half // 2
+    opened.reader.leave(first)
+    opened.reader.leave(second)
+    assert opened.budget.held == 0
+
+
+@settings(max_examples=40)
+@given(st.lists(st.booleans(), max_size=300))
+def test_handles_that_read_the_same_download_it_once(turns: list[bool]) -> None:
+    """Two handles that read the same, neither far behind the other, fetch it once, but for the first read."""
+    opened = Opened(data=LONG[: 10 * MIB])
+    cursors, at = (opened.cursor(), opened.cursor()), [0, 0]
+    lag = KEPT_BEHIND - STEP
+    turn = 0
+    while min(at) < len(opened.data):
+        turn += 1
+        which = turns[turn % len(turns)] if turns else bool(turn % 2)
+        if at[which] - at[not which] > lag or at[which] >= len(opened.data):
+            which = not which
+        assert opened.read(at[which], STEP, cursors[which]) == LONG[at[which] : at[which] + STEP]
+        at[which] += STEP
+    assert len(opened.data) <= opened.ranges.total <= len(opened.data) + STEP
+    opened.close()
+    assert opened.budget.held == 0
+
+
+def test_failing_read_ahead_fails_nobody() -> None:
     """A reader whose own fetches work never sees that those ahead of it fail."""
-    opened.ranges.failure = lambda start, stop: KeyRefused(401) if stop - start > STEP else None
-    assert opened.read_on(0, 20) == DATA[: 20 * STEP]
+    opened = Opened()
+    cursor = opened.cursor()
+    failed = 0
+
+    def failure_ahead_of(read_stop: int) -> Failure:
+        def failure(start: int, stop: int) -> BaseException | None:
+            nonlocal failed
+            failed += start >= read_stop
+            return KeyRefused(401) if start >= read_stop else None
+
+        return failure
+
+    for at in range(0, SIZE, STEP):
+        opened.ranges.failure = failure_ahead_of(at + STEP)
+        assert opened.read(at, STEP, cursor) == DATA[at : at + STEP]
+    assert failed
+
+
+def test_a_fetch_ahead_that_fails_under_a_reader(
+    fetching: ThreadPoolExecutor, pool: ThreadPoolExecutor
+) -> None:
+    """Who waits for bytes that were fetched ahead, and failed, fetches what it needs itself."""
+    opened = Opened(Inline(), ahead=fetching)
+    cursor = opened.cursor()
+    doomed: list[tuple[int, int]] = []
+    begun, end = threading.Semaphore(0), threading.Event()
+
+    def failure(start: int, stop: int) -> BaseException | None:
+        if start <= STEP or doomed:
+            return None
+        doomed.append((start, stop))
+        begun.release()
+        assert end.wait(PATIENCE)
+        return StoreUnavailable("busy")
+
+    opened.ranges.failure = failure
+    opened.read_on(0, 2, cursor)
+    assert begun.acquire(timeout=PATIENCE)
+    start, _ = doomed[0]
+    waiting = threading.Semaphore(0)
+    deadline = NotingDeadline(Deadline.after(PATIENCE).at, waiting)
+    future = pool.submit(opened.read, start, STEP, cursor, deadline)
+    assert waiting.acquire(timeout=PATIENCE)
+    end.set()
+    assert future.result(PATIENCE) == DATA[start : start + STEP]
+    assert (start, start + STEP) in opened.ranges.fetched
+    opened.close()
 
 
 def test_own_failure_is_told(opened: Opened) -> None:
@@ -286,7 +457,7 @@ def test_a_mistake_in_a_fetch_is_an_error(opened: Opened, caplog: pytest.LogCapt
 
 def test_changed_content_is_over(opened: Opened) -> None:
     """Once the content is known to have changed, every read says so, also of bytes that are here."""
-    cursor = ReadAhead(SIZE)
+    cursor = opened.cursor()
     opened.read_on(0, 3, cursor)
     fetches = len(opened.ranges.fetched)
     opened.content.end()
@@ -305,12 +476,15 @@ def test_a_fetch_finds_that_the_content_changed(opened: Opened) -> None:
     assert len(opened.ranges.fetched) == 1
 
 
-def test_a_server_without_ranges_sends_once(opened: Opened, pool: ThreadPoolExecutor) -> None:
+def test_a_server_without_ranges_sends_once(pool: ThreadPoolExecutor) -> None:
     """A server that knows no ranges is asked for one download, however many read from it, and wherever."""
-    opened.ranges.knows_ranges = False
-    assert run(opened, pool, [(0, 25), (2**20, 10), [(SIZE - 5, 5), (0, 5)], [(7, 7)]]) == 0
+    with ThreadPoolExecutor(16) as fetching:
+        opened = Opened(fetching)
+        opened.ranges.knows_ranges = False
+        assert run(opened, pool, [(0, 25), (MIB, 10), [(SIZE - 5, 5), (0, 5)], [(7, 7)]]) == []
+        assert opened.read(5, 5) == DATA[5:10]
+    opened.close()
     assert opened.ranges.downloads == 1
-    assert opened.read(5, 5) == DATA[5:10]
     assert opened.ranges.open_bodies == 0
 
 
@@ -323,6 +497,7 @@ def test_a_download_that_failed_is_tried_again_by_the_next_read(opened: Opened) 
         assert opened.read(5, 5) == DATA[5:10]
     except BadAnswer:
         assert opened.read(5, 5) == DATA[5:10]
+    assert len(opened.ranges.fetched) == 2
 
 
 @pytest.mark.parametrize(
@@ -333,24 +508,156 @@ def test_a_download_that_failed_is_tried_again_by_the_next_read(opened: Opened) 
     ],
 )
 def test_a_download_that_cannot_succeed_is_not_repeated_until_the_deadline(
-    opened: Opened, failure: BaseException, expected: type[EmpiricalError]
+    failure: BaseException, expected: type[EmpiricalError]
 ) -> None:
     """A download that fails whenever it is tried fails the read with its reason, after a few tries."""
-    opened.ranges.knows_ranges = False
-    opened.ranges.failure_of_the_whole = lambda: failure
-    with pytest.raises(EmpiricalError) as caught:
-        opened.read(5, 5, deadline=Deadline.after(0.3))
+    with ThreadPoolExecutor(16) as fetching:
+        opened = Opened(fetching)
+        opened.ranges.knows_ranges = False
+        opened.ranges.failure_of_the_whole = lambda: failure
+        with pytest.raises(EmpiricalError) as caught:
+            opened.read(5, 5, deadline=Deadline.after(0.3))
+    opened.close()
     assert len(opened.ranges.fetched) <= 4
     assert isinstance(caught.value, expected)
     assert opened.ranges.open_bodies == 0
 
 
-def test_read_ahead_is_bounded_by_the_budget(fetching: ThreadPoolExecutor) -> None:
+def test_without_memory_nothing_is_fetched_ahead() -> None:
     """Without memory nothing is fetched ahead, and reads go on all the same."""
-    opened = Opened(fetching, budget=0)
+    opened = Opened(budget=0)
     assert opened.read_on(0, 5) == DATA[: 5 * STEP]
     assert opened.ranges.fetched == [(at, at + STEP) for at in range(0, 5 * STEP, STEP)]
     opened.close()
+    assert opened.budget.held == 0
+
+
+@settings(max_examples=25)
+@given(readers=READERS, budget=st.integers(0, 4 * MIB))
+def test_held_is_bounded(
+    pool: ThreadPoolExecutor,
+    fetching: ThreadPoolExecutor,
+    readers: list[list[tuple[int, int]] | tuple[int, int]],
+    budget: int,
+) -> None:
+    """However little memory there is, no read fails, and no more is held than it and what is waited for."""
+    opened = Opened(fetching, budget)
+    held: list[int] = []
+
+    def note(start: int, stop: int) -> None:
+        held.append(opened.budget.held)
+
+    opened.ranges.failure = note
+    assert run(opened, pool, readers) == []
+    assert max(held, default=0) <= budget + len(readers) * 2 * STEP
+    opened.close()
+    assert opened.budget.held == 0
+
+
+def test_an_idle_reader_gives_its_window_back() -> None:
+    """What an idle reader holds ahead goes down to its share as soon as another one needs the memory."""
+    total = 8 * MIB
+    idle = Opened(budget=total, data=LONG[: 7 * MIB])
+    cursor = idle.cursor()
+    idle.read_on(2 * MIB, 3)
+    assert idle.reader.fetch_ahead(cursor)
+    assert idle.budget.held == 7 * MIB
+    busy = Opened(data=LONG[::-1], beside=idle)
+    busy_cursor = busy.cursor()
+    busy.read_on(0, 80, busy_cursor)
+    assert len(busy.ranges.fetched) < 40
+    busy.reader.leave(busy_cursor)
+    assert 0 < idle.budget.held <= total // 2
+    assert idle.read_on(0, 7 * MIB // STEP, cursor) == idle.data
+    idle.close()
+    busy.close()
+    assert idle.budget.held == 0
+
+
+@pytest.mark.parametrize("filling", [7 * MIB, 7 * MIB + MIB // 2])
+def test_a_window_that_was_refused_goes_on_without_a_hole(filling: int) -> None:
+    """Where the memory for a part of the window comes a little later, it is still fetched ahead, in order."""
+    idle = Opened(budget=8 * MIB, data=LONG[:filling])
+    assert idle.reader.fetch_ahead(idle.cursor())
+    busy = Opened(data=LONG, beside=idle)
+    cursor = busy.cursor()
+    assert busy.read_on(0, 64, cursor) == LONG[: 64 * STEP]
+    assert busy.ranges.fetched == sorted(busy.ranges.fetched)
+    assert all(stop - start > STEP for start, stop in busy.ranges.fetched[2:])
+    idle.close()
+    busy.close()
+    assert busy.budget.held == 0
+
+
+def test_leaving_gives_back_what_was_ahead() -> None:
+    """A handle that is closed gives back what was fetched ahead of it; that of the others stays."""
+    opened = Opened(data=LONG)
+    leaving, staying = opened.cursor(), opened.cursor()
+    opened.read_on(0, 3, leaving)
+    ahead_of_one = opened.budget.held
+    assert ahead_of_one > 0
+    opened.read_on(12 * MIB, 3, staying)
+    assert opened.budget.held > ahead_of_one
+    opened.reader.leave(leaving)
+    fetches = len(opened.ranges.fetched)
+    assert opened.read(12 * MIB + 3 * STEP, STEP, staying) == LONG[12 * MIB + 3 * STEP :][:STEP]
+    assert len(opened.ranges.fetched) == fetches
+    opened.reader.leave(staying)
+    assert opened.budget.held == 0
+
+
+def test_leaving_while_a_read_waits(opened: Opened, pool: ThreadPoolExecutor) -> None:
+    """A read that waits gets its bytes though its handle is closed, and then nothing is held."""
+    cursor = opened.cursor()
+    opened.read_on(0, 1, cursor)
+    opened.ranges.go.clear()
+    waiting = threading.Semaphore(0)
+    deadline = NotingDeadline(Deadline.after(PATIENCE).at, waiting)
+    future = pool.submit(opened.read, STEP, STEP, cursor, deadline)
+    assert waiting.acquire(timeout=PATIENCE)
+    opened.reader.leave(cursor)
+    opened.ranges.go.set()
+    assert future.result(PATIENCE) == DATA[STEP : 2 * STEP]
+    assert opened.budget.held == 0
+
+
+def test_a_small_content_is_fetched_ahead_at_once() -> None:
+    """A content that is fetched ahead whole costs one request, however it is then read."""
+    opened = Opened(data=DATA[: 3 * STEP + 5])
+    cursor = opened.cursor()
+    assert opened.reader.fetch_ahead(cursor)
+    assert opened.read_on(0, 4, cursor) == opened.data
+    assert opened.read(3 * STEP, 5, cursor) == opened.data[3 * STEP :]
+    assert opened.read(7, 100, cursor) == opened.data[7:107]
+    assert opened.ranges.fetched == [(0, len(opened.data))]
+    opened.reader.leave(cursor)
+    assert opened.budget.held == 0
+
+
+def test_what_is_fetched_ahead_at_once_stays() -> None:
+    """What was fetched ahead around the window of another handle is not given back before it is read."""
+    opened = Opened(data=LONG[: 8 * MIB])
+    staying, reading = opened.cursor(), opened.cursor()
+    opened.read_on(4 * MIB, 3, staying)
+    assert opened.reader.fetch_ahead(reading)
+    fetches = len(opened.ranges.fetched)
+    opened.read(0, STEP, reading)
+    assert opened.read(7 * MIB, STEP, reading) == LONG[7 * MIB : 7 * MIB + STEP]
+    assert len(opened.ranges.fetched) == fetches
+    opened.close()
+    assert opened.budget.held == 0
+
+
+def test_fetching_ahead_needs_memory_and_an_open_reader() -> None:
+    """Nothing is fetched ahead where the memory is not there, or after the end; reads go on all the same."""
+    opened = Opened(budget=SIZE - 1)
+    cursor = opened.cursor()
+    assert not opened.reader.fetch_ahead(cursor)
+    assert opened.ranges.fetched == []
+    assert opened.read(0, STEP, cursor) == DATA[:STEP]
+    opened.close()
+    assert not opened.reader.fetch_ahead(cursor)
+    assert opened.budget.held == 0
 
 
 def test_closing_ends_waiting(opened: Opened, pool: ThreadPoolExecutor) -> None:
@@ -360,73 +667,71 @@ def test_closing_ends_waiting(opened: Opened, pool: ThreadPoolExecutor) -> None:
     future = pool.submit(opened.read, 0, 10, None, NotingDeadline(Deadline.after(PATIENCE).at, waiting))
     assert waiting.acquire(timeout=PATIENCE)
     opened.close()
+    assert opened.budget.held == 0
     assert isinstance(future.exception(PATIENCE), Closing)
     with pytest.raises(Closing):
         opened.read(0, 10)
 
 
-def test_handles_share_a_content(opened: Opened) -> None:
-    """Handles on an unchanged resource have one content, also after the last one was closed."""
-    readers = Readers(opened.means)
-    first, second = readers.open(resource()), readers.open(resource())
-    assert first.content is second.content
-    assert first.read(5, 5, Deadline.after(PATIENCE)) == DATA[5:10]
-    first.close()
-    assert second.read(9, 1, Deadline.after(PATIENCE)) == DATA[9:10]
-    second.close()
-    third = readers.open(resource())
-    assert third.content is first.content
-    assert third.read(0, 2, Deadline.after(PATIENCE)) == DATA[:2]
-    third.close()
+def shortcut(cursor: Cursor, start: int, size: int) -> bytes | None:
+    """What the shortcut serves."""
+    buffer = bytearray(size)
+    return bytes(buffer) if cursor.read_ready(memoryview(buffer), start) else None
 
 
-@pytest.mark.parametrize("newer", [resource(size=SIZE - 1), resource(updated_ns=1)])
-def test_another_version_is_another_content(opened: Opened, newer: Resource) -> None:
-    """A resource that was replaced has another content, and the older handle keeps its own."""
-    readers = Readers(opened.means)
-    old, new = readers.open(resource()), readers.open(newer)
-    assert old.content is not new.content
-    assert new.content.size == newer.size
-    for handle in (old, new):
-        handle.close()
+def filled(part: Part) -> Part:
+    """The part with the first bytes of `DATA` in its first block."""
+    with part.filling():
+        room = part.room()
+        room[:] = DATA[: len(room)]
+        part.advance(len(room))
+    return part
 
 
-def test_content_that_is_over_is_not_opened_again(opened: Opened) -> None:
-    """After the store has shown a change, a new handle gets a new content, whatever the listing says."""
-    readers = Readers(opened.means)
-    old = readers.open(resource())
-    old.content.end()
-    new = readers.open(resource())
-    assert new.content is not old.content
-    for handle in (old, new):
-        handle.close()
+def test_the_shortcut_serves_without_a_request() -> None:
+    """What is left of the part that was read last is served at once, up to where the policy is to hear."""
+    part = filled(Part(MIB, 2 * MIB, MemoryBuffer(MIB, Blocks())))
+    cursor = Cursor(SIZE)
+    assert shortcut(cursor, MIB, STEP) is None
+    cursor.allow_shortcut(part, MIB + STEP)
+    assert shortcut(cursor, MIB + STEP, STEP) == DATA[STEP : 2 * STEP]
+    assert shortcut(cursor, MIB - 1, 2) is None
+    assert shortcut(cursor, MIB + BLOCK, 1) is None
 
 
-def test_unknown_size_is_not_opened(opened: Opened) -> None:
-    """A resource whose size is not known cannot be opened: its size has to be found first."""
-    with pytest.raises(BadAnswer):
-        Readers(opened.means).open(resource(size=None))
+def test_the_shortcut_ends_where_the_policy_is_to_hear() -> None:
+    """Not even the bytes that are here are served by the shortcut for ever: read-ahead is to go on."""
+    part = filled(Part(0, BLOCK, MemoryBuffer(BLOCK, Blocks())))
+    with part.filling():
+        pass
+    cursor = Cursor(SIZE)
+    cursor.allow_shortcut(part, -STEP)
+    assert shortcut(cursor, BLOCK - 2 * STEP, STEP) is not None
+    assert shortcut(cursor, BLOCK - STEP, STEP) is None
 
 
-def test_closing_all(opened: Opened) -> None:
-    """Closing the readers ends every handle."""
-    readers = Readers(opened.means)
-    handle = readers.open(resource())
-    readers.close()
+def test_the_shortcut_ends_with_its_part() -> None:
+    """A part that was dropped serves nothing, whatever its memory holds by now."""
+    blocks = Blocks()
+    part = filled(Part(0, BLOCK, MemoryBuffer(BLOCK, blocks)))
+    cursor = Cursor(SIZE)
+    cursor.allow_shortcut(part, STEP)
+    assert shortcut(cursor, STEP, STEP) == DATA[STEP : 2 * STEP]
+    part.drop()
+    blocks.take()[:] = DATA[-BLOCK:]
+    assert shortcut(cursor, STEP, STEP) is None
+
+
+def test_nothing_is_served_after_the_close() -> None:
+    """A read that the shortcut would serve gets Closing once the reader is closed."""
+    opened = Opened(data=LONG)
+    cursor = opened.cursor()
+    opened.read_on(0, 2, cursor)
+    assert shortcut(cursor, 2 * STEP, STEP) == LONG[2 * STEP : 3 * STEP]
+    opened.close()
+    other = Opened(data=LONG[::-1], beside=opened)
+    other.read_on(0, 2)
     with pytest.raises(Closing):
-        handle.read(0, 1, Deadline.after(PATIENCE))
-    handle.close()
-
-
-def test_etag_is_learnt_once() -> None:
-    """The first ETag stays; an answer without one says nothing, and another one ends the content."""
-    content = Content(resource(), SIZE)
-    content.learn(None)
-    content.learn('"a"')
-    content.learn(None)
-    content.learn('"a"')
-    assert (content.etag, content.is_over) == ('"a"', False)
-    with pytest.raises(ContentChanged):
-        content.learn('"b"')
-    assert content.is_over
-    assert not content.is_as_listed(resource())
+        opened.read(2 * STEP, STEP, cursor)
+    other.close()
+    assert opened.budget.held == 0

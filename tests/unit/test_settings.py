@@ -175,6 +175,7 @@ def test_settings_do_not_show_the_key() -> None:
         refresh=60,
         url_ttl=3000,
         memory=1,
+        siblings=0,
         timeout=30,
         options=parse_mount_options([]),
     )

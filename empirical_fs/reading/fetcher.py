@@ -1,0 +1,136 @@
+"""The threads that fetch parts, and what their transfers show of the link."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from empirical_fs.errors import EmpiricalError, SpoolFailed
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.link import Link
+from empirical_fs.reading.part import Part
+from empirical_fs.reading.ranges import Ranges
+from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
+
+OnWhole = Callable[[Body, Part], None]
+"""Told that the server sent the whole content in place of a part; takes over the open body."""
+
+_TICK = 1e-6
+
+log = logging.getLogger(__name__)
+
+
+class Fetcher:
+    """Fetches parts in the background; whatever goes wrong goes to those who wait for the part.
+
+    The lock guards what is known of the link, and how many transfers ahead are under way.
+    """
+
+    def __init__(self, ranges: Ranges, wanted: Executor | None = None, ahead: Executor | None = None) -> None:
+        """Fetch by `ranges`.
+
+        Args:
+            ranges: where the bytes come from.
+            wanted: runs the fetches for which a reader waits; threads of its own by default.
+            ahead: runs the others, so that these never hold up the first.
+        """
+        self._ranges = ranges
+        self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT // 2, "wanted")
+        self._ahead = ahead or ThreadPoolExecutor(IN_FLIGHT // 2, "ahead")
+        self._lock = threading.Lock()
+        self._link = Link()
+        self._under_way = 0
+        self._seconds = self._counted_at = 0.0
+
+    @property
+    def connections(self) -> int:
+        """How many transfers side by side the link rewards."""
+        return self._link.connections
+
+    def close(self) -> None:
+        """Begin nothing any more; what has begun ends by itself."""
+        for executor in (self._wanted, self._ahead):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
+        """Begin to fetch a part for which a reader waits, unless that has begun."""
+        self._wanted.submit(self._fill, content, part, on_whole)
+
+    def fetch_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
+        """Fetch a part that is likely to be read, when its turn comes."""
+        self._ahead.submit(self._fill_ahead, content, part, on_whole)
+
+    def fetch_whole(self, content: Content, whole: Part, body: Body) -> None:
+        """Put an open body, and what it lacks if it breaks off, into `whole`, here and now."""
+        with failing(whole), whole.filling():
+            self._ranges.fetch(content, whole.start, whole.stop, whole, body)
+
+    def _fill(self, content: Content, part: Part, on_whole: OnWhole, sink: Sink | None = None) -> None:
+        with failing(part), part.filling() as is_ours:
+            if is_ours:
+                body = self._ranges.fetch(content, part.start, part.stop, sink or part)
+                if body is not None:
+                    on_whole(body, part)
+
+    def _fill_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
+        if part.is_begun:
+            return
+        transfer = _Transfer(part, self._seconds_of_all)
+        self._count(1)
+        try:
+            self._fill(content, part, on_whole, transfer)
+        finally:
+            shown = transfer.shown()
+            self._count(-1)
+            if part.has(part.stop):
+                with self._lock:
+                    self._link.observe(part.size, *shown)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._seconds += self._under_way * (time.monotonic() - self._counted_at)
+            self._counted_at = time.monotonic()
+            self._under_way += change
+
+    def _seconds_of_all(self) -> float:
+        """Seconds that all transfers ahead have taken so far, those side by side added up."""
+        self._count(0)
+        return self._seconds
+
+
+class _Transfer:
+    """Fills a part, and measures from its first byte on how many others were under way."""
+
+    def __init__(self, part: Part, seconds_of_all: Callable[[], float]) -> None:
+        self.room = part.room
+        self._advance = part.advance
+        self._seconds_of_all = seconds_of_all
+        self._begun: tuple[float, float] | None = None
+
+    def advance(self, count: int) -> None:
+        if self._begun is None:
+            self._begun = (time.monotonic(), self._seconds_of_all())
+        self._advance(count)
+
+    def shown(self) -> tuple[float, float]:
+        """Seconds since the first byte, and how many transfers were under way meanwhile, on the average."""
+        at, of_all = self._begun or (0.0, 0.0)
+        seconds = max(time.monotonic() - at, _TICK)
+        return seconds, (self._seconds_of_all() - of_all) / seconds
+
+
+@contextmanager
+def failing(part: Part) -> Iterator[None]:
+    """Turn whatever is raised into the failure of `part`."""
+    try:
+        yield
+    except EmpiricalError as error:
+        part.fail(error)
+    except OSError as error:
+        part.fail(SpoolFailed(f"no room for a file from a server without ranges: {error.strerror}"))
+    except Exception:
+        # The executor would keep it to itself, and the readers would wait until their deadline.
+        log.exception("a fetch failed in a way that it should not")
+        part.fail(EmpiricalError("an internal error; the log has more"))

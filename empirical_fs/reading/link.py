@@ -1,0 +1,64 @@
+"""How many requests side by side the way to the store rewards: pure policy on measured rates."""
+
+from bisect import bisect_right
+
+LEVELS = (2, 4, 8, 16)
+"""Numbers of requests side by side that are tried. Two, so that one is under way when another ends."""
+
+KERNEL_RATE = 1_000_000_000
+"""Bytes a second beyond which a reader through FUSE takes no more, roughly."""
+
+_SMOOTHING = 0.5
+_REWARDING = 1.25
+_AS_GOOD = 1.1
+_STRIDE = 2
+_TRIED_AGAIN = 64
+"""Transfers after which what more requests did not carry is forgotten: links change."""
+_MEASURABLE = 512 * 2**10
+
+
+class Link:
+    """What the transfers of this process have shown. Not safe between threads; its owner serialises.
+
+    It climbs from two requests side by side as long as more of them carry more together, and comes down
+    where fewer carry as much.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._rates: dict[int, float] = {}
+        self._level = 0
+        self._observed = 0
+
+    @property
+    def connections(self) -> int:
+        """How many requests side by side are worth it."""
+        return LEVELS[self._level]
+
+    def observe(self, size: int, seconds: float, beside: float) -> None:
+        """Note that `size` bytes took `seconds` from the first to the last.
+
+        `beside` requests, this one included, were under way meanwhile, on the average.
+        """
+        if size < _MEASURABLE or seconds <= 0:
+            return
+        level = max(bisect_right(LEVELS, round(beside)) - 1, 0)
+        together = size / seconds * beside
+        before = self._rates.get(level, together)
+        self._rates[level] = before + (together - before) * _SMOOTHING
+        self._observed += 1
+        if self._observed % _TRIED_AGAIN == 0:
+            self._rates = {each: rate for each, rate in self._rates.items() if each <= self._level}
+        self._level = self._better_level()
+
+    def _better_level(self) -> int:
+        here = self._rates.get(self._level)
+        if here is None:
+            return self._level
+        lower = max((level for level in self._rates if level < self._level), default=self._level)
+        if lower < self._level and self._rates[lower] * _AS_GOOD >= here:
+            return lower
+        higher = min(self._level + _STRIDE, len(LEVELS) - 1)
+        if here < KERNEL_RATE and self._rates.get(higher, float("inf")) > here * _REWARDING:
+            return higher
+        return self._level

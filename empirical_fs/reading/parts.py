@@ -1,0 +1,120 @@
+"""The parts of one content that are here or on their way, and who still needs them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from empirical_fs.reading.budget import Account
+from empirical_fs.reading.buffers import Blocks, MemoryBuffer
+from empirical_fs.reading.part import Part
+from empirical_fs.reading.readahead import Range
+
+_Owner = TypeVar("_Owner")
+
+
+@dataclass(slots=True, eq=False)
+class _Held(Generic[_Owner]):
+    """A part, for whom it was fetched ahead, if it was, and how many reads use it now."""
+
+    part: Part
+    ahead_of: _Owner | None
+    users: int = 0
+
+
+class Parts(Generic[_Owner]):
+    """Parts that do not overlap, unless one has failed. Not safe between threads; its owner serialises.
+
+    A part is kept while a read uses it, and longer if it was fetched ahead for an owner who wants it.
+    """
+
+    def __init__(self, account: Account, blocks: Blocks) -> None:
+        """Hold nothing; take memory from `blocks`, and count it in `account`."""
+        self._account = account
+        self._blocks = blocks
+        self._held: list[_Held[_Owner]] = []
+
+    def covers(self, wanted: Range) -> bool:
+        """Whether all of `wanted` is here or on its way."""
+        return not any(self._gaps(wanted))
+
+    def use(self, wanted: Range) -> tuple[list[Part], list[Part]]:
+        """All parts for `wanted`, in order, until `let_go`; and those of them that are new."""
+        new = [self._hold(gap, None) for gap in list(self._gaps(wanted))]
+        for held in new:
+            self._account.reserve(held.part.size)
+        used = sorted(self._sound(wanted), key=lambda held: held.part.start)
+        for held in used:
+            held.users += 1
+        return [held.part for held in used], [held.part for held in new]
+
+    def let_go(self, used: Iterable[Part]) -> None:
+        """End the use of parts."""
+        parts = set(used)
+        for held in self._held:
+            held.users -= held.part in parts
+
+    def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
+        """New parts for what is not held of `planned`; None, and nothing held, if there is no memory."""
+        gaps = list(self._gaps(planned))
+        if not self._account.try_reserve(sum(gap.size for gap in gaps)):
+            return None
+        return [self._hold(gap, owner).part for gap in gaps]
+
+    def drop_unwanted(self, owner: _Owner, wants: Callable[[int, int], bool]) -> None:
+        """Drop what no read uses and nobody expects: `wants` says it of the parts of `owner`."""
+        self._drop(
+            held
+            for held in self._held
+            if not held.users
+            and (
+                held.ahead_of is None
+                or held.part.failure is not None
+                or (held.ahead_of is owner and not wants(held.part.start, held.part.stop))
+            )
+        )
+
+    def drop_of(self, owner: _Owner) -> None:
+        """Drop what was fetched ahead of `owner`, but for what a read uses."""
+        for held in self._held:
+            if held.ahead_of is owner:
+                held.ahead_of = None
+        self._drop(held for held in self._held if held.ahead_of is None and not held.users)
+
+    def shrink(self, size: int) -> None:
+        """Come down to `size` bytes, as far as no read uses them; the farthest go first."""
+        for held in sorted(self._held, key=lambda held: held.part.start, reverse=True):
+            if self._account.held > size and not held.users:
+                self._drop([held])
+
+    def clear(self) -> None:
+        """Drop everything; reads that wait get Closing."""
+        self._drop(self._held)
+
+    def _hold(self, extent: Range, owner: _Owner | None) -> _Held[_Owner]:
+        part = Part(extent.start, extent.stop, MemoryBuffer(extent.size, self._blocks))
+        self._held.append(_Held(part, owner))
+        return self._held[-1]
+
+    def _sound(self, wanted: Range) -> Iterator[_Held[_Owner]]:
+        for held in self._held:
+            part = held.part
+            if part.failure is None and part.start < wanted.stop and wanted.start < part.stop:
+                yield held
+
+    def _gaps(self, wanted: Range) -> Iterator[Range]:
+        at = wanted.start
+        for start, stop in sorted((held.part.start, held.part.stop) for held in self._sound(wanted)):
+            if start > at:
+                yield Range(at, start)
+            at = stop
+        if at < wanted.stop:
+            yield Range(at, wanted.stop)
+
+    def _drop(self, dropped: Iterable[_Held[_Owner]]) -> None:
+        gone = set(dropped)
+        if not gone:
+            return
+        self._held = [held for held in self._held if held not in gone]
+        for held in gone:
+            held.part.drop()
+            self._account.release(held.part.size)

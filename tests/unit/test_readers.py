@@ -1,0 +1,186 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import BadAnswer, Closing, ContentChanged
+from empirical_fs.reading.budget import Budget
+from empirical_fs.reading.buffers import Blocks
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.fetcher import Fetcher
+from empirical_fs.reading.reader import Means
+from empirical_fs.reading.readers import Handle, Readers
+from empirical_fs.resource import Resource
+from tests.unit.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges, Inline
+
+
+def resource(size: int | None = SIZE, updated_ns: int = 0) -> Resource:
+    return Resource(id=1, name="a", url=None, size=size, updated_ns=updated_ns, link=None)
+
+
+class Files:
+    """Readers over a fake store."""
+
+    def __init__(self, budget: int = 64 * MIB) -> None:
+        self.ranges = FakeRanges()
+        self.budget = Budget(budget)
+        self.readers = Readers(Means(Fetcher(self.ranges, Inline(), Inline()), self.budget, Blocks()))
+        self.told: list[Handle] = []
+
+    def open(self, of: Resource | None = None) -> Handle:
+        return self.readers.open(of or resource(), self.told.append)
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    files = Files()
+    yield files
+    files.readers.close()
+    assert files.budget.held == 0
+
+
+def read(handle: Handle, start: int, size: int) -> bytes:
+    buffer = bytearray(size)
+    count = handle.read_into(memoryview(buffer), start, Deadline.after(PATIENCE))
+    return bytes(buffer[:count])
+
+
+def test_handles_share_a_content(files: Files) -> None:
+    """Handles on an unchanged resource have one content, also after the last one was closed."""
+    first, second = files.open(), files.open()
+    assert first.content is second.content
+    assert read(first, 5, 5) == DATA[5:10]
+    first.close()
+    assert read(second, 9, 1) == DATA[9:10]
+    second.close()
+    third = files.open()
+    assert third.content is first.content
+    assert read(third, 0, 2) == DATA[:2]
+    third.close()
+
+
+def test_handles_share_what_is_fetched(files: Files) -> None:
+    """Two handles that read the same in step download it once, but for the first read."""
+    first, second = files.open(), files.open()
+    for start in range(0, SIZE, STEP):
+        assert read(first, start, STEP) == read(second, start, STEP) == DATA[start : start + STEP]
+    assert files.ranges.total == SIZE + STEP
+    first.close()
+    second.close()
+    assert files.budget.held == 0
+
+
+def test_closing_one_handle_leaves_the_others(files: Files) -> None:
+    """A handle that is closed gives back its window, and the other one keeps what is ahead of it."""
+    leaving, staying = files.open(), files.open()
+    for start in (0, STEP):
+        read(leaving, start, STEP)
+    for start in (2 * MIB, 2 * MIB + STEP):
+        read(staying, start, STEP)
+    leaving.close()
+    assert files.budget.held > 0
+    fetches = len(files.ranges.fetched)
+    assert read(staying, 2 * MIB + 2 * STEP, STEP) == DATA[2 * MIB + 2 * STEP :][:STEP]
+    assert len(files.ranges.fetched) == fetches
+    staying.close()
+    assert files.budget.held == 0
+
+
+@pytest.mark.parametrize("newer", [resource(size=SIZE - 1), resource(updated_ns=1)])
+def test_another_version_is_another_content(files: Files, newer: Resource) -> None:
+    """A resource that was replaced has another content, and the older handle keeps its own."""
+    old, new = files.open(), files.open(newer)
+    assert old.content is not new.content
+    assert new.content.size == newer.size
+    for handle in (old, new):
+        handle.close()
+
+
+def test_content_that_is_over_is_not_opened_again(files: Files) -> None:
+    """After the store has shown a change, a new handle gets a new content, whatever the listing says."""
+    old = files.open()
+    old.content.end()
+    new = files.open()
+    assert new.content is not old.content
+    for handle in (old, new):
+        handle.close()
+
+
+def test_unknown_size_is_not_opened(files: Files) -> None:
+    """A resource whose size is not known cannot be opened: its size has to be found first."""
+    with pytest.raises(BadAnswer):
+        files.open(resource(size=None))
+
+
+def test_the_first_read_is_told(files: Files) -> None:
+    """That a handle is read is told once, at its first read, and not when it is opened."""
+    first, second = files.open(), files.open()
+    assert files.told == []
+    for _ in range(3):
+        read(second, 0, 1)
+    assert files.told == [second]
+    read(first, 0, 1)
+    assert files.told == [second, first]
+    for handle in (first, second):
+        handle.close()
+
+
+def test_a_whole_content_is_fetched_ahead(files: Files) -> None:
+    """A handle that was fetched ahead whole is read without another request, and gives all back."""
+    handle = files.open()
+    assert handle.fetch_ahead()
+    assert files.told == []
+    for start in range(0, SIZE, STEP):
+        assert read(handle, start, STEP) == DATA[start : start + STEP]
+    assert files.ranges.fetched == [(0, SIZE)]
+    handle.close()
+    assert files.budget.held == 0
+
+
+def test_closing_all(files: Files) -> None:
+    """Closing the readers ends every handle."""
+    handle = files.open()
+    read(handle, 0, 1)
+    files.readers.close()
+    with pytest.raises(Closing):
+        read(handle, 0, 1)
+    handle.close()
+
+
+@settings(max_examples=25)
+@given(
+    handles=st.lists(st.tuples(st.integers(0, SIZE), st.integers(0, 12)), min_size=1, max_size=6),
+    budget=st.sampled_from([0, MIB, 64 * MIB]),
+)
+def test_opening_and_closing_side_by_side(
+    pool: ThreadPoolExecutor, handles: list[tuple[int, int]], budget: int
+) -> None:
+    """Handles that come, read and go in threads get the right bytes, and all memory is given back."""
+    files = Files(budget)
+
+    def come_and_go(begin: int, reads: int) -> None:
+        handle = files.open()
+        for start in range(begin, begin + reads * STEP, STEP):
+            assert read(handle, start, STEP) == DATA[start : start + STEP]
+        handle.close()
+
+    for future in [pool.submit(come_and_go, *handle) for handle in handles]:
+        future.result(PATIENCE)
+    assert files.budget.held == 0
+
+
+def test_etag_is_learnt_once() -> None:
+    """The first ETag stays; an answer without one says nothing, and another one ends the content."""
+    content = Content(resource(), SIZE)
+    content.learn(None)
+    content.learn('"a"')
+    content.learn(None)
+    content.learn('"a"')
+    assert (content.etag, content.is_over) == ('"a"', False)
+    with pytest.raises(ContentChanged):
+        content.learn('"b"')
+    assert content.is_over
+    assert not content.is_as_listed(resource())
