@@ -5,6 +5,7 @@ httpx's own hands every body through h11, which copies it several times: 0.9 s o
 """
 
 import select
+import socket
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ READ_INTO = "empirical_fs.read_into"
 _KEPT_SECONDS = 50.0  # servers commonly keep an idle connection for 60 seconds and more
 _PIECE = 64 * 2**10
 _GATHERED = 256 * 2**10
+_SOON_MS = 20
 
 _Origin = tuple[str, str, int]
 
@@ -53,11 +55,13 @@ class PooledTransport(httpx.BaseTransport):
         connection: HTTPConnection | None = None
         try:
             connection = self._take(origin) or self._connect(origin, timeout["connect"])
+            # http.client forgets the socket once the server says that it closes.
+            connected = connection.sock
             answer = _exchange(connection, request, timeout["read"])
         except BaseException:
             self.release(origin, connection, is_reusable=False)
             raise
-        stream = Stream(self, origin, connection, answer)
+        stream = Stream(self, origin, connection, connected, answer)
         return httpx.Response(
             answer.status,
             headers=answer.getheaders(),
@@ -117,12 +121,19 @@ class Stream(httpx.SyncByteStream):
     """The body of one answer, read piece by piece or into memory that is handed in."""
 
     def __init__(
-        self, transport: PooledTransport, origin: _Origin, connection: HTTPConnection, answer: HTTPResponse
+        self,
+        transport: PooledTransport,
+        origin: _Origin,
+        connection: HTTPConnection,
+        connected: socket.socket,
+        answer: HTTPResponse,
     ) -> None:
-        """Read `answer`, which came over `connection`."""
+        """Read `answer`, which came over `connection` by the socket `connected`."""
         self._transport = transport
         self._origin = origin
         self._connection: HTTPConnection | None = connection
+        self._socket = connected
+        self._poll = _poll_of(connected)
         self._answer = answer
         self._body = cast("BinaryIO", answer.fp)
         self._left = answer.length
@@ -142,19 +153,30 @@ class Stream(httpx.SyncByteStream):
                 piece = self._answer.read1(len(view))
                 view[: len(piece)] = piece
                 return len(piece)
-            count = 0
             # TLS hands over a record of 16 KiB at a time: gather them, but never so many that who waits for
             # the first bytes waits more than twice as long.
             enough = min(len(view), self._left, max(1, min(self._received, _GATHERED)))
-            while count < enough:
-                # HTTPResponse.readinto would wait until all of the view is full.
-                arrived: int = self._body.readinto1(view[count : self._left])  # type: ignore[attr-defined]
-                if not arrived:
-                    raise httpx.RemoteProtocolError("the body ended early")
-                count += arrived
+            count = self._read_some(view[: self._left])
+            try:
+                while count < enough and self._has_more():
+                    count += self._read_some(view[count : self._left])
+            except (OSError, httpx.RemoteProtocolError):
+                pass  # what has arrived counts, and the next read fails again
         self._received += count
         self._left -= count
         return count
+
+    def _read_some(self, view: memoryview) -> int:
+        # HTTPResponse.readinto would wait until all of the view is full.
+        count: int = self._body.readinto1(view)  # type: ignore[attr-defined]
+        if not count:
+            raise httpx.RemoteProtocolError("the body ended early")
+        return count
+
+    def _has_more(self) -> bool:
+        """Whether more comes soon: what is here must not wait for a body that stands still."""
+        is_decrypted = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
+        return bool(is_decrypted or self._poll.poll(_SOON_MS))
 
     def __iter__(self) -> Iterator[bytes]:
         """The body in pieces, as httpx reads it."""
@@ -190,9 +212,13 @@ def _origin(url: httpx.URL) -> _Origin:
 
 def _is_readable(connection: HTTPConnection) -> bool:
     """Whether an idle connection has something to say: its end, or more than was asked for."""
+    return bool(_poll_of(connection.sock).poll(0))
+
+
+def _poll_of(connected: socket.socket) -> select.poll:
     poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(connected, select.POLLIN)
+    return poll
 
 
 @contextmanager

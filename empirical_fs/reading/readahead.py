@@ -11,6 +11,9 @@ REORDERING = 512 * 2**10
 KEPT_BEHIND = 2**20
 """Bytes behind a stream's cursor that are kept, for a reader that goes back a little."""
 
+_EARNED_AT = 3
+"""Advances before which a window does not grow: two reads in a row may be a header and its table."""
+
 _STREAMS_MAX = 4
 _STEPS_MAX = 16
 _FIRST_WIDTH = 2
@@ -160,7 +163,7 @@ class ReadAhead:
         self._steps, self._planner = None, stream
         if conditions.missing:
             stream.ahead = min(stream.ahead, read.start)
-        if conditions.waited and stream.advances > 2 and stream.cursor >= stream.grown_until:
+        if conditions.waited and stream.advances >= _EARNED_AT and stream.cursor >= stream.grown_until:
             stream.grow(conditions.connections)
         return stream.plan(self.size, conditions.allowance)
 

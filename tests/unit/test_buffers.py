@@ -1,0 +1,79 @@
+import gc
+import warnings
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empirical_fs.reading.buffers import BLOCK, Blocks, Buffer, FileBuffer, MemoryBuffer
+
+SIZE = 2 * BLOCK + 12_345
+CONTENT = Random(3).randbytes(SIZE)
+
+
+def fill(buffer: Buffer, content: bytes, pieces: list[int]) -> None:
+    """Put all of `content` into the buffer, in pieces of these lengths or as large as fit."""
+    lengths, at = iter(pieces), 0
+    while at < len(content):
+        room = buffer.room(at)[: len(content) - at]
+        assert len(room)
+        count = min(next(lengths, len(room)), len(room))
+        room[:count] = content[at : at + count]
+        buffer.keep(at, count)
+        at += count
+
+
+def copied(buffer: Buffer, start: int, stop: int) -> bytes:
+    view = bytearray(stop - start)
+    buffer.copy_to(memoryview(view), start)
+    return bytes(view)
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+@given(
+    pieces=st.lists(st.integers(1, BLOCK), max_size=8),
+    spans=st.lists(st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)), max_size=5),
+)
+def test_a_buffer_gives_back_what_it_took(kind: str, pieces: list[int], spans: list[tuple[int, int]]) -> None:
+    """A buffer gives back any range of what it was filled with, in whatever pieces that came."""
+    buffer: Buffer = MemoryBuffer(SIZE, Blocks()) if kind == "memory" else FileBuffer()
+    fill(buffer, CONTENT, pieces)
+    for begin, end in map(sorted, spans):
+        assert copied(buffer, begin, end) == CONTENT[begin:end]
+    buffer.release()
+
+
+def test_memory_is_used_again() -> None:
+    """Whole blocks that one buffer gave back serve the next, which does not see what was in them."""
+    blocks = Blocks()
+    first = MemoryBuffer(SIZE, blocks)
+    fill(first, CONTENT, [])
+    first.release()
+    given_back = [blocks.take(), blocks.take()]
+    assert sorted(bytes(block) for block in given_back) == sorted(
+        [CONTENT[:BLOCK], CONTENT[BLOCK : 2 * BLOCK]]
+    )
+    blocks.give(given_back)
+    second = MemoryBuffer(SIZE, blocks)
+    fill(second, CONTENT[::-1], [])
+    assert copied(second, 0, SIZE) == CONTENT[::-1]
+
+
+def test_memory_is_not_hoarded() -> None:
+    """Beyond a number of free blocks the system gets the memory back."""
+    blocks = Blocks()
+    blocks.give([bytearray(b"x") * BLOCK for _ in range(100)])
+    kept = [block for block in (blocks.take() for _ in range(100)) if block[0]]
+    assert 0 < len(kept) < 100
+
+
+def test_a_file_buffer_goes_without_a_warning() -> None:
+    """A spooled content closes its file when it goes, and does not leave that to chance."""
+    buffer = FileBuffer()
+    fill(buffer, b"abc", [])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del buffer
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []

@@ -1,0 +1,306 @@
+"""The transport against a server that is told each byte to send, over real sockets."""
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from empirical_fs.transport import READ_INTO, PooledTransport
+
+PATIENCE = 10.0
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+Send = Callable[[socket.socket], None]
+
+
+def answer(body: bytes, length: int | None = None) -> Send:
+    """An answer that announces `length` bytes, by default those of `body`."""
+    head = HEAD % (len(body) if length is None else length)
+    return lambda connection: connection.sendall(head + body)
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+class Scripted:
+    """A server that answers the requests of each connection by its script, in order, then waits."""
+
+    def __init__(self) -> None:
+        self.scripts: list[list[Send]] = []
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+        self._serving: list[threading.Thread] = []
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            script = self.scripts[self.connections]
+            self.connections += 1
+            self._serving.append(threading.Thread(target=self._serve, args=(connection, script)))
+            self._serving[-1].start()
+
+    def _serve(self, connection: socket.socket, script: list[Send]) -> None:
+        with connection.makefile("rb") as lines:
+            for send in script:
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    try:
+                        line = lines.readline()
+                    except ConnectionResetError:  # left with bytes unread
+                        return
+                    if not line:
+                        return
+                    request += line
+                self.requests.append(request)
+                send(connection)
+
+    def wait_for_ends(self) -> None:
+        """Wait until every connection was answered, or closed by the client."""
+        for thread in self._serving:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._open:
+            with connection:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue  # hung up already
+        self.wait_for_ends()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    yield server
+    server.close()
+
+
+@contextmanager
+def connected(connections: int = 4) -> Iterator[httpx.Client]:
+    transport = PooledTransport(connections, ssl.create_default_context())
+    with httpx.Client(transport=transport, timeout=PATIENCE, trust_env=False) as client:
+        yield client
+
+
+def read_into(response: httpx.Response, size: int) -> bytes:
+    """What one call reads into a view of `size` bytes."""
+    buffer = bytearray(size)
+    count: int = response.extensions[READ_INTO](memoryview(buffer))
+    assert not any(buffer[count:])
+    return bytes(buffer[:count])
+
+
+def read_all(response: httpx.Response, size: int = 1000) -> bytes:
+    return b"".join(iter(lambda: read_into(response, size), b""))
+
+
+def test_a_connection_is_used_again(scripted: Scripted) -> None:
+    """A body that was read to its end leaves the connection to the next request."""
+    scripted.scripts = [[answer(b"one"), answer(b""), answer(b"three")]]
+    with connected() as client:
+        assert [client.get(scripted.origin).content for _ in range(3)] == [b"one", b"", b"three"]
+    assert scripted.connections == 1
+
+
+def test_the_request_is_as_httpx_made_it(scripted: Scripted) -> None:
+    """The request line and each header are sent once, and nothing is added."""
+    scripted.scripts = [[answer(b"")]]
+    with connected() as client:
+        client.get(f"{scripted.origin}/a%20b?c=d%2Fe", headers={"Range": "bytes=0-1"})
+    line, *headers = scripted.requests[0].decode().splitlines()
+    assert line == "GET /a%20b?c=d%2Fe HTTP/1.1"
+    names = [header.partition(":")[0].lower() for header in headers if header]
+    assert sorted(names) == sorted(set(names))
+    assert "Range: bytes=0-1" in headers
+    assert f"Host: {scripted.origin.removeprefix('http://')}" in headers
+
+
+def test_a_body_left_in_the_middle_closes_the_connection(scripted: Scripted) -> None:
+    """The rest of a body that nobody wants never comes before the next answer."""
+    scripted.scripts = [[answer(b"a" * 1000)], [answer(b"next")]]
+    with connected() as client:
+        with client.stream("GET", scripted.origin) as response:
+            assert read_into(response, 10) == b"a" * 10
+        assert client.get(scripted.origin).content == b"next"
+    assert scripted.connections == 2
+
+
+def test_the_server_may_ask_to_close(scripted: Scripted) -> None:
+    """A connection of which the server says that it closes is not used again."""
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    scripted.scripts = [[lambda connection: connection.sendall(head)], [answer(b"next")]]
+    with connected() as client:
+        assert client.get(scripted.origin).content == b"ok"
+        assert client.get(scripted.origin).content == b"next"
+
+
+def time_out(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 408 \r\n\r\n")
+
+
+@pytest.mark.parametrize("farewell", [hang_up, time_out])
+def test_an_idle_connection_that_spoke_is_not_used(scripted: Scripted, farewell: Send) -> None:
+    """A kept connection that was closed, or on which something came unasked, is replaced unnoticed."""
+
+    def send(connection: socket.socket) -> None:
+        answer(b"one")(connection)
+        farewell(connection)
+        said.set()
+
+    said = threading.Event()
+    scripted.scripts = [[send], [answer(b"two")]]
+    with connected() as client:
+        assert client.get(scripted.origin).content == b"one"
+        assert said.wait(PATIENCE)
+        assert client.get(scripted.origin).content == b"two"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_what_arrived_before_the_end_is_handed_over(scripted: Scripted, *, reset: bool) -> None:
+    """A body that breaks off loses none of the bytes that came before, however they are gathered."""
+    data = bytes(range(256)) * 200
+
+    def send(connection: socket.socket) -> None:
+        answer(data, length=100_000)(connection)
+        if reset:
+            assert go.wait(PATIENCE)
+            # Closed without lingering, by the end of its script, a connection is reset.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        else:
+            hang_up(connection)
+
+    go = threading.Event()
+    scripted.scripts = [[send]]
+    with connected() as client, client.stream("GET", scripted.origin) as response:
+        got = bytearray()
+        while len(got) < len(data):
+            got += read_into(response, 30_000)
+        assert got == data
+        go.set()
+        with pytest.raises(httpx.TransportError):
+            read_into(response, 1)
+
+
+def test_a_body_that_stalls(scripted: Scripted) -> None:
+    """What came of a body that stands still is handed over, and then it is an error of its own kind."""
+    scripted.scripts = [[answer(b"abc", length=10)]]
+    with connected() as client, client.stream("GET", scripted.origin, timeout=0.2) as response:
+        assert read_into(response, 1) == b"a"
+        assert read_into(response, 10) == b"bc"
+        with pytest.raises(httpx.ReadTimeout):
+            read_into(response, 10)
+
+
+def test_an_answer_that_does_not_come(scripted: Scripted) -> None:
+    """A server that says nothing is given up in time."""
+    scripted.scripts = [[lambda _: None]]
+    with connected() as client, pytest.raises(httpx.ReadTimeout):
+        client.get(scripted.origin, timeout=0.1)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200,
+        b"HTTP/1.1 2000\r\n\r\n",
+    ],
+    ids=["nothing", "blank", "another protocol", "too many headers", "no status"],
+)
+def test_a_head_that_is_nonsense(scripted: Scripted, head: bytes) -> None:
+    """What is no HTTP is an error of the transport, whatever it is."""
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(head)
+        hang_up(connection)
+
+    scripted.scripts = [[send]]
+    with connected() as client, pytest.raises(httpx.TransportError):
+        client.get(scripted.origin)
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "then"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", None),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"abcde", hang_up),
+    ],
+    ids=["chunked", "until the end"],
+)
+def test_a_body_without_a_length(scripted: Scripted, head: bytes, body: bytes, then: Send | None) -> None:
+    """A body in chunks, and one that ends with the connection, are read to their ends."""
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(head + body)
+        if then is not None:
+            then(connection)
+
+    scripted.scripts = [[send, answer(b"next")], [answer(b"next")]]
+    with connected() as client:
+        with client.stream("GET", scripted.origin) as response:
+            assert read_all(response) == b"abcde"
+        assert client.get(scripted.origin).content == b"next"
+    assert scripted.connections == (1 if then is None else 2)
+
+
+def test_refused() -> None:
+    """A connection that is refused is an error of its own kind."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with connected() as client, pytest.raises(httpx.ConnectError):
+        client.get(f"http://127.0.0.1:{port}")
+
+
+def test_a_name_that_is_no_name() -> None:
+    """A host that cannot be looked up is an error of its own kind, and leaves its slot."""
+    with connected(1) as client:
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError):
+                client.get("http://" + "a" * 70 + ".invalid")
+
+
+def test_a_request_waits_for_a_slot(scripted: Scripted) -> None:
+    """No more requests than allowed are under way; one that finds no slot in time is an error."""
+    scripted.scripts = [[answer(b"a" * 10)], [answer(b"next")]]
+    with connected(1) as client:
+        with client.stream("GET", scripted.origin):
+            with pytest.raises(httpx.PoolTimeout):
+                client.get(scripted.origin, timeout=httpx.Timeout(PATIENCE, pool=0.05))
+            assert scripted.connections == 1
+        assert client.get(scripted.origin).content == b"next"
+
+
+def test_close_ends_what_is_idle(scripted: Scripted) -> None:
+    """Once the transport is closed, no connection is left open: neither an idle one nor one in use."""
+    scripted.scripts = [[answer(b"one"), hang_up], [answer(b"two"), hang_up]]
+    transport = PooledTransport(4, ssl.create_default_context())
+    with (
+        httpx.Client(transport=transport, timeout=PATIENCE, trust_env=False) as client,
+        client.stream("GET", scripted.origin) as used,
+    ):
+        client.get(scripted.origin)
+        transport.close()
+        assert read_all(used) == b"one"
+    scripted.wait_for_ends()
