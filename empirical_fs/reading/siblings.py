@@ -32,6 +32,8 @@ class _Walk:
         return abs(place - self.front) <= _NEAR
 
     def advance(self, place: int) -> None:
+        """Go on to a file beyond the front; only the very next one is a success."""
+        is_next = place == self.front + 1
         self.early.add(place)
         if len(self.early) >= _LEFT_OUT_AT:
             # The files between are left out, so what was fetched of them was in vain.
@@ -40,7 +42,12 @@ class _Walk:
         while self.front + 1 in self.early:
             self.front += 1
             self.early.remove(self.front)
-            self.streak += 1
+        self.streak += is_next
+
+    def go_back(self, place: int) -> None:
+        """Doubt a walk that is not recognised yet: reads here and there fill a run of files too."""
+        if place < self.front and not self.window:
+            self.streak //= 2
 
     @property
     def window(self) -> int:
@@ -72,6 +79,7 @@ class Siblings:
             self._walks = [*self._walks[1 - _WALKS_MAX :], _Walk(place, place)]
             return []
         if place <= walk.front:
+            walk.go_back(place)
             return []
         walk.advance(place)
         first, last = max(walk.ahead + 1, place), min(walk.front + walk.window, len(order) - 1)

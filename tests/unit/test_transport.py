@@ -163,13 +163,15 @@ def test_an_idle_connection_that_spoke_is_not_used(scripted: Scripted, farewell:
 
     def send(connection: socket.socket) -> None:
         answer(b"one")(connection)
+        assert is_read.wait(PATIENCE)
         farewell(connection)
         said.set()
 
-    said = threading.Event()
+    is_read, said = threading.Event(), threading.Event()
     scripted.scripts = [[send], [answer(b"two")]]
     with connected() as client:
         assert client.get(scripted.origin).content == b"one"
+        is_read.set()
         assert said.wait(PATIENCE)
         assert client.get(scripted.origin).content == b"two"
 
