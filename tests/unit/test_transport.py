@@ -5,7 +5,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -24,7 +24,8 @@ def answer(body: bytes, length: int | None = None) -> Send:
 
 
 def hang_up(connection: socket.socket) -> None:
-    connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # the client may have been faster
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class Scripted:
@@ -79,11 +80,8 @@ class Scripted:
         self._listener.close()
         self._thread.join()
         for connection in self._open:
-            with connection:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue  # hung up already
+            hang_up(connection)
+            connection.close()
         self.wait_for_ends()
 
 
