@@ -1,0 +1,171 @@
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, SpoolFailed, StoreUnavailable
+from empirical_fs.reading.answers import Extent
+from empirical_fs.reading.buffers import Blocks, MemoryBuffer
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.fetcher import Fetcher
+from empirical_fs.reading.part import Part
+from empirical_fs.reading.ranges import Ranges
+from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
+from empirical_fs.resource import Resource
+
+PATIENCE = 10.0
+SIZE = 64 * 2**20
+CONTENT = Content(Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None), SIZE)
+
+
+class Blocked(Ranges):
+    """A store whose answers wait for `go`, then fail if they are to, or fill all with zeros."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Semaphore(0), threading.Event()
+        self.error: BaseException | None = None
+        self.whole: Body | None = None
+        self.fetched: list[int] = []
+
+    def fetch(
+        self, content: Content, start: int, stop: int, sink: Sink, body: Body | None = None
+    ) -> Body | None:
+        self.fetched.append(start)
+        self.begun.release()
+        assert self.go.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+        if self.whole is not None:
+            return self.whole
+        while start < stop:
+            count = min(len(sink.room()), stop - start)
+            sink.advance(count)
+            start += count
+        return None
+
+
+@pytest.fixture
+def ranges() -> Iterator[Blocked]:
+    ranges = Blocked()
+    yield ranges
+    ranges.go.set()
+
+
+@pytest.fixture
+def fetcher(ranges: Blocked) -> Iterator[Fetcher]:
+    fetcher = Fetcher(ranges)
+    yield fetcher
+    fetcher.close()
+
+
+def part(number: int = 0, size: int = 2**20) -> Part:
+    return Part(number * size, (number + 1) * size, MemoryBuffer(size, Blocks()))
+
+
+def never(body: Body, part: Part) -> None:
+    raise AssertionError("no whole body was sent")
+
+
+def outcome(waited: Part) -> EmpiricalError | None:
+    """Why the end of a part did not come; None if it did."""
+    try:
+        waited.read_into(memoryview(bytearray(1)), waited.stop - 1, Deadline.after(PATIENCE))
+    except EmpiricalError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("how", [Fetcher.fetch, Fetcher.fetch_ahead])
+def test_a_part_is_fetched_once(
+    fetcher: Fetcher, ranges: Blocked, how: Callable[[Fetcher, Content, Part, Callable[..., None]], None]
+) -> None:
+    """However often a part is asked for, it is fetched once."""
+    wanted = part()
+    for _ in range(3):
+        how(fetcher, CONTENT, wanted, never)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    ranges.go.set()
+    assert outcome(wanted) is None
+    assert ranges.fetched == [0]
+
+
+def test_who_waits_is_not_held_up_by_what_is_ahead(fetcher: Fetcher, ranges: Blocked) -> None:
+    """A part for which a reader waits is asked for although more is fetched ahead than can be at once."""
+    for number in range(2 * IN_FLIGHT):
+        fetcher.fetch_ahead(CONTENT, part(number + 1), never)
+    for _ in range(IN_FLIGHT // 2):
+        assert ranges.begun.acquire(timeout=PATIENCE)
+    assert not ranges.begun.acquire(blocking=False)
+    fetcher.fetch(CONTENT, part(), never)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    assert ranges.fetched[-1] == 0
+
+
+def test_what_waits_for_its_turn_may_be_wanted(fetcher: Fetcher, ranges: Blocked) -> None:
+    """A part that waits behind others is fetched at once when a reader comes to need it, and only once."""
+    parts = [part(number) for number in range(IN_FLIGHT)]
+    for each in parts:
+        fetcher.fetch_ahead(CONTENT, each, never)
+    for _ in range(IN_FLIGHT // 2):
+        assert ranges.begun.acquire(timeout=PATIENCE)
+    fetcher.fetch(CONTENT, parts[-1], never)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    assert ranges.fetched[-1] == parts[-1].start
+    ranges.go.set()
+    assert [outcome(each) for each in parts] == [None] * IN_FLIGHT
+    assert sorted(ranges.fetched) == [each.start for each in parts]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (StoreUnavailable("busy"), StoreUnavailable),
+        (ContentChanged("changed"), ContentChanged),
+        (OSError(28, "No space left on device"), SpoolFailed),
+        (RuntimeError("a bug"), EmpiricalError),
+    ],
+)
+@pytest.mark.parametrize("how", [Fetcher.fetch, Fetcher.fetch_ahead])
+def test_whatever_goes_wrong_reaches_who_waits(
+    fetcher: Fetcher,
+    ranges: Blocked,
+    how: Callable[[Fetcher, Content, Part, Callable[..., None]], None],
+    error: BaseException,
+    failure: type[EmpiricalError],
+) -> None:
+    """An error of any kind is the part's failure: no reader waits for its deadline, and nothing is lost."""
+    ranges.error = error
+    ranges.go.set()
+    wanted = part()
+    how(fetcher, CONTENT, wanted, never)
+    assert isinstance(outcome(wanted), failure)
+
+
+def test_what_nobody_wants_any_more_is_not_asked_for(fetcher: Fetcher, ranges: Blocked) -> None:
+    """A part that is dropped before its turn costs no request, and its memory goes back."""
+    dropped = part()
+    dropped.drop()
+    fetcher.fetch_ahead(CONTENT, dropped, never)
+    fetcher.fetch(CONTENT, part(1), never)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    assert ranges.fetched == [2**20]
+    assert isinstance(outcome(dropped), Closing)
+
+
+def test_a_whole_body_is_handed_over(fetcher: Fetcher, ranges: Blocked) -> None:
+    """Where the server sends everything, the open body goes to who asked, together with the part."""
+    body = Body(Extent(0, SIZE, SIZE, None), lambda view: 0, lambda: None)
+    handed: list[tuple[Body, Part]] = []
+    is_handed = threading.Event()
+
+    def take(body: Body, part: Part) -> None:
+        handed.append((body, part))
+        is_handed.set()
+
+    ranges.whole = body
+    ranges.go.set()
+    wanted = part()
+    fetcher.fetch(CONTENT, wanted, take)
+    assert is_handed.wait(PATIENCE)
+    assert handed == [(body, wanted)]
