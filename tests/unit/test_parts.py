@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 from hypothesis import given
@@ -33,6 +34,10 @@ STEPS = st.lists(
 
 def untouched(size: int) -> None:
     raise AssertionError("nobody presses here")
+
+
+def overlap(kept: Range, start: int, stop: int) -> bool:
+    return start < kept.stop and kept.start < stop
 
 
 @dataclass
@@ -106,9 +111,7 @@ def test_it_is_like_a_plain_model(steps: list[tuple[object, ...]]) -> None:
             case ("ahead", str(owner), Range() as planned):
                 tried.hold_ahead(owner, planned)
             case ("unwanted", str(owner), Range() as kept):
-                tried.parts.drop_unwanted(
-                    owner, lambda start, stop, kept=kept: start < kept.stop and kept.start < stop
-                )
+                tried.parts.drop_unwanted(owner, partial(overlap, kept))
             case ("leave", str(owner)):
                 tried.parts.drop_of(owner)
             case ("shrink", int(size)):
