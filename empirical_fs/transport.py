@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import BinaryIO, cast
+from io import BufferedIOBase
+from typing import cast
 
 import httpx
 
@@ -23,7 +24,7 @@ READ_INTO = "empirical_fs.read_into"
 _KEPT_SECONDS = 50.0  # servers commonly keep an idle connection for 60 seconds and more
 _PIECE = 64 * 2**10
 _GATHERED = 256 * 2**10
-_SOON_MS = 20
+_SOON_SECONDS = 0.02
 
 _Origin = tuple[str, str, int]
 
@@ -57,7 +58,8 @@ class PooledTransport(httpx.BaseTransport):
             connection = self._take(origin) or self._connect(origin, timeout["connect"])
             # http.client forgets the socket once the server says that it closes.
             connected = connection.sock
-            answer = _exchange(connection, request, timeout["read"])
+            connected.settimeout(timeout["read"])
+            answer = _exchange(connection, request)
         except BaseException:
             self.release(origin, connection, is_reusable=False)
             raise
@@ -133,9 +135,9 @@ class Stream(httpx.SyncByteStream):
         self._origin = origin
         self._connection: HTTPConnection | None = connection
         self._socket = connected
-        self._poll = _poll_of(connected)
+        self._timeout = connected.gettimeout()
         self._answer = answer
-        self._body = cast("BinaryIO", answer.fp)
+        self._buffered: BufferedIOBase | None = cast("BufferedIOBase", answer.fp)
         self._left = answer.length
         self._received = 0
         self._is_kept_alive = not answer.will_close
@@ -153,30 +155,43 @@ class Stream(httpx.SyncByteStream):
                 piece = self._answer.read1(len(view))
                 view[: len(piece)] = piece
                 return len(piece)
+            count = self._read_some(view[: self._left])
             # TLS hands over a record of 16 KiB at a time: gather them, but never so many that who waits for
             # the first bytes waits more than twice as long.
             enough = min(len(view), self._left, max(1, min(self._received, _GATHERED)))
-            count = self._read_some(view[: self._left])
-            try:
-                while count < enough and self._has_more():
-                    count += self._read_some(view[count : self._left])
-            except (OSError, httpx.RemoteProtocolError):
-                pass  # what has arrived counts, and the next read fails again
+            # A file object of a socket gives up for good after a timeout; the socket itself does not.
+            if count < enough and self._buffered is None:
+                count = self._gather(view, count, enough)
         self._received += count
         self._left -= count
         return count
 
+    def _gather(self, view: memoryview, count: int, enough: int) -> int:
+        """Add to the first `count` bytes of the view what comes soon, so that a stall holds nothing back."""
+        stop = min(len(view), self._left or 0)
+        try:
+            self._socket.settimeout(_SOON_SECONDS)
+            while count < enough:
+                count += self._read_some(view[count:stop])
+        except (OSError, httpx.RemoteProtocolError):
+            pass  # what has arrived counts, and the next read fails again
+        finally:
+            self._socket.settimeout(self._timeout)
+        return count
+
     def _read_some(self, view: memoryview) -> int:
-        # HTTPResponse.readinto would wait until all of the view is full.
-        count: int = self._body.readinto1(view)  # type: ignore[attr-defined]
+        if self._buffered is None:
+            count = self._socket.recv_into(view)
+        else:
+            # What came with the head; or, where that was all, one read from the socket.
+            piece = self._buffered.read1(min(len(view), _PIECE))
+            count = len(piece)
+            view[:count] = piece
+            if count < min(len(view), _PIECE):
+                self._buffered = None
         if not count:
             raise httpx.RemoteProtocolError("the body ended early")
         return count
-
-    def _has_more(self) -> bool:
-        """Whether more comes soon: what is here must not wait for a body that stands still."""
-        is_decrypted = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
-        return bool(is_decrypted or self._poll.poll(_SOON_MS))
 
     def __iter__(self) -> Iterator[bytes]:
         """The body in pieces, as httpx reads it."""
@@ -194,9 +209,8 @@ class Stream(httpx.SyncByteStream):
         self._transport.release(self._origin, connection, is_reusable=is_read and self._is_kept_alive)
 
 
-def _exchange(connection: HTTPConnection, request: httpx.Request, timeout: float | None) -> HTTPResponse:
+def _exchange(connection: HTTPConnection, request: httpx.Request) -> HTTPResponse:
     with _translated():
-        connection.sock.settimeout(timeout)
         path = request.url.raw_path.decode("ascii")
         connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.raw:
@@ -212,13 +226,9 @@ def _origin(url: httpx.URL) -> _Origin:
 
 def _is_readable(connection: HTTPConnection) -> bool:
     """Whether an idle connection has something to say: its end, or more than was asked for."""
-    return bool(_poll_of(connection.sock).poll(0))
-
-
-def _poll_of(connected: socket.socket) -> select.poll:
     poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return poll
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @contextmanager

@@ -211,6 +211,33 @@ def test_a_body_that_stalls(scripted: Scripted) -> None:
             read_into(response, 10)
 
 
+@pytest.mark.parametrize("with_head", [0, 1])
+@pytest.mark.parametrize("size", [1, 8192, 65536, 100_000])
+def test_a_body_that_pauses(scripted: Scripted, with_head: int, size: int) -> None:
+    """What came before a pause, with the head or after it, is handed over at once, and the rest after it."""
+    pieces = [b"h" * with_head, *(letter * size for letter in (b"a", b"b", b"c", b"d"))]
+
+    def send(connection: socket.socket) -> None:
+        answer(pieces[0], length=sum(map(len, pieces)))(connection)
+        for piece in pieces[1:]:
+            assert go.acquire(timeout=PATIENCE)
+            connection.sendall(piece)
+            sent.release()
+
+    go, sent = threading.Semaphore(0), threading.Semaphore(0)
+    scripted.scripts = [[send]]
+    with connected() as client, client.stream("GET", scripted.origin) as response:
+        for number, piece in enumerate(pieces):
+            if number:
+                go.release()
+                assert sent.acquire(timeout=PATIENCE)
+            got = b""
+            while len(got) < len(piece):
+                got += read_into(response, 100_000)
+            assert got == piece
+        assert read_all(response) == b""
+
+
 def test_an_answer_that_does_not_come(scripted: Scripted) -> None:
     """A server that says nothing is given up in time."""
     scripted.scripts = [[lambda _: None]]
