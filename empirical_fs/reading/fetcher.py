@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from empirical_fs.errors import EmpiricalError, SpoolFailed
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
-from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
+from empirical_fs.reading.store import IN_FLIGHT, Body
 
 OnWhole = Callable[[Body, Part], None]
 """Told that the server sent the whole content in place of a part; takes over the open body."""
@@ -22,10 +23,19 @@ _TICK = 1e-6
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """What all transfers ahead came to by a moment: seconds, those side by side added up, and bytes."""
+
+    at: float
+    seconds: float
+    arrived: int
+
+
 class Fetcher:
     """Fetches parts in the background; whatever goes wrong goes to those who wait for the part.
 
-    The lock guards what is known of the link, and how many transfers ahead are under way.
+    The lock guards what is known of the link, and the transfers ahead that are under way and their totals.
     """
 
     def __init__(self, ranges: Ranges, wanted: Executor | None = None, ahead: Executor | None = None) -> None:
@@ -41,8 +51,9 @@ class Fetcher:
         self._ahead = ahead or ThreadPoolExecutor(IN_FLIGHT // 2, "ahead")
         self._lock = threading.Lock()
         self._link = Link()
-        self._under_way = 0
+        self._running: set[Part] = set()
         self._seconds = self._counted_at = 0.0
+        self._arrived = 0
 
     @property
     def connections(self) -> int:
@@ -67,58 +78,40 @@ class Fetcher:
         with failing(whole), whole.filling():
             self._ranges.fetch(content, whole.start, whole.stop, whole, body)
 
-    def _fill(self, content: Content, part: Part, on_whole: OnWhole, sink: Sink | None = None) -> None:
+    def _fill(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         with failing(part), part.filling() as is_ours:
             if is_ours:
-                body = self._ranges.fetch(content, part.start, part.stop, sink or part)
+                body = self._ranges.fetch(content, part.start, part.stop, part)
                 if body is not None:
                     on_whole(body, part)
 
     def _fill_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         if part.is_begun:
             return
-        transfer = _Transfer(part, self._seconds_of_all)
-        self._count(1)
+        before = self._total(begun=part)
         try:
-            self._fill(content, part, on_whole, transfer)
+            self._fill(content, part, on_whole)
         finally:
-            shown = transfer.shown()
-            self._count(-1)
+            after = self._total(ended=part)
             if part.has(part.stop):
+                seconds = max(after.at - before.at, _TICK)
+                beside = (after.seconds - before.seconds) / seconds
                 with self._lock:
-                    self._link.observe(part.size, *shown)
+                    self._link.observe(after.arrived - before.arrived, seconds, beside)
 
-    def _count(self, change: int) -> None:
+    def _total(self, begun: Part | None = None, ended: Part | None = None) -> _Total:
+        """Count up to now, and from now on with `begun` and without `ended`."""
         with self._lock:
-            self._seconds += self._under_way * (time.monotonic() - self._counted_at)
-            self._counted_at = time.monotonic()
-            self._under_way += change
-
-    def _seconds_of_all(self) -> float:
-        """Seconds that all transfers ahead have taken so far, those side by side added up."""
-        self._count(0)
-        return self._seconds
-
-
-class _Transfer:
-    """Fills a part, and measures from its first byte on how many others were under way."""
-
-    def __init__(self, part: Part, seconds_of_all: Callable[[], float]) -> None:
-        self.room = part.room
-        self._advance = part.advance
-        self._seconds_of_all = seconds_of_all
-        self._begun: tuple[float, float] | None = None
-
-    def advance(self, count: int) -> None:
-        if self._begun is None:
-            self._begun = (time.monotonic(), self._seconds_of_all())
-        self._advance(count)
-
-    def shown(self) -> tuple[float, float]:
-        """Seconds since the first byte, and how many transfers were under way meanwhile, on the average."""
-        at, of_all = self._begun or (0.0, 0.0)
-        seconds = max(time.monotonic() - at, _TICK)
-        return seconds, (self._seconds_of_all() - of_all) / seconds
+            now = time.monotonic()
+            seconds = self._seconds + len(self._running) * (now - self._counted_at)
+            arrived = self._arrived + sum(part.arrived for part in self._running)
+            self._seconds, self._counted_at = seconds, now
+            if begun is not None:
+                self._running.add(begun)
+            if ended is not None:
+                self._running.remove(ended)
+                self._arrived += ended.arrived
+            return _Total(now, seconds, arrived)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ LEVELS = (2, 4, 8, 16)
 KERNEL_RATE = 1_000_000_000
 """Bytes a second beyond which a reader through FUSE takes no more, roughly."""
 
+_COUNTED_FROM = tuple(level * 0.75 for level in LEVELS)
 _SMOOTHING = 0.5
 _REWARDING = 1.25
 _AS_GOOD = 1.1
@@ -35,17 +36,21 @@ class Link:
         """How many requests side by side are worth it."""
         return LEVELS[self._level]
 
-    def observe(self, size: int, seconds: float, beside: float) -> None:
-        """Note that `size` bytes took `seconds` from the first to the last.
+    def observe(self, arrived: int, seconds: float, beside: float) -> None:
+        """Note what came while one transfer lasted, from its request to its last byte.
 
-        `beside` requests, this one included, were under way meanwhile, on the average.
+        Args:
+            arrived: bytes that all transfers brought meanwhile. Those of one transfer say less: what a
+                buffer on the way held back comes faster than any link carries it.
+            seconds: how long it lasted.
+            beside: how many transfers were under way, itself included, on the average.
         """
-        if size < _MEASURABLE or seconds <= 0:
+        if arrived < _MEASURABLE or seconds <= 0:
             return
-        level = max(bisect_right(LEVELS, round(beside)) - 1, 0)
-        together = size / seconds * beside
-        before = self._rates.get(level, together)
-        self._rates[level] = before + (together - before) * _SMOOTHING
+        level = max(bisect_right(_COUNTED_FROM, beside) - 1, 0)
+        rate = arrived / seconds
+        before = self._rates.get(level, rate)
+        self._rates[level] = before + (rate - before) * _SMOOTHING
         self._observed += 1
         if self._observed % _TRIED_AGAIN == 0:
             self._rates = {each: rate for each, rate in self._rates.items() if each <= self._level}

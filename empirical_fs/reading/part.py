@@ -35,6 +35,11 @@ class Part:
         return self.stop - self.start
 
     @property
+    def arrived(self) -> int:
+        """How many of its bytes are here."""
+        return self._filled - self.start
+
+    @property
     def failure(self) -> EmpiricalError | None:
         """Why no more bytes will come; None while they may."""
         return self._failure

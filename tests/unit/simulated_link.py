@@ -32,6 +32,8 @@ class Shape:
     together: float = _EVER
     consumed: float = 1e9
     """Bytes a second that the reader takes."""
+    burst: int = 0
+    """Bytes of each answer that come all at once, as from a buffer somewhere on the way."""
 
 
 @dataclass(eq=False)
@@ -40,6 +42,9 @@ class Transfer:
 
     part: Part
     is_ahead: bool
+    asked_at: float = 0.0
+    arrived_before: int = 0
+    """Bytes that all transfers ahead had brought by then."""
     first_byte_at: float = 0.0
     arrived: float = 0.0
     spent: float = 0.0
@@ -114,8 +119,9 @@ class SimulatedFetcher(Fetcher):
         self.shown = Shown()
         self._shape = shape
         self._link = Link()
+        self._arrived = 0
         self._held: dict[Content, list[Part]] = {}
-        self._running: list[Transfer] = []
+        self._under_way: list[Transfer] = []
         self._queues: dict[bool, deque[Transfer]] = {True: deque(), False: deque()}
 
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
@@ -129,7 +135,7 @@ class SimulatedFetcher(Fetcher):
         for part in parts:
             wanted = min(stop, part.stop)
             while not part.has(wanted):
-                transfer = next(each for each in self._running if each.part is part)
+                transfer = next(each for each in self._under_way if each.part is part)
                 self._pass(_EVER, transfer, wanted - part.start)
 
     def sleep(self, seconds: float) -> None:
@@ -160,11 +166,11 @@ class SimulatedFetcher(Fetcher):
     def _begin(self) -> None:
         """Begin what there is room for, in turn."""
         for is_ahead, queue in self._queues.items():
-            while queue and sum(each.is_ahead is is_ahead for each in self._running) < _AT_ONCE:
+            while queue and sum(each.is_ahead is is_ahead for each in self._under_way) < _AT_ONCE:
                 transfer = queue.popleft()
                 if not transfer.part.is_begun and transfer.part.failure is None:
                     self._send(transfer)
-        self.shown.beside = len(self._running)
+        self.shown.beside = len(self._under_way)
         self.shown.beside_most = max(self.shown.beside_most, self.shown.beside)
 
     def _send(self, transfer: Transfer) -> None:
@@ -172,28 +178,32 @@ class SimulatedFetcher(Fetcher):
         with part.filling() as is_ours:
             assert is_ours
         self.shown.requests.append(Range(part.start, part.stop))
+        transfer.asked_at = self.now
+        transfer.arrived_before = self._arrived
         transfer.first_byte_at = self.now + self._shape.latency
-        self._running.append(transfer)
+        self._under_way.append(transfer)
 
     def _pass(self, until: float, awaited: Transfer | None, count: int) -> None:
         """Go to the next event, at `until` at the latest, or when `awaited` has `count` bytes."""
-        self._running = [each for each in self._running if each.part.failure is None]
+        self._under_way = [each for each in self._under_way if each.part.failure is None]
         self._begin()
-        flowing = [each for each in self._running if each.first_byte_at <= self.now]
+        flowing = [each for each in self._under_way if each.first_byte_at <= self.now]
         rate = min(self._shape.each, self._shape.together / max(len(flowing), 1))
         moments = [until]
-        moments += [each.first_byte_at for each in self._running if each.first_byte_at > self.now]
+        moments += [each.first_byte_at for each in self._under_way if each.first_byte_at > self.now]
         moments += [self.now + each.left / rate for each in flowing]
         if awaited is not None and awaited.first_byte_at <= self.now:
             moments.append(self.now + max(count - awaited.arrived, 0) / rate)
         seconds = min(moments) - self.now
         assert seconds < _EVER, "somebody waits for what nobody fetches"
         self.now = min(moments)
-        for each in flowing:
-            each.spent += seconds * sum(other.is_ahead for other in self._running)
+        for each in self._under_way:
+            each.spent += seconds * sum(other.is_ahead for other in self._under_way)
         for each in flowing:
             self._move(each, each.arrived + seconds * rate)
-        for each in flowing:
+        for each in list(self._under_way):
+            if each.first_byte_at <= self.now and not each.arrived:
+                self._move(each, min(self._shape.burst, each.part.size))
             if each.left < _NEARLY:
                 self._end(each)
         self._begin()
@@ -202,16 +212,17 @@ class SimulatedFetcher(Fetcher):
         before = int(transfer.arrived + _NEARLY)
         transfer.arrived = arrived
         count = int(arrived + _NEARLY) - before
+        self._arrived += count * transfer.is_ahead
         while count > 0:
             room = len(transfer.part.room())
             transfer.part.advance(min(room, count))
             count -= min(room, count)
 
     def _end(self, transfer: Transfer) -> None:
-        self._running.remove(transfer)
+        self._under_way.remove(transfer)
         if transfer.is_ahead:
-            seconds = self.now - transfer.first_byte_at
-            self._link.observe(transfer.part.size, seconds, transfer.spent / seconds)
+            seconds = self.now - transfer.asked_at
+            self._link.observe(self._arrived - transfer.arrived_before, seconds, transfer.spent / seconds)
 
 
 class Simulation:

@@ -17,7 +17,7 @@ def transfer(link: Link, each: float, together: float = float("inf"), noise: flo
     """One transfer beside as many as the link wants; how many these were."""
     beside = link.connections
     rate = min(each, together / beside) * noise
-    link.observe(PART, PART / rate, beside)
+    link.observe(PART * beside, PART / rate, beside)
     return beside
 
 

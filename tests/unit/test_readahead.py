@@ -23,6 +23,7 @@ STEP = 128 * KIB
 SIZE = 64 * MIB
 PLENTY = 256 * MIB
 WAN = Shape(latency=0.03, each=40e6)
+BURSTS = Shape(latency=0.03, each=40e6, burst=2 * MIB)
 LOOPBACK = Shape(latency=0.0007, each=1.3e9, together=1.3e9)
 HOME = Shape(latency=0.05, each=12e6, together=12e6)
 GROWING = 24
@@ -197,6 +198,7 @@ def test_chance_is_no_stream(size: int, length: int) -> None:
     ("shape", "size", "seconds"),
     [
         pytest.param(WAN, 400 * MIB, 1.13, id="wan"),
+        pytest.param(BURSTS, 400 * MIB, 1.13, id="bursts"),
         pytest.param(LOOPBACK, 1024 * MIB, 1.2, id="loopback"),
         pytest.param(HOME, 50 * MIB, 1.1 * 50 * MIB / 12e6, id="home"),
     ],
