@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 from empirical_fs import fuse_binding, mountpoint
+from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
 from empirical_fs.errors import SetupError
@@ -97,7 +98,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     kernel_cache = fuse_binding.KernelCache()
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, kernel_cache.forget)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
-    fetcher = Fetcher(ranges)
+    fetcher = Fetcher(ranges, Affinity(OwnCpus(), closing.wait).moved)
     readers = Readers(Means(fetcher, Budget(settings.memory), Blocks()))
     stderr = _CapturedStderr()
     session = _Session(kernel_cache, readers, stderr, ready)

@@ -18,6 +18,9 @@ from empirical_fs.reading.store import IN_FLIGHT, Body
 OnWhole = Callable[[Body, Part], None]
 """Told that the server sent the whole content in place of a part; takes over the open body."""
 
+OnMoved = Callable[[int], None]
+"""Told how many bytes a transfer ahead has brought, by the thread that moved them."""
+
 _TICK = 1e-6
 
 log = logging.getLogger(__name__)
@@ -38,15 +41,23 @@ class Fetcher:
     The lock guards what is known of the link, and the transfers ahead that are under way and their totals.
     """
 
-    def __init__(self, ranges: Ranges, wanted: Executor | None = None, ahead: Executor | None = None) -> None:
+    def __init__(
+        self,
+        ranges: Ranges,
+        on_moved: OnMoved,
+        wanted: Executor | None = None,
+        ahead: Executor | None = None,
+    ) -> None:
         """Fetch by `ranges`.
 
         Args:
             ranges: where the bytes come from.
+            on_moved: told of every transfer ahead.
             wanted: runs the fetches for which a reader waits; threads of its own by default.
             ahead: runs the others, so that these never hold up the first.
         """
         self._ranges = ranges
+        self._on_moved = on_moved
         self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT // 2, "wanted")
         self._ahead = ahead or ThreadPoolExecutor(IN_FLIGHT // 2, "ahead")
         self._lock = threading.Lock()
@@ -93,6 +104,7 @@ class Fetcher:
             self._fill(content, part, on_whole)
         finally:
             after = self._total(ended=part)
+            self._on_moved(part.arrived)
             if part.has(part.stop):
                 seconds = max(after.at - before.at, _TICK)
                 beside = (after.seconds - before.seconds) / seconds

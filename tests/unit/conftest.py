@@ -16,6 +16,10 @@ settings.register_profile("unit", deadline=None, derandomize=True, database=None
 settings.load_profile("unit")
 
 
+def unnoticed(count: int) -> None:
+    """Bytes that moved, and nobody minds."""
+
+
 @dataclass(frozen=True)
 class NotingDeadline(Deadline):
     """A deadline that shows each time somebody is about to wait by it."""

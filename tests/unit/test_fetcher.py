@@ -13,6 +13,7 @@ from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
 from empirical_fs.resource import Resource
+from tests.harness import wait_until
 
 PATIENCE = 10.0
 SIZE = 64 * 2**20
@@ -53,8 +54,14 @@ def ranges() -> Iterator[Blocked]:
 
 
 @pytest.fixture
-def fetcher(ranges: Blocked) -> Iterator[Fetcher]:
-    fetcher = Fetcher(ranges)
+def moved() -> list[int]:
+    """What was said to have moved."""
+    return []
+
+
+@pytest.fixture
+def fetcher(ranges: Blocked, moved: list[int]) -> Iterator[Fetcher]:
+    fetcher = Fetcher(ranges, moved.append)
     yield fetcher
     fetcher.close()
 
@@ -169,3 +176,15 @@ def test_a_whole_body_is_handed_over(fetcher: Fetcher, ranges: Blocked) -> None:
     fetcher.fetch(CONTENT, wanted, take)
     assert is_handed.wait(PATIENCE)
     assert handed == [(body, wanted)]
+
+
+def test_what_is_fetched_ahead_is_told(fetcher: Fetcher, ranges: Blocked, moved: list[int]) -> None:
+    """Each transfer ahead tells how much it moved, once it is over; what a reader waits for is not bulk."""
+    ranges.go.set()
+    parts = [part(number) for number in range(3)]
+    for each in parts[:2]:
+        fetcher.fetch_ahead(CONTENT, each, never)
+    fetcher.fetch(CONTENT, parts[2], never)
+    assert [outcome(each) for each in parts] == [None] * 3
+    wait_until(lambda: len(moved) == 2, "two transfers told of")
+    assert moved == [2**20, 2**20]

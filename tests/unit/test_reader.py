@@ -32,7 +32,7 @@ from empirical_fs.reading.readahead import FIRST_PART, KEPT_BEHIND
 from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.reading.store import Body, Sink
 from empirical_fs.resource import Resource
-from tests.unit.conftest import NotingDeadline
+from tests.unit.conftest import NotingDeadline, unnoticed
 
 PATIENCE = 10.0
 MIB = 2**20
@@ -156,7 +156,7 @@ class Opened:
         self.ranges = FakeRanges(data)
         self.budget: Budget = Budget(budget) if beside is None else beside.budget
         self.blocks: Blocks = Blocks() if beside is None else beside.blocks
-        fetcher = Fetcher(self.ranges, executor, ahead or executor)
+        fetcher = Fetcher(self.ranges, unnoticed, executor, ahead or executor)
         resource = Resource(id=1, name="a", url=None, size=len(data), updated_ns=0, link=None)
         self.content = Content(resource, len(data))
         self.means = Means(fetcher, self.budget, self.blocks)

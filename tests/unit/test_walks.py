@@ -12,6 +12,7 @@ from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.reading.siblings import RECOGNISED_AT
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
+from tests.unit.conftest import unnoticed
 from tests.unit.test_reader import DATA, PATIENCE, FakeRanges, Inline
 
 COUNT = 20
@@ -41,7 +42,8 @@ class Walked:
         self.project = project
         self.ranges = FakeRanges()
         self.budget = Budget(memory)
-        self.readers = Readers(Means(Fetcher(self.ranges, Inline(), Inline()), self.budget, Blocks()))
+        fetcher = Fetcher(self.ranges, unnoticed, Inline(), Inline())
+        self.readers = Readers(Means(fetcher, self.budget, Blocks()))
         self.walks = Walks(self.readers, lambda: self.project, largest)
 
     def open(self, number: int) -> Handle:
