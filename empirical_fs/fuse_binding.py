@@ -7,7 +7,7 @@ import logging
 import os
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from empirical_fs.errors import SetupError
@@ -18,6 +18,7 @@ ENCODING = "utf-8-any"
 _ROOT_NODE = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_FREED = 16 * 2**20
+_KEPT_STATES = 256
 _NOTIFY_INVAL_ENTRY = 3
 _OUT_HEADER = struct.Struct("=IiQ")
 _INVAL_ENTRY = struct.Struct("=QII")
@@ -103,6 +104,27 @@ class KernelCache:
                 return
 
 
+class _ThreadStates:
+    """Keeps what Python knows of libfuse's threads from one callback to the next.
+
+    ctypes would make it and throw it away for each callback, with memory that is mapped and unmapped and so
+    interrupts every CPU. A thread of libfuse that ends leaves its state behind, since nobody is told; that is
+    why their number is limited: the rest goes on as ctypes does it. Without a lock: a few more do not matter.
+    """
+
+    def __init__(self) -> None:
+        self._left = _KEPT_STATES
+        self._of_thread = threading.local()  # part of the state, and gone with it
+
+    def keep(self) -> None:
+        """Keep the state of the calling thread; called from a callback."""
+        if self._left and not hasattr(self._of_thread, "is_kept"):
+            self._left -= 1
+            self._of_thread.is_kept = True
+            # Never released: the last release would delete the state (Python's C API, PyGILState_Release).
+            ctypes.pythonapi.PyGILState_Ensure()
+
+
 def _keep_freed_memory() -> None:
     """Have glibc keep the buffers that libfuse allocates and frees for every read.
 
@@ -122,8 +144,15 @@ def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> N
     """
     import fuse  # noqa: PLC0415 - fails where libfuse is missing, which `check_library` says better
 
+    states = _ThreadStates()
+
     class Fuse(fuse.FUSE):  # type: ignore[misc]
         """fusepy, but that a read fills libfuse's own buffer; it would copy the bytes twice more."""
+
+        @staticmethod
+        def _wrapper(operation: Callable[..., Any], *args: Any) -> Any:
+            states.keep()
+            return fuse.FUSE._wrapper(operation, *args)
 
         def read(self, path: bytes, buffer: Any, size: int, offset: int, file_info: Any) -> int:
             room = (ctypes.c_char * size).from_address(ctypes.addressof(buffer.contents))
