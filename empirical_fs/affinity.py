@@ -50,7 +50,8 @@ class OwnCpus:
 
     def __init__(self) -> None:
         """Find what the C library offers."""
-        self._sched_getcpu = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+        # PyDLL keeps Python's lock: giving it away would take longer than the call.
+        self._sched_getcpu = getattr(ctypes.PyDLL(None), "sched_getcpu", None)
 
     def allowed(self) -> Collection[int]:
         """Those of the first thread, from which the others have theirs."""

@@ -10,7 +10,7 @@ from typing import Protocol
 BLOCK = 512 * 2**10
 """Bytes in a block of memory."""
 
-_FREE_MAX = 64
+_FREE_MIN = 64
 _PIECE = 256 * 2**10
 _VAR_TMP = Path("/var/tmp")  # noqa: S108 - a directory for a nameless file, not a name that others could guess
 
@@ -34,26 +34,35 @@ class Buffer(Protocol):
 class Blocks:
     """Memory that is used again: fresh pages from the kernel cost more than all copies.
 
-    The lock guards the free blocks.
+    As much is kept free as is in use, and a little when nothing is. The lock guards the free blocks and the
+    number of the others.
     """
 
     def __init__(self) -> None:
         """Hold no memory yet."""
         self._lock = threading.Lock()
         self._free: list[bytearray] = []
+        self._in_use = 0
+
+    @property
+    def free(self) -> int:
+        """How many blocks are kept for those who will want some."""
+        return len(self._free)
 
     def take(self) -> bytearray:
         """A block with anything in it."""
         with self._lock:
+            self._in_use += 1
             if self._free:
                 return self._free.pop()
         return bytearray(BLOCK)
 
     def give(self, blocks: list[bytearray]) -> None:
-        """Take back blocks that nobody will touch again; beyond a number, the system gets them."""
+        """Take back blocks that nobody will touch again; the system gets those that are too many."""
         with self._lock:
+            self._in_use -= len(blocks)
             self._free.extend(blocks)
-            del self._free[_FREE_MAX:]
+            del self._free[max(self._in_use, _FREE_MIN) :]
 
 
 class MemoryBuffer:

@@ -60,12 +60,23 @@ def test_memory_is_used_again() -> None:
     assert copied(second, 0, SIZE) == CONTENT[::-1]
 
 
-def test_memory_is_not_hoarded() -> None:
-    """Beyond a number of free blocks the system gets the memory back."""
+@given(st.lists(st.integers(-300, 300), max_size=30))
+def test_memory_is_not_hoarded(steps: list[int]) -> None:
+    """As much is kept free as is in use, or a little, and no more; so memory never grows by it."""
     blocks = Blocks()
-    blocks.give([bytearray(b"x") * BLOCK for _ in range(100)])
-    kept = [block for block in (blocks.take() for _ in range(100)) if block[0]]
-    assert 0 < len(kept) < 100
+    block = bytearray()
+    in_use, free, most = 0, 0, 0
+    for step in steps:
+        count = max(step, -in_use)
+        if count < 0:
+            blocks.give([block] * -count)
+        for _ in range(count):
+            blocks.take()
+        in_use += count
+        most = max(most, in_use)
+        free = min(max(free - count, 0), max(in_use, 64))
+        assert blocks.free == free
+        assert in_use + free <= max(most, 2 * 64)
 
 
 def test_a_file_buffer_goes_without_a_warning() -> None:
