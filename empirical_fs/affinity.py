@@ -120,7 +120,7 @@ class Affinity:
     def _see_to_it(self) -> None:
         allowed = self._cpus.allowed()
         try:
-            while len(allowed) > 1 and (cpu := self._cpu_if_busy()) is not None:
+            while (cpu := self._cpu_if_busy()) is not None and len(allowed) > 1:
                 self._cpus.confine({cpu})
                 self._wait(_STAY_SECONDS)
                 if set(self._cpus.allowed()) != {cpu}:

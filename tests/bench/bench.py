@@ -114,8 +114,8 @@ class Row(ABC):
 def _touch_memory() -> None:
     """Have the machine own as much memory as a measurement will take.
 
-    A virtual machine gives memory that it does not use back to its host, and who is measured first would
-    wait for the host.
+    A virtual machine may have given memory that it did not use back to its host, and who is measured first
+    would wait for the host.
     """
     free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
     with mmap.mmap(-1, min(_TOUCHED, free // 2)) as memory:

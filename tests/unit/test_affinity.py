@@ -20,9 +20,11 @@ class FakeCpus:
         self.now: Collection[int] = ALL
         self.here = 2
         self.confined: list[Collection[int]] = []
+        self.looked = 0
         self.failure: OSError | None = None
 
     def allowed(self) -> Collection[int]:
+        self.looked += 1
         return self.now
 
     def current(self) -> int:
@@ -105,6 +107,16 @@ def test_a_single_cpu_is_no_choice() -> None:
     watched.cpus.now = {5}
     watched.move(BULK)
     assert watched.cpus.confined == []
+
+
+def test_a_single_cpu_costs_no_more() -> None:
+    """Where there is nothing to choose, that is found once for every 64 MiB, not with each transfer."""
+    watched = Watched()
+    watched.cpus.now = {5}
+    watched.move(BULK)
+    for _ in range(7):
+        watched.move(8 * MIB)
+    assert watched.cpus.looked == 1
 
 
 def test_others_may_choose() -> None:
