@@ -13,6 +13,7 @@ import msgspec
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.http import Http
+from empirical_fs.key_standing import KeyStanding
 from empirical_fs.resource import Malformed, Resource, parse_resource
 from empirical_fs.retry import is_busy, retry_after, retrying
 
@@ -75,15 +76,16 @@ class Api:
     """A client for one project.
 
     The key goes to the API's own origin alone: redirects are errors here, and nothing else is fetched
-    with it. Immutable, so threads may share it.
+    with it. Threads may share it.
     """
 
-    def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event) -> None:
-        """Speak to `base_url` with `key`; waits between tries end when `closing` is set."""
-        self._http = Http(IN_FLIGHT, ApiUnavailable)
+    def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event, patience: float) -> None:
+        """Speak to `base_url` with `key`; `closing` and `patience` (seconds) as `Http` takes them."""
+        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience)
         self._base = base_url
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         self._closing = closing
+        self._key = KeyStanding()
 
     def close(self) -> None:
         """Close the connections."""
@@ -150,7 +152,7 @@ class Api:
         self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
     ) -> tuple[_Shape, float | None]:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
-        for attempt in retrying(ApiUnavailable, deadline, self._closing):
+        for attempt in retrying(ApiUnavailable, deadline, self._closing, self._http.gave_up):
             with attempt:
                 return self._get_once(url, shape, deadline)
         raise AssertionError("retrying ends with an answer or an exception")
@@ -158,9 +160,11 @@ class Api:
     def _get_once(
         self, url: httpx.URL, shape: type[_Shape], deadline: Deadline
     ) -> tuple[_Shape, float | None]:
+        if (refused := self._key.refusal(url.path)) is not None:
+            raise KeyRefused(refused)
         response = self._http.get(url, self._headers, deadline)
         try:
-            _check_status(response)
+            self._check(response)
             body = self._read(response, deadline)
         finally:
             response.close()
@@ -171,6 +175,14 @@ class Api:
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
         return answer, _server_time(response)
+
+    def _check(self, response: httpx.Response) -> None:
+        try:
+            _check_status(response)
+        except KeyRefused as error:
+            self._key.refused(response.url.path, error.status)
+            raise
+        self._key.accepted()
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
         body, piece = bytearray(), memoryview(bytearray(_PIECE))

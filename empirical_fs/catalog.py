@@ -16,7 +16,7 @@ from empirical_fs.single_flight import SingleFlight
 
 ROOT_INODE = 1
 _FIRST_INODE = ROOT_INODE + 1
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _MEASURED_AT_ONCE = 16
 _MEASURE_SECONDS = 60.0
 

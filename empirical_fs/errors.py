@@ -6,6 +6,8 @@
     ├── DeadlinePassed        the time that a caller may wait is over
     ├── Closing               the file system is being unmounted
     ├── SpoolFailed           no room for a file from a server without ranges
+    ├── Abandoned             whoever asked does not wait any more
+    ├── OutOfReach            a server that did not answer others before, so it was not asked
     ├── ApiError
     │   ├── ApiUnavailable    no answer, or 429 or 5xx: worth asking again
     │   ├── KeyRefused        the API does not accept the key
@@ -21,6 +23,8 @@
 Only the messages are for people; `operations.py` maps the classes to errno in one table. No message
 holds a key or a signed URL.
 """
+
+from empirical_fs.server import Server
 
 
 class EmpiricalError(Exception):
@@ -47,17 +51,35 @@ class SpoolFailed(EmpiricalError):
     """A file from a server without ranges could not be kept on the local disk."""
 
 
+class Abandoned(EmpiricalError):
+    """Whoever asked does not wait any more: it was interrupted, or is gone."""
+
+
+class OutOfReach(EmpiricalError):
+    """A server did not answer others for as long as one may wait, so it was not asked."""
+
+    def __init__(self, host: str) -> None:
+        """Keep the name of the server's host."""
+        super().__init__(f"{host} is out of reach")
+        self.host = host
+
+
 class ApiError(EmpiricalError):
     """A request to the Empirical API failed."""
 
 
 class ApiUnavailable(ApiError):
-    """The API gave no answer, or one that asks to come again; `retry_after` is in seconds."""
+    """The API gave no answer, or one that asks to come again.
 
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
+    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
+    answer.
+    """
+
+    def __init__(self, what: str, retry_after: float | None = None, *, silent: Server | None = None) -> None:
         """Say what happened, and when the server asks to be called again."""
         super().__init__(what)
         self.retry_after = retry_after
+        self.silent = silent
 
 
 class KeyRefused(ApiError):
@@ -87,12 +109,17 @@ class StoreError(EmpiricalError):
 
 
 class StoreUnavailable(StoreError):
-    """The store gave no whole answer; `retry_after` is in seconds."""
+    """The store gave no whole answer.
 
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
+    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
+    answer.
+    """
+
+    def __init__(self, what: str, retry_after: float | None = None, *, silent: Server | None = None) -> None:
         """Say what happened, and when the server asks to be called again."""
         super().__init__(what)
         self.retry_after = retry_after
+        self.silent = silent
 
 
 class UrlRefused(StoreError):

@@ -50,8 +50,8 @@ def _find_codec(name: str) -> codecs.CodecInfo | None:
     )
 
 
-class KernelCache:
-    """Tells the kernel which names to look up again.
+class Kernel:
+    """What the kernel is told and asked beside its own requests, by libfuse's connection to it.
 
     The lock guards the descriptor, a duplicate of libfuse's own of /dev/fuse: libfuse may close its one
     while we write.
@@ -69,11 +69,22 @@ class KernelCache:
         library = fuse._libfuse  # fusepy offers no other way to it
         library.fuse_get_session.restype = ctypes.c_void_p
         library.fuse_session_next_chan.restype = ctypes.c_void_p
+        # Without giving up Python's lock, which would take longer than the call.
+        self._library = ctypes.PyDLL(library._name)
+        self._library.fuse_get_context.restype = ctypes.POINTER(fuse.fuse_context)
         context = library.fuse_get_context().contents
         session = ctypes.c_void_p(library.fuse_get_session(ctypes.c_void_p(context.fuse)))
         channel = ctypes.c_void_p(library.fuse_session_next_chan(session, None))
         with self._lock:
             self._device = os.dup(library.fuse_chan_fd(channel))
+
+    def is_interrupted(self) -> bool:
+        """Whether the kernel has asked to give up the operation of this thread (FUSE_INTERRUPT)."""
+        return bool(self._library.fuse_interrupted())
+
+    def caller(self) -> int:
+        """The id of the thread that called for the operation of this thread; 0 for the kernel's own."""
+        return int(self._library.fuse_get_context().contents.pid)
 
     def disconnected(self) -> None:
         """The mount is gone."""

@@ -1,6 +1,8 @@
 """The way to the network: httpx with our pools, timeouts and precautions, and nothing else."""
 
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,14 +12,23 @@ from urllib.request import getproxies
 import httpx
 
 from empirical_fs import __version__
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, StoreUnavailable
-from empirical_fs.transport import READ_INTO, PooledTransport
+from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, StoreUnavailable
+from empirical_fs.outages import Outages
+from empirical_fs.retry import retry_after
+from empirical_fs.server import Server
+from empirical_fs.transport import BODY_TIMEOUT, CANCELLATION, READ_INTO, PooledTransport
 from empirical_fs.urls import is_loopback
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
-"""Seconds without a byte after which a connection is given up; a whole body may take far longer."""
+"""Seconds without the head of an answer after which a connection is given up."""
+STALL_SECONDS = 5.0
+"""The same for the next bytes of a body, which shows by its beginning that the server is there."""
+
+_PROBE_SECONDS = 5.0
+_TOO_MANY_REQUESTS = 429
 
 _KEEPALIVE_SECONDS = 60.0
 
@@ -34,9 +45,27 @@ class Http:
     side by side. Redirects are never followed here, cookies never kept, compressed bodies never asked for.
     """
 
-    def __init__(self, connections: int, unavailable: type[ApiUnavailable] | type[StoreUnavailable]) -> None:
-        """Keep up to `connections` open; transport errors are raised as `unavailable`."""
+    def __init__(
+        self,
+        connections: int,
+        unavailable: type[ApiUnavailable] | type[StoreUnavailable],
+        closing: threading.Event,
+        patience: float,
+    ) -> None:
+        """Make no connection yet.
+
+        Args:
+            connections: how many are open at most.
+            unavailable: what transport errors are raised as.
+            closing: set when all is over.
+            patience: seconds that a caller waits; after half of it without the head of an answer, or a
+                fourth without a byte of a body, there is time for another try.
+        """
         self._unavailable = unavailable
+        self._idle = min(IDLE_SECONDS, patience / 2)
+        self._stall = min(STALL_SECONDS, patience / 4)
+        self._outages = Outages(self._probe, closing.wait)
+        self.gave_up = self._outages.gave_up
         context = httpx.create_ssl_context()
         # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
         # fifth less CPU.
@@ -53,24 +82,61 @@ class Http:
         for close in self._closing:
             close()
 
-    def get(self, url: httpx.URL, headers: dict[str, str], deadline: Deadline) -> httpx.Response:
+    def get(
+        self,
+        url: httpx.URL,
+        headers: dict[str, str],
+        deadline: Deadline,
+        cancellation: Cancellation | None = None,
+    ) -> httpx.Response:
         """The head of the answer to a GET; the caller reads the body with `body` and closes it.
+
+        By `cancellation` the request can be ended at any time, until the response is closed.
 
         Raises:
             DeadlinePassed: before the request was sent.
-            ApiUnavailable, StoreUnavailable: no answer, as this object was made to say.
+            OutOfReach: the server has not answered others either.
+            ApiUnavailable, StoreUnavailable: no answer, or the server asked to be left alone.
         """
+        server = Server(url.scheme, url.host, url.port)
+        if self._outages.is_lost(server):
+            raise OutOfReach(server.host)
+        if pause := self._outages.pause(server):
+            raise self._unavailable(f"{server.host} asked to be left alone", pause)
+        begun = time.monotonic()
+        try:
+            response = self._get(url, headers, deadline, cancellation)
+        except (ApiUnavailable, StoreUnavailable) as error:
+            if error.silent is not None:
+                self._outages.unanswered(server, begun)
+            raise
+        self._outages.answered(server)
+        if response.status_code == _TOO_MANY_REQUESTS and (asked := retry_after(response.headers)):
+            self._outages.asked_to_wait(server, asked)
+        return response
+
+    def _get(
+        self,
+        url: httpx.URL,
+        headers: dict[str, str],
+        deadline: Deadline,
+        cancellation: Cancellation | None,
+    ) -> httpx.Response:
         # A plain-http request to this machine would show a proxy the key or the signature.
         send = self._send_directly if is_loopback(url) else self._send
         left = deadline.remaining()
         timeout = httpx.Timeout(
-            connect=min(CONNECT_SECONDS, left),
-            read=min(IDLE_SECONDS, left),
-            write=min(IDLE_SECONDS, left),
+            connect=min(CONNECT_SECONDS, self._idle, left),
+            read=min(self._idle, left),
+            write=min(self._idle, left),
             pool=left,
         )
-        with self._translated():
-            extensions = {"timeout": timeout.as_dict()}
+        extensions = {
+            "timeout": timeout.as_dict(),
+            BODY_TIMEOUT: self._stall,
+            CANCELLATION: cancellation,
+        }
+        with self._translated(url):
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
             response = send(request)
         response.request = request
@@ -89,12 +155,23 @@ class Http:
 
         return translated
 
+    def _probe(self, server: Server) -> bool:
+        url = httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/")
+        try:
+            self._get(url, {}, Deadline.after(_PROBE_SECONDS), None).close()
+        except EmpiricalError:
+            return False
+        return True
+
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, asked: httpx.URL | None = None) -> Iterator[None]:
         try:
             yield
         except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
-            raise self._unavailable(_describe(error)) from error
+            # Too many requests of our own say nothing about the server.
+            is_silent = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.PoolTimeout)
+            silent = Server(asked.scheme, asked.host, asked.port) if asked and is_silent else None
+            raise self._unavailable(_describe(error), silent=silent) from error
 
 
 def _proxied_client(connections: int, context: ssl.SSLContext) -> httpx.Client:

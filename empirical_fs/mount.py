@@ -29,6 +29,7 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
 _CACHE_SECONDS_MAX = 60.0
 _CONNECT_SECONDS = 10.0
+_FETCHING_SHARE = 0.95
 
 log = logging.getLogger(__name__)
 
@@ -61,25 +62,28 @@ class _Session:
 
     def __init__(
         self,
-        kernel_cache: fuse_binding.KernelCache,
+        kernel: fuse_binding.Kernel,
         readers: Readers,
         stderr: _CapturedStderr,
         ready: Callable[[], None],
     ) -> None:
         self.is_connected = threading.Event()
-        self._kernel_cache = kernel_cache
+        self._kernel = kernel
         self._readers = readers
         self._stderr = stderr
         self._ready = ready
 
+        self.is_interrupted = kernel.is_interrupted
+        self.caller = kernel.caller
+
     def connected(self) -> None:
-        self._kernel_cache.connected()
+        self._kernel.connected()
         self._stderr.stop()
         self._ready()
         self.is_connected.set()
 
     def disconnected(self) -> None:
-        self._kernel_cache.disconnected()
+        self._kernel.disconnected()
         self._readers.close()
 
 
@@ -91,17 +95,19 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         SetupError: the mount failed.
     """
     closing = threading.Event()
-    api = Api(settings.api_url, settings.key, closing)
-    store = Store()
-    urls = SignedUrls(api, settings.url_ttl, settings.timeout)
-    ranges = Ranges(store, urls, settings.timeout, closing)
-    kernel_cache = fuse_binding.KernelCache()
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, kernel_cache.forget)
+    # A little less than the readers wait, so that they hear what went wrong, and the next one at once.
+    patience = settings.timeout * _FETCHING_SHARE
+    api = Api(settings.api_url, settings.key, closing, patience)
+    store = Store(closing, patience)
+    urls = SignedUrls(api, settings.url_ttl, patience)
+    ranges = Ranges(store, urls, patience, closing)
+    kernel = fuse_binding.Kernel()
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, kernel.forget)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
     fetcher = Fetcher(ranges, Affinity(OwnCpus(), closing.wait).moved)
     readers = Readers(Means(fetcher, Budget(settings.memory), Blocks()))
     stderr = _CapturedStderr()
-    session = _Session(kernel_cache, readers, stderr, ready)
+    session = _Session(kernel, readers, stderr, ready)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     operations = Operations(catalog, walks, session, settings.options, settings.timeout)
     _stop_on_signals(settings, session, readers)

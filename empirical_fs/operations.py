@@ -8,14 +8,23 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
 from empirical_fs.catalog import ROOT_INODE, Catalog, Entry
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ContentChanged, EmpiricalError, KeyRefused, NoSuchFile, ResourceGone
+from empirical_fs.errors import (
+    Abandoned,
+    ContentChanged,
+    EmpiricalError,
+    KeyRefused,
+    NoSuchFile,
+    OutOfReach,
+    ResourceGone,
+)
 from empirical_fs.mount_options import MountOptions
 from empirical_fs.names import NAME_MAX
 from empirical_fs.page_cache import CacheMode, PageCache
@@ -28,11 +37,16 @@ ERRNO: dict[type[EmpiricalError], int] = {
     # The bytes that the handle was opened for are no longer there, for whatever reason: NFS's word for it.
     ContentChanged: errno.ESTALE,
     ResourceGone: errno.ESTALE,
+    Abandoned: errno.EINTR,
     # Everything else is a read that failed, and did so within the deadline.
     EmpiricalError: errno.EIO,
 }
 
+_UNTOLD = (NoSuchFile, Abandoned, KeyRefused, OutOfReach)
+"""What is no event, or one that was told in the log when it began."""
+
 _UNIT = 512
+_LEFT_MAX = 256
 _IO_SIZE = 4096
 
 log = logging.getLogger(__name__)
@@ -58,12 +72,41 @@ class Kernel(Protocol):
     def disconnected(self) -> None:
         """The mount is gone."""
 
+    def is_interrupted(self) -> bool:
+        """Whether the caller of the operation that this thread runs has been interrupted."""
+
+    def caller(self) -> int:
+        """The id of the thread that called for the operation of this one; 0 for the kernel's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
     entry: Entry
     source: Handle | bytes
     mode: CacheMode
+    left: dict[int, float] = field(default_factory=dict)
+    """The threads that closed the file, or a copy of its descriptor, and when on the monotonic clock."""
+
+
+class _Wait:
+    """A read that may take a while, and whether anybody still waits for it.
+
+    Who is killed while the kernel reads ahead for it is not reported; but it closes the file, and no thread
+    closes a file while it waits for its bytes. If others wait for the same pages, the kernel asks anew.
+    """
+
+    def __init__(self, kernel: Kernel, left: Mapping[int, float]) -> None:
+        self._kernel = kernel
+        self._left = left
+        self._begun = time.monotonic()
+        self._caller: int | None = None
+
+    def is_over(self) -> bool:
+        """Called by the thread that runs the read, from time to time while it waits."""
+        if self._caller is None:
+            self._caller = self._kernel.caller()
+        left_at = self._left.get(self._caller)
+        return (left_at is not None and left_at >= self._begun) or self._kernel.is_interrupted()
 
 
 class Operations:
@@ -104,7 +147,7 @@ class Operations:
             return getattr(self, operation)(*args)
         except EmpiricalError as error:
             number = next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
-            if number != errno.ENOENT:
+            if not isinstance(error, _UNTOLD):
                 log.warning("%s %s: %s", operation, os.fsdecode(args[0]), error)
             raise OSError(number, os.strerror(number)) from error
         except BaseException as error:
@@ -185,8 +228,9 @@ class Operations:
             piece = opened.source[offset : offset + len(view)]
             view[: len(piece)] = piece
             return len(piece)
+        wait = _Wait(self._kernel, opened.left)
         try:
-            return opened.source.read_into(view, offset, Deadline.after(self._timeout))
+            return opened.source.read_into(view, offset, Deadline.after(self._timeout, wait.is_over))
         except (ContentChanged, ResourceGone):
             self._catalog.distrust()
             raise
@@ -201,7 +245,11 @@ class Operations:
         return 0
 
     def flush(self, path: str, file_info: FileInfo) -> int:
-        """Nothing is ever written."""
+        """A descriptor is closed: nothing was ever written, but reads for that thread are given up."""
+        left = self._open_files[file_info.fh].left
+        if len(left) >= _LEFT_MAX:
+            left.clear()
+        left[self._kernel.caller()] = time.monotonic()
         return 0
 
     def fsync(self, path: str, datasync: int, file_info: FileInfo) -> int:

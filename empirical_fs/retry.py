@@ -1,9 +1,11 @@
 """When a request is tried again, and how long to wait before."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NoReturn
 
 from tenacity import (
     RetryCallState,
@@ -18,6 +20,7 @@ from tenacity import (
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, StoreUnavailable
+from empirical_fs.server import Server
 
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
@@ -43,19 +46,32 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def retrying(
-    kind: type[ApiUnavailable] | type[StoreUnavailable], deadline: Deadline, closing: threading.Event
+    kind: type[ApiUnavailable] | type[StoreUnavailable],
+    deadline: Deadline,
+    closing: threading.Event,
+    gave_up: Callable[[Server, float], None],
 ) -> Retrying:
     """Tries that go on while they fail with `kind`, until no further one would start before `deadline`.
 
     Waits grow exponentially from a tenth of a second, with jitter, and are never shorter than the
-    server's `Retry-After`. They end early when `closing` is set. The last failure is raised.
+    server's `Retry-After`. They end early when `closing` is set. The last failure is raised; if it is a
+    server's silence, `gave_up` is told first, with the moment of the monotonic clock at which this began.
     """
+    begun = time.monotonic()
+
+    def end(state: RetryCallState) -> NoReturn:
+        failure = state.outcome.exception() if state.outcome else None
+        assert isinstance(failure, ApiUnavailable | StoreUnavailable)
+        if failure.silent is not None and not closing.is_set():
+            gave_up(failure.silent, begun)
+        raise failure
+
     return Retrying(
         retry=retry_if_exception_type(kind),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
         stop=stop_before_delay(deadline.remaining()) | stop_when_event_set(closing),
         sleep=sleep_using_event(closing),
-        reraise=True,
+        retry_error_callback=end,
     )
 
 

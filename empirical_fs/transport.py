@@ -8,20 +8,27 @@ import select
 import socket
 import ssl
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BufferedIOBase
-from typing import cast
+from typing import Protocol, cast
 
 import httpx
 
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.clock import aging_clock
+
 READ_INTO = "empirical_fs.read_into"
 """The extension of a response that reads its body into memory: `Stream.read_into`."""
+BODY_TIMEOUT = "empirical_fs.body_timeout"
+"""The extension of a request: the seconds that the body may pause, if not as long as the head."""
+CANCELLATION = "empirical_fs.cancellation"
+"""The extension of a request: the `Cancellation` that may end it, or None."""
 
-_KEPT_SECONDS = 50.0  # servers commonly keep an idle connection for 60 seconds and more
+_KEPT_SECONDS = 50.0
+"""Servers commonly keep an idle connection for 60 seconds and more, whether this machine sleeps or not."""
 _PIECE = 64 * 2**10
 _GATHERED = 256 * 2**10
 _SOON_SECONDS = 0.02
@@ -51,6 +58,13 @@ class PooledTransport(httpx.BaseTransport):
         """
         origin = _origin(request.url)
         timeout: dict[str, float | None] = request.extensions["timeout"]
+        cancellation: Cancellation | None = request.extensions.get(CANCELLATION)
+
+        def end(*, is_reusable: bool) -> None:
+            if cancellation is not None:
+                cancellation.detach()
+            self._release(origin, connection, is_reusable=is_reusable)
+
         if not self._slots.acquire(timeout=-1 if timeout["pool"] is None else timeout["pool"]):
             raise httpx.PoolTimeout("too many requests are under way")
         connection: HTTPConnection | None = None
@@ -58,12 +72,17 @@ class PooledTransport(httpx.BaseTransport):
             connection = self._take(origin) or self._connect(origin, timeout["connect"])
             # http.client forgets the socket once the server says that it closes.
             connected = connection.sock
+            if cancellation is not None and not cancellation.attach(connected):
+                raise httpx.ReadError("nobody wants the answer any more")
             connected.settimeout(timeout["read"])
             answer = _exchange(connection, request)
+            connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
         except BaseException:
-            self.release(origin, connection, is_reusable=False)
+            # The others have waited as long, in whatever network this machine was then.
+            self._drop_idle([origin])
+            end(is_reusable=False)
             raise
-        stream = Stream(self, origin, connection, connected, answer)
+        stream = Stream(connected, answer, end)
         return httpx.Response(
             answer.status,
             headers=answer.getheaders(),
@@ -75,21 +94,24 @@ class PooledTransport(httpx.BaseTransport):
         """Close the idle connections now, and every other one as its request ends."""
         with self._lock:
             self._closed = True
-            idle = [connection for kept in self._idle.values() for _, connection in kept]
-            self._idle.clear()
-        for connection in idle:
-            connection.close()
+            origins = list(self._idle)
+        self._drop_idle(origins)
 
-    def release(self, origin: _Origin, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
-        """End a request: keep its connection if it can serve another one."""
+    def _release(self, origin: _Origin, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
         self._slots.release()
         if connection is None:
             return
         with self._lock:
             if is_reusable and not self._closed:
-                self._idle[origin].append((time.monotonic(), connection))
+                self._idle[origin].append((aging_clock(), connection))
                 return
         connection.close()
+
+    def _drop_idle(self, origins: Iterable[_Origin]) -> None:
+        with self._lock:
+            idle = [connection for origin in origins for _, connection in self._idle.pop(origin, ())]
+        for connection in idle:
+            connection.close()
 
     def _take(self, origin: _Origin) -> HTTPConnection | None:
         while True:
@@ -97,7 +119,7 @@ class PooledTransport(httpx.BaseTransport):
                 if not self._idle[origin]:
                     return None
                 kept_since, connection = self._idle[origin].pop()
-            if time.monotonic() - kept_since < _KEPT_SECONDS and not _is_readable(connection):
+            if aging_clock() - kept_since < _KEPT_SECONDS and not _is_readable(connection):
                 return connection
             connection.close()
 
@@ -122,18 +144,9 @@ class PooledTransport(httpx.BaseTransport):
 class Stream(httpx.SyncByteStream):
     """The body of one answer, read piece by piece or into memory that is handed in."""
 
-    def __init__(
-        self,
-        transport: PooledTransport,
-        origin: _Origin,
-        connection: HTTPConnection,
-        connected: socket.socket,
-        answer: HTTPResponse,
-    ) -> None:
-        """Read `answer`, which came over `connection` by the socket `connected`."""
-        self._transport = transport
-        self._origin = origin
-        self._connection: HTTPConnection | None = connection
+    def __init__(self, connected: socket.socket, answer: HTTPResponse, end: "End") -> None:
+        """Read `answer`, which came by the socket `connected`; `end` takes the connection back, once."""
+        self._end: End | None = end
         self._socket = connected
         self._timeout = connected.gettimeout()
         self._answer = answer
@@ -201,12 +214,19 @@ class Stream(httpx.SyncByteStream):
 
     def close(self) -> None:
         """Keep the connection if the body was read to its end, else close it."""
-        connection, self._connection = self._connection, None
-        if connection is None:
+        end, self._end = self._end, None
+        if end is None:
             return
         is_read = self._answer.isclosed() if self._left is None else self._left == 0
         self._answer.close()
-        self._transport.release(self._origin, connection, is_reusable=is_read and self._is_kept_alive)
+        end(is_reusable=is_read and self._is_kept_alive)
+
+
+class End(Protocol):
+    """Ends a request."""
+
+    def __call__(self, *, is_reusable: bool) -> None:
+        """Say whether its connection can serve another one."""
 
 
 def _exchange(connection: HTTPConnection, request: httpx.Request) -> HTTPResponse:

@@ -38,10 +38,11 @@ def parse_fetchable(text: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(text)
+        host = url.host  # where httpx decodes `xn--` labels, and fails if they are none
     except (httpx.InvalidURL, UnicodeError, ValueError):
         # The parser's own words may quote the URL, signature and all.
         raise UnsafeUrl("a URL that cannot be parsed") from None
-    if not url.host or url.userinfo or not 0 < (url.port or 1) <= _PORT_MAX:
+    if not host or url.userinfo or not 0 < (url.port or 1) <= _PORT_MAX:
         raise UnsafeUrl("a URL without a host, with a user name or an impossible port")
     if url.scheme == "https" or (url.scheme == "http" and is_loopback(url)):
         return url

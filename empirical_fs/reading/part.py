@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, EmpiricalError
 from empirical_fs.reading.buffers import Buffer
@@ -28,6 +29,8 @@ class Part:
         self._is_begun = False
         self._is_filling = False
         self._is_dropped = False
+        self.cancellation = Cancellation()
+        """Ends the request that brings it, when it is dropped."""
 
     @property
     def size(self) -> int:
@@ -111,12 +114,14 @@ class Part:
             self._changed.notify_all()
             if not self._is_filling:
                 self._buffer.release()
+        self.cancellation.cancel()
 
     def read_into(self, view: memoryview, start: int, deadline: Deadline) -> None:
         """Fill `view` with the bytes from `start`, as soon as they are here.
 
         Raises:
             DeadlinePassed: they did not come in time.
+            Abandoned: the caller does not wait any more.
             EmpiricalError: they will not come.
         """
         stop = start + len(view)
@@ -143,6 +148,6 @@ class Part:
             while self._filled < stop:
                 if self._failure is not None:
                     raise self._failure
-                self._changed.wait(deadline.remaining())
+                self._changed.wait(deadline.until_next_look())
         finally:
             self._wanted.remove(stop)

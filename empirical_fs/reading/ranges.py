@@ -1,9 +1,11 @@
 """One range of one content: sign, ask, resume where a body broke off, sign again where it is refused."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ContentChanged, ResourceGone, StoreUnavailable, UrlRefused
 from empirical_fs.reading.content import Content
@@ -19,15 +21,18 @@ _WORTH_RESUMING = 64 * 2**10
 
 
 class _Counted:
-    """A sink that remembers how far it was filled, whatever then went wrong."""
+    """A sink that remembers how far it was filled, and when, whatever then went wrong."""
 
     def __init__(self, sink: Sink, at: int) -> None:
         self.at = at
+        self.moved_at = time.monotonic()
         self.room = sink.room
+        self.cancellation = sink.cancellation
         self._sink = sink
 
     def advance(self, count: int) -> None:
         self.at += count
+        self.moved_at = time.monotonic()
         self._sink.advance(count)
 
 
@@ -58,13 +63,15 @@ class Ranges:
         wants_whole = (start, stop) == (0, content.size)
         counted = _Counted(sink, start)
         while counted.at < stop:
-            deadline = Deadline.after(self._patience)
-            for attempt in retrying(StoreUnavailable, deadline, self._closing):
+            deadline = Deadline(counted.moved_at + self._patience)
+            for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
                 with attempt:
+                    counted.room()  # raises if nobody wants the bytes any more
                     begun = counted.at
-                    body = body or self.open(content, begun, stop, deadline)
+                    body = body or self._open(content, begun, stop, deadline, sink.cancellation)
                     extent = body.extent
                     if not wants_whole and (extent.start != begun or extent.stop > stop):
+                        sink.cancellation.detach()
                         return body
                     try:
                         body.pour(counted, skip=begun - extent.start)
@@ -84,12 +91,14 @@ class Ranges:
             EmpiricalError: it could not be found.
         """
         deadline = Deadline.after(self._patience)
-        for attempt in retrying(StoreUnavailable, deadline, self._closing):
+        for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
             with attempt:
                 return self._signed(resource.id, deadline, lambda url: self._store.size(url, deadline))
         raise AssertionError("retrying ends with a size or an exception")
 
-    def open(self, content: Content, start: int, stop: int, deadline: Deadline) -> Body:
+    def _open(
+        self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation
+    ) -> Body:
         """The open body of one answer, with the URL signed again once if the store refuses it.
 
         Raises:
@@ -99,7 +108,7 @@ class Ranges:
             body = self._signed(
                 content.resource_id,
                 deadline,
-                lambda url: self._store.get(url, content, start, stop, deadline),
+                lambda url: self._store.get(url, content, start, stop, deadline, cancellation),
             )
         except (ContentChanged, ResourceGone):
             content.end()

@@ -1,10 +1,12 @@
 """One GET to the object store: redirects, and a body that is as long as it should be."""
 
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
 import httpx
 
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, StoreUnavailable
 from empirical_fs.http import Http
@@ -23,8 +25,16 @@ _REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 class Sink(Protocol):
     """Where the bytes of a body go, in order."""
 
+    @property
+    def cancellation(self) -> Cancellation:
+        """Ends the wait for more of them."""
+
     def room(self) -> memoryview:
-        """The place for the next bytes; never empty while some are missing."""
+        """The place for the next bytes; never empty while some are missing.
+
+        Raises:
+            EmpiricalError: nobody wants them any more.
+        """
 
     def advance(self, count: int) -> None:
         """Take note that `count` bytes were put into the room."""
@@ -70,18 +80,28 @@ class Body:
 class Store:
     """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
 
-    def __init__(self) -> None:
-        """Open no connection yet."""
-        self._http = Http(IN_FLIGHT, StoreUnavailable)
+    def __init__(self, closing: threading.Event, patience: float) -> None:
+        """Open no connection yet; `closing` and `patience` (seconds) as `Http` takes them."""
+        self._http = Http(IN_FLIGHT, StoreUnavailable, closing, patience)
+        self.gave_up = self._http.gave_up
 
     def close(self) -> None:
         """Close the connections; bodies that are still read break off."""
         self._http.close()
 
-    def get(self, url: str, content: Content, start: int, stop: int, deadline: Deadline) -> Body:
+    def get(  # noqa: PLR0913, PLR0917 - where, what, and for how long
+        self,
+        url: str,
+        content: Content,
+        start: int,
+        stop: int,
+        deadline: Deadline,
+        cancellation: Cancellation,
+    ) -> Body:
         """The bytes from `start` to `stop` of `content`, or all of it from a server without ranges.
 
         Raises:
+            OutOfReach: it did not answer others either.
             StoreError: as `check_answer`, or the URL or a redirect is unsafe.
             DeadlinePassed: not in time.
         """
@@ -91,7 +111,7 @@ class Store:
             "W/"
         ):  # RFC 9110, 13.1.1: If-Match takes strong ones only.
             headers["If-Match"] = etag
-        response = self._get(url, headers, deadline)
+        response = self._get(url, headers, deadline, cancellation)
         try:
             extent = check_answer(response.status_code, response.headers, start, stop, content.size, etag)
         except BaseException:
@@ -111,10 +131,12 @@ class Store:
         finally:
             response.close()
 
-    def _get(self, text: str, headers: dict[str, str], deadline: Deadline) -> httpx.Response:
+    def _get(
+        self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation | None = None
+    ) -> httpx.Response:
         url = parse_fetchable(text)
         for _ in range(_REDIRECTS_MAX + 1):
-            response = self._http.get(url, headers, deadline)
+            response = self._http.get(url, headers, deadline, cancellation)
             if response.status_code not in _REDIRECT_STATUSES:
                 return response
             response.close()

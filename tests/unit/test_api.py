@@ -27,7 +27,7 @@ MIDNIGHT = 1767225600.0
 
 @pytest.fixture
 def api(server: Server) -> Iterator[Api]:
-    api = Api(httpx.URL(server.url), KEY, threading.Event())
+    api = Api(httpx.URL(server.url), KEY, threading.Event(), 30)
     yield api
     api.close()
 
@@ -195,7 +195,7 @@ def test_hostile_retry_after(api: Api, server: Server, value: str) -> None:
 
 def test_nobody_there(server: Server) -> None:
     """Where nobody listens the API is unavailable by the deadline."""
-    api = Api(httpx.URL("http://127.0.0.1:1"), KEY, threading.Event())
+    api = Api(httpx.URL("http://127.0.0.1:1"), KEY, threading.Event(), 30)
     with pytest.raises(ApiUnavailable):
         api.page(1, soon(0.2))
     with pytest.raises(DeadlinePassed):
@@ -237,7 +237,7 @@ def test_by_id_in_vain(api: Api, server: Server, answer: Answer, error: type[Emp
 def test_a_base_with_a_path(server: Server) -> None:
     """An API behind a path is asked behind that path."""
     server.answer = always(Answer(body=one(entry(7))))
-    api = Api(httpx.URL(f"{server.url}/base/"), KEY, threading.Event())
+    api = Api(httpx.URL(f"{server.url}/base/"), KEY, threading.Event(), 30)
     api.resource(7, soon())
     api.close()
     assert server.asked[0].path == "/base/api/resources/7"

@@ -24,6 +24,7 @@ EVERY = every_error()
 
 EXPECTED = {
     "NoSuchFile": errno.ENOENT,
+    "Abandoned": errno.EINTR,
     "KeyRefused": errno.EACCES,
     "ContentChanged": errno.ESTALE,
     "ResourceGone": errno.ESTALE,
@@ -107,9 +108,10 @@ def test_hierarchy_is_documented(kind: type[EmpiricalError]) -> None:
     [
         (errors.KeyRefused(401), {"status": 401}),
         (errors.UrlRefused(403), {"status": 403}),
+        (errors.OutOfReach("a.example"), {"host": "a.example"}),
         (errors.ResourceGone(7), {"resource_id": 7}),
-        (errors.ApiUnavailable("busy", 5), {"retry_after": 5}),
-        (errors.StoreUnavailable("busy"), {"retry_after": None}),
+        (errors.ApiUnavailable("busy", 5), {"retry_after": 5, "silent": None}),
+        (errors.StoreUnavailable("busy"), {"retry_after": None, "silent": None}),
     ],
 )
 def test_errors_carry_data(error: EmpiricalError, data: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def test_it_wakes_those_who_wait(pool: ThreadPoolExecutor, cuts: list[int], rand
     """Every reader that waits gets its bytes as soon as they are here."""
     arriving, waiting = part(), Semaphore(0)
     spans = [sorted(random.sample(range(256), 2)) for _ in range(6)]
-    deadline = NotingDeadline(soon().at, waiting)
+    deadline = NotingDeadline(soon().at, noted=waiting)
     futures = [pool.submit(read, arriving, START + begin, START + end, deadline) for begin, end in spans]
     for _ in futures:
         assert waiting.acquire(timeout=PATIENCE)
@@ -101,7 +101,7 @@ def test_it_fails(pool: ThreadPoolExecutor) -> None:
     """A failure reaches those who wait and those who come later, but not those whose bytes are here."""
     arriving, waiting, failure = part(), Semaphore(0), StoreUnavailable("broke off")
     append(arriving, CONTENT[:10])
-    future = pool.submit(read, arriving, START + 5, START + 20, NotingDeadline(soon().at, waiting))
+    future = pool.submit(read, arriving, START + 5, START + 20, NotingDeadline(soon().at, noted=waiting))
     assert waiting.acquire(timeout=PATIENCE)
     arriving.fail(failure)
     assert future.exception(PATIENCE) is failure
@@ -172,7 +172,7 @@ def test_memory_that_is_being_filled_is_not_given_back() -> None:
 def test_who_waits_for_a_dropped_part_is_told(pool: ThreadPoolExecutor) -> None:
     """A reader that waits when the part is dropped gets its end at once."""
     dropped, waiting = part(), Semaphore(0)
-    future = pool.submit(read, dropped, START, START + 1, NotingDeadline(soon().at, waiting))
+    future = pool.submit(read, dropped, START, START + 1, NotingDeadline(soon().at, noted=waiting))
     assert waiting.acquire(timeout=PATIENCE)
     dropped.drop()
     assert isinstance(future.exception(PATIENCE), Closing)

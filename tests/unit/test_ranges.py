@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import (
     BadAnswer,
@@ -48,6 +49,7 @@ class Collected:
 
     def __init__(self) -> None:
         self.got = bytearray()
+        self.cancellation = Cancellation()
         self._room = bytearray(50_000)
 
     def room(self) -> memoryview:
@@ -86,7 +88,7 @@ class Reading:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    store = Store()
+    store = Store(threading.Event(), 5)
     yield store
     store.close()
 

@@ -331,7 +331,7 @@ def test_readers_share_a_fetch(opened: Opened, pool: ThreadPoolExecutor) -> None
     assert opened.ranges.begun.acquire(timeout=PATIENCE)
     waiting = threading.Semaphore(0)
     others = [
-        pool.submit(opened.read, 110, 20, None, NotingDeadline(Deadline.after(PATIENCE).at, waiting))
+        pool.submit(opened.read, 110, 20, None, NotingDeadline(Deadline.after(PATIENCE).at, noted=waiting))
         for _ in range(3)
     ]
     for _ in others:
@@ -421,7 +421,7 @@ def test_a_fetch_ahead_that_fails_under_a_reader(
     assert begun.acquire(timeout=PATIENCE)
     start, _ = doomed[0]
     waiting = threading.Semaphore(0)
-    deadline = NotingDeadline(Deadline.after(PATIENCE).at, waiting)
+    deadline = NotingDeadline(Deadline.after(PATIENCE).at, noted=waiting)
     future = pool.submit(opened.read, start, STEP, cursor, deadline)
     assert waiting.acquire(timeout=PATIENCE)
     end.set()
@@ -612,7 +612,7 @@ def test_leaving_while_a_read_waits(opened: Opened, pool: ThreadPoolExecutor) ->
     opened.read_on(0, 1, cursor)
     opened.ranges.go.clear()
     waiting = threading.Semaphore(0)
-    deadline = NotingDeadline(Deadline.after(PATIENCE).at, waiting)
+    deadline = NotingDeadline(Deadline.after(PATIENCE).at, noted=waiting)
     future = pool.submit(opened.read, STEP, STEP, cursor, deadline)
     assert waiting.acquire(timeout=PATIENCE)
     opened.reader.leave(cursor)
@@ -664,7 +664,7 @@ def test_closing_ends_waiting(opened: Opened, pool: ThreadPoolExecutor) -> None:
     """Who waits when the reader is closed gets an error at once, and so does whoever comes later."""
     opened.ranges.go.clear()
     waiting = threading.Semaphore(0)
-    future = pool.submit(opened.read, 0, 10, None, NotingDeadline(Deadline.after(PATIENCE).at, waiting))
+    future = pool.submit(opened.read, 0, 10, None, NotingDeadline(Deadline.after(PATIENCE).at, noted=waiting))
     assert waiting.acquire(timeout=PATIENCE)
     opened.close()
     assert opened.budget.held == 0

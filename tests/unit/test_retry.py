@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, StoreUnavailable, UrlRefused
 from empirical_fs.retry import is_busy, retry_after, retrying
+from empirical_fs.server import Server
 
 Kind = type[ApiUnavailable] | type[StoreUnavailable]
 
@@ -20,17 +21,22 @@ class Work:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.tries = 0
+        self.given_up: list[Server] = []
 
     def do(
         self, kind: Kind = StoreUnavailable, seconds: float = 10, closing: threading.Event | None = None
     ) -> str:
-        for attempt in retrying(kind, Deadline.after(seconds), closing or threading.Event()):
+        for attempt in retrying(kind, Deadline.after(seconds), closing or threading.Event(), self.give_up):
             with attempt:
                 self.tries += 1
                 if self.errors:
                     raise self.errors.pop(0)
                 return "done"
         raise AssertionError
+
+    def give_up(self, server: Server, since: float) -> None:
+        assert time.monotonic() - 60 < since <= time.monotonic()
+        self.given_up.append(server)
 
 
 @given(st.integers(100, 999))
@@ -157,3 +163,35 @@ def test_a_wait_ends_when_closing() -> None:
     timer.join()
     assert time.monotonic() - begun < 1
     assert work.tries <= 2
+
+
+SERVER = Server("https", "store.example", None)
+
+
+def test_silence_to_the_end_is_told() -> None:
+    """Who gives up on a server that never answered says so, with the failure unchanged."""
+    silence = [StoreUnavailable("no answer in time", silent=SERVER) for _ in range(100)]
+    work = Work(*silence)
+    with pytest.raises(StoreUnavailable) as caught:
+        work.do(seconds=0.3)
+    assert caught.value in silence
+    assert work.given_up == [SERVER]
+
+
+def test_what_answers_in_the_end_is_not_given_up() -> None:
+    """Silence that ends in time, or in an answer of whatever kind, is no outage."""
+    silence = StoreUnavailable("no answer in time", silent=SERVER)
+    works = [Work(silence), Work(silence, StoreUnavailable("busy", retry_after=60))]
+    assert works[0].do() == "done"
+    with pytest.raises(StoreUnavailable):
+        works[1].do()
+    assert [work.given_up for work in works] == [[], []]
+
+
+def test_closing_is_no_outage() -> None:
+    """Whoever stops trying because all is over has learned nothing of the server."""
+    closing, work = threading.Event(), Work(StoreUnavailable("no answer in time", silent=SERVER))
+    closing.set()
+    with pytest.raises(StoreUnavailable):
+        work.do(closing=closing)
+    assert work.given_up == []

@@ -177,7 +177,7 @@ def test_who_waits_is_not_failed_by_anothers_deadline(api: FakeApi, pool: Thread
     api.before_answer = answer
     first = pool.submit(urls.get, 1, soon())
     assert asked.wait(PATIENCE)
-    second = pool.submit(urls.get, 1, NotingDeadline(soon().at, waiting))
+    second = pool.submit(urls.get, 1, NotingDeadline(soon().at, noted=waiting))
     assert waiting.acquire(timeout=PATIENCE)
     go.set()
     first.exception(PATIENCE)

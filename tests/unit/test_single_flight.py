@@ -30,7 +30,8 @@ class Flight:
         return self.count
 
     def do(self, key: str = "a") -> int:
-        return self.flights.do(key, self.work, NotingDeadline(Deadline.after(PATIENCE).at, self.waiting))
+        deadline = NotingDeadline(Deadline.after(PATIENCE).at, noted=self.waiting)
+        return self.flights.do(key, self.work, deadline)
 
 
 def joined(flight: Flight, pool: ThreadPoolExecutor, others: int) -> list[int | BaseException]:

@@ -1,0 +1,39 @@
+"""Ends a request from another thread than the one that waits for its bytes."""
+
+import socket
+import threading
+
+
+class Cancellation:
+    """Whether a request is still wanted, and the socket that it came by.
+
+    The lock guards both: a socket is shut down only while it is this request's own.
+    """
+
+    def __init__(self) -> None:
+        """The request is wanted, and not under way."""
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cancelled = False
+
+    def attach(self, connected: socket.socket) -> bool:
+        """Put `connected` at our disposal until `detach`, and say whether the request is still wanted."""
+        with self._lock:
+            self._socket = connected
+            return not self._is_cancelled
+
+    def detach(self) -> None:
+        """Leave the socket alone from now on."""
+        with self._lock:
+            self._socket = None
+
+    def cancel(self) -> None:
+        """End the request: whoever waits for its bytes finds that the connection is closed."""
+        with self._lock:
+            self._is_cancelled = True
+            if self._socket is not None:
+                try:
+                    # Not SSLSocket's own, after which a reader would take what is encrypted for the body.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                except OSError:
+                    self._socket = None  # it is closed already

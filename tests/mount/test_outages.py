@@ -1,0 +1,172 @@
+"""What the mount does while the network, or one server, is away, and when it comes back."""
+
+import errno
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Mount
+from tests.harness import Mounted, Sandbox, noise, run, wait_until
+
+TIMEOUT = 3.0
+AT_ONCE = 0.5
+RECOVERS_WITHIN = 10.0
+CONTENT = noise(300_000)
+NAMES = [f"{number}.bin" for number in range(40)]
+
+
+@pytest.fixture
+def project(sandbox: Sandbox) -> Sandbox:
+    """Forty files that nobody has read."""
+    for name in NAMES:
+        sandbox.put(name, CONTENT)
+    return sandbox
+
+
+@contextmanager
+def away(sandbox: Sandbox) -> Iterator[None]:
+    """The servers accept connections and never answer: a network that swallows all."""
+    sandbox.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        sandbox.process.send_signal(signal.SIGCONT)
+
+
+def failure(path: Path) -> tuple[int | None, float]:
+    """The errno of reading a file, None if it can be read and is right, and the seconds until then."""
+    begun = time.monotonic()
+    number = None
+    try:
+        assert path.read_bytes() == CONTENT
+    except OSError as error:
+        number = error.errno
+    return number, time.monotonic() - begun
+
+
+def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
+    """The first read fails by the deadline, later ones at once; what needs no network works as ever."""
+    with mount("--timeout", str(TIMEOUT)) as mounted:
+        assert failure(mounted / NAMES[0])[0] is None
+        with away(project):
+            number, seconds = failure(mounted / NAMES[1])
+            assert number == errno.EIO
+            assert TIMEOUT * 0.7 < seconds < TIMEOUT + 1
+            for name in NAMES[1:11]:
+                number, seconds = failure(mounted / name)
+                assert number == errno.EIO
+                assert seconds < AT_ONCE, f"{name} took {seconds} s"
+            begun = time.monotonic()
+            assert failure(mounted / NAMES[0])[0] is None, "cached pages"
+            assert mounted.names() == set(NAMES)
+            assert (mounted / NAMES[20]).stat().st_size == len(CONTENT)
+            run("ls", "-l", mounted.path)
+            run("df", mounted.path)
+            assert time.monotonic() - begun < 2
+        wait_until(
+            lambda: failure(mounted / NAMES[1])[0] is None, "the first read that works", RECOVERS_WITHIN
+        )
+        assert [failure(mounted / name)[0] for name in NAMES] == [None] * len(NAMES)
+        assert said(mounted, "is out of reach") == 1
+        assert said(mounted, "answers again") == 1
+
+
+def test_it_recovers_though_nobody_asks(project: Sandbox, mount: Mount) -> None:
+    """Whoever comes after the network is back finds that all is well, be it the first."""
+    with mount("--timeout", str(TIMEOUT)) as mounted:
+        with away(project):
+            assert failure(mounted / NAMES[0])[0] == errno.EIO
+            wait_until(lambda: said(mounted, "is out of reach"), "the outage in the log")
+        wait_until(lambda: said(mounted, "answers again"), "the end of the outage", RECOVERS_WITHIN)
+        assert [failure(mounted / name)[0] for name in NAMES] == [None] * len(NAMES)
+
+
+def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
+    """Forty programs that begin to read as the network goes all fail in time, and all can read again."""
+    with mount("--timeout", str(TIMEOUT)) as mounted, ThreadPoolExecutor(len(NAMES)) as pool:
+        with away(project):
+            failures = list(pool.map(lambda name: failure(mounted / name), NAMES))
+            assert {number for number, _ in failures} == {errno.EIO}
+            assert max(seconds for _, seconds in failures) < TIMEOUT + 1.5
+            assert mounted.names() == set(NAMES)
+        wait_until(lambda: failure(mounted / NAMES[0])[0] is None, "a read that works", RECOVERS_WITHIN)
+        assert {number for number, _ in pool.map(lambda name: failure(mounted / name), NAMES)} == {None}
+
+
+def test_an_open_handle_goes_on_afterwards(project: Sandbox, mount: Mount) -> None:
+    """A program that holds its file open through an outage reads on, from the byte where it was."""
+    project.put("long.bin", noise(40_000_000, 7))
+    with mount("--timeout", str(TIMEOUT)) as mounted:
+        with (mounted / "long.bin").open("rb", buffering=0) as file:
+            got = bytearray(file.read(1_000_000))
+            with away(project):
+                wait_until(lambda: reads(file.read, got) == errno.EIO, "the outage", 60)
+            wait_until(lambda: reads(file.read, got) is None, "the first bytes", RECOVERS_WITHIN)
+            while piece := file.read(2**20):
+                got += piece
+        assert got == noise(40_000_000, 7)
+
+
+def reads(read: Callable[[int], bytes | None], got: bytearray) -> int | None:
+    """Read some more; the errno if that fails."""
+    try:
+        got += read(2**20) or b""
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def test_one_bad_file_is_no_outage(project: Sandbox, mount: Mount) -> None:
+    """A server that is silent about one file alone still serves the others, at once."""
+    bad = project.id_of(NAMES[0])
+    project.plan(faults=[{"on": "object", "ids": [bad], "action": {"type": "reset"}}])
+    with mount("--timeout", str(TIMEOUT)) as mounted, ThreadPoolExecutor(1) as pool:
+        failing = pool.submit(failure, mounted / NAMES[0])
+        while not failing.done():
+            assert failure(mounted / NAMES[1])[0] is None
+        assert failing.result()[0] == errno.EIO
+        assert failure(mounted / NAMES[3])[0] is None
+
+
+def said(mounted: Mounted, words: str) -> int:
+    """How often the log says so."""
+    return sum(words in line for line in mounted.log_lines())
+
+
+def test_a_key_that_is_revoked(project: Sandbox, mount: Mount) -> None:
+    """EACCES, one line in the log, and few requests; put right again, it recovers by itself."""
+    refused = {"on": "get", "action": {"type": "status", "status": 401}}
+    with mount("--url-ttl", "1") as mounted:
+        assert failure(mounted / NAMES[0])[0] is None
+        project.plan(faults=[refused, {**refused, "on": "list"}])
+        unread = iter(NAMES[1:])
+        wait_until(lambda: failure(mounted / next(unread))[0] == errno.EACCES, "the refusal")
+        project.forget_requests()
+        for name in unread:
+            assert failure(mounted / name)[0] == errno.EACCES
+        assert project.requests()["get"] + project.requests()["list"] <= 2
+        assert said(mounted, "refuses the key") == 1
+        assert sum("WARNING" in line or "ERROR" in line for line in mounted.log_lines()) <= 2
+        project.plan()
+        last = mounted / NAMES[-1]
+        wait_until(lambda: failure(last)[0] is None, "a read that works", 2 * RECOVERS_WITHIN)
+        assert said(mounted, "accepts the key again") == 1
+
+
+def test_who_asks_to_be_left_alone_is(project: Sandbox, mount: Mount) -> None:
+    """After a 429 with Retry-After nobody asks before its time, whoever reads."""
+    action = {"type": "status", "status": 429, "retry_after": "2"}
+    project.plan(faults=[{"on": "object", "action": action, "times": 1}])
+    with mount() as mounted, ThreadPoolExecutor(8) as pool:
+        first = pool.submit(failure, mounted / NAMES[0])
+        wait_until(lambda: project.requests()["faults"], "the refusal")
+        begun, before = time.monotonic(), project.requests()["object"]
+        others = pool.map(lambda name: failure(mounted / name), NAMES[1:])
+        wait_until(lambda: project.requests()["object"] > before, "the next request")
+        assert time.monotonic() - begun > 1.5
+        assert {number for number, _ in [first.result(), *others]} == {None}
