@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from empirical_fs import __version__
-from tests.bench import nginx
+from tests import nginx
 from tests.bench.mounts import RCLONE
 from tests.harness import run
 

@@ -1,15 +1,12 @@
-"""nginx as a store and an API: its configuration, its certificate, and its process."""
+"""nginx as a store and an API: what it serves, and how."""
 
-import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import PATIENCE, environment, run, wait_until
+from tests import nginx
 
 _MAIN = """\
 load_module /usr/lib/nginx/modules/ndk_http_module.so;
@@ -27,11 +24,7 @@ http {{
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000;
-    client_body_temp_path temporary/body;
-    proxy_temp_path temporary/proxy;
-    fastcgi_temp_path temporary/fastcgi;
-    uwsgi_temp_path temporary/uwsgi;
-    scgi_temp_path temporary/scgi;
+    {temporary}
     default_type application/octet-stream;
     server {{
         listen 127.0.0.1:{http};
@@ -62,23 +55,6 @@ _LOCATIONS = """
         }
 """
 
-_OPENSSL = """\
-[req]
-distinguished_name = name
-[name]
-[authority]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-[server]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
-subjectAltName = IP:127.0.0.1
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-"""
-
 
 @dataclass(frozen=True)
 class Ports:
@@ -88,63 +64,27 @@ class Ports:
     https: int
 
 
-def program() -> str:
-    """nginx, which Debian keeps out of the PATH of those who are not root."""
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise FileNotFoundError("nginx is not installed")
-    return found
-
-
 @contextmanager
 def serving(folder: Path, projects: Path, pages: Path) -> Iterator[Ports]:
     """nginx serving what is in `projects` and `pages`, with all that it writes in `folder`."""
     ports = Ports(*_free_ports(2))
-    (folder / "temporary").mkdir(parents=True)
-    _make_certificate(folder)
+    folder.mkdir(parents=True)
+    nginx.make_certificate(folder)
     locations = _LOCATIONS.replace("PROJECTS", f'"{projects}/"').replace("PAGES", f'"{pages}"')
-    # Started by root, the workers could not enter a folder that only root may enter.
-    user = "user root;" if os.geteuid() == 0 else ""
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_MAIN.format(user=user, http=ports.http, https=ports.https, locations=locations))
-    said = folder / "nginx.out"
-    with said.open("wb") as output:
-        process = subprocess.Popen(
-            [program(), "-p", folder, "-c", configuration],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment(),
-            # Ctrl-C is for the benchmark alone, which then stops nginx after the mounts.
-            start_new_session=True,
+    (folder / "nginx.conf").write_text(
+        _MAIN.format(
+            user=nginx.USER,
+            temporary=nginx.TEMPORARY,
+            http=ports.http,
+            https=ports.https,
+            locations=locations,
         )
+    )
+    process = nginx.start(folder, (ports.http, ports.https))
     try:
-
-        def answers() -> bool:
-            assert process.poll() is None, f"nginx ended: {said.read_text()}"
-            return all(map(_is_listening, (ports.http, ports.https)))
-
-        wait_until(answers, "nginx listening")
         yield ports
     finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def authority(folder: Path) -> Path:
-    """The certificate by which the store's can be verified."""
-    return folder / "authority.pem"
-
-
-def _make_certificate(folder: Path) -> None:
-    configuration = folder / "openssl.conf"
-    configuration.write_text(_OPENSSL)
-    common = ("openssl", "req", "-x509", "-config", configuration, "-days", "30", "-nodes")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-    signing, signed = folder / "authority.key", authority(folder)
-    run(*common, *key, "-keyout", signing, "-out", signed, "-subj", "/CN=bench", "-extensions", "authority")
-    by_authority = ("-CA", signed, "-CAkey", signing, "-extensions", "server", "-subj", "/CN=127.0.0.1")
-    run(*common, *key, *by_authority, "-keyout", folder / "server.key", "-out", folder / "server.pem")
+        nginx.stop(process)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -153,8 +93,3 @@ def _free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def _is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

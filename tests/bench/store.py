@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.bench import nginx
+from tests.nginx import authority
 
 MIB = 2**20
 PER_PAGE = 100
@@ -87,7 +88,7 @@ class Store:
     @property
     def authority(self) -> Path:
         """The certificate to trust for https."""
-        return nginx.authority(self._nginx)
+        return authority(self._nginx)
 
     @property
     def port(self) -> int:
