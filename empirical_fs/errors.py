@@ -71,8 +71,8 @@ class ApiError(EmpiricalError):
 class ApiUnavailable(ApiError):
     """The API gave no answer, or one that asks to come again.
 
-    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
-    answer.
+    `retry_after` is in seconds, infinite where asking again is in vain; `silent` is the server if nothing at
+    all came, not even the head of an answer.
     """
 
     def __init__(self, what: str, retry_after: float | None = None, *, silent: Server | None = None) -> None:
@@ -111,8 +111,8 @@ class StoreError(EmpiricalError):
 class StoreUnavailable(StoreError):
     """The store gave no whole answer.
 
-    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
-    answer.
+    `retry_after` is in seconds, infinite where asking again is in vain; `silent` is the server if nothing at
+    all came, not even the head of an answer.
     """
 
     def __init__(self, what: str, retry_after: float | None = None, *, silent: Server | None = None) -> None:

@@ -1,5 +1,6 @@
 """The way to the network: httpx with our pools, timeouts and precautions, and nothing else."""
 
+import math
 import ssl
 import threading
 import time
@@ -168,6 +169,9 @@ class Http:
         try:
             yield
         except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                # It answers, but is not to be trusted, and will not be in a moment either.
+                raise self._unavailable(_describe(error), math.inf) from error
             # Too many requests of our own say nothing about the server.
             is_silent = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.PoolTimeout)
             silent = Server(asked.scheme, asked.host, asked.port) if asked and is_silent else None
