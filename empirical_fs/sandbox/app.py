@@ -28,7 +28,7 @@ from empirical_fs.sandbox.store import Store
 
 
 def sandbox_app(project: ProjectFolder, key: str, plan: Plan, host: str) -> ASGIApp:
-    """The API, the store and the sandbox's own face, served at `host` (`ADDRESS:PORT`) to holders of `key`.
+    """The API, the store and the sandbox's own face, for holders of `key`; `host` is the host of all URLs.
 
     URLs are signed with a secret of this process: those of an earlier one are refused, as after a
     rotation of keys.
@@ -42,7 +42,7 @@ def sandbox_app(project: ProjectFolder, key: str, plan: Plan, host: str) -> ASGI
         return store.url(item) if misbehaviour.plan.signed_by == "store" else content.url(item)
 
     def exchange(handler: Handler, describe: Callable[[Request], Call]) -> Exchange:
-        return Exchange(handler, describe, misbehaviour, journal)
+        return Exchange(handler, describe, project, misbehaviour, journal)
 
     def describe_object(request: Request) -> Call:
         kind: CallKind = "head" if request.method == "HEAD" else "object"

@@ -57,7 +57,8 @@ def _run(arguments: argparse.Namespace) -> None:
         if arguments.ready_file is not None:
             _write_atomically(arguments.ready_file, base_url)
 
-    serve(sandbox_app(project, arguments.key, plan, host), listener, announce)
+    public_host: str = arguments.public_host or host
+    serve(sandbox_app(project, arguments.key, plan, public_host), listener, announce)
 
 
 def _read_plan(path: Path | None) -> Plan:
@@ -97,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=_port, default=8377, help="0 takes a free one (%(default)s)")
     parser.add_argument(
+        "--public-host",
+        metavar="ADDRESS:PORT",
+        type=_public_host,
+        help="the host of signed URLs, if something else forwards what comes there to here",
+    )
+    parser.add_argument(
         "--key",
         type=_key,
         default=os.environ.get("EMPIRICALRUN_KEY") or "sandbox-key",
@@ -120,6 +127,13 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT):
         raise argparse.ArgumentTypeError(f"{text} is not a port")
     return int(text)
+
+
+def _public_host(text: str) -> str:
+    address, colon, port = text.rpartition(":")
+    if not (colon and address.isascii() and address.isprintable() and not set(address) & set(" /?#@")):
+        raise argparse.ArgumentTypeError(f"{text} is not ADDRESS:PORT")
+    return f"{address}:{_port(port)}"
 
 
 def _key(text: str) -> str:

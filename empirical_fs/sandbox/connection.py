@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,12 +14,41 @@ class ClientGone(Exception):
     """Nobody is at the other end any more: there is nothing left to answer."""
 
 
+class Wire:
+    """A transport on which what is written can be held back."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """Write to `transport`, for now at once."""
+        self._transport = transport
+        self._held: bytearray | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a transport does."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, or keep it while the wire is held."""
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held += data
+
+    def hold(self) -> None:
+        """Keep what is written from now on."""
+        self._held = bytearray()
+
+    def let_go(self) -> bytes:
+        """What was kept, which is for the caller to write; nothing is kept from now on."""
+        held, self._held = self._held or b"", None
+        return bytes(held)
+
+
 class Connection:
     """What a handler may do to the connection that its request came by."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        """Reach the connection of `transport`."""
-        self._transport = transport
+    def __init__(self, wire: Wire) -> None:
+        """Reach the connection of `wire`."""
+        self.wire = wire
         self._lost = asyncio.Event()
 
     def lost(self) -> None:
@@ -46,19 +75,22 @@ class Connection:
             return
         raise ClientGone
 
-    async def close(self) -> NoReturn:
-        """Send what was written so far, close, and raise ClientGone."""
-        self._transport.close()
+    async def outlast(self) -> NoReturn:
+        """Wait until the client leaves, and raise ClientGone."""
         await self._lost.wait()
         raise ClientGone
 
+    async def close(self) -> NoReturn:
+        """Send what was written so far, close, and raise ClientGone."""
+        self.wire.close()
+        await self.outlast()
+
     async def reset(self) -> NoReturn:
         """Drop the connection such that the client's kernel reports a reset, and raise ClientGone."""
-        peer = self._transport.get_extra_info("socket")
+        peer = self.wire.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
-        self._transport.abort()
-        await self._lost.wait()
-        raise ClientGone
+        self.wire.abort()
+        await self.outlast()
 
 
 class ConnectionProtocol(H11Protocol):
@@ -66,8 +98,9 @@ class ConnectionProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
         """Begin to serve a client."""
-        super().connection_made(transport)
-        self._connection = Connection(transport)
+        wire = Wire(transport)
+        super().connection_made(cast("asyncio.Transport", wire))
+        self._connection = Connection(wire)
         self.app_state = {**self.app_state, "connection": self._connection}
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -11,8 +11,9 @@ from empirical_fs.sandbox.answers import Handler
 from empirical_fs.sandbox.connection import ClientGone, Connection
 from empirical_fs.sandbox.faults import Call, Misbehaviour
 from empirical_fs.sandbox.journal import Entry, Journal
-from empirical_fs.sandbox.plan import Reset
-from empirical_fs.sandbox.shaping import altered, paced, substitute
+from empirical_fs.sandbox.project import ProjectFolder
+from empirical_fs.sandbox.rewriting import rewritten
+from empirical_fs.sandbox.shaping import altered, mistaken, paced, prevent, substitute
 
 
 class Exchange:
@@ -22,12 +23,14 @@ class Exchange:
         self,
         handler: Handler,
         describe: Callable[[Request], Call],
+        project: ProjectFolder,
         misbehaviour: Misbehaviour,
         journal: Journal,
     ) -> None:
         """Serve `handler`, for requests that `describe` tells apart."""
         self._handler = handler
         self._describe = describe
+        self._project = project
         self._misbehaviour = misbehaviour
         self._journal = journal
 
@@ -51,11 +54,11 @@ class Exchange:
             send = paced(send, plan.bytes_per_second, connection)
         action = self._misbehaviour.action_for(call)
         if action is not None:
-            self._journal.fault(entry)
-        if isinstance(action, Reset):
-            await connection.reset()
-        answer = substitute(action, call) or await self._handler(request)
-        await answer(request.scope, request.receive, altered(send, action, connection))
+            self._journal.fault(entry, action)
+        await prevent(action, connection)
+        answer = substitute(action, call) or await self._handler(mistaken(request, action, self._project))
+        send = rewritten(altered(send, action, connection), action, connection)
+        await answer(request.scope, request.receive, send)
 
 
 def _guarded(send: Send, connection: Connection) -> Send:

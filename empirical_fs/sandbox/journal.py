@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message, Send
 
 from empirical_fs.sandbox.faults import Call
+from empirical_fs.sandbox.plan import Action
 
 _LOG_LENGTH = 20_000
 _REFUSALS = frozenset({400, 401, 403})
@@ -48,6 +49,7 @@ class Journal:
         """Forget all that has ended, and the peaks above what is in flight now."""
         self._log: deque[Entry] = deque(maxlen=_LOG_LENGTH)
         self._counts: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
         self._peaks = Counter(self._in_flight)
 
     @contextmanager
@@ -74,10 +76,11 @@ class Journal:
             self._in_flight[call.side] -= 1
             logger.info("%s", msgspec.json.encode(entry).decode())
 
-    def fault(self, entry: Entry) -> None:
+    def fault(self, entry: Entry, action: Action) -> None:
         """Count a fault that this request met."""
         entry.faulted = True
         self._counts["faults"] += 1
+        self._faults[str(action.__struct_config__.tag)] += 1
 
     def recording(self, send: Send, entry: Entry, call: Call) -> Send:
         """A `send` that notes the status and counts the body's bytes."""
@@ -98,6 +101,8 @@ class Journal:
         counted = ("list", "get", "patch", "object", "head", "refused", "faults", "object_bytes")
         return {
             **{name: self._counts[name] for name in counted},
+            "faults_by_action": dict(self._faults),
+            "in_flight": {side: self._in_flight[side] for side in ("api", "store")},
             "in_flight_peak": {side: self._peaks[side] for side in ("api", "store")},
             "log": list(self._log),
         }

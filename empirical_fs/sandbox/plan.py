@@ -9,6 +9,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")]
 HeaderText = Annotated[str, msgspec.Meta(pattern=r"^[\t -~]*\Z")]
+Latin1 = Annotated[str, msgspec.Meta(pattern=r"^[\x00-\xff]*\Z")]
 
 
 class BadPlan(Exception):
@@ -41,20 +42,63 @@ class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     """Reset the connection before anything is answered."""
 
 
+class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="silence"):
+    """Take the request and never answer; the connection stays for as long as the client keeps it."""
+
+
+class Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="raw"):
+    """Send this text, a byte for each character, in place of any HTTP, and close the connection."""
+
+    text: Latin1
+
+
+class SlowHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="slow-head"):
+    """Send the head in so many pieces (of a byte at least), with a pause before each, `seconds` in all."""
+
+    seconds: Seconds
+    pieces: Positive = 1
+
+
+class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="resize"):
+    """Send a body that is `by` bytes longer than it is to be, or shorter if that is negative.
+
+    Its Content-Length is `kept` as if nothing were wrong, `true` to what is sent, or there is `none` and
+    the body is chunked. Whatever is too long ends in `x`. All other headers stay as they are.
+    """
+
+    by: int
+    length: Literal["kept", "true", "none"] = "kept"
+
+
+class Gzip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="gzip"):
+    """Compress the body, and say so, though nobody asked for it."""
+
+
+class Whole(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="whole"):
+    """Overlook the `Range` of the request: 200 and everything."""
+
+
+class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="other"):
+    """Answer as if the resource with this `id` were asked for, with its ETag, and overlook `If-Match`."""
+
+    id: int | str
+
+
 class Html(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="html"):
     """Answer 200 with a web page, as a proxy or a sign-in wall does."""
 
 
 class Redirect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="redirect"):
-    """Answer 302 to `location`."""
+    """Answer 302 to `location`; an empty one means the URL that was asked for."""
 
     location: HeaderText
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="body"):
-    """Answer 200 with this text, verbatim."""
+    """Answer 200 with this text, verbatim, so many `times` over."""
 
     body: str
+    times: Positive = 1
     content_type: HeaderText = "application/json"
 
 
@@ -65,7 +109,23 @@ class Headers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     remove: list[str] = []
 
 
-Action = Status | Cut | Stall | Reset | Html | Redirect | Body | Headers
+Action = (
+    Status
+    | Cut
+    | Stall
+    | Reset
+    | Silence
+    | Raw
+    | SlowHead
+    | Resize
+    | Gzip
+    | Whole
+    | Other
+    | Html
+    | Redirect
+    | Body
+    | Headers
+)
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

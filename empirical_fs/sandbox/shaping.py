@@ -3,16 +3,69 @@
 from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Send
 
 from empirical_fs.sandbox.answers import api_error, store_error
 from empirical_fs.sandbox.connection import Connection
 from empirical_fs.sandbox.faults import Call
-from empirical_fs.sandbox.plan import Action, Body, Cut, Headers, Html, Redirect, Stall, Status
+from empirical_fs.sandbox.plan import (
+    Action,
+    Body,
+    Cut,
+    Headers,
+    Html,
+    Other,
+    Raw,
+    Redirect,
+    Reset,
+    Silence,
+    Stall,
+    Status,
+    Whole,
+)
+from empirical_fs.sandbox.project import ProjectFolder
 
 _SLICES_PER_SECOND = 20
 _PAGE = "<!doctype html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
+
+
+async def prevent(action: Action | None, connection: Connection) -> None:
+    """Do what the action wants in place of any answer.
+
+    Raises:
+        ClientGone: that was done.
+    """
+    match action:
+        case Reset():
+            await connection.reset()
+        case Silence():
+            await connection.outlast()
+        case Raw():
+            connection.wire.write(action.text.encode("latin-1"))
+            await connection.close()
+        case _:
+            pass
+
+
+def mistaken(request: Request, action: Action | None, project: ProjectFolder) -> Request:
+    """The request as a server takes it that mistakes it as the action says.
+
+    Raises:
+        NoSuchResource: the action names none of the project.
+    """
+    match action:
+        case Whole():
+            overlooked, parameters = b"range", {}
+        case Other():
+            shown = str(action.id)
+            overlooked, parameters = b"if-match", {"number": project.find(shown).number, "id": shown}
+        case _:
+            return request
+    headers = [(name, value) for name, value in request.scope["headers"] if name != overlooked]
+    path_params = {**request.path_params, **parameters}
+    return Request({**request.scope, "headers": headers, "path_params": path_params}, request.receive)
 
 
 def substitute(action: Action | None, call: Call) -> Response | None:
@@ -25,7 +78,7 @@ def substitute(action: Action | None, call: Call) -> Response | None:
         case Redirect():
             return Response(status_code=302, headers={"location": action.location})
         case Body():
-            return Response(action.body, media_type=action.content_type)
+            return Response(action.body * action.times, media_type=action.content_type)
         case _:
             return None
 

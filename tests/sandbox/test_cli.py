@@ -92,10 +92,35 @@ def test_loopback_only(tmp_path: Path, host: str) -> None:
     assert "loopback" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--port", "70000"), ("--port", "x"), ("--key", ""), ("--what",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--port", "70000"),
+        ("--port", "x"),
+        ("--key", ""),
+        ("--what",),
+        ("--public-host", "127.0.0.1"),
+        ("--public-host", "a b:80"),
+        ("--public-host", "127.0.0.1:x"),
+    ],
+)
 def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Wrong usage is status 2."""
     assert run(tmp_path, *arguments).returncode == 2
+
+
+@pytest.mark.parametrize("signed_by", ["store", "content-endpoint"])
+def test_public_host(tmp_path: Path, signed_by: str) -> None:
+    """URLs are signed for the public host, and open their objects only as asked for by that name."""
+    (tmp_path / "a").write_bytes(b"abc")
+    with serving(tmp_path, tmp_path / ".ready", "--public-host", "elsewhere.example:80") as served:
+        served.plan(signed_by=signed_by)
+        url = served.url("a")
+        assert url.startswith("http://elsewhere.example:80/")
+        here = url.replace("http://elsewhere.example:80", served.base_url)
+        assert served.store.get(here, headers={"host": "elsewhere.example:80"}).content == b"abc"
+        if signed_by == "store":
+            assert served.store.get(here).status_code == 403
 
 
 def test_plan_file(tmp_path: Path) -> None:

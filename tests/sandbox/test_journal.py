@@ -25,6 +25,8 @@ def test_counts(sandbox: Served) -> None:
         "refused": 3,
         "faults": 0,
         "object_bytes": 1010,
+        "faults_by_action": {},
+        "in_flight": {"api": 0, "store": 0},
         "in_flight_peak": {"api": 1, "store": 1},
     }
 
@@ -58,6 +60,7 @@ def test_faults_are_marked(sandbox: Served) -> None:
     sandbox.api.get("/api/resources")
     report = sandbox.report()
     assert (report["faults"], report["refused"], report["log"][0]["fault"]) == (1, 0, True)
+    assert report["faults_by_action"] == {"status": 1}
 
 
 def test_peak(sandbox: Served) -> None:
