@@ -11,12 +11,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from io import BufferedIOBase
 from typing import Protocol, cast
 
 import httpx
 
+from empirical_fs.answer import Answer
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
 
@@ -85,7 +86,7 @@ class PooledTransport(httpx.BaseTransport):
         stream = Stream(connected, answer, end)
         return httpx.Response(
             answer.status,
-            headers=answer.getheaders(),
+            headers=answer.raw_headers,
             stream=stream,
             extensions={READ_INTO: stream.read_into},
         )
@@ -130,6 +131,7 @@ class PooledTransport(httpx.BaseTransport):
             if scheme == "https"
             else HTTPConnection(host, port, timeout=timeout)
         )
+        connection.response_class = Answer
         try:
             connection.connect()
         except TimeoutError as error:
@@ -144,7 +146,7 @@ class PooledTransport(httpx.BaseTransport):
 class Stream(httpx.SyncByteStream):
     """The body of one answer, read piece by piece or into memory that is handed in."""
 
-    def __init__(self, connected: socket.socket, answer: HTTPResponse, end: "End") -> None:
+    def __init__(self, connected: socket.socket, answer: Answer, end: "End") -> None:
         """Read `answer`, which came by the socket `connected`; `end` takes the connection back, once."""
         self._end: End | None = end
         self._socket = connected
@@ -153,6 +155,7 @@ class Stream(httpx.SyncByteStream):
         self._buffered: BufferedIOBase | None = cast("BufferedIOBase", answer.fp)
         self._left = answer.length
         self._received = 0
+        self._is_at_end = self._left == 0
         self._is_kept_alive = not answer.will_close
 
     def read_into(self, view: memoryview) -> int:
@@ -161,12 +164,15 @@ class Stream(httpx.SyncByteStream):
         Raises:
             httpx.TransportError: the body stalled or broke off.
         """
-        if self._left == 0:
+        if self._is_at_end:
             return 0
+        if self._buffered is not None:
+            self._answer.allow(self._timeout)
         with _translated():
             if self._left is None:
                 piece = self._answer.read1(len(view))
                 view[: len(piece)] = piece
+                self._is_at_end = not piece
                 return len(piece)
             count = self._read_some(view[: self._left])
             # TLS hands over a record of 16 KiB at a time: gather them, but never so many that who waits for
@@ -177,6 +183,7 @@ class Stream(httpx.SyncByteStream):
                 count = self._gather(view, count, enough)
         self._received += count
         self._left -= count
+        self._is_at_end = self._left == 0
         return count
 
     def _gather(self, view: memoryview, count: int, enough: int) -> int:
@@ -217,9 +224,8 @@ class Stream(httpx.SyncByteStream):
         end, self._end = self._end, None
         if end is None:
             return
-        is_read = self._answer.isclosed() if self._left is None else self._left == 0
         self._answer.close()
-        end(is_reusable=is_read and self._is_kept_alive)
+        end(is_reusable=self._is_at_end and self._is_kept_alive and not self._answer.is_followed)
 
 
 class End(Protocol):
@@ -229,14 +235,14 @@ class End(Protocol):
         """Say whether its connection can serve another one."""
 
 
-def _exchange(connection: HTTPConnection, request: httpx.Request) -> HTTPResponse:
+def _exchange(connection: HTTPConnection, request: httpx.Request) -> Answer:
     with _translated():
         path = request.url.raw_path.decode("ascii")
         connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.raw:
             connection.putheader(name, value)
         connection.endheaders()
-        return connection.getresponse()
+        return cast("Answer", connection.getresponse())
 
 
 def _origin(url: httpx.URL) -> _Origin:

@@ -17,6 +17,7 @@ _URL_REFUSED = (400, 401, 403, *_NOT_FOUND)
 _CONTENT_RANGE = re.compile(r"bytes (?P<first>[0-9]{1,19})-(?P<last>[0-9]{1,19})/(?P<total>[0-9]{1,19}|\*)")
 _UNSATISFIED = re.compile(r"bytes \*/(?P<total>[0-9]{1,19})")
 _LENGTH = re.compile(r"[0-9]{1,19}")
+_SIZE_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Extent:
     total: int | None
     """The size of the object in bytes; None where the answer does not say."""
     etag: str | None
+    """The object's ETag; None where the answer has none that could be sent back in If-Match."""
 
 
 def check_answer(  # noqa: PLR0913, PLR0917 - what was asked, what is known and what came: no part stands alone
@@ -52,7 +54,7 @@ def check_answer(  # noqa: PLR0913, PLR0917 - what was asked, what is known and 
     extent = _extent(status, headers, size)
     if size is not None and extent.total not in (None, size):
         raise ContentChanged(f"the object has {extent.total} bytes, the listing says {size}")
-    if etag is not None and extent.etag not in (None, etag):
+    if etag is not None and headers.get("etag", etag) != etag:
         raise ContentChanged("the object has another ETag than before")
     whole = extent.start == 0 and extent.stop in (extent.total, size)
     if not whole and (extent.start != start or extent.stop > stop):
@@ -73,6 +75,8 @@ def size_from_answer(status: int, headers: Mapping[str, str]) -> int:
     extent = check_answer(status, headers, 0, 1, None, None)
     if extent.total is None:
         raise BadAnswer("the store does not say how large the object is")
+    if extent.total > _SIZE_MAX:
+        raise BadAnswer("the store says that the object is larger than any file can be")
     return extent.total
 
 
@@ -90,6 +94,8 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
 
 def _extent(status: int, headers: Mapping[str, str], size: int | None) -> Extent:
     etag = headers.get("etag")
+    if etag is not None and not (etag.isascii() and etag.isprintable()):
+        etag = None
     length_text = headers.get("content-length")
     if length_text is not None and not _LENGTH.fullmatch(length_text):
         raise BadAnswer("the store sent a Content-Length that is no number")

@@ -1,0 +1,97 @@
+"""An answer of http.client's, read with more mistrust: of its length, its pace and what follows it."""
+
+import math
+import socket
+import time
+from http.client import HTTPException, HTTPResponse
+from io import BufferedReader, RawIOBase
+from typing import Any
+
+_SWITCHING_PROTOCOLS = 101
+_INTERIM = range(_SWITCHING_PROTOCOLS + 1, 200)
+_AT_ONCE = -math.inf
+
+
+class Answer(HTTPResponse):
+    """An answer that comes in the time that it is allowed, however it drips, and has one length."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
+        """Read from `sock`; the head may take as long as the socket may pause."""
+        super().__init__(sock, *args, **named)
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        self._incoming = _Incoming(self.fp.detach())
+        self._reader = self.fp = _Reader(self._incoming)
+        self.allow(sock.gettimeout())
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether more had come than belongs to it when it was closed."""
+        return self._reader.is_followed
+
+    def allow(self, seconds: float | None) -> None:
+        """Begin no read by the file object later than so many seconds from now."""
+        self._incoming.until = math.inf if seconds is None else time.monotonic() + seconds
+
+    def begin(self) -> None:
+        """Read the head, and those of interim answers before it (RFC 9110, 15.2).
+
+        Raises:
+            HTTPException: it cannot be read, or leaves in doubt where the body ends (RFC 9112, 6.3).
+        """
+        try:
+            super().begin()
+            while self.status in _INTERIM:
+                self.headers = self.msg = None  # type: ignore[assignment] # as before the first one
+                super().begin()
+        except (TypeError, LookupError, AttributeError) as error:
+            # The parser of mail takes the parameters of a Content-Type apart, and is not always up to it.
+            raise HTTPException("a head that cannot be read") from error
+        # Not all servers keep to ASCII.
+        self.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()
+        ]
+        lengths = {value for name, value in self.raw_headers if name == b"content-length"}
+        encodings = [value.lower() for name, value in self.raw_headers if name == b"transfer-encoding"]
+        # RFC 2616 had a name for no encoding at all.
+        if len(lengths) > 1 or encodings not in ([], [b"chunked"], [b"identity"]):
+            raise HTTPException("a body of several lengths, or in an encoding that was not asked for")
+        if self.status == _SWITCHING_PROTOCOLS or (lengths and encodings):
+            self.will_close = True
+
+
+class _Incoming(RawIOBase):
+    """What comes by a socket until a moment of the monotonic clock; its own timeout begins anew each time."""
+
+    def __init__(self, raw: RawIOBase) -> None:
+        self.until = 0.0
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, view: Any) -> int | None:
+        if self.until == _AT_ONCE:
+            return None  # as a file object does that has nothing without waiting
+        if time.monotonic() > self.until:
+            raise TimeoutError
+        count: int | None = self._raw.readinto(view)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Reader(BufferedReader):
+    """The buffer before it, which http.client throws away with all that is left in it."""
+
+    def __init__(self, incoming: _Incoming) -> None:
+        super().__init__(incoming)
+        self.is_followed = False
+        self._incoming = incoming
+
+    def close(self) -> None:
+        if not self.closed:
+            self._incoming.until = _AT_ONCE
+            self.is_followed = bool(self.peek(1))
+        super().close()

@@ -1,0 +1,196 @@
+"""The client of the API, fed with anything: what it accepts obeys its contract, and the rest is an error."""
+
+import math
+import struct
+import threading
+import unicodedata
+from collections.abc import Iterator
+from functools import partial
+
+import httpx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from empirical_fs.api import Api, Page
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.catalog import Snapshot
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import (
+    ApiError,
+    ApiUnavailable,
+    KeyRefused,
+    NotTheApi,
+    ResourceGone,
+    UnsafeUrl,
+)
+from empirical_fs.http import Http, ReadInto
+from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
+from empirical_fs.names import NAME_MAX
+from empirical_fs.resource import Resource
+from empirical_fs.signed_urls import lifetime
+from empirical_fs.urls import parse_fetchable
+from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
+
+KEY = "key-of-this-test"
+TTL = 3000.0
+CLOSING = threading.Event()
+CLOSING.set()  # nothing is tried twice, so nothing waits
+
+
+class Canned(Http):
+    """Answers every request with the same status, headers and body."""
+
+    def __init__(self, body: bytes, headers: list[tuple[bytes, bytes]], status: int) -> None:
+        self._canned = body, headers, status
+        self.gave_up = lambda *_: None
+
+    def get(
+        self,
+        url: httpx.URL,
+        headers: dict[str, str],
+        deadline: Deadline,
+        cancellation: Cancellation | None = None,
+    ) -> httpx.Response:
+        body, answered, status = self._canned
+        request = httpx.Request("GET", url)
+        return httpx.Response(status, headers=answered, stream=httpx.ByteStream(body), request=request)
+
+    def body(self, response: httpx.Response) -> ReadInto:
+        rest = memoryview(self._canned[0])
+
+        def read_into(view: memoryview) -> int:
+            nonlocal rest
+            count = min(len(view), len(rest))
+            view[:count] = rest[:count]
+            rest = rest[count:]
+            return count
+
+        return read_into
+
+
+def answered(
+    patch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str] | None = None, status: int = 200
+) -> Api:
+    """A client of an API that answers so."""
+    raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in (headers or {}).items()]
+    patch.setattr("empirical_fs.api.Http", lambda *_: Canned(body, raw, status))
+    return Api(httpx.URL("https://api.example"), KEY, CLOSING, 30)
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def check_resource(resource: Resource) -> None:
+    """What `resource.py` promises of every resource."""
+    assert type(resource.id) is int
+    assert 0 <= resource.id < INTEGER_MAX
+    assert isinstance(resource.name, str)
+    assert resource.size is None or (type(resource.size) is int and 0 <= resource.size <= INTEGER_MAX)
+    struct.pack("q", resource.updated_ns // 10**9)  # struct timespec
+    if resource.link is not None:
+        assert resource.link.isascii()
+        assert resource.link.isprintable()
+        assert httpx.URL(resource.link.replace("%", "")).scheme in ("http", "https")
+    if resource.url is not None:
+        fetchable = outcome(partial(parse_fetchable, resource.url), UnsafeUrl)
+        assert "pass" not in str(fetchable)
+        for signer_time in (0.0, 1.8e9, 1e12):
+            life = lifetime(resource.url, signer_time, TTL)
+            assert 0 <= life <= TTL
+
+
+def check_snapshot(resources: dict[int, Resource]) -> None:
+    """What `catalog.py` and `names.py` promise of the directory."""
+    snapshot = Snapshot(resources)
+    assert {entry.resource.id for entry in snapshot.by_name.values()} == set(resources)
+    assert len(snapshot.by_name) == len(resources)
+    for name, entry in snapshot.by_name.items():
+        assert name == entry.name
+        assert name not in ("", ".", "..")
+        assert len(name.encode()) <= NAME_MAX
+        assert not any(c == "/" or unicodedata.category(c) in ("Cc", "Cs") for c in name)
+        struct.pack("Qq", entry.inode, entry.size)
+        assert entry.inode > 1
+        if entry.content is not None:
+            assert entry.content.count(b"\n") == 2
+    assert snapshot.size >= 0
+    assert snapshot.changed_since(snapshot) == []
+
+
+def check_page(page: Page) -> None:
+    """What `api.py` promises of a page, and what is made of it."""
+    for resource in page.resources:
+        check_resource(resource)
+    known = {identity for identity in page.ids if identity is not None}
+    assert {resource.id for resource in page.resources} <= known
+    assert {error.resource_id for error in page.malformed} <= {*known, None}
+    assert len(page.resources) + len(page.malformed) <= len(page.ids)
+    assert all(str(error) for error in page.malformed)
+    assert min(page.total, page.total_pages) >= 0
+    check_snapshot({resource.id: resource for resource in page.resources})
+    if page.total_pages <= 2 or page.total_pages > PAGES_MAX:
+        listing = outcome(lambda: fetch_listing(lambda _: page), NotTheApi, ApiUnavailable)
+        if isinstance(listing, Listing):
+            assert {each.id for each in listing.resources} == {each.id for each in page.resources}
+
+
+@settings(max_examples=500)
+@given(body=spoiled(LISTINGS))
+@example(body=b"[" * 100_000)
+@example(body=b'{"data":{"resources":[{"id":7,"x":' + b"[" * 100_000)
+@example(body=b'{"data":{"resources":[' + b'{"id":' * 100_000 + b"}" * 100_000 + b"]}}")
+@example(body=b'{"data":' * 900 + b"1" + b"}" * 900)
+@example(body=b"\xef\xbb\xbf{}")
+@example(body=b"\xff\xfe\x00\xd8")
+def test_a_page_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Any bytes are a page of sound resources with sound names, or not what the API answers."""
+    api = answered(patch, body)
+    page = outcome(lambda: api.page(1, Deadline.after(10)), NotTheApi)
+    if isinstance(page, Page):
+        check_page(page)
+    else:
+        assert KEY not in str(page)
+
+
+@settings(max_examples=300)
+@given(body=spoiled(SINGLES))
+@example(body=b'{"data":{"resource":' + b"[" * 100_000)
+def test_a_resource_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Any bytes are the resource that was asked for, one that is gone, or not what the API answers."""
+    api = answered(patch, body)
+    answer = outcome(lambda: api.resource(7, Deadline.after(10))[0], NotTheApi, ResourceGone)
+    if isinstance(answer, Resource):
+        assert answer.id == 7
+        check_resource(answer)
+    else:
+        assert KEY not in str(answer)
+
+
+@settings(max_examples=200)
+@given(
+    date=DATES,
+    after=DATES,
+    status=st.sampled_from([200, 429, 503]) | st.integers(100, 999),
+    by_id=st.booleans(),
+)
+@example(date="Mon, 01 Jan 0001 00:00:00 +2359", after="9" * 5000, status=200, by_id=True)
+@example(date="Fri, 31 Dec 9999 23:59:59 -2359", after="9" * 5000, status=503, by_id=False)
+def test_whatever_status_and_clock(
+    patch: pytest.MonkeyPatch, date: str, after: str, status: int, *, by_id: bool
+) -> None:
+    """Any status is an answer or a documented error, and the server's clock a number of seconds or none."""
+    api = answered(patch, VALID, {"date": date, "retry-after": after}, status)
+    deadline = Deadline.after(10)
+    clock = outcome(
+        lambda: api.resource(7, deadline)[1] if by_id else api.page(1, deadline).server_time,
+        *(ApiUnavailable, KeyRefused, NotTheApi, ResourceGone),
+    )
+    assert isinstance(clock, ApiError) == (status != 200)
+    if isinstance(clock, ApiUnavailable):
+        assert clock.retry_after is None or clock.retry_after >= 0
+    elif not isinstance(clock, ApiError):
+        assert clock is None or math.isfinite(clock)
