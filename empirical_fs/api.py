@@ -16,6 +16,7 @@ from empirical_fs.http import Http
 from empirical_fs.key_standing import KeyStanding
 from empirical_fs.resource import Malformed, Resource, parse_resource
 from empirical_fs.retry import is_busy, retry_after, retrying
+from empirical_fs.server import Server
 
 PER_PAGE = 100
 """Resources a page; the most that the API allows (seeds/list-resources.txt)."""
@@ -152,10 +153,15 @@ class Api:
         self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
     ) -> tuple[_Shape, float | None]:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
-        for attempt in retrying(ApiUnavailable, deadline, self._closing, self._http.gave_up):
+        for attempt in retrying(ApiUnavailable, deadline, self._closing, self._gave_up):
             with attempt:
                 return self._get_once(url, shape, deadline)
         raise AssertionError("retrying ends with an answer or an exception")
+
+    def _gave_up(self, server: Server, since: float) -> None:
+        # Before its first answer there is no mount, and the command line says why.
+        if self._key.was_accepted:
+            self._http.gave_up(server, since)
 
     def _get_once(
         self, url: httpx.URL, shape: type[_Shape], deadline: Deadline

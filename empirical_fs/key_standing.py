@@ -27,7 +27,8 @@ class KeyStanding:
         self._lock = threading.Lock()
         self._refusals: TTLCache[str | None, int] = TTLCache(_PATHS_MAX, _REMEMBERED_SECONDS, timer=clock)
         self._in_a_row = 0
-        self._was_accepted = False
+        self.was_accepted = False
+        """Whether it was ever accepted."""
         self._is_said = False
 
     def refusal(self, path: str) -> int | None:
@@ -42,7 +43,7 @@ class KeyStanding:
             self._in_a_row += 1
             speaks_of_key = status == _UNAUTHORIZED or self._in_a_row >= _REFUSED_IN_A_ROW
             self._refusals[None if speaks_of_key else path] = status
-            is_news = self._was_accepted and not self._is_said
+            is_news = self.was_accepted and not self._is_said
             self._is_said = self._is_said or is_news
         if is_news:
             log.error("the API refuses the key (HTTP %d): was it revoked, or replaced?", status)
@@ -51,7 +52,7 @@ class KeyStanding:
         """Take note that the API answered something else."""
         with self._lock:
             self._in_a_row = 0
-            self._was_accepted = True
+            self.was_accepted = True
             is_news, self._is_said = self._is_said, False
         if is_news:
             log.warning("the API accepts the key again")

@@ -5,7 +5,9 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from empirical_fs import fuse_binding, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
@@ -14,6 +16,7 @@ from empirical_fs.catalog import Catalog
 from empirical_fs.errors import SetupError
 from empirical_fs.listing import Progress
 from empirical_fs.operations import Operations
+from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetcher import Fetcher
@@ -30,6 +33,7 @@ _FIRST_LISTING_SECONDS = 10.0
 _CACHE_SECONDS_MAX = 60.0
 _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
+_UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +69,12 @@ class _Session:
         kernel: fuse_binding.Kernel,
         readers: Readers,
         stderr: _CapturedStderr,
+        path: Path,
         ready: Callable[[], None],
     ) -> None:
-        self.is_connected = threading.Event()
+        self._is_connected = threading.Event()
+        self._path = path
+        self._mount: mountpoint.Mount | None = None
         self._kernel = kernel
         self._readers = readers
         self._stderr = stderr
@@ -78,13 +85,32 @@ class _Session:
 
     def connected(self) -> None:
         self._kernel.connected()
+        self._mount = mountpoint.mount_at(self._path)
         self._stderr.stop()
         self._ready()
-        self.is_connected.set()
+        self._is_connected.set()
 
     def disconnected(self) -> None:
         self._kernel.disconnected()
         self._readers.close()
+
+    def unmount(self) -> bool:
+        """Have every reader stop, and take the mount away; False if its users keep the process from ending.
+
+        Raises:
+            SetupError: it could not be taken away.
+        """
+        self._is_connected.wait(_CONNECT_SECONDS)
+        self._readers.close()
+        if self._mount is not None and not mountpoint.is_mounted(self._mount):
+            return False  # somebody was faster; what is mounted there now is not ours
+        try:
+            mountpoint.unmount(self._path)
+        except mountpoint.Busy:
+            log.warning("%s is in use; unmounted under its users", self._path)
+            mountpoint.unmount(self._path, lazy=True)
+            return False
+        return True
 
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
@@ -94,11 +120,12 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         ApiError: the listing could not be had.
         SetupError: the mount failed.
     """
+    forbid_dumps()
     closing = threading.Event()
     # A little less than the readers wait, so that they hear what went wrong, and the next one at once.
     patience = settings.timeout * _FETCHING_SHARE
     api = Api(settings.api_url, settings.key, closing, patience)
-    store = Store(closing, patience)
+    store = Store(settings.api_url, closing, patience)
     urls = SignedUrls(api, settings.url_ttl, patience)
     ranges = Ranges(store, urls, patience, closing)
     kernel = fuse_binding.Kernel()
@@ -107,10 +134,10 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     fetcher = Fetcher(ranges, Affinity(OwnCpus(), closing.wait).moved)
     readers = Readers(Means(fetcher, Budget(settings.memory), Blocks()))
     stderr = _CapturedStderr()
-    session = _Session(kernel, readers, stderr, ready)
+    session = _Session(kernel, readers, stderr, settings.mountpoint, ready)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     operations = Operations(catalog, walks, session, settings.options, settings.timeout)
-    _stop_on_signals(settings, session, readers)
+    _stop_on_signals(session)
     stderr.start()
     try:
         fuse_binding.serve(operations, str(settings.mountpoint), _fuse_options(settings))
@@ -148,29 +175,43 @@ def _advice(said: str) -> str:
     return said or "libfuse did not say why"
 
 
-def _stop_on_signals(settings: Settings, session: _Session, readers: Readers) -> None:
+def _stop_on_signals(session: _Session) -> None:
     """Unmount on a signal, from a thread of its own.
 
     The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
     reads that wait for the network.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    # Under nohup, what is blocked would come in spite of being ignored.
+    stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
 
     def wait() -> None:
         while True:
-            received = signal.sigwait(_STOPPING)
+            received = signal.sigwait(stopping)
             log.info("unmounting on %s", signal.Signals(received).name)
-            session.is_connected.wait(_CONNECT_SECONDS)
-            readers.close()
             try:
-                mountpoint.unmount(settings.mountpoint)
-            except mountpoint.Busy:
-                # Whoever ends the process wants it gone; open files get ENOTCONN, as from any FUSE program.
-                log.warning("%s is in use; unmounted under its users", settings.mountpoint)
-                mountpoint.unmount(settings.mountpoint, lazy=True)
-                logging.shutdown()
-                os._exit(0)
-            except SetupError as error:
+                is_ending = _insistently(session.unmount)
+            except (SetupError, OSError) as error:
                 log.error("%s", error)
+            else:
+                if not is_ending:
+                    # Who ends the process wants it gone; open files get ENOTCONN, as from any FUSE program.
+                    logging.shutdown()
+                    os._exit(0)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _insistently(unmount: Callable[[], bool]) -> bool:
+    """Unmount; what fails, for want of descriptors for example that readers are about to free, is tried on."""
+    for _ in range(_UNMOUNT_TRIES - 1):
+        try:
+            return unmount()
+        except (SetupError, OSError) as error:
+            log.info("%s", error)
+            time.sleep(_UNMOUNT_PAUSE)
+    return unmount()
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN

@@ -49,23 +49,32 @@ def parse_fetchable(text: str) -> httpx.URL:
     raise UnsafeUrl("a URL that is neither https nor http to this machine")
 
 
-def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
-    """Where a redirect from `base` leads, if it may be followed.
+def parse_given(text: str, giver: httpx.URL) -> httpx.URL:
+    """`text`, which the server of `giver` gave us, as a URL that may be fetched.
 
     What `parse_fetchable` asks for, and besides: only this machine may send us to this machine, so
     that no server on the network can have us call on services of the user's own.
 
     Raises:
-        UnsafeUrl: it may not be followed.
+        UnsafeUrl: it is none.
+    """
+    url = parse_fetchable(text)
+    if _may_be_this_machine(url.host) and not is_loopback(giver):
+        raise UnsafeUrl("a URL on this machine, from a server that is not")
+    return url
+
+
+def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
+    """Where a redirect from `base` leads, if it may be followed.
+
+    Raises:
+        UnsafeUrl: as `parse_given`.
     """
     try:
         joined = str(base.join(location))
     except (httpx.InvalidURL, UnicodeError, ValueError):
         raise UnsafeUrl("a redirect that cannot be parsed") from None
-    target = parse_fetchable(joined)
-    if _may_be_this_machine(target.host) and not is_loopback(base):
-        raise UnsafeUrl("a redirect from the network to this machine")
-    return target
+    return parse_given(joined, base)
 
 
 def _may_be_this_machine(host: str) -> bool:

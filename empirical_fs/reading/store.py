@@ -12,7 +12,7 @@ from empirical_fs.errors import BadAnswer, StoreUnavailable
 from empirical_fs.http import Http
 from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
 from empirical_fs.reading.content import Content
-from empirical_fs.urls import parse_fetchable, parse_redirect
+from empirical_fs.urls import parse_given, parse_redirect
 
 IN_FLIGHT = 64
 """Requests to the store under way at once, at most."""
@@ -80,8 +80,12 @@ class Body:
 class Store:
     """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
 
-    def __init__(self, closing: threading.Event, patience: float) -> None:
-        """Open no connection yet; `closing` and `patience` (seconds) as `Http` takes them."""
+    def __init__(self, api_url: httpx.URL, closing: threading.Event, patience: float) -> None:
+        """Open no connection yet; `closing` and `patience` (seconds) as `Http` takes them.
+
+        The URLs are given by the server of `api_url`.
+        """
+        self._api_url = api_url
         self._http = Http(IN_FLIGHT, StoreUnavailable, closing, patience)
         self.gave_up = self._http.gave_up
 
@@ -134,7 +138,7 @@ class Store:
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation | None = None
     ) -> httpx.Response:
-        url = parse_fetchable(text)
+        url = parse_given(text, self._api_url)
         for _ in range(_REDIRECTS_MAX + 1):
             response = self._http.get(url, headers, deadline, cancellation)
             if response.status_code not in _REDIRECT_STATUSES:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -220,6 +221,8 @@ def test_the_key_stays_secret(project: Sandbox, mount: Mount) -> None:
         assert "X-Amz-Signature" not in mounted.log.read_text()
         log = project.requests()["log"]
         assert not any(entry["authorization"] for entry in log if entry["kind"] == "object")
+        limits = Path(f"/proc/{mounted.pid}/limits").read_text()
+        assert re.search("Max core file size +1 +1 ", limits), "no core dump may hold the key"
 
 
 @pytest.mark.parametrize(

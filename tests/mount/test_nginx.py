@@ -155,7 +155,7 @@ def test_tls_by_a_private_authority(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("host", "trust"), [("IP:127.0.0.1", False), ("DNS:store.example", True)])
 def test_tls_that_cannot_be_trusted(tmp_path: Path, host: str, trust: bool) -> None:  # noqa: FBT001 - pytest names it
-    """A certificate of an unknown authority, or for another host, is EIO at once; a line of the log says why."""
+    """A certificate of an unknown authority, or for another host, is EIO at once; the log says why."""
     with nginx_project(tmp_path, scheme="https", host=host) as project:
         project.publish("data.bin", CONTENT)
         with project.mount(trust=trust) as mounted:

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from empirical_fs.cancellation import Cancellation
@@ -88,7 +89,7 @@ class Reading:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    store = Store(threading.Event(), 5)
+    store = Store(httpx.URL("http://127.0.0.1"), threading.Event(), 5)
     yield store
     store.close()
 
@@ -327,3 +328,13 @@ def test_measured(reading: Reading, answer: Answer, size: int) -> None:
     reading.server.answer = in_order(always(Answer(503)), always(Answer(403)), always(answer))
     assert reading.ranges.measure(reading.resource) == size
     assert reading.asked_for() == ["bytes=0-0"] * 3
+
+
+def test_an_api_on_the_network_cannot_send_us_to_this_machine(server: Server) -> None:
+    """No listing from elsewhere has us call on a service of the user's own."""
+    store = Store(httpx.URL("https://api.example"), threading.Event(), 5)
+    reading = Reading(server, store)
+    with pytest.raises(UnsafeUrl):
+        reading.fetch(0, 10)
+    store.close()
+    assert server.asked == []

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.errors import UnsafeUrl
-from empirical_fs.urls import declared_expiry, is_loopback, looks_signed, parse_fetchable, parse_redirect
+from empirical_fs.urls import (
+    declared_expiry,
+    is_loopback,
+    looks_signed,
+    parse_fetchable,
+    parse_given,
+    parse_redirect,
+)
 
 FRAGMENTS = ["https", "http", "ftp", "://", ":", "//", "/", "?", "#", "@", "[", "]", "::1", "%", "%2F", "%zz"]
 FRAGMENTS += [
@@ -200,6 +207,27 @@ def test_redirects_to_this_machine_in_disguise(host: str) -> None:
     """The network cannot send us to this machine by one of its other spellings either."""
     with pytest.raises(UnsafeUrl):
         parse_redirect(BASE, f"https://{host}/")
+
+
+@pytest.mark.parametrize(
+    ("text", "giver", "is_given"),
+    [
+        ("https://store.example/o", "https://api.example", True),
+        ("http://127.0.0.1:9/o", "http://localhost:8377", True),
+        ("https://store.example/o", "http://localhost:8377", True),
+        ("http://127.0.0.1:9/o", "https://api.example", False),
+        ("https://localhost/o", "https://api.example", False),
+        ("https://127.1/o", "https://api.example", False),
+        ("file:///etc/passwd", "http://localhost:8377", False),
+    ],
+)
+def test_what_an_api_may_give(text: str, giver: str, *, is_given: bool) -> None:
+    """Only an API on this machine names URLs on this machine."""
+    if is_given:
+        assert str(parse_given(text, httpx.URL(giver))) == text
+    else:
+        with pytest.raises(UnsafeUrl):
+            parse_given(text, httpx.URL(giver))
 
 
 @pytest.mark.parametrize(
