@@ -1,0 +1,95 @@
+"""The command line of the soak."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.harness import Mounted, Sandbox, mounted, serving, wait_until
+from tests.soak.gauges import gauges
+from tests.soak.project import Contents, faults
+from tests.soak.readers import Readers, Seen
+
+_TIMEOUT = 10.0
+_STALL_MAX = _TIMEOUT + 3.0
+_WARM_UP_SHARE = 0.25
+_READERS = 16
+
+
+def main() -> None:
+    given = _parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="empirical-soak-", dir="/var/tmp") as name:
+        folder = Path(name).resolve()
+        with serving(folder / "project", folder / "sandbox-url") as sandbox:
+            contents = Contents(sandbox, given.seed)
+            options = ("--refresh", "2", "--timeout", str(_TIMEOUT), "--url-ttl", "20", "--memory", "64M")
+            with mounted(folder / "mnt", sandbox.url, *options) as mount:
+                (folder / "copy").mkdir()
+                failed = _soak(given, sandbox, contents, mount, folder / "copy")
+    sys.exit(1 if failed else 0)
+
+
+def _soak(
+    given: argparse.Namespace, sandbox: Sandbox, contents: Contents, mount: Mounted, copy: Path
+) -> list[str]:
+    """Read with faults; what is not as it should be."""
+    seen = Seen()
+    readers = Readers(mount.path, contents, copy, seen)
+    seconds = given.minutes * 60
+    plan = {"seed": given.seed, "faults": faults(given.faults), "url_expiry_s": 30}
+    sandbox.plan(**plan)
+    with readers.reading(_READERS, given.seed):
+        time.sleep(seconds * _WARM_UP_SHARE)
+    sandbox.plan()
+    start = gauges(mount, sandbox)
+    _say(f"after the warm-up: {start}")
+    sandbox.plan(**plan)
+    with readers.reading(_READERS, given.seed + 1):
+        time.sleep(seconds * (1 - _WARM_UP_SHARE))
+    sandbox.plan()
+    end = gauges(mount, sandbox)
+    _say(f"in the end:         {end}")
+    failed = [*seen.wrong[:20], *(f"{name}: not back at the start" for name in end.grown_since(start))]
+    if seen.longest > _STALL_MAX:
+        failed.append(f"a read took {seen.longest:.1f} s")
+    wait_until(lambda: _reads_all(mount, contents), "that all reads well once all is well", 120)
+    report = sandbox.requests()
+    injected = ", ".join(f"{kind} {count}" for kind, count in sorted(report["faults_by_action"].items()))
+    _say(f"requests: {report['object']} for objects, {report['get']} to sign, {report['list']} pages")
+    _say(f"faults: {report['faults']} ({injected})")
+    _say(f"done: {', '.join(f'{work} {count}' for work, count in seen.work.items())}")
+    _say(f"reads: {seen.reads}, {seen.bytes / 10**9:.2f} GB; the longest {seen.longest:.1f} s")
+    _say(f"errors: {dict(seen.errors)}")
+    _say(f"wrong: {len(seen.wrong)}")
+    for line in failed:
+        _say(f"FAILED: {line}")
+    return failed
+
+
+def _reads_all(mount: Mounted, contents: Contents) -> bool:
+    try:
+        return all((mount / name).read_bytes() == contents.versions(name)[-1] for name in contents.names)
+    except OSError:
+        return False
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - what a soak is run for
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak",
+        description="Has 16 readers, rsync and programs that are killed read a sandbox project that is "
+        "replaced meanwhile and whose servers misbehave. Fails if any byte is wrong, if a read takes longer "
+        "than its deadline, or if memory, threads, descriptors and requests do not return to their start.",
+    )
+    parser.add_argument("--minutes", type=float, default=3, help="how long (default: 3)")
+    parser.add_argument("--faults", type=float, default=0.1, help="share of requests (default: 0.1)")
+    parser.add_argument("--seed", type=int, default=1, help="of files, faults and reads (default: 1)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
