@@ -16,9 +16,10 @@ ENCODING = "utf-8-any"
 """UTF-8 in which every path can be decoded; fusepy answers EINVAL with a traceback for others."""
 
 _ROOT_NODE = 1
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEPT_FREED = 16 * 2**20
 _KEPT_STATES = 256
+_ARENAS = 2
 _NOTIFY_INVAL_ENTRY = 3
 _OUT_HEADER = struct.Struct("=IiQ")
 _INVAL_ENTRY = struct.Struct("=QII")
@@ -145,6 +146,8 @@ def _keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_FREED)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREED)
+        # Each heap of its own keeps as much, and Python's lock lets few threads allocate at once.
+        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> None:

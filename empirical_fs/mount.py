@@ -33,6 +33,7 @@ _FIRST_LISTING_SECONDS = 10.0
 _CACHE_SECONDS_MAX = 60.0
 _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
+_IN_FLIGHT_IN_KERNEL = 128
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 
 log = logging.getLogger(__name__)
@@ -163,6 +164,8 @@ def _fuse_options(settings: Settings) -> dict[str, str | bool]:
         "fsname": f"empirical:{host}",
         "attr_timeout": "0",
         "entry_timeout": cached,
+        # The kernel's default of 12 would have a dozen reads that wait hold up all others.
+        "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,
     }
 
@@ -203,7 +206,7 @@ def _stop_on_signals(session: _Session) -> None:
 
 
 def _insistently(unmount: Callable[[], bool]) -> bool:
-    """Unmount; what fails, for want of descriptors for example that readers are about to free, is tried on."""
+    """Unmount, again if that fails: perhaps for want of descriptors, which the readers are about to free."""
     for _ in range(_UNMOUNT_TRIES - 1):
         try:
             return unmount()

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from empirical_fs.server import Server
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0
-_PAUSE_MAX = 60.0
+_PAUSE_MAX, _BELIEVED_MAX = 60.0, 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,9 @@ class Outages:
             log.warning("%s answers again", server.host)
 
     def asked_to_wait(self, server: Server, seconds: float) -> None:
-        """Take note that it wants no request for so long; more than a minute is not believed."""
+        """Take note that it wants no request for so long: a minute at most; asking for ages is no asking."""
+        if seconds > _BELIEVED_MAX:
+            return
         with self._lock:
             self._pauses[server] = self._clock() + min(seconds, _PAUSE_MAX)
 

@@ -32,6 +32,8 @@ class Extent:
     """The size of the object in bytes; None where the answer does not say."""
     etag: str | None
     """The object's ETag; None where the answer has none that could be sent back in If-Match."""
+    is_announced: bool = True
+    """Whether the answer says how long its body is; if not, only its end tells whether it is the object."""
 
 
 def check_answer(  # noqa: PLR0913, PLR0917 - what was asked, what is known and what came: no part stands alone
@@ -53,6 +55,8 @@ def check_answer(  # noqa: PLR0913, PLR0917 - what was asked, what is known and 
         raise BadAnswer("the store sent a compressed body, which was not asked for")
     extent = _extent(status, headers, size)
     if size is not None and extent.total not in (None, size):
+        if etag is not None and status == _OK and not headers.keys() & {"etag", "content-range"}:
+            raise BadAnswer("the store sent something else than the object, without its ETag")
         raise ContentChanged(f"the object has {extent.total} bytes, the listing says {size}")
     if etag is not None and headers.get("etag", etag) != etag:
         raise ContentChanged("the object has another ETag than before")
@@ -104,7 +108,7 @@ def _extent(status: int, headers: Mapping[str, str], size: int | None) -> Extent
         stop = size if length is None else length
         if stop is None:
             raise BadAnswer("the store does not say how large the object is")
-        return Extent(0, stop, length, etag)
+        return Extent(0, stop, length, etag, is_announced=length is not None)
     match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
     if match is None:
         raise BadAnswer("the store sent a part without a Content-Range that can be read")

@@ -15,6 +15,12 @@ _PIECE = 256 * 2**10
 _VAR_TMP = Path("/var/tmp")  # noqa: S108 - a directory for a nameless file, not a name that others could guess
 
 
+def spool_place() -> str | None:
+    """The directory for temporary files that may be large; None for the system's choice."""
+    # /tmp is memory on many machines; TMPDIR says where the user wants such files.
+    return str(_VAR_TMP) if "TMPDIR" not in os.environ and _VAR_TMP.is_dir() else None
+
+
 class Buffer(Protocol):
     """A place for a fixed number of bytes. One thread writes; any number read what was written before."""
 
@@ -111,9 +117,7 @@ class FileBuffer:
         Raises:
             OSError: there is no place for it.
         """
-        # /tmp is memory on many machines; TMPDIR says where the user wants such files.
-        place = _VAR_TMP if "TMPDIR" not in os.environ and _VAR_TMP.is_dir() else None
-        with tempfile.TemporaryFile(dir=place, buffering=0) as file:
+        with tempfile.TemporaryFile(dir=spool_place(), buffering=0) as file:
             self._descriptor = os.dup(file.fileno())
         self._close = weakref.finalize(self, os.close, self._descriptor)
         self._piece = memoryview(bytearray(_PIECE))

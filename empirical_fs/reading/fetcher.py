@@ -58,7 +58,8 @@ class Fetcher:
         """
         self._ranges = ranges
         self._on_moved = on_moved
-        self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT // 2, "wanted")
+        # More than may be in flight: those that wait before the next try hold up nobody.
+        self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT * 2, "wanted")
         self._ahead = ahead or ThreadPoolExecutor(IN_FLIGHT // 2, "ahead")
         self._lock = threading.Lock()
         self._link = Link()

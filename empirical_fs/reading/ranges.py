@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ContentChanged, ResourceGone, StoreUnavailable, UrlRefused
+from empirical_fs.errors import ContentChanged, ResourceGone, StoreUnavailable, UnsafeUrl, UrlRefused
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.store import Body, Sink, Store
 from empirical_fs.resource import Resource
@@ -124,7 +124,7 @@ class Ranges:
         url = self._urls.get(resource_id, deadline)
         try:
             return get(url)
-        except UrlRefused:
+        except (UrlRefused, UnsafeUrl):
             url = self._urls.renew(resource_id, url, deadline)
         try:
             return get(url)

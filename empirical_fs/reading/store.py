@@ -1,5 +1,6 @@
 """One GET to the object store: redirects, and a body that is as long as it should be."""
 
+import tempfile
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -11,6 +12,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, StoreUnavailable
 from empirical_fs.http import Http
 from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
+from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.content import Content
 from empirical_fs.urls import parse_given, parse_redirect
 
@@ -18,6 +20,7 @@ IN_FLIGHT = 64
 """Requests to the store under way at once, at most."""
 
 _WASTE = 256 * 2**10
+_IN_MEMORY = 2**20
 _REDIRECTS_MAX = 3
 _REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 
@@ -57,7 +60,11 @@ class Body:
         Raises:
             StoreUnavailable: the body stalled or ended before its length.
             BadAnswer: it is longer than the answer said.
+            OSError: there is no place to hold back a body of no announced length.
         """
+        if not self.extent.is_announced:
+            self._pour_checked(sink, skip)
+            return
         left = self.extent.stop - self.extent.start
         waste = memoryview(bytearray(min(skip, _WASTE) or 1))
         while skip:
@@ -69,6 +76,27 @@ class Body:
             left -= count
         if self._read_into(waste[:1]):
             raise BadAnswer("the store sent more bytes than it announced")
+
+    def _pour_checked(self, sink: Sink, skip: int) -> None:
+        """Hold the bytes back until the end shows that they are as many as the object has.
+
+        A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning.
+        """
+        size = self.extent.stop
+        piece = memoryview(bytearray(_WASTE))
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=spool_place()) as spool:
+            while count := self._read_into(piece):
+                spool.write(piece[:count])
+                if spool.tell() > size:
+                    raise BadAnswer("the store sent more bytes than the object has")
+            if spool.tell() < size:
+                raise StoreUnavailable("the body ended early")
+            spool.seek(skip)
+            while count := spool.readinto(sink.room()[: size - skip]):
+                sink.advance(count)
+                skip += count
+                if skip == size:
+                    return
 
     def _read(self, view: memoryview) -> int:
         count = self._read_into(view)
@@ -111,9 +139,8 @@ class Store:
         """
         etag = content.etag
         headers = {"Range": f"bytes={start}-{stop - 1}"}
-        if etag is not None and not etag.startswith(
-            "W/"
-        ):  # RFC 9110, 13.1.1: If-Match takes strong ones only.
+        # RFC 9110, 13.1.1: If-Match takes strong ones only.
+        if etag is not None and etag.startswith('"'):
             headers["If-Match"] = etag
         response = self._get(url, headers, deadline, cancellation)
         try:

@@ -170,3 +170,17 @@ def test_who_asks_to_be_left_alone_is(project: Sandbox, mount: Mount) -> None:
         wait_until(lambda: project.requests()["object"] > before, "the next request")
         assert time.monotonic() - begun > 1.5
         assert {number for number, _ in [first.result(), *others]} == {None}
+
+
+def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> None:
+    """Thirty readers whose requests are tried again and again leave room for one whose file is well."""
+    bad = NAMES[:30]
+    ids = [project.id_of(name) for name in bad]
+    project.plan(faults=[{"on": "object", "ids": ids, "action": {"type": "status", "status": 503}}])
+    with mount("--timeout", "6") as mounted, ThreadPoolExecutor(len(bad)) as pool:
+        failing = [pool.submit(failure, mounted / name) for name in bad]
+        wait_until(lambda: project.requests()["faults"] >= len(bad), "that all of them have failed once")
+        number, seconds = failure(mounted / NAMES[-1])
+        assert number is None
+        assert seconds < 3
+        assert {each.result()[0] for each in failing} == {errno.EIO}

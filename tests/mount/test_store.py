@@ -1,6 +1,7 @@
 """A store that misbehaves, on a real mount: the reader gets the right bytes, or an error that passes."""
 
 import errno
+import json
 import os
 import re
 import socket
@@ -403,3 +404,30 @@ def test_a_slow_store_delivers(project: Sandbox, mount: Mount) -> None:
     project.plan(bytes_per_second=400_000)
     with mount("--timeout", "1") as mounted_:
         assert (mounted_ / "a.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n<html>\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n<html>sign in</html>",
+    ],
+    ids=["chunked", "to the end"],
+)
+def test_a_page_without_a_length_is_no_beginning(project: Sandbox, mount: Mount, answer: str) -> None:
+    """What a proxy says in place of the object, once, is not taken for its first bytes."""
+    project.plan(faults=[fault({"type": "raw", "text": answer}, times=1)])
+    with mount() as mounted_:
+        assert (mounted_ / "a.bin").read_bytes() == CONTENT
+        assert project.requests()["faults"] == 1
+
+
+def test_an_unusable_url_is_replaced(project: Sandbox, mount: Mount) -> None:
+    """A URL that must not be fetched, signed once by mistake, does not stay."""
+    (resource,) = (each for each in project.listing() if each["name"] == "a.bin")
+    body = json.dumps({"data": {"resource": {**resource, "url": "file:///etc/passwd?X-Amz-Expires=1"}}})
+    once = {"on": "get", "times": 1, "action": {"type": "body", "body": body}}
+    with mount() as mounted_:
+        project.plan(faults=[fault({"type": "status", "status": 403}, times=1), once])
+        assert (mounted_ / "a.bin").read_bytes() == CONTENT
+        assert project.requests()["get"] == 2

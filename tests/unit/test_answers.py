@@ -51,7 +51,7 @@ def test_parts_that_fit(status: int, headers: Headers, expected: Extent) -> None
     [
         ({"content-length": "100"}, Extent(0, SIZE, SIZE, None)),
         ({"content-length": "100", "etag": TAG}, Extent(0, SIZE, SIZE, TAG)),
-        ({}, Extent(0, SIZE, None, None)),
+        ({}, Extent(0, SIZE, None, None, is_announced=False)),
     ],
 )
 def test_the_whole_object(headers: Headers, expected: Extent) -> None:
@@ -118,8 +118,7 @@ def test_a_whole_of_unknown_length() -> None:
         (206, part(10, 19, 99)),
         (206, part(10, 19, etag='"v2"')),
         (206, part(10, 19, etag='W/"v1"')),
-        (200, {"content-length": "99"}),
-        (200, {"content-length": "0"}),
+        (200, {"content-length": "99", "etag": '"v1"'}),
         (200, {"content-length": "100", "etag": '"v2"'}),
         (412, {}),
         (416, {"content-range": "bytes */5"}),
@@ -130,6 +129,13 @@ def test_another_version(status: int, headers: Headers) -> None:
     """Another total, another ETag, 412 and 416 mean that the object is not the one that was opened."""
     with pytest.raises(ContentChanged):
         check(status, headers)
+
+
+@pytest.mark.parametrize("length", ["99", "0"])
+def test_a_page_in_place_of_the_object(length: str) -> None:
+    """A 200 of another size and without the ETag, as of a sign-in page, says nothing of the object."""
+    with pytest.raises(BadAnswer):
+        check(200, {"content-length": length})
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])

@@ -22,14 +22,14 @@ def escaped(path: str) -> str:
 def test_every_path(mounts: list[tuple[str, str]]) -> None:
     """Whatever a mount point is called, also somebody else's, the table is read right."""
     text = "".join(LINE.format(path=escaped(path), kind=kind) for path, kind in mounts)
-    assert parse_mountinfo(text) == [Mount(path, kind) for path, kind in mounts]
+    assert parse_mountinfo(text) == [Mount(path, kind, "98:0") for path, kind in mounts]
 
 
 @pytest.mark.parametrize("character", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
 def test_line_separators_in_a_path(character: str) -> None:
     """What Python takes for the end of a line but the kernel does not is a part of the path."""
     text = LINE.format(path=f"/a{character}b", kind="ext4")
-    assert parse_mountinfo(text) == [Mount(f"/a{character}b", "ext4")]
+    assert parse_mountinfo(text) == [Mount(f"/a{character}b", "ext4", "98:0")]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_line_separators_in_a_path(character: str) -> None:
 )
 def test_escapes(written: str, path: str) -> None:
     """An escape stands for its character, and an escaped backslash begins no other escape."""
-    assert parse_mountinfo(LINE.format(path=written, kind="x")) == [Mount(path, "x")]
+    assert parse_mountinfo(LINE.format(path=written, kind="x")) == [Mount(path, "x", "98:0")]
 
 
 def test_optional_fields() -> None:
@@ -53,7 +53,8 @@ def test_optional_fields() -> None:
         "25 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
         "26 25 0:5 / /m rw shared:2 master:1 propagate_from:3 - fuse.empirical-mount empirical:x ro\n"
     )
-    assert parse_mountinfo(text) == [Mount("/", "ext4"), Mount("/m", "fuse.empirical-mount")]
+    mounts = [Mount("/", "ext4", "8:1"), Mount("/m", "fuse.empirical-mount", "0:5")]
+    assert parse_mountinfo(text) == mounts
     assert [mount.is_ours for mount in parse_mountinfo(text)] == [False, True]
 
 

@@ -157,5 +157,13 @@ def test_a_pause_is_kept_and_ends() -> None:
     assert watched.outages.pause(OTHER) == 0
     watched.seconds += 6
     assert watched.outages.pause(STORE) == 0
-    watched.outages.asked_to_wait(STORE, float("inf"))
+    watched.outages.asked_to_wait(STORE, 3600)
     assert watched.outages.pause(STORE) == pytest.approx(60)
+
+
+@pytest.mark.parametrize("seconds", [10.0**9, float("inf")])
+def test_nobody_is_left_alone_for_ages(seconds: float) -> None:
+    """What no server means is no pause at all."""
+    watched = Watched()
+    watched.outages.asked_to_wait(STORE, seconds)
+    assert watched.outages.pause(STORE) == 0

@@ -266,11 +266,11 @@ def test_redirects(reading: Reading) -> None:
     "location", ["http://example.org/", "file:///etc/passwd", "https://u:p@example.org/", "http://["]
 )
 def test_unsafe_redirects(reading: Reading, location: str) -> None:
-    """A redirect to where nothing must be fetched from is an error."""
+    """A redirect to where nothing must be fetched from is an error, by another URL too."""
     reading.server.answer = always(Answer(302, headers={"Location": location}))
     with pytest.raises(UnsafeUrl):
         reading.fetch(0, 10)
-    assert len(reading.server.asked) == 1
+    assert len(reading.server.asked) == 2
 
 
 @pytest.mark.parametrize("base", ["http://example.org", "file://", "https://user@example.org", ""])
@@ -338,3 +338,25 @@ def test_an_api_on_the_network_cannot_send_us_to_this_machine(server: Server) ->
         reading.fetch(0, 10)
     store.close()
     assert server.asked == []
+
+
+def unannounced(body: bytes) -> Answer:
+    """An answer without a length, which ends with its connection."""
+    return Answer(200, body, {"Content-Length": ""})
+
+
+@pytest.mark.parametrize("page", [b"<html>sign in</html>", b"", DATA + b"more"])
+def test_a_body_without_a_length_is_checked_before_it_is_believed(reading: Reading, page: bytes) -> None:
+    """No byte of a page that came in place of the object is handed over, nor is it resumed."""
+    reading.server.answer = always(unannounced(page))
+    reading.ranges = Ranges(reading.store, reading.urls, 0.5, threading.Event())
+    with pytest.raises((StoreUnavailable, BadAnswer)):
+        reading.fetch(0, SIZE)
+    assert reading.got == b""
+    assert {asked.headers["range"] for asked in reading.server.asked} == {f"bytes=0-{SIZE - 1}"}
+
+
+def test_a_body_without_a_length_that_is_the_object(reading: Reading) -> None:
+    """The object is the object, whether its length was announced or not."""
+    reading.server.answer = always(unannounced(DATA))
+    assert reading.fetch(0, SIZE) == DATA
