@@ -3,10 +3,14 @@
 import logging
 import os
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
 
 _READY = b"ready"
+_SIGNALLED = 128
+"""Added to the number of a signal, the exit status that it leads to, as shells have it."""
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +23,7 @@ def in_background(serve: Callable[[Ready], None], explain: Callable[[BaseExcepti
     None if it is ready; otherwise what `explain` makes of its exception. Only the caller returns from this.
 
     Raises:
-        KeyboardInterrupt: the user did not want to wait; the background process is ended.
+        KeyboardInterrupt, SystemExit: the user did not want to wait; the background process is ended.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -30,14 +34,35 @@ def in_background(serve: Callable[[Ready], None], explain: Callable[[BaseExcepti
         _run_child(serve, explain, writing)
     os.close(writing)
     try:
-        with os.fdopen(reading, "rb") as pipe:
+        with _ending_by_exception(), os.fdopen(reading, "rb") as pipe:
             said = pipe.read()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
         raise
     if said == _READY:
         return None
     return said.decode(errors="replace") or "the background process ended before it was ready"
+
+
+@contextmanager
+def _ending_by_exception() -> Iterator[None]:
+    """Turn signals that would end the process at once into SystemExit."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(_SIGNALLED + number)
+
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    replaced = {number: signal.signal(number, end) for number in numbers if _is_default(number)}
+    try:
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+
+
+def _is_default(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_DFL
 
 
 def _run_child(serve: Callable[[Ready], None], explain: Callable[[BaseException], str], writing: int) -> None:

@@ -20,6 +20,8 @@ def configure(verbosity: int, log_file: Path | None, *, daemon: bool) -> None:
     Raises:
         SetupError: the file cannot be written.
     """
+    # A log that cannot be written, on a full disk perhaps, is no reason to write tracebacks elsewhere.
+    logging.raiseExceptions = False
     logger = logging.getLogger(_PACKAGE)
     logger.setLevel(_LEVELS.get(verbosity, logging.DEBUG))
     logger.propagate = False

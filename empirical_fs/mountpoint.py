@@ -22,6 +22,8 @@ class Mount:
 
     mountpoint: str
     kind: str
+    device: str
+    """Major and minor number: no other mount's while anybody uses this one, mounted or not."""
 
     @property
     def is_ours(self) -> bool:
@@ -38,7 +40,8 @@ def parse_mountinfo(text: str) -> list[Mount]:
     mounts = []
     for line in filter(None, text.split("\n")):
         before, _, after = line.partition(" - ")
-        mounts.append(Mount(_unescaped(before.split(" ")[4]), after.split(" ")[0]))
+        fields = before.split(" ")
+        mounts.append(Mount(_unescaped(fields[4]), after.split(" ")[0], fields[2]))
     return mounts
 
 
@@ -51,9 +54,17 @@ def _unescaped(text: str) -> str:
 
 def mount_at(mountpoint: Path) -> Mount | None:
     """What is mounted at exactly this path, if anything; asks the kernel's table and never the mount."""
-    text = _MOUNTINFO.read_bytes().decode(errors="surrogateescape")
-    mounts = [mount for mount in parse_mountinfo(text) if mount.mountpoint == str(mountpoint)]
+    mounts = [mount for mount in _table() if mount.mountpoint == str(mountpoint)]
     return mounts[-1] if mounts else None
+
+
+def is_mounted(mount: Mount) -> bool:
+    """Whether nobody has taken this very mount away; another one at its place does not count."""
+    return mount in _table()
+
+
+def _table() -> list[Mount]:
+    return parse_mountinfo(_MOUNTINFO.read_bytes().decode(errors="surrogateescape"))
 
 
 def check_machine() -> None:

@@ -55,8 +55,11 @@ class Connection:
         """Note that the connection is no more."""
         self._lost.set()
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Raise ClientGone if the connection is no more."""
+        if self.wire.is_closing():
+            # A body that is sent without a pause leaves the loop no time to tell that it is lost.
+            await asyncio.sleep(0)
         if self._lost.is_set():
             raise ClientGone
 

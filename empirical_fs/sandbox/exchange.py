@@ -64,7 +64,7 @@ class Exchange:
 def _guarded(send: Send, connection: Connection) -> Send:
     # uvicorn drops what is sent to a client that has left; we rather stop reading the file.
     async def send_guarded(message: Message) -> None:
-        connection.check()
+        await connection.check()
         await send(message)
 
     return send_guarded

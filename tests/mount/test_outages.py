@@ -1,6 +1,7 @@
 """What the mount does while the network, or one server, is away, and when it comes back."""
 
 import errno
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -141,7 +142,7 @@ def said(mounted: Mounted, words: str) -> int:
 def test_a_key_that_is_revoked(project: Sandbox, mount: Mount) -> None:
     """EACCES, one line in the log, and few requests; put right again, it recovers by itself."""
     refused = {"on": "get", "action": {"type": "status", "status": 401}}
-    with mount("--url-ttl", "1") as mounted:
+    with mount("--url-ttl", "0.05") as mounted:
         assert failure(mounted / NAMES[0])[0] is None
         project.plan(faults=[refused, {**refused, "on": "list"}])
         unread = iter(NAMES[1:])
@@ -184,3 +185,18 @@ def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         assert number is None
         assert seconds < 3
         assert {each.result()[0] for each in failing} == {errno.EIO}
+
+
+def test_a_host_that_no_name_server_knows(project: Sandbox, mount: Mount) -> None:
+    """A file whose host cannot be resolved fails in time, and no other does."""
+    query = "X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=0"
+    entry = {"url": f"https://store.invalid/o?{query}"}
+    (project.folder / ".sandbox.json").write_text(json.dumps({NAMES[0]: entry}))
+    with mount("--timeout", str(TIMEOUT)) as mounted:
+        number, seconds = failure(mounted / NAMES[0])
+        assert number == errno.EIO
+        assert seconds < TIMEOUT + 1
+        number, seconds = failure(mounted / NAMES[0])
+        assert number == errno.EIO
+        assert seconds < AT_ONCE
+        assert [failure(mounted / name)[0] for name in NAMES[1:]] == [None] * (len(NAMES) - 1)

@@ -1,0 +1,249 @@
+"""How a mount ends: by signals, by unmounting, with its terminal, and with readers that wait."""
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Mount
+from tests.harness import (
+    KEY,
+    PATIENCE,
+    Sandbox,
+    environment,
+    mount_command,
+    mounted,
+    mounts,
+    noise,
+    processes,
+    run,
+    unmount,
+    wait_until,
+)
+from tests.mount.lives import (
+    GONE,
+    SOON,
+    errors,
+    fusermount,
+    hashing,
+    held_open,
+    is_gone,
+    on_terminal,
+    waiting,
+)
+
+CONTENT = noise(3_000_000)
+SMALL = b"small"
+HELD = "[ $1 != -u ] || { touch called; until [ -e go ]; do sleep 0.02; done; }"
+FAILING_TWICE = "[ $1 != -u ] || [ -e second ] || { [ ! -e first ] || touch second; touch first; exit 1; }"
+
+
+@pytest.fixture
+def project(sandbox: Sandbox) -> Sandbox:
+    sandbox.put("small", SMALL)
+    sandbox.put("large", CONTENT)
+    return sandbox
+
+
+@pytest.fixture
+def stalled(project: Sandbox) -> Sandbox:
+    """A store that sends a little of the large file and then nothing for long."""
+    stall = {"type": "stall", "after": 1000, "seconds": 600}
+    project.plan(faults=[{"on": "object", "ids": [project.id_of("large")], "action": stall}])
+    return project
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_a_read_stalls(stalled: Sandbox, mount: Mount, number: signal.Signals) -> None:
+    """A mount whose reader waits for bytes that never come is gone at once, and the reader has an errno."""
+    with mount() as mounted, waiting(mounted / "large", stalled) as reader:
+        begun = time.monotonic()
+        os.kill(mounted.pid, number)
+        _, message = reader.communicate(timeout=PATIENCE)
+        wait_until(lambda: is_gone(mounted.path), "the end of the mount")
+        assert time.monotonic() - begun < SOON
+        assert any(each in message for each in GONE), message
+        assert errors(mounted) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "is_read"),
+    [(signal.SIGTERM, True), (signal.SIGINT, False)],
+    ids=["SIGTERM-stalled", "SIGINT-idle"],
+)
+def test_a_second_signal_while_the_first_is_at_work(
+    stalled: Sandbox, tmp_path: Path, number: signal.Signals, *, is_read: bool
+) -> None:
+    """The second signal changes nothing about a clean end: no process, no mount, no error in the log."""
+    folder = tmp_path / "bin"
+    variables = fusermount(folder, HELD)
+    with mounted(tmp_path / "mnt", stalled.url, variables=variables) as mount, ExitStack() as stack:
+        if is_read:
+            stack.enter_context(waiting(mount / "large", stalled))
+        pid = mount.pid
+        os.kill(pid, number)
+        wait_until((folder / "called").exists, "the first signal at work")
+        os.kill(pid, number)
+        (folder / "go").touch()
+        wait_until(lambda: is_gone(mount.path), "the end of the mount", SOON)
+        assert errors(mount) == []
+
+
+def test_a_signal_when_unmounting_fails_at_first(project: Sandbox, tmp_path: Path) -> None:
+    """A fusermount that cannot run yet is run again; one signal is enough."""
+    variables = fusermount(tmp_path / "bin", FAILING_TWICE)
+    with mounted(tmp_path / "mnt", project.url, variables=variables) as mount:
+        mount.kill(signal.SIGTERM)
+        assert (tmp_path / "bin" / "second").exists()
+        assert errors(mount) == []
+
+
+def test_unmounting_waits_for_who_uses_it(project: Sandbox, mount: Mount) -> None:
+    """fusermount -u is refused while a file is open, all is served on, and succeeds once it is closed."""
+    with mount() as mounted:
+        with (mounted / "small").open("rb") as file:
+            assert "busy" in run("fusermount", "-u", mounted.path, check=False).stderr
+            assert (mounted / "large").read_bytes() == CONTENT
+            assert file.read() == SMALL
+        wait_until(
+            lambda: run("fusermount", "-u", mounted.path, check=False).returncode == 0, "the unmounting"
+        )
+        wait_until(lambda: is_gone(mounted.path), "the end of the process")
+        assert mounted.log_lines() == []
+
+
+def test_lazy_unmounting(project: Sandbox, mount: Mount) -> None:
+    """An open file is read to its end after fusermount -uz, and the process ends when it is closed."""
+    with mount() as mounted:
+        with (mounted / "large").open("rb", buffering=0) as file:
+            start = file.read(1000)
+            run("fusermount", "-u", "-z", mounted.path)
+            assert mounted.names() == set()
+            assert start + file.readall() == CONTENT
+            assert processes(mounted.path)
+        wait_until(lambda: is_gone(mounted.path), "the end of the process")
+        assert mounted.log_lines() == []
+
+
+def test_lazy_unmounting_under_a_stalled_reader(stalled: Sandbox, mount: Mount) -> None:
+    """The process ends when its last user is killed, however long the bytes would have taken."""
+    with mount() as mounted, waiting(mounted / "large", stalled) as reader:
+        run("fusermount", "-u", "-z", mounted.path)
+        reader.kill()
+        wait_until(lambda: is_gone(mounted.path), "the end of the process", SOON)
+
+
+def test_a_signal_is_for_the_process_and_not_for_the_place(project: Sandbox, mount: Mount) -> None:
+    """A process whose mount was taken away lazily ends by SIGTERM and leaves the next mount there alone."""
+    with mount() as old, held_open(old / "small"):
+        pid = old.pid
+        run("fusermount", "-u", "-z", old.path)
+        with mount() as new:
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: pid not in processes(old.path), "the end of the old process", SOON)
+            assert new.names() == {"small", "large"}
+            assert (new / "large").read_bytes() == CONTENT
+        assert errors(new) == []
+
+
+def test_killed_with_a_reader_and_an_open_file(stalled: Sandbox, mount: Mount) -> None:
+    """After kill -9, who waits and who has a file open hears so; the next mount works beside them."""
+    with mount() as mounted, held_open(mounted / "large") as file:
+        with waiting(mounted / "large", stalled) as reader:
+            mounted.kill(signal.SIGKILL)
+            _, message = reader.communicate(timeout=PATIENCE)
+            assert any(each in message for each in GONE[:2]), message
+        with mount() as again:
+            with pytest.raises(OSError, match=os.strerror(errno.ENOTCONN)):
+                os.pread(file, 1000, 2_000_000)
+            stalled.plan()
+            assert (again / "large").read_bytes() == CONTENT
+
+
+def test_many_readers_when_the_mount_ends(project: Sandbox, mount: Mount) -> None:
+    """Each of 24 readers has its bytes right or hears an errno; none hangs, and the mount is gone soon."""
+    names = [f"large-{number}" for number in range(24)]
+    for name in names:
+        project.put(name, CONTENT)
+    project.plan(bytes_per_second=1e6)
+    wanted = hashlib.sha256(CONTENT).hexdigest()
+    with mount() as mounted, ExitStack() as stack:
+        readers = [stack.enter_context(hashing(mounted / name)) for name in names]
+        wait_until(lambda: project.requests()["object"] >= 12, "the reads")
+        os.kill(mounted.pid, signal.SIGTERM)
+        wait_until(lambda: is_gone(mounted.path), "the end of the mount", SOON)
+        for reader in readers:
+            output, message = reader.communicate(timeout=PATIENCE)
+            is_right = reader.returncode == 0 and output.startswith(wanted)
+            # Who comes late finds the empty directory below.
+            assert is_right or any(each in message for each in [*GONE, os.strerror(errno.ENOENT)]), message
+        assert errors(mounted) == []
+
+
+def test_the_terminal_of_a_background_mount_closes(project: Sandbox, tmp_path: Path) -> None:
+    """A mount lives on when the terminal that it was started from is closed, and the shell with it."""
+    path = tmp_path / "mnt"
+    with on_terminal(path, project.url, "{mount} && echo mounted && sleep 600") as (shell, terminal):
+        said = bytearray()
+        while b"mounted" not in said:
+            said += os.read(terminal, 1000)
+        (pid,) = processes(path)
+        assert os.getsid(pid) != shell.pid
+        os.close(terminal)
+        assert shell.wait(PATIENCE) != 0
+        assert (path / "large").read_bytes() == CONTENT
+        assert processes(path) == [pid]
+
+
+@pytest.mark.parametrize("end", ["closing", "Ctrl-C", "Ctrl-C twice"])
+def test_the_terminal_of_a_foreground_mount(project: Sandbox, tmp_path: Path, end: str) -> None:
+    """A foreground mount goes with its terminal, and by Ctrl-C there, though a file is open."""
+    path = tmp_path / "mnt"
+    with on_terminal(path, project.url, "{mount} --foreground; :") as (shell, terminal):
+        wait_until(lambda: str(path) in mounts(), "the mount")
+        with held_open(path / "small"):
+            if end == "closing":
+                os.close(terminal)
+            else:
+                os.write(terminal, b"\x03" * (end.count("twice") + 1))
+            wait_until(lambda: is_gone(path), "the end of the mount", SOON)
+        shell.wait(PATIENCE)
+        if end != "closing":
+            assert b"Traceback" not in os.read(terminal, 10_000)
+            os.close(terminal)
+
+
+def test_a_foreground_mount_that_is_to_outlive_its_terminal(project: Sandbox, tmp_path: Path) -> None:
+    """Under nohup, SIGHUP ends nothing, in the foreground neither."""
+    path = tmp_path / "mnt"
+    command = ["nohup", *mount_command("--foreground", "--api-url", project.url, path)]
+    variables = environment(EMPIRICALRUN_KEY=KEY)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=variables) as process:
+        try:
+            wait_until(lambda: str(path) in mounts(), "the mount")
+            process.send_signal(signal.SIGHUP)
+            assert (path / "large").read_bytes() == CONTENT
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            unmount(path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_given_up_before_it_is_mounted(project: Sandbox, tmp_path: Path, number: signal.Signals) -> None:
+    """Who ends the command that still waits for the listing finds nothing mounted, made or running."""
+    path = tmp_path / "mnt"
+    project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
+    variables = environment(EMPIRICALRUN_KEY=KEY)
+    with subprocess.Popen(mount_command("--api-url", project.url, path), env=variables) as process:
+        wait_until(lambda: project.requests()["list"], "the request")
+        process.send_signal(number)
+        assert process.wait(PATIENCE) != 0
+    wait_until(lambda: is_gone(path), "the end of what it started", SOON)
+    assert not path.exists()
