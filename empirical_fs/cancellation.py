@@ -16,6 +16,11 @@ class Cancellation:
         self._socket: socket.socket | None = None
         self._is_cancelled = False
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the request is no longer wanted."""
+        return self._is_cancelled
+
     def attach(self, connected: socket.socket) -> bool:
         """Put `connected` at our disposal until `detach`, and say whether the request is still wanted."""
         with self._lock:

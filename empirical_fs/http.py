@@ -99,7 +99,7 @@ class Http:
             OutOfReach: the server has not answered others either.
             ApiUnavailable, StoreUnavailable: no answer, or the server asked to be left alone.
         """
-        server = Server(url.scheme, url.host, url.port)
+        server = Server.of(url)
         if self._outages.is_lost(server):
             raise OutOfReach(server.host)
         if pause := self._outages.pause(server):
@@ -108,7 +108,8 @@ class Http:
         try:
             response = self._get(url, headers, deadline, cancellation)
         except (ApiUnavailable, StoreUnavailable) as error:
-            if error.silent is not None:
+            is_ours = cancellation is not None and cancellation.is_cancelled
+            if error.silent is not None and not is_ours:
                 self._outages.unanswered(server, begun)
             raise
         self._outages.answered(server)
@@ -174,7 +175,7 @@ class Http:
                 raise self._unavailable(_describe(error), math.inf) from error
             # Too many requests of our own say nothing about the server.
             is_silent = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.PoolTimeout)
-            silent = Server(asked.scheme, asked.host, asked.port) if asked and is_silent else None
+            silent = Server.of(asked) if asked and is_silent else None
             raise self._unavailable(_describe(error), silent=silent) from error
 
 

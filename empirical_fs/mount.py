@@ -5,9 +5,16 @@ import os
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_fixed,
+)
 
 from empirical_fs import fuse_binding, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
@@ -35,6 +42,7 @@ _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 128
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
+_UNMOUNT_FAILURES = (SetupError, OSError)
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +192,14 @@ def _stop_on_signals(session: _Session) -> None:
     The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
     reads that wait for the network.
     """
+    # Unmounting may fail for want of descriptors, which the readers are about to free.
+    insistently = Retrying(
+        retry=retry_if_exception_type(_UNMOUNT_FAILURES),
+        stop=stop_after_attempt(_UNMOUNT_TRIES),
+        wait=wait_fixed(_UNMOUNT_PAUSE),
+        before_sleep=before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )
     # Under nohup, what is blocked would come in spite of being ignored.
     stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
@@ -193,8 +209,8 @@ def _stop_on_signals(session: _Session) -> None:
             received = signal.sigwait(stopping)
             log.info("unmounting on %s", signal.Signals(received).name)
             try:
-                is_ending = _insistently(session.unmount)
-            except (SetupError, OSError) as error:
+                is_ending = insistently(session.unmount)
+            except _UNMOUNT_FAILURES as error:
                 log.error("%s", error)
             else:
                 if not is_ending:
@@ -203,17 +219,6 @@ def _stop_on_signals(session: _Session) -> None:
                     os._exit(0)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
-
-
-def _insistently(unmount: Callable[[], bool]) -> bool:
-    """Unmount, again if that fails: perhaps for want of descriptors, which the readers are about to free."""
-    for _ in range(_UNMOUNT_TRIES - 1):
-        try:
-            return unmount()
-        except (SetupError, OSError) as error:
-            log.info("%s", error)
-            time.sleep(_UNMOUNT_PAUSE)
-    return unmount()
 
 
 def _is_ignored(number: signal.Signals) -> bool:

@@ -20,6 +20,7 @@ import httpx
 from empirical_fs.answer import Answer
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
+from empirical_fs.server import Server
 
 READ_INTO = "empirical_fs.read_into"
 """The extension of a response that reads its body into memory: `Stream.read_into`."""
@@ -34,8 +35,6 @@ _PIECE = 64 * 2**10
 _GATHERED = 256 * 2**10
 _SOON_SECONDS = 0.02
 
-_Origin = tuple[str, str, int]
-
 
 class PooledTransport(httpx.BaseTransport):
     """HTTP/1.1 over kept connections, the one that was used last first.
@@ -48,7 +47,7 @@ class PooledTransport(httpx.BaseTransport):
         self._context = context
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
-        self._idle: defaultdict[_Origin, list[tuple[float, HTTPConnection]]] = defaultdict(list)
+        self._idle: defaultdict[Server, list[tuple[float, HTTPConnection]]] = defaultdict(list)
         self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -57,20 +56,20 @@ class PooledTransport(httpx.BaseTransport):
         Raises:
             httpx.TransportError: no connection, or no answer over it, in time.
         """
-        origin = _origin(request.url)
+        server = Server.of(request.url)
         timeout: dict[str, float | None] = request.extensions["timeout"]
         cancellation: Cancellation | None = request.extensions.get(CANCELLATION)
 
         def end(*, is_reusable: bool) -> None:
             if cancellation is not None:
                 cancellation.detach()
-            self._release(origin, connection, is_reusable=is_reusable)
+            self._release(server, connection, is_reusable=is_reusable)
 
         if not self._slots.acquire(timeout=-1 if timeout["pool"] is None else timeout["pool"]):
             raise httpx.PoolTimeout("too many requests are under way")
         connection: HTTPConnection | None = None
         try:
-            connection = self._take(origin) or self._connect(origin, timeout["connect"])
+            connection = self._take(server) or self._connect(server, timeout["connect"])
             # http.client forgets the socket once the server says that it closes.
             connected = connection.sock
             if cancellation is not None and not cancellation.attach(connected):
@@ -79,8 +78,9 @@ class PooledTransport(httpx.BaseTransport):
             answer = _exchange(connection, request)
             connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
         except BaseException:
-            # The others have waited as long, in whatever network this machine was then.
-            self._drop_idle([origin])
+            if cancellation is None or not cancellation.is_cancelled:
+                # The others have waited as long, in whatever network this machine was then.
+                self._drop_idle([server])
             end(is_reusable=False)
             raise
         stream = Stream(connected, answer, end)
@@ -95,37 +95,37 @@ class PooledTransport(httpx.BaseTransport):
         """Close the idle connections now, and every other one as its request ends."""
         with self._lock:
             self._closed = True
-            origins = list(self._idle)
-        self._drop_idle(origins)
+            servers = list(self._idle)
+        self._drop_idle(servers)
 
-    def _release(self, origin: _Origin, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
+    def _release(self, server: Server, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
         self._slots.release()
         if connection is None:
             return
         with self._lock:
             if is_reusable and not self._closed:
-                self._idle[origin].append((aging_clock(), connection))
+                self._idle[server].append((aging_clock(), connection))
                 return
         connection.close()
 
-    def _drop_idle(self, origins: Iterable[_Origin]) -> None:
+    def _drop_idle(self, servers: Iterable[Server]) -> None:
         with self._lock:
-            idle = [connection for origin in origins for _, connection in self._idle.pop(origin, ())]
+            idle = [connection for server in servers for _, connection in self._idle.pop(server, ())]
         for connection in idle:
             connection.close()
 
-    def _take(self, origin: _Origin) -> HTTPConnection | None:
+    def _take(self, server: Server) -> HTTPConnection | None:
         while True:
             with self._lock:
-                if not self._idle[origin]:
+                if not self._idle[server]:
                     return None
-                kept_since, connection = self._idle[origin].pop()
+                kept_since, connection = self._idle[server].pop()
             if aging_clock() - kept_since < _KEPT_SECONDS and not _is_readable(connection):
                 return connection
             connection.close()
 
-    def _connect(self, origin: _Origin, timeout: float | None) -> HTTPConnection:
-        scheme, host, port = origin
+    def _connect(self, server: Server, timeout: float | None) -> HTTPConnection:
+        scheme, host, port = server
         connection = (
             HTTPSConnection(host, port, timeout=timeout, context=self._context)
             if scheme == "https"
@@ -243,11 +243,6 @@ def _exchange(connection: HTTPConnection, request: httpx.Request) -> Answer:
             connection.putheader(name, value)
         connection.endheaders()
         return cast("Answer", connection.getresponse())
-
-
-def _origin(url: httpx.URL) -> _Origin:
-    default = 443 if url.scheme == "https" else 80
-    return url.scheme, url.raw_host.decode("ascii").strip("[]"), url.port or default
 
 
 def _is_readable(connection: HTTPConnection) -> bool:

@@ -57,6 +57,18 @@ def run(
     return done
 
 
+@contextmanager
+def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
+    """A descriptor, for which the kernel reads `ahead` or just what it is asked for."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if not ahead:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 class Sandbox:
     """An Empirical project served from `folder` by the real sandbox server, in a process of its own."""
 

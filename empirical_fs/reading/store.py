@@ -92,11 +92,10 @@ class Body:
             if spool.tell() < size:
                 raise StoreUnavailable("the body ended early")
             spool.seek(skip)
-            while count := spool.readinto(sink.room()[: size - skip]):
+            while skip < size:
+                count = spool.readinto(sink.room()[: size - skip])
                 sink.advance(count)
                 skip += count
-                if skip == size:
-                    return
 
     def _read(self, view: memoryview) -> int:
         count = self._read_into(view)

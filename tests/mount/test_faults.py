@@ -6,9 +6,9 @@ This is what all of `test_faults_*.py` uses, and the faults that are statuses.
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, wait_until
+from tests.harness import Sandbox, noise, opened, wait_until
 
 SIZE = 200_123
 AT, LENGTH = 123_456, 5000
@@ -108,18 +108,6 @@ def outcome_anew(path: Path, content: bytes, way: str = "whole") -> str:
             return outcome(descriptor, content, way)
     except OSError as error:
         return f"open: {errno.errorcode[error.errno or 0]}"
-
-
-@contextmanager
-def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
-    """A descriptor, for which the kernel reads `ahead` or just what it is asked for."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        if not ahead:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def status(code: int, **fields: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cable import Cable, laid
-from tests.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
+from tests.harness import Mounted, Sandbox, mounted, noise, opened, run, serving, wait_until
 from tests.mount.test_faults import (
     FAILED,
     PASSING,
@@ -23,7 +23,6 @@ from tests.mount.test_faults import (
     Fault,
     Outcomes,
     afterwards,
-    opened,
     outcome_anew,
 )
 

@@ -7,14 +7,13 @@ sendfile ends, and one page cache, which sendfile and private mappings use thoug
 import errno
 import mmap
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, wait_until
+from tests.harness import Sandbox, noise, opened, wait_until
 
 SIZE = 300_000
 OLD, NEW, SMALL = noise(SIZE, 1), noise(SIZE, 2), b"small"
@@ -48,17 +47,6 @@ def is_right(read: Read, descriptor: int, expected: bytes) -> bool:
         return read(descriptor) == expected
     except OSError as error:
         return error.errno == errno.ESTALE
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """A descriptor for which the kernel reads nothing ahead."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @pytest.fixture(params=["replaced", "renamed"])

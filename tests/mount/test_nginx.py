@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import harness
 from tests.harness import KEY, noise, run, wait_until
 from tests.mount.nginx_project import Project, nginx_project
 
@@ -43,12 +44,8 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @contextmanager
 def opened(path: Path) -> Iterator[Callable[[int], bytes]]:
     """A function that reads 4 KiB at an offset through one handle, without the kernel's read-ahead."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+    with harness.opened(path) as descriptor:
         yield lambda offset: os.pread(descriptor, 4 * KIB, offset)
-    finally:
-        os.close(descriptor)
 
 
 def part(offset: int, content: bytes = CONTENT) -> bytes:

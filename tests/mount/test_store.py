@@ -6,14 +6,13 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, mounted, noise, run
+from tests.harness import Sandbox, mounted, noise, opened, run
 
 KIB, MIB = 2**10, 2**20
 SIZE = MIB + 4321
@@ -50,17 +49,6 @@ def span(request: dict[str, Any]) -> tuple[int, int]:
 
 def fault(action: dict[str, Any], **limits: Any) -> dict[str, Any]:
     return {"on": "object", "action": action, **limits}
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """A descriptor for which the kernel reads nothing ahead."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def failure(descriptor: int, size: int, offset: int) -> int:

@@ -1,7 +1,7 @@
 """The project that is soaked: what every file may hold now, and the faults that its servers have."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from tests.harness import Sandbox, noise
@@ -65,15 +65,13 @@ def faults(share: float) -> list[dict[str, Any]]:
     return [*_some("object", share, _OBJECT), *_some("list", share, _API), *_some("get", share, _API)]
 
 
-def _some(on: str, share: float, actions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    actions = list(actions)
-    rules, left = [], share
-    for action in actions:
-        # What passes one rule meets the next.
-        probability = share / len(actions) / (1 - (share - left))
-        rules.append({"on": on, "action": action, "probability": min(probability, 1.0)})
-        left -= share / len(actions)
-    return rules
+def _some(on: str, share: float, actions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    each = share / len(actions)
+    # What passes one rule meets the next.
+    return [
+        {"on": on, "action": action, "probability": min(each / (1 - number * each), 1.0)}
+        for number, action in enumerate(actions)
+    ]
 
 
 _BOTH: tuple[dict[str, Any], ...] = (

@@ -7,8 +7,8 @@ from empirical_fs.outages import Outages
 from empirical_fs.server import Server
 from tests.harness import wait_until
 
-STORE = Server("https", "store.example", None)
-OTHER = Server("https", "other.example", None)
+STORE = Server("https", "store.example", 443)
+OTHER = Server("https", "other.example", 443)
 
 
 class Watched:

@@ -165,7 +165,7 @@ def test_a_wait_ends_when_closing() -> None:
     assert work.tries <= 2
 
 
-SERVER = Server("https", "store.example", None)
+SERVER = Server("https", "store.example", 443)
 
 
 def test_silence_to_the_end_is_told() -> None:

@@ -4,17 +4,17 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from empirical_fs.transport import READ_INTO, PooledTransport
+from tests.unit.wire import Listening, Send, hang_up
 
 PATIENCE = 10.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-Send = Callable[[socket.socket], None]
 
 
 def answer(body: bytes, length: int | None = None) -> Send:
@@ -23,40 +23,17 @@ def answer(body: bytes, length: int | None = None) -> Send:
     return lambda connection: connection.sendall(head + body)
 
 
-def hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):  # the client may have been faster
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-class Scripted:
+class Scripted(Listening):
     """A server that answers the requests of each connection by its script, in order, then waits."""
 
     def __init__(self) -> None:
         self.scripts: list[list[Send]] = []
         self.requests: list[bytes] = []
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._open: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
-        self._serving: list[threading.Thread] = []
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            script = self.scripts[self.connections]
-            self.connections += 1
-            self._serving.append(threading.Thread(target=self._serve, args=(connection, script)))
-            self._serving[-1].start()
-
-    def _serve(self, connection: socket.socket, script: list[Send]) -> None:
+    def serve(self, connection: socket.socket, number: int) -> None:
         with connection.makefile("rb") as lines:
-            for send in script:
+            for send in self.scripts[number]:
                 request = b""
                 while not request.endswith(b"\r\n\r\n"):
                     try:
@@ -68,21 +45,6 @@ class Scripted:
                     request += line
                 self.requests.append(request)
                 send(connection)
-
-    def wait_for_ends(self) -> None:
-        """Wait until every connection was answered, or closed by the client."""
-        for thread in self._serving:
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-        for connection in self._open:
-            hang_up(connection)
-            connection.close()
-        self.wait_for_ends()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import repeat
@@ -25,20 +26,37 @@ Kind = type[ApiUnavailable] | type[StoreUnavailable]
 Send = Callable[[socket.socket], None]
 
 
-class Wire:
-    """A server whose first connection misbehaves and whose others answer `good` always."""
+class Listening(ABC):
+    """Accepts connections, and serves each in a thread of its own."""
 
-    def __init__(self, first: Send, then: bytes | None) -> None:
-        """Answer the first request with `first`, and later ones on its connection with `then` or its end."""
+    def __init__(self) -> None:
         self.connections = 0
-        self.first_ended = threading.Event()
-        self._first = first
-        self._then = then
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = httpx.URL(f"http://127.0.0.1:{self._listener.getsockname()[1]}/o")
+        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        self._serving: list[threading.Thread] = []
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
+
+    @abstractmethod
+    def serve(self, connection: socket.socket, number: int) -> None:
+        """Answer what comes by the connection with this number, from 0."""
+
+    def wait_for_ends(self) -> None:
+        """Wait until every connection was answered, or closed by the client."""
+        for thread in self._serving:
+            thread.join(IN_TIME)
+            assert not thread.is_alive()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join()
+        for connection in self._open:
+            hang_up(connection)
+        self.wait_for_ends()
+        for connection in self._open:
+            connection.close()
 
     def _accept(self) -> None:
         while True:
@@ -47,15 +65,31 @@ class Wire:
             except OSError:
                 return
             self._open.append(connection)
+            thread = threading.Thread(target=self.serve, args=(connection, self.connections))
             self.connections += 1
-            self._threads.append(
-                threading.Thread(target=self._serve, args=(connection, self.connections == 1))
-            )
-            self._threads[-1].start()
+            self._serving.append(thread)
+            thread.start()
 
-    def _serve(self, connection: socket.socket, is_first: bool) -> None:  # noqa: FBT001 - a thread's argument
+
+def hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):  # the client may have been faster
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Wire(Listening):
+    """A server whose first connection misbehaves and whose others answer `good` always."""
+
+    def __init__(self, first: Send, then: bytes | None) -> None:
+        """Answer the first request with `first`, and later ones on its connection with `then` or its end."""
+        self.first_ended = threading.Event()
+        self._first = first
+        self._then = then
+        super().__init__()
+        self.url = httpx.URL(f"{self.origin}/o")
+
+    def serve(self, connection: socket.socket, number: int) -> None:
         sends: Iterator[Send] = repeat(sending(GOOD))
-        if is_first:
+        if number == 0:
             sends = iter([self._first] + ([sending(self._then)] if self._then is not None else []))
         with suppress(OSError), connection.makefile("rb") as lines:  # OSError: the client has left
             for send in sends:
@@ -63,22 +97,8 @@ class Wire:
                     if not line:
                         break
                 send(connection)
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+        hang_up(connection)
         self.first_ended.set()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._threads[0].join()
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join(IN_TIME)
-            assert not thread.is_alive()
-        for connection in self._open:
-            connection.close()
 
 
 def sending(data: bytes) -> Send:

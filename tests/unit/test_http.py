@@ -1,0 +1,54 @@
+"""What becomes known of a server by the requests to it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import StoreUnavailable
+from empirical_fs.http import Http
+from tests.harness import wait_until
+from tests.unit.wire import Listening
+
+
+class Silent(Listening):
+    """A server that takes requests and answers none."""
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        while connection.recv(1000):
+            pass
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    server = Silent()
+    yield server
+    server.close()
+
+
+def probes() -> int:
+    return sum(thread.name == "probe" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> None:
+    """A request that we end ourselves says nothing of the server, and has nobody probe it."""
+    closing, cancellation = threading.Event(), Cancellation()
+    http = Http(4, StoreUnavailable, closing, 2.0)
+    if is_cancelled:
+        timer = threading.Timer(0.2, cancellation.cancel)
+        timer.start()
+    with pytest.raises(StoreUnavailable):
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(5), cancellation)
+    if is_cancelled:
+        timer.join()
+        assert (silent.connections, probes()) == (1, 0)
+    else:
+        wait_until(lambda: silent.connections == 2, "the probe")
+    closing.set()
+    http.close()
+    wait_until(lambda: probes() == 0, "the end of the probe")
