@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cachetools import TTLCache
 
-_REMEMBERED_SECONDS = 10.0
+_REMEMBERED_SECONDS = 3.0
 _PATHS_MAX = 4096
 _UNAUTHORIZED = 401
 _REFUSED_IN_A_ROW = 3

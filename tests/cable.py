@@ -161,7 +161,8 @@ async def _pump(line: _Line, reader: asyncio.StreamReader, writer: asyncio.Strea
         piece = await reader.read(_PIECE)
         await line.open.wait()
         if not piece:
-            writer.write_eof()
+            with suppress(OSError):  # not connected any more: the other end was as quick
+                writer.write_eof()
             return
         writer.write(piece)
         await writer.drain()

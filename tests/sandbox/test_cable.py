@@ -51,7 +51,7 @@ def test_refuses_and_carries_again(served: Served, cable: Cable, client: httpx.C
     assert client.get(url).content == CONTENT
     for _ in range(3):
         cable.refuse()
-        assert cable.connections == 0
+        await_true(lambda: cable.connections == 0)
         for _ in range(2):
             with pytest.raises(httpx.ConnectError):
                 client.get(url)

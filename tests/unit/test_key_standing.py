@@ -14,12 +14,12 @@ class Timed:
 
 
 def test_unauthorized_speaks_of_the_key() -> None:
-    """After a 401 nothing is asked for ten seconds, then one may try again."""
+    """After a 401 nothing is asked for three seconds, then one may try again."""
     timed = Timed()
     assert timed.standing.refusal("/a") is None
     timed.standing.refused("/a", 401)
     assert timed.standing.refusal("/b") == 401
-    timed.seconds += 9.9
+    timed.seconds += 2.9
     assert timed.standing.refusal("/a") == 401
     timed.seconds += 0.2
     assert timed.standing.refusal("/a") is None
