@@ -247,9 +247,9 @@ def test_what_is_wrong_is_one_line(
     assert not processes(path)
 
 
-@pytest.mark.parametrize("count", [1_000, 10_000])
-def test_many_resources(sandbox: Sandbox, mount: Mount, count: int) -> None:
-    """A thousand and ten thousand resources are listed, each once."""
+def test_a_thousand_resources(sandbox: Sandbox, mount: Mount) -> None:
+    """A thousand resources are listed, each once; test_listing.py has more of them."""
+    count = 1_000
     names = {f"file-{number:05}.txt" for number in range(count)}
     for name in names:
         (sandbox.folder / name).write_text(name)

@@ -12,7 +12,7 @@ from hypothesis import settings
 from empirical_fs.clock import Deadline
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
-settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=100)
+settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("unit")
 
 

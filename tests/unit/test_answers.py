@@ -181,7 +181,7 @@ ANSWERS = st.fixed_dictionaries(
 STATUSES = st.sampled_from([200, 206]) | st.integers(100, 999)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     STATUSES,
     ANSWERS,
@@ -211,7 +211,7 @@ def test_whatever_comes(
     assert is_whole or (extent.start == start and extent.start < extent.stop <= stop)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(STATUSES, ANSWERS)
 def test_size_of_whatever_comes(status: int, headers: Mapping[str, str]) -> None:
     """The size of an object is a number of bytes, or a StoreError."""

@@ -138,7 +138,7 @@ def check_page(page: Page) -> None:
             assert {each.id for each in listing.resources} == {each.id for each in page.resources}
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(body=spoiled(LISTINGS))
 @example(body=b"[" * 100_000)
 @example(body=b'{"data":{"resources":[{"id":7,"x":' + b"[" * 100_000)
@@ -156,7 +156,7 @@ def test_a_page_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> Non
         assert KEY not in str(page)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(body=spoiled(SINGLES))
 @example(body=b'{"data":{"resource":' + b"[" * 100_000)
 def test_a_resource_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> None:

@@ -52,7 +52,7 @@ STATUSES = st.sampled_from([200, 206, 206, 416, 503]) | st.integers(-1, 10**6)
 SPANS = st.sampled_from([(5, 10), (0, 1), (0, 100), (INTEGER_MAX - 1, INTEGER_MAX)])
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(
     STATUSES, ANSWERS, SPANS, st.sampled_from([None, 0, 100, INTEGER_MAX]), st.sampled_from([None, '"v1"'])
 )
@@ -82,7 +82,7 @@ def test_any_answer(
         assert extent.retry_after is None or extent.retry_after >= 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(STATUSES, ANSWERS)
 @example(206, [(b"Content-Range", b"bytes 0-0/9999999999999999999")])
 @example(200, [(b"Content-Length", b"9223372036854775808")])

@@ -48,7 +48,7 @@ NOT_ASCII = b'Content-Disposition: inline; filename="\xe9"\r\n'
 UNPARSEABLE = b"Content-Type: multipart/x; boundary*=x; boundary*0=y\r\n"
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(data=SPOILT, kind=st.sampled_from([ApiUnavailable, StoreUnavailable]), stays=st.booleans())
 @example(data=LENGTH_2 + NOT_ASCII + b"\r\nok", kind=StoreUnavailable, stays=True)
 @example(data=LENGTH_2 + UNPARSEABLE + b"\r\nok", kind=ApiUnavailable, stays=True)

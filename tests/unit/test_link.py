@@ -94,11 +94,11 @@ def test_tiny_transfers_say_nothing(size: int, seconds: float, beside: int) -> N
     random=st.randoms(use_true_random=False),
 )
 def test_settles_on_a_noisy_link(each: float, together: float, random: Random) -> None:
-    """Rates that vary by a tenth do not make it change its mind but now and then, to try again perhaps."""
+    """Rates that vary by a tenth make it change its mind once in twenty times at most, to try again perhaps."""
     link = Link()
     levels = [transfer(link, each, together, random.uniform(0.9, 1.1)) for _ in range(400)]
     changes = sum(before != after for before, after in pairwise(levels[100:]))
-    assert changes <= 12
+    assert changes <= len(levels[100:]) / 20
 
 
 OBSERVED = st.tuples(st.integers(0, 2**40), st.floats(0, 1e6), st.integers(1, 10_000))

@@ -353,7 +353,6 @@ def test_handles_at_different_places_download_each_byte_once() -> None:
     # What is ahead of the first at its end was read by the second long ago.
     waste = opened.ranges.total - len(LONG)
     assert 0 <= waste <= opened.budget.held
-    assert waste < half // 2
     opened.reader.leave(first)
     opened.reader.leave(second)
     assert opened.budget.held == 0

@@ -128,7 +128,7 @@ def test_what_must_not_be_fetched(url: str) -> None:
     assert caught.value.__cause__ is None
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(TEXTS)
 def test_parsing_raises_nothing_else(text: str) -> None:
     """Any text is a URL that may be fetched or is unsafe; no parser's exception gets out, and no URL text."""
