@@ -94,7 +94,7 @@ def test_tiny_transfers_say_nothing(size: int, seconds: float, beside: int) -> N
     random=st.randoms(use_true_random=False),
 )
 def test_settles_on_a_noisy_link(each: float, together: float, random: Random) -> None:
-    """Rates that vary by a tenth make it change its mind once in twenty times at most, to try again perhaps."""
+    """Rates that vary by a tenth change its mind once in twenty times at most, to try again perhaps."""
     link = Link()
     levels = [transfer(link, each, together, random.uniform(0.9, 1.1)) for _ in range(400)]
     changes = sum(before != after for before, after in pairwise(levels[100:]))
