@@ -48,6 +48,13 @@ class Entry:
         content = self.content
         return (self.resource.size or 0) if content is None else len(content)
 
+    def is_superseded_by(self, now: "Entry | None") -> bool:
+        """Whether `now` is another resource or version; a size that is only not known yet makes none."""
+        if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
+            return True
+        is_unknown = now.content is None and now.resource.size is None
+        return not is_unknown and self.size != now.size
+
 
 class Snapshot:
     """The directory as it was at one moment; immutable."""
@@ -84,11 +91,10 @@ class Snapshot:
         """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
         return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
 
-    def changed_since(self, older: "Snapshot") -> list[str]:
-        """The names that `older` had and that mean something else, or nothing, now."""
-        return [
-            name for name, entry in older.by_name.items() if not _looks_same(entry, self.by_name.get(name))
-        ]
+    def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
+        """The names that `older` had and that mean something else now, with what that is; None if nothing."""
+        now = {name: self.by_name.get(name) for name in older.by_name}
+        return {name: now[name] for name, entry in older.by_name.items() if not _looks_same(entry, now[name])}
 
 
 def _looks_same(entry: Entry, now: Entry | None) -> bool:
@@ -111,7 +117,7 @@ class Catalog:
         fetch: Callable[[], Listing],
         measure: Callable[[Resource], int],
         max_age: float,
-        on_change: Callable[[list[str]], None],
+        on_change: Callable[[Mapping[str, Entry | None]], None],
     ) -> None:
         """Make the catalogue; it is empty until `load`.
 
@@ -120,7 +126,8 @@ class Catalog:
             measure: finds the size in bytes of an upload that the API gave none for; may raise
                 EmpiricalError.
             max_age: seconds after which a snapshot is replaced when somebody asks.
-            on_change: told the names that changed or vanished, after a snapshot was replaced.
+            on_change: told the names that changed or vanished, and what they mean now, after a snapshot was
+                replaced.
         """
         self._fetch = fetch
         self._measure = measure

@@ -23,6 +23,11 @@ _ARENAS = 2
 _NOTIFY_INVAL_ENTRY = 3
 _OUT_HEADER = struct.Struct("=IiQ")
 _INVAL_ENTRY = struct.Struct("=QII")
+_RENAME = 12
+_IN_HEADER = struct.Struct("=IIQQIIII")
+_RENAME_IN = struct.Struct("=Q")
+_NOT_THE_KERNELS = 2**63
+"""The number of a request that the kernel never made: it takes no answer (ENOENT), which libfuse expects."""
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +59,15 @@ def _find_codec(name: str) -> codecs.CodecInfo | None:
 class Kernel:
     """What the kernel is told and asked beside its own requests, by libfuse's connection to it.
 
-    The lock guards the descriptor, a duplicate of libfuse's own of /dev/fuse: libfuse may close its one
-    while we write.
+    The lock guards the descriptor, a duplicate of libfuse's own of /dev/fuse, since libfuse may close its one
+    while we write, and libfuse's session, so that libfuse does not end while it is called.
     """
 
     def __init__(self) -> None:
         """Not connected yet."""
         self._lock = threading.Lock()
         self._device: int | None = None
+        self._session: ctypes.c_void_p | None = None
 
     def connected(self) -> None:
         """Take hold of the mount's device; called from a callback of libfuse, whose context is needed."""
@@ -76,7 +82,16 @@ class Kernel:
         context = library.fuse_get_context().contents
         session = ctypes.c_void_p(library.fuse_get_session(ctypes.c_void_p(context.fuse)))
         channel = ctypes.c_void_p(library.fuse_session_next_chan(session, None))
+        library.fuse_session_process.argtypes = (
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_void_p,
+        )
+        self._process = library.fuse_session_process
+        self._channel = channel
         with self._lock:
+            self._session = session
             self._device = os.dup(library.fuse_chan_fd(channel))
 
     def is_interrupted(self) -> bool:
@@ -92,7 +107,25 @@ class Kernel:
         with self._lock:
             if self._device is not None:
                 os.close(self._device)
-            self._device = None
+            self._device = self._session = None
+
+    def move(self, name: str, path: str) -> None:
+        """Have libfuse know the inode of `name` by `path`, as though the kernel had asked it to rename.
+
+        The kernel goes on with the inode; it makes another when it looks `name` up again. Libfuse calls
+        `rename` before, in this thread, and waits until no open or lookup by the old path is under way.
+        `path` may have slashes: libfuse compares names and does not look into them.
+
+        Must not be called from a callback: libfuse may wait for that very callback.
+        """
+        names = name.encode() + b"\0" + path.encode() + b"\0"
+        body = _RENAME_IN.pack(_ROOT_NODE) + names
+        head = _IN_HEADER.pack(
+            _IN_HEADER.size + len(body), _RENAME, _NOT_THE_KERNELS, _ROOT_NODE, os.getuid(), os.getgid(), 0, 0
+        )
+        with self._lock:
+            if self._session is not None:
+                self._process(self._session, head + body, len(head + body), self._channel)
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop the directory entries of `names` and the attributes with them.

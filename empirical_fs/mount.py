@@ -22,7 +22,7 @@ from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
 from empirical_fs.errors import SetupError
 from empirical_fs.listing import Progress
-from empirical_fs.operations import Operations
+from empirical_fs.operations import Files, Operations
 from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
@@ -32,6 +32,7 @@ from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
 from empirical_fs.reading.store import Store
 from empirical_fs.reading.walks import Walks
+from empirical_fs.retirement import Retirement
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
 
@@ -138,14 +139,15 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     urls = SignedUrls(api, settings.url_ttl, patience)
     ranges = Ranges(store, urls, patience, closing)
     kernel = fuse_binding.Kernel()
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, kernel.forget)
+    retirement = Retirement(kernel)
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, retirement.changed)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
     fetcher = Fetcher(ranges, Affinity(OwnCpus(), closing.wait).moved)
     readers = Readers(Means(fetcher, Budget(settings.memory), Blocks()))
     stderr = _CapturedStderr()
     session = _Session(kernel, readers, stderr, settings.mountpoint, ready)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
-    operations = Operations(catalog, walks, session, settings.options, settings.timeout)
+    operations = Operations(Files(catalog, retirement, walks), session, settings.options, settings.timeout)
     _stop_on_signals(session)
     stderr.start()
     try:
@@ -165,8 +167,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
 def _fuse_options(settings: Settings) -> dict[str, str | bool]:
     # The kernel asks again when a name's time is over; only then do we learn that somebody still looks.
     cached = f"{min(settings.refresh, _CACHE_SECONDS_MAX):g}"
-    # With attributes in its cache, the kernel would cut off a read of an old version at the end of a newer,
-    # smaller one. Without, it asks at the end of a file, by the handle, and hears ESTALE.
+    # With no attributes in its cache the kernel asks for each stat: whoever polls a file hears in time.
     host = settings.api_url.netloc.decode("ascii")
     return {
         "fsname": f"empirical:{host}",

@@ -25,11 +25,12 @@ from empirical_fs.errors import (
     OutOfReach,
     ResourceGone,
 )
+from empirical_fs.inodes import Inode, is_retired
 from empirical_fs.mount_options import MountOptions
 from empirical_fs.names import NAME_MAX
-from empirical_fs.page_cache import CacheMode, PageCache
 from empirical_fs.reading.readers import Handle
 from empirical_fs.reading.walks import Walks
+from empirical_fs.retirement import Retirement
 
 ERRNO: dict[type[EmpiricalError], int] = {
     NoSuchFile: errno.ENOENT,
@@ -83,7 +84,7 @@ class Kernel(Protocol):
 class _OpenFile:
     entry: Entry
     source: Handle | bytes
-    mode: CacheMode
+    inode: Inode
     left: dict[int, float] = field(default_factory=dict)
     """The threads that closed the file, or a copy of its descriptor, and when on the monotonic clock."""
 
@@ -109,25 +110,40 @@ class _Wait:
         return (left_at is not None and left_at >= self._begun) or self._kernel.is_interrupted()
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the directory has, what of it is open, and what opens it."""
+
+    catalog: Catalog
+    retirement: Retirement
+    walks: Walks
+
+
 class Operations:
     """The file system as fusepy calls it, from several threads at once.
 
-    The lock guards the table of open files and what the kernel's page cache may hold; it is held for
-    neither a request nor a read.
+    The lock guards the table of open files; it is held for neither a request nor a read.
     """
 
     use_ns = True
+    # Libfuse gives no path with a handle, and so does not keep an inode from moving while it is read.
+    flag_nullpath_ok = flag_nopath = 1
 
     # Not implemented: the kernel is told so at the first call, and asks no more.
     getxattr = listxattr = None
     bmap = lock = ioctl = readlink = None
 
     def __init__(
-        self, catalog: Catalog, walks: Walks, kernel: Kernel, owner: MountOptions, timeout: float
+        self,
+        files: Files,
+        kernel: Kernel,
+        owner: MountOptions,
+        timeout: float,
     ) -> None:
-        """Serve the files of `catalog`, opened by `walks`; a read that takes `timeout` seconds fails."""
-        self._catalog = catalog
-        self._walks = walks
+        """Serve `files`; a read that takes `timeout` seconds fails."""
+        self._catalog = files.catalog
+        self._retirement = files.retirement
+        self._walks = files.walks
         self._kernel = kernel
         self._timeout = timeout
         self._owner = {"st_uid": owner.uid, "st_gid": owner.gid}
@@ -136,7 +152,6 @@ class Operations:
         self._lock = threading.Lock()
         self._open_files: dict[int, _OpenFile] = {}
         self._numbers = count(1)
-        self._page_cache = PageCache()
 
     def __call__(self, operation: str, *args: Any) -> Any:
         """Run one operation; whatever goes wrong leaves as an OSError with an errno.
@@ -148,13 +163,20 @@ class Operations:
         except EmpiricalError as error:
             number = next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
             if not isinstance(error, _UNTOLD):
-                log.warning("%s %s: %s", operation, os.fsdecode(args[0]), error)
+                log.warning("%s%s: %s", operation, self._of_what(args), error)
             raise OSError(number, os.strerror(number)) from error
         except BaseException as error:
             if isinstance(error, OSError) and error.errno:
                 raise
             log.exception("%s failed in a way that it should not", operation)
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+
+    def _of_what(self, args: tuple[Any, ...]) -> str:
+        """The file that an operation was for, by its path or its handle."""
+        path, *_, last = args
+        if path is None and last.fh in self._open_files:
+            path = f"/{self._open_files[last.fh].entry.name}"
+        return f" {path}"
 
     def init(self, path: str) -> None:
         """The mount is up."""
@@ -169,8 +191,8 @@ class Operations:
         if path == "/":
             snapshot = self._catalog.snapshot()
             return self._attributes(ROOT_INODE, self._root_mode, 2, 0, snapshot.updated_ns)
-        opened = self._open_files.get(file_info.fh) if file_info is not None else None
-        entry = self._entry(path) if opened is None else self._same_version(opened.entry)
+        # A handle has the attributes of what it was opened for, whatever its name means by now.
+        entry = self._entry(path) if file_info is None else self._open_files[file_info.fh].entry
         return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
 
     def readdir(self, path: str, handle: int) -> Iterator[tuple[str, Attributes | None, int]]:
@@ -212,16 +234,22 @@ class Operations:
             entry = Entry(entry.name, self._catalog.sized(entry.resource))
             source = self._walks.open(entry.resource)
             version = source.content
-        with self._lock:
-            mode = self._page_cache.open(listed.name, version)
-            file_info.fh = next(self._numbers)
-            self._open_files[file_info.fh] = _OpenFile(entry, source, mode)
-        file_info.keep_cache = mode is CacheMode.KEEP
+        opened = self._retirement.open(path.removeprefix("/"), entry, version)
+        if opened is None:
+            if not isinstance(source, bytes):
+                source.close()
+            self._look_up_again()
+        inode, file_info.keep_cache = opened
         # The kernel does not read past the size that it knows, and it knows 0 for an unknown one.
-        file_info.direct_io = mode is CacheMode.BYPASS or listed.size != entry.size
+        file_info.direct_io = listed.size != entry.size
+        with self._lock:
+            file_info.fh = next(self._numbers)
+            self._open_files[file_info.fh] = _OpenFile(entry, source, inode)
+        # The listing may have been replaced since it was looked at above.
+        self._retirement.check(inode, self._catalog.snapshot().by_name.get(entry.name))
         return 0
 
-    def read(self, path: bytes, view: memoryview, offset: int, file_info: FileInfo) -> int:
+    def read(self, path: None, view: memoryview, offset: int, file_info: FileInfo) -> int:
         """Fill `view` with bytes of an open file; their number, fewer only at its end."""
         opened = self._open_files[file_info.fh]
         if isinstance(opened.source, bytes):
@@ -235,16 +263,16 @@ class Operations:
             self._catalog.distrust()
             raise
 
-    def release(self, path: str, file_info: FileInfo) -> int:
+    def release(self, path: None, file_info: FileInfo) -> int:
         """Close an open file."""
         with self._lock:
             opened = self._open_files.pop(file_info.fh)
-            self._page_cache.release(opened.entry.name, opened.mode)
+        self._retirement.release(opened.inode)
         if not isinstance(opened.source, bytes):
             opened.source.close()
         return 0
 
-    def flush(self, path: str, file_info: FileInfo) -> int:
+    def flush(self, path: None, file_info: FileInfo) -> int:
         """A descriptor is closed: nothing was ever written, but reads for that thread are given up."""
         left = self._open_files[file_info.fh].left
         if len(left) >= _LEFT_MAX:
@@ -252,29 +280,32 @@ class Operations:
         left[self._kernel.caller()] = time.monotonic()
         return 0
 
-    def fsync(self, path: str, datasync: int, file_info: FileInfo) -> int:
+    def fsync(self, path: None, datasync: int, file_info: FileInfo) -> int:
         """Nothing is ever written."""
+        return 0
+
+    def rename(self, old: str, new: str) -> int:
+        """Nobody's but our own: an inode moves to where it keeps its version."""
+        if not self._retirement.accept(old.removeprefix("/"), new.removeprefix("/")):
+            self._refuse_write()
         return 0
 
     def _refuse_write(self, *args: object) -> NoReturn:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    chmod = chown = create = link = mkdir = mknod = removexattr = rename = _refuse_write
+    chmod = chown = create = link = mkdir = mknod = removexattr = _refuse_write
     rmdir = setxattr = symlink = truncate = unlink = utimens = write = _refuse_write
 
     def _entry(self, path: str) -> Entry:
-        return self._catalog.lookup(path.removeprefix("/"))
+        name = path.removeprefix("/")
+        shown = self._retirement.shown_at(name)
+        if shown is None and is_retired(name):
+            self._look_up_again()
+        return shown or self._catalog.lookup(name)
 
-    def _same_version(self, opened: Entry) -> Entry:
-        """What an open file is now, under whatever name.
-
-        The kernel asks so when a handle reads at the end of the file: the size of a newer version would
-        make an older one look cut off.
-        """
-        resource = self._catalog.snapshot().resources.get(opened.resource.id)
-        if resource is None or Entry(opened.name, resource).size != opened.size:
-            raise ContentChanged("the file changed since it was opened")
-        return Entry(opened.name, resource)
+    def _look_up_again(self) -> NoReturn:
+        """Have the kernel look a name up once more, and find its new inode (do_filp_open in Linux)."""
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     def _attributes(self, inode: int, mode: int, links: int, size: int, updated_ns: int) -> Attributes:
         return {

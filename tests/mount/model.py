@@ -91,15 +91,6 @@ class Model:
         """A file is no more."""
         self._become({each: file for each, file in self.files.items() if each != resource})
 
-    @property
-    def state(self) -> int:
-        """The number of the oldest state that the mount may show."""
-        return self._oldest
-
-    def sizes(self, name: str, since: int) -> set[int]:
-        """The sizes that a name had since that state."""
-        return {files[name].version.size for files in self._shown[since:] if name in files}
-
     def now(self) -> dict[str, File]:
         """The files by name as they are."""
         return self._shown[-1]
@@ -177,7 +168,6 @@ class Handle:
         """Opened as `name` when the mount may have shown any of the versions `listed`."""
         self.name = name
         self._model = model
-        self._opened_in = model.state
         self._listed = listed
         self._has_read = False
         self._versions: set[Version] = set()
@@ -198,21 +188,6 @@ class Handle:
     def least_size(self) -> int:
         """The size that the file has at least."""
         return min(version.size for version in self.versions)
-
-    def is_beside(self, other: "Handle") -> bool:
-        """Whether the other one was opened by the same name, and may be for another version."""
-        return self.name == other.name and len(self.versions | other.versions) > 1
-
-    def ends_early(self, outcome: Outcome, offset: int, length: int) -> bool:
-        """Whether a read ended where another file of the same name ends, and was right until there."""
-        ends = {
-            offset + len(outcome.got) if end > offset else offset
-            for end in self._model.sizes(self.name, self._opened_in)
-            if end <= offset or end == offset + len(outcome.got)
-        }
-        return outcome.error is None and any(
-            each.content[offset:end] == outcome.got for each in self.versions for end in ends
-        )
 
     def may_fail(self, error: int) -> bool:
         """Whether a read may fail so now. EFAULT is how a mapping fails, for whatever reason."""

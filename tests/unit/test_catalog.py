@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ class World:
         self.sizes: dict[int, int] = {}
         self.fetches = 0
         self.measures: list[int] = []
-        self.changes: list[list[str]] = []
+        self.changes: list[Mapping[str, Entry | None]] = []
         self.before_fetch: Callable[[], object] = lambda: None
         self.before_answer: Callable[[], object] = lambda: None
         self.before_measure: Callable[[], object] = lambda: None

@@ -118,7 +118,7 @@ def check_snapshot(resources: dict[int, Resource]) -> None:
         if entry.content is not None:
             assert entry.content.count(b"\n") == 2
     assert snapshot.size >= 0
-    assert snapshot.changed_since(snapshot) == []
+    assert snapshot.changed_since(snapshot) == {}
 
 
 def check_page(page: Page) -> None:

@@ -1,0 +1,115 @@
+import threading
+from collections.abc import Iterable
+
+import pytest
+
+from empirical_fs.catalog import Entry
+from empirical_fs.resource import Resource
+from empirical_fs.retirement import Retirement
+
+PATIENCE = 10
+
+
+def entry(updated_ns: int = 0, size: int | None = 1, resource_id: int = 1) -> Entry:
+    return Entry(
+        "a", Resource(id=resource_id, name="a", url=None, size=size, updated_ns=updated_ns, link=None)
+    )
+
+
+class Libfuse:
+    """Notes what it is told; a move calls back as libfuse's rename does."""
+
+    def __init__(self) -> None:
+        self.moves: list[str] = []
+        self.forgotten: list[str] = []
+        self.retirement = Retirement(self)
+        self.is_refused = False
+        self.moved = threading.Event()
+
+    def move(self, name: str, path: str) -> None:
+        self.moves.append(name)
+        assert not self.retirement.accept(name, "elsewhere")
+        if not self.is_refused:
+            assert self.retirement.accept(name, path)
+        self.moved.set()
+
+    def forget(self, names: Iterable[str]) -> None:
+        self.forgotten += names
+
+
+@pytest.fixture
+def libfuse() -> Libfuse:
+    return Libfuse()
+
+
+def test_an_open_version_keeps_its_inode(libfuse: Libfuse) -> None:
+    """When a name means something else, what is open moves, and the kernel looks the name up again after."""
+    opened = libfuse.retirement.open("a", entry(), "v1")
+    assert opened is not None
+    assert libfuse.retirement.shown_at("a") == entry()
+    libfuse.retirement.changed({"a": entry(1), "b": None})
+    assert libfuse.moves == ["a"]
+    assert libfuse.forgotten == ["a", "b", "a"]
+    assert libfuse.retirement.shown_at("a") is None
+    assert libfuse.retirement.open("a", entry(1), "v2") is not None
+
+
+@pytest.mark.parametrize("now", [None, entry(1), entry(size=2), entry(resource_id=2)])
+def test_what_supersedes(libfuse: Libfuse, now: Entry | None) -> None:
+    """A file that is gone, newer, of another size or another one supersedes what is open."""
+    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    libfuse.retirement.changed({"a": now})
+    assert libfuse.moves == ["a"]
+
+
+@pytest.mark.parametrize("now", [entry(), entry(size=None)])
+def test_what_does_not_supersede(libfuse: Libfuse, now: Entry) -> None:
+    """The same, or the same of a size that the listing does not know, does not."""
+    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    libfuse.retirement.changed({"a": now})
+    assert libfuse.moves == []
+
+
+def test_what_is_closed_need_not_move(libfuse: Libfuse) -> None:
+    """A path without handles passes to the new version."""
+    opened = libfuse.retirement.open("a", entry(), "v1")
+    assert opened is not None
+    libfuse.retirement.release(opened[0])
+    libfuse.retirement.changed({"a": entry(1)})
+    assert libfuse.moves == []
+
+
+def test_another_version_beside_one_that_is_open(libfuse: Libfuse) -> None:
+    """It is not opened there; the inode moves soon, and whoever looks the path up then waits for that."""
+    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert libfuse.retirement.open("a", entry(), "v2") is None
+    assert libfuse.moved.wait(PATIENCE)
+    assert libfuse.retirement.shown_at("a") is None
+    assert libfuse.retirement.open("a", entry(), "v2") is not None
+
+
+def test_a_listing_replaced_while_a_file_is_opened(libfuse: Libfuse) -> None:
+    """Nobody else would tell that the inode is of the past."""
+    opened = libfuse.retirement.open("a", entry(), "v1")
+    assert opened is not None
+    libfuse.retirement.check(opened[0], entry())
+    assert not libfuse.moves
+    libfuse.retirement.check(opened[0], entry(1))
+    assert libfuse.moved.wait(PATIENCE)
+
+
+def test_a_move_that_libfuse_refuses(libfuse: Libfuse) -> None:
+    """The path goes on to show what is open, and can be moved later."""
+    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    libfuse.is_refused = True
+    libfuse.retirement.changed({"a": entry(1)})
+    assert libfuse.retirement.shown_at("a") == entry()
+    libfuse.is_refused = False
+    libfuse.retirement.changed({"a": entry(2)})
+    assert libfuse.retirement.shown_at("a") is None
+
+
+def test_renames_of_others(libfuse: Libfuse) -> None:
+    """Nobody else's rename is accepted."""
+    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert not libfuse.retirement.accept("a", "retired/1")
