@@ -163,7 +163,7 @@ class Operations:
         except EmpiricalError as error:
             number = next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
             if not isinstance(error, _UNTOLD):
-                log.warning("%s%s: %s", operation, self._of_what(args), error)
+                log.warning("%s %s: %s", operation, self._of_what(args), error)
             raise OSError(number, os.strerror(number)) from error
         except BaseException as error:
             if isinstance(error, OSError) and error.errno:
@@ -172,11 +172,10 @@ class Operations:
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
 
     def _of_what(self, args: tuple[Any, ...]) -> str:
-        """The file that an operation was for, by its path or its handle."""
-        path, *_, last = args
-        if path is None and last.fh in self._open_files:
-            path = f"/{self._open_files[last.fh].entry.name}"
-        return f" {path}"
+        """The path that an operation was for, which it may tell by its handle alone."""
+        if args[0] is not None:
+            return str(args[0])
+        return f"/{self._open_files[args[-1].fh].entry.name}"
 
     def init(self, path: str) -> None:
         """The mount is up."""
