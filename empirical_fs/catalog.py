@@ -93,8 +93,11 @@ class Snapshot:
 
     def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
         """The names that `older` had and that mean something else now, with what that is; None if nothing."""
-        now = {name: self.by_name.get(name) for name in older.by_name}
-        return {name: now[name] for name, entry in older.by_name.items() if not _looks_same(entry, now[name])}
+        return {
+            name: now
+            for name, entry in older.by_name.items()
+            if not _looks_same(entry, now := self.by_name.get(name))
+        }
 
 
 def _looks_same(entry: Entry, now: Entry | None) -> bool:

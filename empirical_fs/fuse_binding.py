@@ -82,12 +82,6 @@ class Kernel:
         context = library.fuse_get_context().contents
         session = ctypes.c_void_p(library.fuse_get_session(ctypes.c_void_p(context.fuse)))
         channel = ctypes.c_void_p(library.fuse_session_next_chan(session, None))
-        library.fuse_session_process.argtypes = (
-            ctypes.c_void_p,
-            ctypes.c_char_p,
-            ctypes.c_size_t,
-            ctypes.c_void_p,
-        )
         self._process = library.fuse_session_process
         self._channel = channel
         with self._lock:
@@ -118,14 +112,12 @@ class Kernel:
 
         Must not be called from a callback: libfuse may wait for that very callback.
         """
-        names = name.encode() + b"\0" + path.encode() + b"\0"
-        body = _RENAME_IN.pack(_ROOT_NODE) + names
-        head = _IN_HEADER.pack(
-            _IN_HEADER.size + len(body), _RENAME, _NOT_THE_KERNELS, _ROOT_NODE, os.getuid(), os.getgid(), 0, 0
-        )
+        body = _RENAME_IN.pack(_ROOT_NODE) + name.encode() + b"\0" + path.encode() + b"\0"
+        size = _IN_HEADER.size + len(body)
+        head = _IN_HEADER.pack(size, _RENAME, _NOT_THE_KERNELS, _ROOT_NODE, os.getuid(), os.getgid(), 0, 0)
         with self._lock:
             if self._session is not None:
-                self._process(self._session, head + body, len(head + body), self._channel)
+                self._process(self._session, head + body, ctypes.c_size_t(size), self._channel)
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop the directory entries of `names` and the attributes with them.

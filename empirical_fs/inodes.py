@@ -24,7 +24,6 @@ class Inode:
     entry: Entry
     version: Hashable
     handles: int = 0
-    is_retired: bool = False
 
 
 def is_retired(path: str) -> bool:
@@ -52,9 +51,9 @@ class Inodes:
         looked up again, the former once its inode has moved.
         """
         inode = self._by_path.get(path)
-        if inode is not None and (inode.is_retired or (inode.handles and inode.version != version)):
-            return None
         keeps = inode is not None and inode.version == version
+        if is_retired(path) or (inode is not None and inode.handles and not keeps):
+            return None
         if inode is None or not keeps:
             inode = self._by_path[path] = Inode(path, entry, version)
         inode.entry = entry
@@ -64,7 +63,7 @@ class Inodes:
     def release(self, inode: Inode) -> None:
         """A handle on `inode` is closed."""
         inode.handles -= 1
-        if inode.is_retired and not inode.handles:
+        if is_retired(inode.path) and not inode.handles:
             del self._by_path[inode.path]
 
     def path_to_retire_to(self) -> str:
@@ -75,5 +74,5 @@ class Inodes:
         """The inode at `path` is at `retired` from now on."""
         inode = self._by_path.pop(path, None)
         if inode is not None and inode.handles:
-            inode.path, inode.is_retired = retired, True
+            inode.path = retired
             self._by_path[retired] = inode

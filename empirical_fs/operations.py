@@ -82,7 +82,6 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
-    entry: Entry
     source: Handle | bytes
     inode: Inode
     left: dict[int, float] = field(default_factory=dict)
@@ -133,13 +132,7 @@ class Operations:
     getxattr = listxattr = None
     bmap = lock = ioctl = readlink = None
 
-    def __init__(
-        self,
-        files: Files,
-        kernel: Kernel,
-        owner: MountOptions,
-        timeout: float,
-    ) -> None:
+    def __init__(self, files: Files, kernel: Kernel, owner: MountOptions, timeout: float) -> None:
         """Serve `files`; a read that takes `timeout` seconds fails."""
         self._catalog = files.catalog
         self._retirement = files.retirement
@@ -175,7 +168,7 @@ class Operations:
         """The path that an operation was for, which it may tell by its handle alone."""
         if args[0] is not None:
             return str(args[0])
-        return f"/{self._open_files[args[-1].fh].entry.name}"
+        return f"/{self._open_files[args[-1].fh].inode.entry.name}"
 
     def init(self, path: str) -> None:
         """The mount is up."""
@@ -191,10 +184,10 @@ class Operations:
             snapshot = self._catalog.snapshot()
             return self._attributes(ROOT_INODE, self._root_mode, 2, 0, snapshot.updated_ns)
         # A handle has the attributes of what it was opened for, whatever its name means by now.
-        entry = self._entry(path) if file_info is None else self._open_files[file_info.fh].entry
+        entry = self._entry(path) if file_info is None else self._open_files[file_info.fh].inode.entry
         return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
 
-    def readdir(self, path: str, handle: int) -> Iterator[tuple[str, Attributes | None, int]]:
+    def readdir(self, path: None, handle: int) -> Iterator[tuple[str, Attributes | None, int]]:
         """Every name, with the inode number and the file type."""
         yield ".", {"st_ino": ROOT_INODE, "st_mode": self._root_mode}, 0
         yield "..", None, 0
@@ -205,7 +198,7 @@ class Operations:
         """Nothing to prepare."""
         return 0
 
-    def releasedir(self, path: str, handle: int) -> int:
+    def releasedir(self, path: None, handle: int) -> int:
         """Nothing to release."""
         return 0
 
@@ -233,7 +226,8 @@ class Operations:
             entry = Entry(entry.name, self._catalog.sized(entry.resource))
             source = self._walks.open(entry.resource)
             version = source.content
-        opened = self._retirement.open(path.removeprefix("/"), entry, version)
+        name = path.removeprefix("/")
+        opened = self._retirement.open(name, entry, version)
         if opened is None:
             if not isinstance(source, bytes):
                 source.close()
@@ -243,9 +237,9 @@ class Operations:
         file_info.direct_io = listed.size != entry.size
         with self._lock:
             file_info.fh = next(self._numbers)
-            self._open_files[file_info.fh] = _OpenFile(entry, source, inode)
+            self._open_files[file_info.fh] = _OpenFile(source, inode)
         # The listing may have been replaced since it was looked at above.
-        self._retirement.check(inode, self._catalog.snapshot().by_name.get(entry.name))
+        self._retirement.check(name, self._catalog.snapshot().by_name.get(name))
         return 0
 
     def read(self, path: None, view: memoryview, offset: int, file_info: FileInfo) -> int:

@@ -1,17 +1,14 @@
 """Gives each version of a file that is open an inode of its own; the threads and the kernel's part of it."""
 
-import logging
 import threading
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from empirical_fs.catalog import Entry
-from empirical_fs.inodes import Inode, Inodes
+from empirical_fs.inodes import Inode, Inodes, is_retired
 
 _LOOKUP_SECONDS = 0.1
-
-log = logging.getLogger(__name__)
 
 
 class Paths(Protocol):
@@ -64,11 +61,11 @@ class Retirement:
                 self._retire_soon(path)
         return opened
 
-    def check(self, inode: Inode, now: Entry | None) -> None:
-        """Retire an inode that was just opened if its path means `now` already."""
+    def check(self, path: str, now: Entry | None) -> None:
+        """Retire the inode that was just opened at `path` if that means `now` already."""
         with self._lock:
-            if not inode.is_retired and inode.entry.is_superseded_by(now):
-                self._retire_soon(inode.path)
+            if self._is_superseded(path, now):
+                self._retire_soon(path)
 
     def release(self, inode: Inode) -> None:
         """A handle is closed."""
@@ -83,9 +80,7 @@ class Retirement:
         self._paths.forget(names)
         for name, now in names.items():
             with self._lock:
-                inode = self._inodes.in_use(name)
-                is_superseded = inode is not None and inode.entry.is_superseded_by(now)
-                move = self._begin(name) if is_superseded else None
+                move = self._begin(name) if self._is_superseded(name, now) else None
             if move is not None:
                 self._finish(name, move)
 
@@ -98,6 +93,11 @@ class Retirement:
             self._inodes.move(path, target)
             return True
 
+    def _is_superseded(self, path: str, now: Entry | None) -> bool:
+        """Whether what is open at `path` is not `now`. The lock is held."""
+        inode = self._inodes.in_use(path)
+        return inode is not None and inode.entry.is_superseded_by(now)
+
     def _retire_soon(self, path: str) -> None:
         """Retire from a thread of its own, for libfuse moves no inode during a callback. The lock is held."""
         move = self._begin(path)
@@ -106,8 +106,7 @@ class Retirement:
 
     def _begin(self, path: str) -> _Move | None:
         """A move to be finished; None if there is nothing to move, or it moves already. The lock is held."""
-        inode = self._inodes.in_use(path)
-        if path in self._moves or inode is None or inode.is_retired:
+        if path in self._moves or is_retired(path) or self._inodes.in_use(path) is None:
             return None
         move = self._moves[path] = _Move(self._inodes.path_to_retire_to())
         return move
