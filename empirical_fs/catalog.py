@@ -43,6 +43,11 @@ class Entry:
         return f"[InternetShortcut]\r\nURL={self.resource.link}\r\n".encode()
 
     @property
+    def is_sized(self) -> bool:
+        """Whether the size is known."""
+        return self.resource.size is not None or self.resource.link is not None
+
+    @property
     def size(self) -> int:
         """Bytes; 0 while it is not known."""
         content = self.content
@@ -52,8 +57,7 @@ class Entry:
         """Whether `now` is another resource or version; a size that is only not known yet makes none."""
         if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
             return True
-        is_unknown = now.content is None and now.resource.size is None
-        return not is_unknown and self.size != now.size
+        return now.is_sized and self.size != now.size
 
 
 class Snapshot:
@@ -92,20 +96,16 @@ class Snapshot:
         return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
 
     def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
-        """The names that `older` had and that mean something else now, with what that is; None if nothing."""
+        """The names that do not look as in `older`, with what they mean now; None if nothing."""
         return {
-            name: now
-            for name, entry in older.by_name.items()
-            if not _looks_same(entry, now := self.by_name.get(name))
+            name: self.by_name.get(name)
+            for name in older.by_name.keys() | self.by_name.keys()
+            if _look(older.by_name.get(name)) != _look(self.by_name.get(name))
         }
 
 
-def _looks_same(entry: Entry, now: Entry | None) -> bool:
-    return now is not None and (entry.inode, entry.size, entry.resource.updated_ns) == (
-        now.inode,
-        now.size,
-        now.resource.updated_ns,
-    )
+def _look(entry: Entry | None) -> tuple[int, int, int] | None:
+    return None if entry is None else (entry.inode, entry.size, entry.resource.updated_ns)
 
 
 class Catalog:
@@ -129,8 +129,8 @@ class Catalog:
             measure: finds the size in bytes of an upload that the API gave none for; may raise
                 EmpiricalError.
             max_age: seconds after which a snapshot is replaced when somebody asks.
-            on_change: told the names that changed or vanished, and what they mean now, after a snapshot was
-                replaced.
+            on_change: told the names that appeared, changed or vanished, and what they mean now, after a
+                refresh.
         """
         self._fetch = fetch
         self._measure = measure
@@ -173,9 +173,12 @@ class Catalog:
             NoSuchFile: there is none.
         """
         try:
-            return self.snapshot().by_name[name]
+            entry = self.snapshot().by_name[name]
         except KeyError as error:
             raise NoSuchFile(name) from error
+        if entry.is_sized:
+            return entry
+        return replace(entry, resource=self._as_measured(entry.resource))
 
     def distrust(self) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it."""
@@ -188,32 +191,34 @@ class Catalog:
             self._is_distrusted = True
             self._due_at = min(self._due_at, aging_clock())
 
-    def sized(self, resource: Resource) -> Resource:
-        """The resource with its size, which costs a request only where it is not known yet.
+    def measure(self, resource: Resource) -> None:
+        """Find the size of an upload that the API gave none for, for lookups and listings from now on.
 
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if resource.size is not None or resource.link is not None:
-            return resource
-        is_known = (resource.id, resource.updated_ns) in self._measured
-        sized = self._with_size(resource)
-        if not is_known:
+        if self._as_measured(resource).size is None:
+            self._with_size(resource)
             self._make_due()
-        return sized
+
+    def _as_measured(self, resource: Resource) -> Resource:
+        return replace(resource, size=self._measured.get((resource.id, resource.updated_ns)))
 
     def _with_size(self, resource: Resource) -> Resource:
+        sized = self._as_measured(resource)
+        if sized.size is not None:
+            return sized
         version = (resource.id, resource.updated_ns)
-        size = self._measured.get(version)
-        if size is None:
-            limit = Deadline.after(_MEASURE_SECONDS)
-            size = self._measuring.do(version, lambda: self._measure(resource), limit)
-            self._measured[version] = size
+        limit = Deadline.after(_MEASURE_SECONDS)
+        size = self._measuring.do(version, lambda: self._measure(resource), limit)
+        self._measured[version] = size
         return replace(resource, size=size)
 
     def _refresh(self) -> None:
         try:
-            self._replace(self._fetch)
+            changed = self._replace(self._fetch)
+            if changed:
+                self._on_change(changed)
         except EmpiricalError as error:
             if str(error) != self._last_failure:
                 log.warning("the listing could not be refreshed, the last one goes on: %s", error)
@@ -222,7 +227,8 @@ class Catalog:
             with self._lock:
                 self._refreshing = False
 
-    def _replace(self, fetch: Callable[[], Listing]) -> None:
+    def _replace(self, fetch: Callable[[], Listing]) -> Mapping[str, Entry | None]:
+        """Take a new snapshot; what changed by it."""
         with self._lock:
             # Until this succeeds, the next try comes after a pause, however this one fails.
             self._due_at = aging_clock() + self._pause
@@ -238,9 +244,7 @@ class Catalog:
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE
             self._last_failure = ""
-        changed = snapshot.changed_since(older)
-        if changed:
-            self._on_change(changed)
+        return snapshot.changed_since(older)
 
     def _warn_once(self, listing: Listing) -> None:
         for error in listing.malformed:

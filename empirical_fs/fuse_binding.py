@@ -20,9 +20,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEPT_FREED = 16 * 2**20
 _KEPT_STATES = 256
 _ARENAS = 2
-_NOTIFY_INVAL_ENTRY = 3
+_NOTIFY_INVAL_INODE, _NOTIFY_INVAL_ENTRY = 2, 3
 _OUT_HEADER = struct.Struct("=IiQ")
+_INVAL_INODE = struct.Struct("=Qqq")
 _INVAL_ENTRY = struct.Struct("=QII")
+_ATTRIBUTES_ONLY = -1
 _RENAME = 12
 _IN_HEADER = struct.Struct("=IIQQIIII")
 _RENAME_IN = struct.Struct("=Q")
@@ -120,7 +122,7 @@ class Kernel:
                 self._process(self._session, head + body, ctypes.c_size_t(size), self._channel)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Drop the directory entries of `names` and the attributes with them.
+        """Drop the directory entries of `names`, and the attributes of the directory.
 
         Must not be called from a callback: the kernel may wait for that very callback (FUSE protocol,
         FUSE_NOTIFY_INVAL_ENTRY in linux/fuse.h).
@@ -128,17 +130,19 @@ class Kernel:
         for name in names:
             encoded = name.encode()
             body = _INVAL_ENTRY.pack(_ROOT_NODE, len(encoded), 0) + encoded + b"\0"
-            message = _OUT_HEADER.pack(_OUT_HEADER.size + len(body), _NOTIFY_INVAL_ENTRY, 0) + body
-            device = self._device
-            if device is None:
-                return
-            try:
-                os.write(device, message)
-            except FileNotFoundError:
-                pass  # the kernel does not hold that name
-            except OSError as error:
-                log.debug("the kernel was not told of a change: %s", error)
-                return
+            self._notify(_NOTIFY_INVAL_ENTRY, body)
+        self._notify(_NOTIFY_INVAL_INODE, _INVAL_INODE.pack(_ROOT_NODE, _ATTRIBUTES_ONLY, 0))
+
+    def _notify(self, what: int, body: bytes) -> None:
+        device = self._device
+        if device is None:
+            return
+        try:
+            os.write(device, _OUT_HEADER.pack(_OUT_HEADER.size + len(body), what, 0) + body)
+        except FileNotFoundError:
+            pass  # the kernel does not hold that name
+        except OSError as error:
+            log.debug("the kernel was not told of a change: %s", error)
 
 
 class _ThreadStates:

@@ -1,10 +1,11 @@
 """Which inode of the kernel each open version of a file has: pure policy, so that no two are mixed.
 
 The kernel keeps one size and one page cache for each inode, and libfuse's high-level API makes one inode
-for each path, whatever the path means by now. So while a version is open, its path shows that version; when
-the path means another, the inode is moved to a path that no program can name, and the next lookup makes a
-new inode. While no handle is open, a path and its inode may pass from version to version: a handle that is
-opened with `keep_cache` finds the pages that are there, one without drops them first.
+for each path, whatever the path means by now. So an inode is opened only as what the kernel was told of it
+from the first, and while it is open its path shows that; when the path means something else, the inode is
+moved to a path that no program can name, and the next lookup makes a new one. Only a content that changed
+without a change of the listing may pass to the inode, while no handle is open: a handle that is opened with
+`keep_cache` finds the pages that are there, one without drops them first.
 """
 
 from collections.abc import Hashable
@@ -18,11 +19,11 @@ _RETIRED = "retired/"
 
 @dataclass(eq=False, slots=True)
 class Inode:
-    """The inode at a path, and the version that the kernel may hold pages of."""
+    """The inode at a path, what the kernel was told of it, and the version that it may hold pages of."""
 
     path: str
     entry: Entry
-    version: Hashable
+    version: Hashable | None = None
     handles: int = 0
 
 
@@ -35,7 +36,7 @@ class Inodes:
     """The inodes by their paths. Not safe between threads; its owner serialises."""
 
     def __init__(self) -> None:
-        """Begin with no pages in the kernel."""
+        """Begin with nothing told to the kernel."""
         self._by_path: dict[str, Inode] = {}
         self._numbers = count(1)
 
@@ -44,19 +45,34 @@ class Inodes:
         inode = self._by_path.get(path)
         return inode if inode is not None and inode.handles else None
 
-    def open(self, path: str, entry: Entry, version: Hashable) -> tuple[Inode, bool] | None:
-        """Open a handle on `version` of the content at `path`: its inode, and whether pages may be kept.
+    def tell(self, path: str, entry: Entry) -> None:
+        """The kernel is about to be told that `path` is `entry`.
 
-        None if a handle is open there on another version, or the inode is retired: such a path must be
-        looked up again, the former once its inode has moved.
+        What it was told first counts. It may be told something else while that answer is under way, and then
+        it would keep either (fuse_change_attributes in Linux).
+        """
+        if path not in self._by_path and not is_retired(path):
+            self._by_path[path] = Inode(path, entry)
+
+    def is_superseded(self, path: str, now: Entry | None) -> bool:
+        """Whether the inode at `path` is something else than what the path means now."""
+        inode = self._by_path.get(path)
+        return inode is not None and inode.entry.is_superseded_by(now)
+
+    def open(self, path: str, entry: Entry, version: Hashable) -> tuple[Inode, bool] | None:
+        """Open a handle on `version` of `entry` at `path`: its inode, and whether pages may be kept.
+
+        None if the kernel was told nothing or something else of `path`, if a handle is open there on another
+        version, or if the inode is retired: such a path must be looked up again, once its inode has moved.
         """
         inode = self._by_path.get(path)
-        keeps = inode is not None and inode.version == version
-        if is_retired(path) or (inode is not None and inode.handles and not keeps):
+        if inode is None or is_retired(path) or inode.entry.is_superseded_by(entry):
             return None
-        if inode is None or not keeps:
+        keeps = inode.version == version
+        if inode.handles and not keeps:
+            return None
+        if not keeps:
             inode = self._by_path[path] = Inode(path, entry, version)
-        inode.entry = entry
         inode.handles += 1
         return inode, keeps
 

@@ -38,7 +38,8 @@ from empirical_fs.signed_urls import SignedUrls
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
-_CACHE_SECONDS_MAX = 60.0
+_NAMES_SECONDS_MAX = 60.0
+_ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 128
@@ -165,14 +166,14 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
 
 
 def _fuse_options(settings: Settings) -> dict[str, str | bool]:
-    # The kernel asks again when a name's time is over; only then do we learn that somebody still looks.
-    cached = f"{min(settings.refresh, _CACHE_SECONDS_MAX):g}"
-    # With no attributes in its cache the kernel asks for each stat: whoever polls a file hears in time.
+    # The kernel asks again when their time is over; only then do we learn that somebody still looks.
+    names = min(settings.refresh, _NAMES_SECONDS_MAX)
+    attributes = min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX)
     host = settings.api_url.netloc.decode("ascii")
     return {
         "fsname": f"empirical:{host}",
-        "attr_timeout": "0",
-        "entry_timeout": cached,
+        "entry_timeout": f"{names:g}",
+        "attr_timeout": f"{attributes:g}",
         # The kernel's default of 12 would have a dozen reads that wait hold up all others.
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,

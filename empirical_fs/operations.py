@@ -61,7 +61,6 @@ class FileInfo(Protocol):
     flags: int
     fh: int
     keep_cache: int
-    direct_io: int
 
 
 class Kernel(Protocol):
@@ -184,7 +183,11 @@ class Operations:
             snapshot = self._catalog.snapshot()
             return self._attributes(ROOT_INODE, self._root_mode, 2, 0, snapshot.updated_ns)
         # A handle has the attributes of what it was opened for, whatever its name means by now.
-        entry = self._entry(path) if file_info is None else self._open_files[file_info.fh].inode.entry
+        if file_info is not None:
+            entry = self._open_files[file_info.fh].inode.entry
+        else:
+            entry = self._entry(path)
+            self._retirement.tell(path.removeprefix("/"), entry)
         return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
 
     def readdir(self, path: None, handle: int) -> Iterator[tuple[str, Attributes | None, int]]:
@@ -217,24 +220,25 @@ class Operations:
         """Open a file for reading, and tell the kernel what to do with the pages that it holds."""
         if file_info.flags & (os.O_ACCMODE | os.O_TRUNC | os.O_APPEND) != os.O_RDONLY:
             self._refuse_write()
-        entry = listed = self._entry(path)
+        name, entry = path.removeprefix("/"), self._entry(path)
+        if not entry.is_sized:
+            # The kernel does not read past the size that it knows, which is 0 so far.
+            self._catalog.measure(entry.resource)
+            self._retirement.check(name, self._entry(path))
+            self._look_up_again()
         source: Handle | bytes
         version: Hashable
         if entry.content is not None:
             version, source = entry.content, entry.content
         else:
-            entry = Entry(entry.name, self._catalog.sized(entry.resource))
             source = self._walks.open(entry.resource)
             version = source.content
-        name = path.removeprefix("/")
         opened = self._retirement.open(name, entry, version)
         if opened is None:
             if not isinstance(source, bytes):
                 source.close()
             self._look_up_again()
         inode, file_info.keep_cache = opened
-        # The kernel does not read past the size that it knows, and it knows 0 for an unknown one.
-        file_info.direct_io = listed.size != entry.size
         with self._lock:
             file_info.fh = next(self._numbers)
             self._open_files[file_info.fh] = _OpenFile(source, inode)
@@ -297,7 +301,7 @@ class Operations:
         return shown or self._catalog.lookup(name)
 
     def _look_up_again(self) -> NoReturn:
-        """Have the kernel look a name up once more, and find its new inode (do_filp_open in Linux)."""
+        """Have the kernel look a name up once more: its inode or size is new (do_filp_open in Linux)."""
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     def _attributes(self, inode: int, mode: int, links: int, size: int, updated_ns: int) -> Attributes:

@@ -1,4 +1,4 @@
-"""Gives each version of a file that is open an inode of its own; the threads and the kernel's part of it."""
+"""Gives each version of a file an inode of its own; the threads and the kernel's part of it."""
 
 import threading
 from collections.abc import Hashable, Iterable, Mapping
@@ -28,13 +28,13 @@ class _Move:
 
 
 class Retirement:
-    """The inodes that are open, and the moves of those whose name means something else by now.
+    """The inodes that the kernel knows, and the moves of those whose name means something else by now.
 
     The lock guards the table of inodes and that of the moves; it is not held while an inode is moved.
     """
 
     def __init__(self, paths: Paths) -> None:
-        """Begin with nothing open; `paths` moves inodes."""
+        """Begin with nothing told to the kernel; `paths` moves inodes."""
         self._paths = paths
         self._lock = threading.Lock()
         self._inodes = Inodes()
@@ -53,6 +53,11 @@ class Retirement:
             inode = self._inodes.in_use(path)
             return None if inode is None else inode.entry
 
+    def tell(self, path: str, entry: Entry) -> None:
+        """As `Inodes.tell`."""
+        with self._lock:
+            self._inodes.tell(path, entry)
+
     def open(self, path: str, entry: Entry, version: Hashable) -> tuple[Inode, bool] | None:
         """As `Inodes.open`; where it gives None, the inode is on its way and the kernel should look again."""
         with self._lock:
@@ -62,9 +67,9 @@ class Retirement:
         return opened
 
     def check(self, path: str, now: Entry | None) -> None:
-        """Retire the inode that was just opened at `path` if that means `now` already."""
+        """Retire the inode at `path` if that means `now` already, which nobody else would tell."""
         with self._lock:
-            if self._is_superseded(path, now):
+            if self._inodes.is_superseded(path, now):
                 self._retire_soon(path)
 
     def release(self, inode: Inode) -> None:
@@ -80,7 +85,7 @@ class Retirement:
         self._paths.forget(names)
         for name, now in names.items():
             with self._lock:
-                move = self._begin(name) if self._is_superseded(name, now) else None
+                move = self._begin(name) if self._inodes.is_superseded(name, now) else None
             if move is not None:
                 self._finish(name, move)
 
@@ -93,11 +98,6 @@ class Retirement:
             self._inodes.move(path, target)
             return True
 
-    def _is_superseded(self, path: str, now: Entry | None) -> bool:
-        """Whether what is open at `path` is not `now`. The lock is held."""
-        inode = self._inodes.in_use(path)
-        return inode is not None and inode.entry.is_superseded_by(now)
-
     def _retire_soon(self, path: str) -> None:
         """Retire from a thread of its own, for libfuse moves no inode during a callback. The lock is held."""
         move = self._begin(path)
@@ -105,8 +105,8 @@ class Retirement:
             threading.Thread(target=self._finish, args=(path, move), name="retire", daemon=True).start()
 
     def _begin(self, path: str) -> _Move | None:
-        """A move to be finished; None if there is nothing to move, or it moves already. The lock is held."""
-        if path in self._moves or is_retired(path) or self._inodes.in_use(path) is None:
+        """A move to be finished; None if the inode is retired or moves already. The lock is held."""
+        if path in self._moves or is_retired(path):
             return None
         move = self._moves[path] = _Move(self._inodes.path_to_retire_to())
         return move

@@ -67,6 +67,30 @@ def test_a_new_file_appears(sandbox: Sandbox, mount: Mount) -> None:
         assert (mounted / "b.txt").read_bytes() == b"new"
 
 
+def test_attributes_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> None:
+    """A refresh shows in sizes and dates at once, which the kernel keeps for 6 s."""
+    sandbox.put("a.txt", b"a")
+    with mount("--refresh", "1000") as mounted, opened(mounted / "a.txt") as descriptor:
+        sandbox.put("a.txt", b"longer")
+        assert (mounted / "a.txt").stat().st_size == 1
+        assert pread(descriptor, 1, 0) == errno.ESTALE
+        wait_until(mounted.names, "a look at the directory")
+        wait_until(lambda: (mounted / "a.txt").stat().st_size == 6, "the new size", patience=4)
+
+
+def test_the_date_of_the_directory_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> None:
+    """A new file shows in the date of the directory at once, though nothing else has changed."""
+    sandbox.put("a.txt", b"a", OLD_TIME)
+    gone = {"on": "object", "action": {"type": "status", "status": 404}}
+    with mount("--refresh", "1000") as mounted, opened(mounted / "a.txt") as descriptor:
+        sandbox.plan(faults=[gone])
+        sandbox.put("b.txt", b"b", NEW_TIME)
+        assert mounted.path.stat().st_mtime == OLD_TIME
+        assert pread(descriptor, 1, 0) == errno.ESTALE
+        wait_until(mounted.names, "a look at the directory")
+        wait_until(lambda: mounted.path.stat().st_mtime == NEW_TIME, "the new date", patience=4)
+
+
 def test_a_deleted_file_vanishes(sandbox: Sandbox, mount: Mount) -> None:
     """A file that is deleted is found no more, by no call, although the kernel knew it well."""
     sandbox.put("a.txt", b"a")

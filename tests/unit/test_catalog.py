@@ -119,14 +119,17 @@ PROJECTS = st.dictionaries(
 
 @given(PROJECTS, PROJECTS)
 def test_changes(older: Snapshot, newer: Snapshot) -> None:
-    """A name has changed if it is gone, or means another resource, size or time than before."""
+    """A name has changed if it is gone or new, or means another resource, size or time than before."""
 
     def meaning(of: Snapshot, name: str) -> tuple[int, int, int] | None:
         entry = of.by_name.get(name)
         return None if entry is None else (entry.resource.id, entry.size, entry.resource.updated_ns)
 
-    expected = {name for name in older.by_name if meaning(older, name) != meaning(newer, name)}
-    assert sorted(newer.changed_since(older)) == sorted(expected)
+    names = older.by_name.keys() | newer.by_name.keys()
+    expected = {
+        name: newer.by_name.get(name) for name in names if meaning(older, name) != meaning(newer, name)
+    }
+    assert newer.changed_since(older) == expected
 
 
 def test_lookup() -> None:
@@ -192,14 +195,13 @@ def test_a_failing_load() -> None:
 
 
 def test_changes_are_told() -> None:
-    """After a refresh exactly the names that changed or vanished are told; without any, nothing."""
+    """After a refresh exactly the names that appeared, changed or vanished are told; without any, nothing."""
     world = World(resource(1), resource(2), resource(3), resource(4, "same"), resource(5, "same")).loaded()
-    world.changes.clear()
     world.refreshed()
     assert world.changes == []
     world.resources = (resource(1, updated_ns=1), resource(3), resource(5, "same"), resource(9))
     world.refreshed()
-    assert [sorted(names) for names in world.changes] == [["1.txt", "2.txt", "same", "same (5)"]]
+    assert [sorted(names) for names in world.changes] == [["1.txt", "2.txt", "9.txt", "same", "same (5)"]]
 
 
 def test_distrust() -> None:
@@ -250,12 +252,13 @@ def test_a_size_that_cannot_be_found(caplog: pytest.LogCaptureFixture) -> None:
     """A file whose size cannot be found is listed all the same, with a warning, and measured when opened."""
     world = World(resource(1), resource(2, size=None), max_age=1000).loaded()
     entry = world.catalog.lookup("2.txt")
-    assert entry.size == 0
+    assert (entry.size, entry.is_sized) == (0, False)
     assert ["size of resource 2" in record.message for record in caplog.records] == [True]
     with pytest.raises(StoreUnavailable):
-        world.catalog.sized(entry.resource)
+        world.catalog.measure(entry.resource)
     world.sizes[2] = 5
-    assert world.catalog.sized(entry.resource).size == 5
+    world.catalog.measure(entry.resource)
+    assert world.catalog.lookup("2.txt").size == 5
     assert world.refreshed().by_name["2.txt"].size == 5
     assert world.measures == [2, 2, 2]
 
@@ -263,26 +266,28 @@ def test_a_size_that_cannot_be_found(caplog: pytest.LogCaptureFixture) -> None:
 def test_known_sizes_and_links_are_not_measured() -> None:
     """What has a size, and what has no content, costs no request."""
     world = World(resource(1), resource(2, link=PAGE, size=None)).loaded()
-    for each in world.resources:
-        assert world.catalog.sized(each) is each
+    assert all(each.is_sized for each in world.catalog.snapshot().by_name.values())
     assert world.measures == []
 
 
 def test_one_measurement_for_all_who_open(pool: ThreadPoolExecutor) -> None:
     """However many open a file of unknown size at once, it is measured by one request."""
-    world, begun, go = World(max_age=1000).loaded(), threading.Semaphore(0), threading.Event()
+    world, begun, go = World(resource(2, size=None), max_age=1000), threading.Semaphore(0), threading.Event()
+    world.loaded()
     world.sizes[2] = 5
+    world.measures.clear()
 
     def hang() -> None:
         begun.release()
         assert go.wait(PATIENCE)
 
     world.before_measure = hang
-    futures = [pool.submit(world.catalog.sized, resource(2, size=None)) for _ in range(4)]
+    futures = [pool.submit(world.catalog.measure, resource(2, size=None)) for _ in range(4)]
     assert begun.acquire(timeout=PATIENCE)
     begun.acquire(timeout=0.1)
     go.set()
-    assert {future.result(PATIENCE).size for future in futures} == {5}
+    assert [future.result(PATIENCE) for future in futures] == [None] * 4
+    assert world.catalog.lookup("2.txt").size == 5
     assert world.measures == [2]
 
 

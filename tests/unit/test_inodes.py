@@ -19,7 +19,7 @@ def entry(name: str, version: int = 0) -> Entry:
 
 
 class Kernel(RuleBasedStateMachine):
-    """A kernel that keeps pages by inode: a handle reads what is there, or fills it in."""
+    """A kernel that keeps attributes and pages by inode: a handle reads what is there, or fills it in."""
 
     handles = Bundle("handles")
 
@@ -28,6 +28,7 @@ class Kernel(RuleBasedStateMachine):
         self.inodes = Inodes()
         self.at: dict[str, int] = {}
         self.made = 0
+        self.told: defaultdict[int, set[int]] = defaultdict(set)
         self.pages: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self.open_versions: defaultdict[int, list[int]] = defaultdict(list)
         self.of_inode: dict[Inode, int] = {}
@@ -38,6 +39,9 @@ class Kernel(RuleBasedStateMachine):
             self.made += 1
             self.at[path] = self.made
         return self.at[path]
+
+    def version(self, path: str, age: int) -> int:
+        return max(self.latest[path] - age, 0)
 
     @rule(path=PATHS)
     def replace(self, path: str) -> None:
@@ -52,21 +56,31 @@ class Kernel(RuleBasedStateMachine):
     @rule(path=PATHS)
     def retire(self, path: str) -> None:
         """The inode moves away, and the next lookup makes another."""
-        if self.inodes.in_use(path):
-            self.inodes.move(path, self.inodes.path_to_retire_to())
-            del self.at[path]
+        self.inodes.move(path, self.inodes.path_to_retire_to())
+        self.at.pop(path, None)
+
+    @rule(path=PATHS, age=st.integers(0, 1))
+    def stat(self, path: str, age: int) -> None:
+        """The kernel hears of the newest version, or of one that a race made old already."""
+        version = self.version(path, age)
+        shown = self.inodes.in_use(path)
+        self.inodes.tell(path, entry(path, version))
+        self.told[self.look_up(path)].add(shown.entry.resource.updated_ns if shown else version)
 
     @rule(target=handles, path=PATHS, age=st.integers(0, 1))
     def open(self, path: str, age: int) -> OpenHandle:
         """A handle on the newest version, or on one that a race made old already."""
-        version = max(self.latest[path] - age, 0)
+        version = self.version(path, age)
         opened = self.inodes.open(path, entry(path, version), version)
         if opened is None:
             self.retire(path)
+            self.inodes.tell(path, entry(path, version))
+            self.told[self.look_up(path)].add(version)
             opened = self.inodes.open(path, entry(path, version), version)
         assert opened is not None
         inode, keeps = opened
         number = self.look_up(path)
+        assert self.told[number] == {version}, "whichever answer came last, the size is right"
         if not keeps:
             assert not self.open_versions[number], "pages in use are dropped"
             self.pages[number].clear()
@@ -102,6 +116,7 @@ TestKernel.settings = settings(max_examples=60, stateful_step_count=30)
 def test_pages_are_kept_between_opens() -> None:
     """An unchanged version keeps its pages from open to open; a new one drops them if nobody uses them."""
     inodes = Inodes()
+    inodes.tell("a", entry("a"))
     first = inodes.open("a", entry("a"), "v1")
     second = inodes.open("a", entry("a"), "v1")
     assert first is not None
@@ -119,6 +134,7 @@ def test_pages_are_kept_between_opens() -> None:
 def test_a_retired_inode_is_opened_no_more() -> None:
     """It shows what it was opened for as long as a handle is open on it, and nothing afterwards."""
     inodes = Inodes()
+    inodes.tell("a", entry("a"))
     opened = inodes.open("a", entry("a"), "v1")
     assert opened is not None
     retired = inodes.path_to_retire_to()
@@ -128,3 +144,17 @@ def test_a_retired_inode_is_opened_no_more() -> None:
     assert inodes.open(retired, entry("a"), "v1") is None
     inodes.release(opened[0])
     assert inodes.in_use(retired) is None
+
+
+def test_what_the_kernel_was_told_first_counts() -> None:
+    """An inode is opened only as what the kernel knows it to be."""
+    inodes = Inodes()
+    assert inodes.open("a", entry("a"), "v1") is None
+    inodes.tell("a", entry("a"))
+    inodes.tell("a", entry("a", 1))
+    assert inodes.open("a", entry("a", 1), "v2") is None
+    assert inodes.is_superseded("a", entry("a", 1))
+    inodes.move("a", inodes.path_to_retire_to())
+    assert not inodes.is_superseded("a", entry("a", 1))
+    inodes.tell("a", entry("a", 1))
+    assert inodes.open("a", entry("a", 1), "v2") is not None

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import pytest
 
 from empirical_fs.catalog import Entry
+from empirical_fs.inodes import Inode
 from empirical_fs.resource import Resource
 from empirical_fs.retirement import Retirement
 
@@ -37,6 +38,12 @@ class Libfuse:
         self.forgotten += names
 
 
+def looked_up(libfuse: Libfuse, entry: Entry, version: str) -> tuple[Inode, bool] | None:
+    """What is opened by who has looked up first."""
+    libfuse.retirement.tell("a", entry)
+    return libfuse.retirement.open("a", entry, version)
+
+
 @pytest.fixture
 def libfuse() -> Libfuse:
     return Libfuse()
@@ -44,20 +51,20 @@ def libfuse() -> Libfuse:
 
 def test_an_open_version_keeps_its_inode(libfuse: Libfuse) -> None:
     """When a name means something else, what is open moves, and the kernel looks the name up again after."""
-    opened = libfuse.retirement.open("a", entry(), "v1")
+    opened = looked_up(libfuse, entry(), "v1")
     assert opened is not None
     assert libfuse.retirement.shown_at("a") == entry()
     libfuse.retirement.changed({"a": entry(1), "b": None})
     assert libfuse.moves == ["a"]
     assert libfuse.forgotten == ["a", "b", "a"]
     assert libfuse.retirement.shown_at("a") is None
-    assert libfuse.retirement.open("a", entry(1), "v2") is not None
+    assert looked_up(libfuse, entry(1), "v2") is not None
 
 
 @pytest.mark.parametrize("now", [None, entry(1), entry(size=2), entry(resource_id=2)])
 def test_what_supersedes(libfuse: Libfuse, now: Entry | None) -> None:
     """A file that is gone, newer, of another size or another one supersedes what is open."""
-    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert looked_up(libfuse, entry(), "v1") is not None
     libfuse.retirement.changed({"a": now})
     assert libfuse.moves == ["a"]
 
@@ -65,32 +72,39 @@ def test_what_supersedes(libfuse: Libfuse, now: Entry | None) -> None:
 @pytest.mark.parametrize("now", [entry(), entry(size=None)])
 def test_what_does_not_supersede(libfuse: Libfuse, now: Entry) -> None:
     """The same, or the same of a size that the listing does not know, does not."""
-    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert looked_up(libfuse, entry(), "v1") is not None
     libfuse.retirement.changed({"a": now})
     assert libfuse.moves == []
 
 
-def test_what_is_closed_need_not_move(libfuse: Libfuse) -> None:
-    """A path without handles passes to the new version."""
-    opened = libfuse.retirement.open("a", entry(), "v1")
-    assert opened is not None
-    libfuse.retirement.release(opened[0])
-    libfuse.retirement.changed({"a": entry(1)})
-    assert libfuse.moves == []
+def test_what_the_kernel_was_told_moves_too(libfuse: Libfuse) -> None:
+    """A path without handles changes its inode as well, for the kernel may keep the old size."""
+    libfuse.retirement.tell("a", entry())
+    libfuse.retirement.changed({"a": entry(1), "b": entry()})
+    assert libfuse.moves == ["a"]
+
+
+def test_what_the_kernel_was_told_otherwise(libfuse: Libfuse) -> None:
+    """It is not opened; the inode moves soon, and the kernel looks up again."""
+    libfuse.retirement.tell("a", entry())
+    assert libfuse.retirement.open("a", entry(1), "v1") is None
+    assert libfuse.moved.wait(PATIENCE)
+    assert libfuse.retirement.shown_at("a") is None
+    assert looked_up(libfuse, entry(1), "v1") is not None
 
 
 def test_another_version_beside_one_that_is_open(libfuse: Libfuse) -> None:
     """It is not opened there; the inode moves soon, and whoever looks the path up then waits for that."""
-    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert looked_up(libfuse, entry(), "v1") is not None
     assert libfuse.retirement.open("a", entry(), "v2") is None
     assert libfuse.moved.wait(PATIENCE)
     assert libfuse.retirement.shown_at("a") is None
-    assert libfuse.retirement.open("a", entry(), "v2") is not None
+    assert looked_up(libfuse, entry(), "v2") is not None
 
 
 def test_a_listing_replaced_while_a_file_is_opened(libfuse: Libfuse) -> None:
     """Nobody else would tell that the inode is of the past."""
-    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert looked_up(libfuse, entry(), "v1") is not None
     libfuse.retirement.check("a", entry())
     assert not libfuse.moves
     libfuse.retirement.check("a", entry(1))
@@ -99,7 +113,7 @@ def test_a_listing_replaced_while_a_file_is_opened(libfuse: Libfuse) -> None:
 
 def test_a_move_that_libfuse_refuses(libfuse: Libfuse) -> None:
     """The path goes on to show what is open, and can be moved later."""
-    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert looked_up(libfuse, entry(), "v1") is not None
     libfuse.is_refused = True
     libfuse.retirement.changed({"a": entry(1)})
     assert libfuse.retirement.shown_at("a") == entry()
@@ -110,5 +124,5 @@ def test_a_move_that_libfuse_refuses(libfuse: Libfuse) -> None:
 
 def test_renames_of_others(libfuse: Libfuse) -> None:
     """Nobody else's rename is accepted."""
-    assert libfuse.retirement.open("a", entry(), "v1") is not None
+    assert looked_up(libfuse, entry(), "v1") is not None
     assert not libfuse.retirement.accept("a", "retired/1")
