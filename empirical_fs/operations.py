@@ -190,12 +190,12 @@ class Operations:
             self._retirement.tell(path.removeprefix("/"), entry)
         return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
 
-    def readdir(self, path: None, handle: int) -> Iterator[tuple[str, Attributes | None, int]]:
-        """Every name, with the inode number and the file type."""
-        yield ".", {"st_ino": ROOT_INODE, "st_mode": self._root_mode}, 0
-        yield "..", None, 0
+    def readdir(self, path: None, handle: int) -> Iterator[tuple[str, int, int]]:
+        """Every name, with the inode number and the mode."""
+        yield ".", ROOT_INODE, self._root_mode
+        yield "..", ROOT_INODE, self._root_mode
         for entry in self._catalog.snapshot().by_name.values():
-            yield entry.name, {"st_ino": entry.inode, "st_mode": self._file_mode}, 0
+            yield entry.name, entry.inode, self._file_mode
 
     def opendir(self, path: str) -> int:
         """Nothing to prepare."""

@@ -4,7 +4,9 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from tests.bench.bench import Bench, Row, Sizes
 from tests.bench.figures import MOUNTS, RCLONES, AtMost, Line, NoMoreThan, Who
@@ -135,7 +137,7 @@ class Ls(Row):
         self._ls = Line(f"ls -l of {sizes.listed} right after, s")
         self._sum = Line("both (bare: pages one by one), s", (goal,))
         self._at_once = Line(f"pages {_CONNECTIONS} at once, s")
-        self._again = Line("ls -l again, s", (NoMoreThan(0.1),))
+        self._again = Line("ls -l again (bare: of local files), s", (NoMoreThan(0.1),))
         project = Project("ls", Location.DELAY, files)
         lines = (self._mount, self._ls, self._sum, self._at_once, self._again)
         super().__init__(f"ls {sizes.listed}", project, *lines)
@@ -144,8 +146,17 @@ class Ls(Row):
         if who is Who.BARE:
             one_by_one, _ = timed(lambda: list_bare(bench.store, self.project, 1))
             at_once, _ = timed(lambda: list_bare(bench.store, self.project, _CONNECTIONS))
-            return {self._sum: one_by_one, self._at_once: at_once}
+            return {self._sum: one_by_one, self._at_once: at_once, self._again: self._listed_locally()}
         return self._listed(bench, who)
+
+    def _listed_locally(self) -> float:
+        """What `ls -l` takes by itself: of as many empty files with these names."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder)
+            for file in self.project.files:
+                (path / file.name).touch()
+            seconds, _ = timed(lambda: list_long(path, len(self.project.files)))
+        return seconds
 
     def _listed(self, bench: Bench, who: Who) -> Mapping[Line, float]:
         count = len(self.project.files)

@@ -353,7 +353,9 @@ def test_a_body_without_a_length_is_checked_before_it_is_believed(reading: Readi
     with pytest.raises((StoreUnavailable, BadAnswer)):
         reading.fetch(0, SIZE)
     assert reading.got == b""
-    assert {asked.headers["range"] for asked in reading.server.asked} == {f"bytes=0-{SIZE - 1}"}
+    # A busy machine may take longer to answer than the patience above, and be probed.
+    asked = [each.headers["range"] for each in reading.server.asked if each.path != "/"]
+    assert set(asked) == {f"bytes=0-{SIZE - 1}"}
 
 
 def test_a_body_without_a_length_that_is_the_object(reading: Reading) -> None:
