@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Total:
-    """What all transfers ahead came to by a moment: seconds, those side by side added up, and bytes."""
+    """What came to pass by a moment: seconds of all transfers ahead and their bytes, and CPU seconds."""
 
     at: float
     seconds: float
     arrived: int
+    computed: float
 
 
 class Fetcher:
@@ -109,8 +110,9 @@ class Fetcher:
             if part.has(part.stop):
                 seconds = max(after.at - before.at, _TICK)
                 beside = (after.seconds - before.seconds) / seconds
+                busy = (after.computed - before.computed) / seconds
                 with self._lock:
-                    self._link.observe(after.arrived - before.arrived, seconds, beside)
+                    self._link.observe(after.arrived - before.arrived, seconds, beside, busy)
 
     def _total(self, begun: Part | None = None, ended: Part | None = None) -> _Total:
         """Count up to now, and from now on with `begun` and without `ended`."""
@@ -124,7 +126,7 @@ class Fetcher:
             if ended is not None:
                 self._running.remove(ended)
                 self._arrived += ended.arrived
-            return _Total(now, seconds, arrived)
+            return _Total(now, seconds, arrived, time.process_time())
 
 
 @contextmanager

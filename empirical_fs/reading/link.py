@@ -8,6 +8,9 @@ LEVELS = (2, 4, 8, 16)
 KERNEL_RATE = 1_000_000_000
 """Bytes a second beyond which a reader through FUSE takes no more, roughly."""
 
+SATURATED = 0.8
+"""CPU seconds a second beyond which this process is what limits: Python computes in one thread at a time."""
+
 _COUNTED_FROM = tuple(level * 0.75 for level in LEVELS)
 _SMOOTHING = 0.5
 _REWARDING = 1.25
@@ -30,13 +33,14 @@ class Link:
         self._rates: dict[int, float] = {}
         self._level = 0
         self._observed = 0
+        self._busy = 1.0
 
     @property
     def connections(self) -> int:
         """How many requests side by side are worth it."""
         return LEVELS[self._level]
 
-    def observe(self, arrived: int, seconds: float, beside: float) -> None:
+    def observe(self, arrived: int, seconds: float, beside: float, busy: float) -> None:
         """Note what came while one transfer lasted, from its request to its last byte.
 
         Args:
@@ -44,6 +48,7 @@ class Link:
                 buffer on the way held back comes faster than any link carries it.
             seconds: how long it lasted.
             beside: how many transfers were under way, itself included, on the average.
+            busy: CPU seconds that this process took a second.
         """
         if arrived < _MEASURABLE or seconds <= 0:
             return
@@ -51,6 +56,7 @@ class Link:
         rate = arrived / seconds
         before = self._rates.get(level, rate)
         self._rates[level] = before + (rate - before) * _SMOOTHING
+        self._busy += (busy - self._busy) * _SMOOTHING
         self._observed += 1
         if self._observed % _TRIED_AGAIN == 0:
             self._rates = {each: rate for each, rate in self._rates.items() if each <= self._level}
@@ -64,6 +70,7 @@ class Link:
         if lower < self._level and self._rates[lower] * _AS_GOOD >= here:
             return lower
         higher = min(self._level + _STRIDE, len(LEVELS) - 1)
-        if here < KERNEL_RATE and self._rates.get(higher, float("inf")) > here * _REWARDING:
+        is_limited = here >= KERNEL_RATE or self._busy >= SATURATED
+        if not is_limited and self._rates.get(higher, float("inf")) > here * _REWARDING:
             return higher
         return self._level

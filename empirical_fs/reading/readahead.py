@@ -84,12 +84,13 @@ class _Stream:
         self.part = min(self.part * 2, LARGEST_PART)
         self.width = max(min(self.width * _WIDENING, connections), _FIRST_WIDTH)
 
-    def plan(self, size: int, allowance: int) -> list[Range]:
+    def plan(self, size: int, connections: int, allowance: int) -> list[Range]:
         """The next parts, as far as the window reaches."""
         part = max(min(self.part, allowance // 4), SMALLEST_PART)
         self.kept_behind = min(KEPT_BEHIND, allowance // 8)
         # A part that was read is held until the cursor is well past it.
-        window = min(self.width * part, allowance - part - self.kept_behind)
+        width = min(self.width, max(connections, _FIRST_WIDTH))
+        window = min(width * part, allowance - part - self.kept_behind)
         planned = []
         while self.ahead < size and self.ahead + part <= self.cursor + window:
             planned.append(Range(self.ahead, min(self.ahead + part, size)))
@@ -165,7 +166,7 @@ class ReadAhead:
             stream.ahead = min(stream.ahead, read.start)
         if conditions.waited and stream.advances >= _EARNED_AT and stream.cursor >= stream.grown_until:
             stream.grow(conditions.connections)
-        return stream.plan(self.size, conditions.allowance)
+        return stream.plan(self.size, conditions.connections, conditions.allowance)
 
     def expect_all(self) -> None:
         """Note that the whole file was fetched ahead, to be read from its start."""

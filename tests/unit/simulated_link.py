@@ -222,7 +222,9 @@ class SimulatedFetcher(Fetcher):
         self._under_way.remove(transfer)
         if transfer.is_ahead:
             seconds = self.now - transfer.asked_at
-            self._link.observe(self._arrived - transfer.arrived_before, seconds, transfer.spent / seconds)
+            self._link.observe(
+                self._arrived - transfer.arrived_before, seconds, transfer.spent / seconds, 0.0
+            )
 
 
 class Simulation:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.reading.link import KERNEL_RATE, LEVELS, Link
+from empirical_fs.reading.link import KERNEL_RATE, LEVELS, SATURATED, Link
 
 MIB = 2**20
 PART = 8 * MIB
@@ -13,11 +13,13 @@ SETTLING = 16
 """Observations after which the level is found: a few at each."""
 
 
-def transfer(link: Link, each: float, together: float = float("inf"), noise: float = 1.0) -> int:
+def transfer(
+    link: Link, each: float, together: float = float("inf"), noise: float = 1.0, busy: float = 0.0
+) -> int:
     """One transfer beside as many as the link wants; how many these were."""
     beside = link.connections
     rate = min(each, together / beside) * noise
-    link.observe(PART * beside, PART / rate, beside)
+    link.observe(PART * beside, PART / rate, beside, busy)
     return beside
 
 
@@ -60,6 +62,15 @@ def test_the_kernel_takes_no_more() -> None:
         assert link.connections == LEVELS[0]
 
 
+def test_a_busy_process_takes_no_more() -> None:
+    """Where the first two keep this process computing, more are tried only once they do not."""
+    link = Link()
+    for _ in range(SETTLING):
+        transfer(link, 1e6, busy=SATURATED + 0.1)
+        assert link.connections == LEVELS[0]
+    assert settled(link, 1e6) == LEVELS[-1]
+
+
 def test_comes_down() -> None:
     """Where fewer come to carry as much, the others are given up."""
     link = Link()
@@ -82,8 +93,8 @@ def test_tiny_transfers_say_nothing(size: int, seconds: float, beside: int) -> N
     """What is over too soon to be measured changes nothing, now or later."""
     link = Link()
     for _ in range(4):
-        link.observe(size, seconds, beside)
-        link.observe(PART, 0.0, beside)
+        link.observe(size, seconds, beside, 0.0)
+        link.observe(PART, 0.0, beside, 0.0)
     assert link.connections == LEVELS[0]
     assert settled(link, 1e6) == LEVELS[-1]
 
@@ -109,5 +120,5 @@ def test_never_another_level(observed: list[tuple[int, float, int]]) -> None:
     """Whatever is observed, the number of connections is one of the levels."""
     link = Link()
     for size, seconds, beside in observed:
-        link.observe(size, seconds, beside)
+        link.observe(size, seconds, beside, 0.0)
         assert link.connections in LEVELS

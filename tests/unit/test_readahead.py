@@ -429,6 +429,16 @@ def test_a_window_grows_by_waiting() -> None:
     assert 7 * LARGEST_PART < max(windows) <= 8 * LARGEST_PART
 
 
+def test_a_window_shrinks_with_what_the_link_rewards() -> None:
+    """Requests side by side that have turned out not to be worth it are not planned any more."""
+    policy = ReadAhead(10**9)
+    for read in sequential(0, 400 * MIB):
+        policy.plan(read, conditions(waited=True, connections=8))
+    later = sequential(400 * MIB, 600 * MIB)
+    windows = [plan.stop - read.stop for read in later for plan in policy.plan(read, conditions())]
+    assert LARGEST_PART < max(windows) <= 2 * LARGEST_PART
+
+
 def test_a_window_does_not_grow_without_waiting() -> None:
     """A reader for whom the bytes are there in time keeps the window that it has."""
     policy = ReadAhead(10**9)
