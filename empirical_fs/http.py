@@ -1,5 +1,6 @@
 """The way to the network: httpx with our pools, timeouts and precautions, and nothing else."""
 
+import errno
 import math
 import ssl
 import threading
@@ -32,6 +33,7 @@ _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS = 429
 
 _KEEPALIVE_SECONDS = 60.0
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _HEADERS = {"User-Agent": f"empirical-fs/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -173,9 +175,7 @@ class Http:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 # It answers, but is not to be trusted, and will not be in a moment either.
                 raise self._unavailable(_describe(error), math.inf) from error
-            # Too many requests of our own say nothing about the server.
-            is_silent = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.PoolTimeout)
-            silent = Server.of(asked) if asked and is_silent else None
+            silent = Server.of(asked) if asked and _is_silence(error) else None
             raise self._unavailable(_describe(error), silent=silent) from error
 
 
@@ -209,6 +209,18 @@ class _Pieces:
         view[: len(taken)] = taken
         self._rest = self._rest[len(taken) :]
         return len(taken)
+
+
+def _is_silence(error: Exception) -> bool:
+    """Whether it may be the server's: having no connection or descriptor to spare says nothing about it."""
+    if not isinstance(error, httpx.TransportError) or isinstance(error, httpx.PoolTimeout):
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
+            return False
+        cause = cause.__cause__
+    return True
 
 
 def _describe(error: Exception) -> str:

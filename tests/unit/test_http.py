@@ -1,8 +1,10 @@
 """What becomes known of a server by the requests to it."""
 
+import resource
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -52,3 +54,26 @@ def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> N
     closing.set()
     http.close()
     wait_until(lambda: probes() == 0, "the end of the probe")
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process can open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
+    """What we lack ourselves says nothing of the server, which is neither probed nor held to be lost."""
+    closing = threading.Event()
+    http = Http(4, StoreUnavailable, closing, 2.0)
+    with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
+    assert caught.value.silent is None
+    assert (silent.connections, probes()) == (0, 0)
+    closing.set()
+    http.close()
