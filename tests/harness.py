@@ -8,10 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from empirical_fs.sandbox.cli import main as sandbox_command
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
@@ -69,10 +73,15 @@ def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
+# Forks processes that have imported the server, which takes longer than all that most of them do.
+_FORKSERVER = get_context("forkserver")
+_FORKSERVER.set_forkserver_preload(["tests.harness", "empirical_fs.sandbox.cli"])
+
+
 class Sandbox:
     """An Empirical project served from `folder` by the real sandbox server, in a process of its own."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(self, folder: Path, process: BaseProcess, url: str) -> None:
         self.folder = folder
         self.process = process
         self.url = url
@@ -81,7 +90,13 @@ class Sandbox:
     def close(self) -> None:
         self._client.close()
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.join(PATIENCE)
+        assert self.process.exitcode == 0
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the server."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
     def put(self, path: str, content: bytes, mtime: float | None = None) -> Path:
         """Upload or replace a resource, whole at once."""
@@ -126,20 +141,26 @@ class Sandbox:
         return int(resource_id)
 
 
+def _serve(arguments: Sequence[str]) -> None:
+    """The sandbox's command, in a process of its own."""
+    sys.argv[1:] = arguments
+    with Path(os.devnull).open("w") as sys.stdout:
+        sandbox_command()
+
+
 @contextmanager
 def serving(
     folder: Path, ready_file: Path, *options: str, plan: Mapping[str, Any] | None = None
 ) -> Iterator[Sandbox]:
     """A sandbox serving `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "empirical_fs.sandbox", str(folder), "--port", "0", "--key", KEY]
-    process = subprocess.Popen(
-        [*command, "--ready-file", str(ready_file), *options], stdout=subprocess.DEVNULL, env=environment()
-    )
+    arguments = [str(folder), "--port", "0", "--key", KEY, "--ready-file", str(ready_file), *options]
+    process = _FORKSERVER.Process(target=_serve, args=(arguments,), daemon=True)
+    process.start()
     try:
 
         def address() -> str:
-            assert process.poll() is None, f"the sandbox ended with {process.returncode}"
+            assert process.exitcode is None, f"the sandbox ended with {process.exitcode}"
             return ready_file.read_text().strip() if ready_file.exists() else ""
 
         sandbox = Sandbox(folder, process, wait_until(address, "the sandbox's address"))
@@ -147,7 +168,7 @@ def serving(
             sandbox.plan(**plan)
     except BaseException:
         process.kill()
-        process.wait()
+        process.join()
         raise
     try:
         yield sandbox

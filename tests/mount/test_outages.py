@@ -32,11 +32,11 @@ def project(sandbox: Sandbox) -> Sandbox:
 @contextmanager
 def away(sandbox: Sandbox) -> Iterator[None]:
     """The servers accept connections and never answer: a network that swallows all."""
-    sandbox.process.send_signal(signal.SIGSTOP)
+    sandbox.send(signal.SIGSTOP)
     try:
         yield
     finally:
-        sandbox.process.send_signal(signal.SIGCONT)
+        sandbox.send(signal.SIGCONT)
 
 
 def failure(path: Path) -> tuple[int | None, float]:
