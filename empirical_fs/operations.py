@@ -186,8 +186,7 @@ class Operations:
         if file_info is not None:
             entry = self._open_files[file_info.fh].inode.entry
         else:
-            entry = self._entry(path)
-            self._retirement.tell(path.removeprefix("/"), entry)
+            entry = self._shown(path.removeprefix("/"))
         return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
 
     def readdir(self, path: None, handle: int) -> Iterator[tuple[str, int, int]]:
@@ -220,11 +219,14 @@ class Operations:
         """Open a file for reading, and tell the kernel what to do with the pages that it holds."""
         if file_info.flags & (os.O_ACCMODE | os.O_TRUNC | os.O_APPEND) != os.O_RDONLY:
             self._refuse_write()
-        name, entry = path.removeprefix("/"), self._entry(path)
+        name = path.removeprefix("/")
+        if is_retired(name):
+            self._look_up_again()
+        entry = self._catalog.lookup(name)
         if not entry.is_sized:
             # The kernel does not read past the size that it knows, which is 0 so far.
             self._catalog.measure(entry.resource)
-            self._retirement.check(name, self._entry(path))
+            self._retirement.check(name, self._catalog.lookup(name))
             self._look_up_again()
         source: Handle | bytes
         version: Hashable
@@ -293,12 +295,15 @@ class Operations:
     chmod = chown = create = link = mkdir = mknod = removexattr = _refuse_write
     rmdir = setxattr = symlink = truncate = unlink = utimens = write = _refuse_write
 
-    def _entry(self, path: str) -> Entry:
-        name = path.removeprefix("/")
+    def _shown(self, name: str) -> Entry:
+        """What the kernel is told of a name, or of a retired inode."""
         shown = self._retirement.shown_at(name)
         if shown is None and is_retired(name):
             self._look_up_again()
-        return shown or self._catalog.lookup(name)
+        if shown is None:
+            shown = self._catalog.lookup(name)
+            self._retirement.tell(name, shown)
+        return shown
 
     def _look_up_again(self) -> NoReturn:
         """Have the kernel look a name up once more: its inode or size is new (do_filp_open in Linux)."""
