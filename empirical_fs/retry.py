@@ -12,14 +12,16 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     sleep_using_event,
+    stop_any,
     stop_before_delay,
     stop_when_event_set,
     wait_exponential,
     wait_random,
 )
+from tenacity.stop import stop_base
 
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, DeadlinePassed, StoreUnavailable
 from empirical_fs.server import Server
 
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
@@ -58,26 +60,45 @@ def retrying(
     server's silence, `gave_up` is told first, with the moment of the monotonic clock at which this began.
     """
     begun = time.monotonic()
+    failures: list[BaseException | None] = []
+
+    def note(state: RetryCallState) -> None:
+        failures.append(_failure(state))
 
     def end(state: RetryCallState) -> NoReturn:
-        failure = state.outcome.exception() if state.outcome else None
-        assert isinstance(failure, ApiUnavailable | StoreUnavailable)
-        if failure.silent is not None and not closing.is_set():
+        failure = _failure(state)
+        if isinstance(failure, DeadlinePassed) and failures:
+            # A wait took longer than it should: what went wrong before says more.
+            failure = failures[-1]
+        assert failure is not None
+        if isinstance(failure, kind) and failure.silent is not None and not closing.is_set():
             gave_up(failure.silent, begun)
         raise failure
 
     return Retrying(
-        retry=retry_if_exception_type(kind),
+        retry=retry_if_exception_type((kind, DeadlinePassed)),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
-        stop=stop_before_delay(deadline.remaining()) | stop_when_event_set(closing),
+        stop=stop_any(stop_before_delay(deadline.remaining()), stop_when_event_set(closing), _TooLate()),
+        before_sleep=note,
         sleep=sleep_using_event(closing),
         retry_error_callback=end,
     )
 
 
+def _failure(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+class _TooLate(stop_base):
+    """Stops after a try that the deadline did not let begin."""
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return isinstance(_failure(retry_state), DeadlinePassed)
+
+
 def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
     def longer_of_both(state: RetryCallState) -> float:
-        failure = state.outcome.exception() if state.outcome else None
+        failure = _failure(state)
         asked = failure.retry_after if isinstance(failure, ApiUnavailable | StoreUnavailable) else None
         return max(wait(state), asked or 0.0)
 

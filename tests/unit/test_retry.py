@@ -178,6 +178,16 @@ def test_silence_to_the_end_is_told() -> None:
     assert work.given_up == [SERVER]
 
 
+def test_a_try_that_comes_too_late_tells_what_went_wrong_before() -> None:
+    """A machine that is late itself does not hide why there is no answer."""
+    silence = StoreUnavailable("nobody answers", silent=SERVER)
+    work = Work(silence, DeadlinePassed("late"))
+    with pytest.raises(StoreUnavailable) as raised:
+        work.do()
+    assert raised.value is silence
+    assert (work.tries, work.given_up) == (2, [SERVER])
+
+
 def test_what_answers_in_the_end_is_not_given_up() -> None:
     """Silence that ends in time, or in an answer of whatever kind, is no outage."""
     silence = StoreUnavailable("no answer in time", silent=SERVER)
