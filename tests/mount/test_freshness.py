@@ -2,12 +2,14 @@
 
 import errno
 import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, noise, opened, run, wait_until
+from tests.harness import Mounted, Sandbox, environment, noise, opened, run, wait_until
 
 KIB, MIB = 2**10, 2**20
 SIZE = MIB + 1
@@ -284,6 +286,33 @@ def test_versions_that_come_quickly(sandbox: Sandbox, mount: Mount) -> None:
         for turn, version in enumerate(versions):
             sandbox.put("a.bin", version, OLD_TIME + turn)
             wait_until(lambda wanted=version: read() == wanted, f"version {turn}")  # type: ignore[misc]
+
+
+def test_a_file_that_is_replaced_while_rsync_copies_it(
+    sandbox: Sandbox, mount: Mount, tmp_path: Path
+) -> None:
+    """What rsync copies is one version, whole; or it says so, and copies the new one when it is run again."""
+    old, new = noise(24 * MIB, 1), noise(24 * MIB, 2)
+    sandbox.put("a.bin", old, OLD_TIME)
+    sandbox.plan(store_latency_s=0.05)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+
+    def is_copying() -> bool:
+        return any(each.name.startswith(".a.bin.") and each.stat().st_size > MIB for each in copy.iterdir())
+
+    with mount("--refresh", "0.2") as mounted:
+        command = ("rsync", "-a", "--bwlimit=20m", f"{mounted.path}/", f"{copy}/")
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment()) as copying:
+            wait_until(is_copying, "a copy that has begun")
+            sandbox.put("a.bin", new, NEW_TIME)
+            _, said = copying.communicate(timeout=60)
+        copied = [each.read_bytes() for each in copy.iterdir()]
+        assert copied in ([], [old], [new])
+        assert copied or copying.returncode != 0, said
+        wait_until(lambda: (mounted / "a.bin").stat().st_mtime == NEW_TIME, "the new version")
+        run("rsync", "-a", f"{mounted.path}/", f"{copy}/")
+        assert (copy / "a.bin").read_bytes() == new
 
 
 def test_unchanged_content_stays_in_the_page_cache(sandbox: Sandbox, mount: Mount) -> None:

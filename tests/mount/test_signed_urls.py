@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -267,3 +268,19 @@ def test_no_url_and_no_key_in_the_log(project: Sandbox, mount: Mount) -> None:
     assert log
     assert "X-Amz" not in log
     assert KEY not in log
+
+
+def test_a_suspended_machine(project: Sandbox, mount: Mount) -> None:
+    """A file system that was stopped until its URL and its connections were dead reads on, and is well."""
+    project.plan(url_expiry_s=2)
+    with mount("--url-ttl", "2") as mounted, opened(mounted / "a.bin") as read:
+        assert read(0) == part(0)
+        (url,) = (entry["url"] for entry in project.listing())
+        os.kill(mounted.pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: httpx.get(url, trust_env=False).status_code == 403, "the end of the URL")
+        finally:
+            os.kill(mounted.pid, signal.SIGCONT)
+        assert read(MIB) == part(MIB)
+        assert (mounted / "a.bin").read_bytes() == CONTENT
+        assert mounted.log_lines() == []
