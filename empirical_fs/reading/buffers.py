@@ -4,6 +4,7 @@ import os
 import tempfile
 import threading
 import weakref
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from typing import Protocol
 
@@ -40,14 +41,15 @@ class Buffer(Protocol):
 class Blocks:
     """Memory that is used again: fresh pages from the kernel cost more than all copies.
 
-    As much is kept free as is in use, and a little when nothing is. The lock guards the free blocks and the
-    number of the others.
+    As much is kept free as is in use, and a little when nothing is. Each block is a mapping of its own, so
+    that the rest goes back to the system; in a heap, one small object behind it would keep it. The lock
+    guards the free blocks and the number of the others.
     """
 
     def __init__(self) -> None:
         """Hold no memory yet."""
         self._lock = threading.Lock()
-        self._free: list[bytearray] = []
+        self._free: list[mmap] = []
         self._in_use = 0
 
     @property
@@ -55,15 +57,15 @@ class Blocks:
         """How many blocks are kept for those who will want some."""
         return len(self._free)
 
-    def take(self) -> bytearray:
+    def take(self) -> mmap:
         """A block with anything in it."""
         with self._lock:
             self._in_use += 1
             if self._free:
                 return self._free.pop()
-        return bytearray(BLOCK)
+        return mmap(-1, BLOCK, flags=MAP_PRIVATE | MAP_ANONYMOUS)
 
-    def give(self, blocks: list[bytearray]) -> None:
+    def give(self, blocks: list[mmap]) -> None:
         """Take back blocks that nobody will touch again; the system gets those that are too many."""
         with self._lock:
             self._in_use -= len(blocks)
@@ -78,7 +80,8 @@ class MemoryBuffer:
         """Take the memory for `size` bytes from `blocks`; a rest that fills no block, from the system."""
         whole, rest = divmod(size, BLOCK)
         self._source = blocks
-        self._blocks = [blocks.take() for _ in range(whole)]
+        self._taken = [blocks.take() for _ in range(whole)]
+        self._blocks: list[mmap | bytearray] = [*self._taken]
         if rest:
             self._blocks.append(bytearray(rest))
 
@@ -101,8 +104,8 @@ class MemoryBuffer:
 
     def release(self) -> None:
         """Give the memory back."""
-        self._source.give([block for block in self._blocks if len(block) == BLOCK])
-        self._blocks = []
+        self._source.give(self._taken)
+        self._taken, self._blocks = [], []
 
 
 class FileBuffer:

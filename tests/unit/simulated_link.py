@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from mmap import mmap
 
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import BLOCK, Blocks
@@ -102,12 +103,12 @@ class _OneBlock(Blocks):
 
     def __init__(self) -> None:
         super().__init__()
-        self._block = bytearray(BLOCK)
+        self._block = mmap(-1, BLOCK)
 
-    def take(self) -> bytearray:
+    def take(self) -> mmap:
         return self._block
 
-    def give(self, blocks: list[bytearray]) -> None:
+    def give(self, blocks: list[mmap]) -> None:
         pass
 
 

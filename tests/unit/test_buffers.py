@@ -1,5 +1,6 @@
 import gc
 import warnings
+from mmap import mmap
 from random import Random
 
 import pytest
@@ -64,7 +65,7 @@ def test_memory_is_used_again() -> None:
 def test_memory_is_not_hoarded(steps: list[int]) -> None:
     """As much is kept free as is in use, or a little, and no more; so memory never grows by it."""
     blocks = Blocks()
-    block = bytearray()
+    block = mmap(-1, 1)
     in_use, free, most = 0, 0, 0
     for step in steps:
         count = max(step, -in_use)
