@@ -1,9 +1,9 @@
 """Which inode of the kernel each open version of a file has: pure policy, so that no two are mixed.
 
 The kernel keeps one size and one page cache for each inode, and libfuse's high-level API makes one inode
-for each path, whatever the path means by now. So an inode is opened only as what the kernel was told of it
-from the first, and while it is open its path shows that; when the path means something else, the inode is
-moved to a path that no program can name, and the next lookup makes a new one. Only a content that changed
+for each path, whatever the path means by now. So the kernel is told one thing of an inode from the first to
+the last, and the inode is opened only as that; when its path means something else, the inode is moved to a
+path that no program can name, and the next lookup makes a new one. Only a content that changed
 without a change of the listing may pass to the inode, while no handle is open: a handle that is opened with
 `keep_cache` finds the pages that are there, one without drops them first.
 """
@@ -40,19 +40,23 @@ class Inodes:
         self._by_path: dict[str, Inode] = {}
         self._numbers = count(1)
 
+    def shown_at(self, path: str) -> Entry | None:
+        """What the kernel was told of the inode at `path`, if anything."""
+        inode = self._by_path.get(path)
+        return None if inode is None else inode.entry
+
     def in_use(self, path: str) -> Inode | None:
         """The inode at `path` if a handle is open on it."""
         inode = self._by_path.get(path)
         return inode if inode is not None and inode.handles else None
 
-    def tell(self, path: str, entry: Entry) -> None:
-        """The kernel is about to be told that `path` is `entry`.
+    def tell(self, path: str, now: Entry) -> Entry:
+        """What the kernel is to be told of the inode at `path`, which means `now`: what it was told first.
 
-        What it was told first counts. It may be told something else while that answer is under way, and then
-        it would keep either (fuse_change_attributes in Linux).
+        Of two answers that are under way at once it may keep either (fuse_change_attributes in Linux), and
+        an open may be under way as well.
         """
-        if path not in self._by_path and not is_retired(path):
-            self._by_path[path] = Inode(path, entry)
+        return self._by_path.setdefault(path, Inode(path, now)).entry
 
     def is_superseded(self, path: str, now: Entry | None) -> bool:
         """Whether the inode at `path` is something else than what the path means now."""

@@ -244,7 +244,7 @@ class Operations:
         with self._lock:
             file_info.fh = next(self._numbers)
             self._open_files[file_info.fh] = _OpenFile(source, inode)
-        # The listing may have been replaced since it was looked at above.
+        # The listing may have been replaced since it was looked at.
         self._retirement.check(name, self._catalog.snapshot().by_name.get(name))
         return 0
 
@@ -301,8 +301,9 @@ class Operations:
         if shown is None and is_retired(name):
             self._look_up_again()
         if shown is None:
-            shown = self._catalog.lookup(name)
-            self._retirement.tell(name, shown)
+            shown = self._retirement.tell(name, self._catalog.lookup(name))
+            # The listing may have been replaced since it was looked at.
+            self._retirement.check(name, self._catalog.snapshot().by_name.get(name))
         return shown
 
     def _look_up_again(self) -> NoReturn:

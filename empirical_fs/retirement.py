@@ -24,6 +24,8 @@ class Paths(Protocol):
 @dataclass(slots=True)
 class _Move:
     target: str
+    entry: Entry | None
+    """What the inode shows until it has moved."""
     is_done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -53,10 +55,15 @@ class Retirement:
             inode = self._inodes.in_use(path)
             return None if inode is None else inode.entry
 
-    def tell(self, path: str, entry: Entry) -> None:
-        """As `Inodes.tell`."""
+    def tell(self, path: str, now: Entry) -> Entry:
+        """As `Inodes.tell`; an inode that is something else is on its way from then on."""
         with self._lock:
-            self._inodes.tell(path, entry)
+            if self._inodes.is_superseded(path, now):
+                self._retire_soon(path)
+            move = self._moves.get(path)
+            if move is not None and move.entry is not None:
+                return move.entry  # nobody knows how far it is
+            return self._inodes.tell(path, now)
 
     def open(self, path: str, entry: Entry, version: Hashable) -> tuple[Inode, bool] | None:
         """As `Inodes.open`; where it gives None, the inode is on its way and the kernel should look again."""
@@ -108,7 +115,7 @@ class Retirement:
         """A move to be finished; None if the inode is retired or moves already. The lock is held."""
         if path in self._moves or is_retired(path):
             return None
-        move = self._moves[path] = _Move(self._inodes.path_to_retire_to())
+        move = self._moves[path] = _Move(self._inodes.path_to_retire_to(), self._inodes.shown_at(path))
         return move
 
     def _finish(self, path: str, move: _Move) -> None:

@@ -40,6 +40,9 @@ class Kernel(RuleBasedStateMachine):
             self.at[path] = self.made
         return self.at[path]
 
+    def tell(self, path: str, version: int) -> int:
+        return self.inodes.tell(path, entry(path, version)).resource.updated_ns
+
     def version(self, path: str, age: int) -> int:
         return max(self.latest[path] - age, 0)
 
@@ -63,9 +66,7 @@ class Kernel(RuleBasedStateMachine):
     def stat(self, path: str, age: int) -> None:
         """The kernel hears of the newest version, or of one that a race made old already."""
         version = self.version(path, age)
-        shown = self.inodes.in_use(path)
-        self.inodes.tell(path, entry(path, version))
-        self.told[self.look_up(path)].add(shown.entry.resource.updated_ns if shown else version)
+        self.told[self.look_up(path)].add(self.tell(path, version))
 
     @rule(target=handles, path=PATHS, age=st.integers(0, 1))
     def open(self, path: str, age: int) -> OpenHandle:
@@ -74,8 +75,7 @@ class Kernel(RuleBasedStateMachine):
         opened = self.inodes.open(path, entry(path, version), version)
         if opened is None:
             self.retire(path)
-            self.inodes.tell(path, entry(path, version))
-            self.told[self.look_up(path)].add(version)
+            self.told[self.look_up(path)].add(self.tell(path, version))
             opened = self.inodes.open(path, entry(path, version), version)
         assert opened is not None
         inode, keeps = opened
@@ -150,8 +150,8 @@ def test_what_the_kernel_was_told_first_counts() -> None:
     """An inode is opened only as what the kernel knows it to be."""
     inodes = Inodes()
     assert inodes.open("a", entry("a"), "v1") is None
-    inodes.tell("a", entry("a"))
-    inodes.tell("a", entry("a", 1))
+    assert inodes.tell("a", entry("a")) == entry("a")
+    assert inodes.tell("a", entry("a", 1)) == entry("a")
     assert inodes.open("a", entry("a", 1), "v2") is None
     assert inodes.is_superseded("a", entry("a", 1))
     inodes.move("a", inodes.path_to_retire_to())

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -26,12 +26,15 @@ class Libfuse:
         self.retirement = Retirement(self)
         self.is_refused = False
         self.moved = threading.Event()
+        self.told: list[Entry] = []
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def move(self, name: str, path: str) -> None:
         self.moves.append(name)
         assert not self.retirement.accept(name, "elsewhere")
         if not self.is_refused:
             assert self.retirement.accept(name, path)
+            self.meanwhile()
         self.moved.set()
 
     def forget(self, names: Iterable[str]) -> None:
@@ -91,6 +94,25 @@ def test_what_the_kernel_was_told_otherwise(libfuse: Libfuse) -> None:
     assert libfuse.moved.wait(PATIENCE)
     assert libfuse.retirement.shown_at("a") is None
     assert looked_up(libfuse, entry(1), "v1") is not None
+
+
+def test_the_kernel_is_told_one_thing_of_an_inode(libfuse: Libfuse) -> None:
+    """What it was told first, until the inode has moved, which then begins at once."""
+    assert libfuse.retirement.tell("a", entry()) == entry()
+    assert libfuse.retirement.tell("a", entry(1)) == entry()
+    assert libfuse.moved.wait(PATIENCE)
+    assert libfuse.retirement.shown_at("a") is None
+    assert libfuse.retirement.tell("a", entry(1)) == entry(1)
+
+
+def test_amid_a_move_the_old_is_told(libfuse: Libfuse) -> None:
+    """Until libfuse is done, the inode that is asked about may be the one that moves."""
+    libfuse.retirement.tell("a", entry())
+    libfuse.meanwhile = lambda: libfuse.told.append(libfuse.retirement.tell("a", entry(1)))
+    libfuse.retirement.changed({"a": entry(1)})
+    assert libfuse.told == [entry()]
+    assert libfuse.retirement.open("a", entry(1), "v1") is None
+    assert libfuse.moved.wait(PATIENCE)
 
 
 def test_another_version_beside_one_that_is_open(libfuse: Libfuse) -> None:
