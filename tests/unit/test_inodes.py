@@ -108,6 +108,11 @@ class Kernel(RuleBasedStateMachine):
         for versions in self.open_versions.values():
             assert len(set(versions)) <= 1
 
+    @invariant()
+    def one_thing_is_told_of_an_inode(self) -> None:
+        for told in self.told.values():
+            assert len(told) <= 1
+
 
 TestKernel = Kernel.TestCase
 TestKernel.settings = settings(max_examples=60, stateful_step_count=30)
