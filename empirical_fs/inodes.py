@@ -12,9 +12,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count
 
+from cachetools import LRUCache
+
 from empirical_fs.catalog import Entry
 
 _RETIRED = "retired/"
+_CLOSED_MAX = 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -38,12 +41,17 @@ class Inodes:
     def __init__(self) -> None:
         """Begin with nothing told to the kernel."""
         self._by_path: dict[str, Inode] = {}
+        self._closed = LRUCache[str, Entry](_CLOSED_MAX)
         self._numbers = count(1)
 
-    def shown_at(self, path: str) -> Entry | None:
-        """What the kernel was told of the inode at `path`, if anything."""
-        inode = self._by_path.get(path)
-        return None if inode is None else inode.entry
+    def has(self, path: str) -> bool:
+        """Whether the kernel was told anything of the inode at `path`."""
+        return path in self._by_path
+
+    def was(self, path: str) -> Entry | None:
+        """What a retired inode was that is not open; programs that found it before may still ask."""
+        entry: Entry | None = self._closed.get(path)
+        return entry
 
     def in_use(self, path: str) -> Inode | None:
         """The inode at `path` if a handle is open on it."""
@@ -84,7 +92,7 @@ class Inodes:
         """A handle on `inode` is closed."""
         inode.handles -= 1
         if is_retired(inode.path) and not inode.handles:
-            del self._by_path[inode.path]
+            self._closed[inode.path] = self._by_path.pop(inode.path).entry
 
     def path_to_retire_to(self) -> str:
         """A path for an inode, which is given out once and which no program can name: there is no folder."""
@@ -93,6 +101,10 @@ class Inodes:
     def move(self, path: str, retired: str) -> None:
         """The inode at `path` is at `retired` from now on."""
         inode = self._by_path.pop(path, None)
-        if inode is not None and inode.handles:
-            inode.path = retired
+        if inode is None:
+            return
+        inode.path = retired
+        if inode.handles:
             self._by_path[retired] = inode
+        else:
+            self._closed[retired] = inode.entry

@@ -1,14 +1,18 @@
 """Gives each version of a file an inode of its own; the threads and the kernel's part of it."""
 
 import threading
-from collections.abc import Hashable, Iterable, Mapping
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from empirical_fs.catalog import Entry
+from empirical_fs.errors import DeadlinePassed
 from empirical_fs.inodes import Inode, Inodes, is_retired
 
 _LOOKUP_SECONDS = 0.1
+_MOVE_SECONDS = 10.0
+_SETTLING_SECONDS = 2.0
 
 
 class Paths(Protocol):
@@ -20,30 +24,48 @@ class Paths(Protocol):
     def forget(self, names: Iterable[str]) -> None:
         """Have the kernel look `names` up again."""
 
+    def caller(self) -> int:
+        """The id of the thread that called for the operation of this one."""
+
 
 @dataclass(slots=True)
 class _Move:
     target: str
-    entry: Entry | None
-    """What the inode shows until it has moved."""
+    is_accepted: bool = False
+    """Whether the path may be another inode's already."""
     is_done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class _Settling:
+    """A path whose inode has moved a moment ago.
+
+    A lookup that was answered before may make the next inode, and the kernel takes that for what it was told
+    then. Whoever has looked up since has put it right; others are sent to do so.
+    """
+
+    callers: set[int] = field(default_factory=set)
+    until: float = float("inf")
 
 
 class Retirement:
     """The inodes that the kernel knows, and the moves of those whose name means something else by now.
 
-    The lock guards the table of inodes and that of the moves; it is not held while an inode is moved.
+    The lock guards the table of inodes, that of the moves and that of the paths that settle; it is not held
+    while an inode is moved.
     """
 
-    def __init__(self, paths: Paths) -> None:
-        """Begin with nothing told to the kernel; `paths` moves inodes."""
+    def __init__(self, paths: Paths, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing told to the kernel; `paths` moves inodes; `clock` tells seconds."""
         self._paths = paths
+        self._clock = clock
+        self._settling: dict[str, _Settling] = {}
         self._lock = threading.Lock()
         self._inodes = Inodes()
         self._moves: dict[str, _Move] = {}
 
     def shown_at(self, path: str) -> Entry | None:
-        """What `path` shows because it is open; None if it shows what the listing says.
+        """What `path` shows because it is open or retired; None if it shows what the listing says.
 
         Waits a moment for an inode that is about to move, as a lookup would find it still. A move never
         waits for a lookup; it may wait for a stat of that very inode, hence for no longer.
@@ -53,21 +75,36 @@ class Retirement:
             move.is_done.wait(_LOOKUP_SECONDS)
         with self._lock:
             inode = self._inodes.in_use(path)
-            return None if inode is None else inode.entry
+            if inode is None:
+                return self._inodes.was(path)
+            self._note_caller(path)
+            return inode.entry
 
     def tell(self, path: str, now: Entry) -> Entry:
-        """As `Inodes.tell`; an inode that is something else is on its way from then on."""
-        with self._lock:
-            if self._inodes.is_superseded(path, now):
-                self._retire_soon(path)
-            move = self._moves.get(path)
-            if move is not None and move.entry is not None:
-                return move.entry  # nobody knows how far it is
-            return self._inodes.tell(path, now)
+        """As `Inodes.tell`; an inode that is something else is on its way from then on.
+
+        Waits until it is known whose the path is. Only a lookup, or a stat of the next inode, comes here
+        while libfuse moves one: no move waits for either.
+
+        Raises:
+            DeadlinePassed: libfuse does not come to an end.
+        """
+        while True:
+            with self._lock:
+                if self._inodes.is_superseded(path, now):
+                    self._retire_soon(path)
+                move = self._moves.get(path)
+                if move is None or not move.is_accepted:
+                    self._note_caller(path)
+                    return self._inodes.tell(path, now)
+            if not move.is_done.wait(_MOVE_SECONDS):
+                raise DeadlinePassed("an inode is still being moved")
 
     def open(self, path: str, entry: Entry, version: Hashable) -> tuple[Inode, bool] | None:
-        """As `Inodes.open`; where it gives None, the inode is on its way and the kernel should look again."""
+        """As `Inodes.open`; where it gives None, the kernel should look again."""
         with self._lock:
+            if self._must_look_up_first(path):
+                return None
             opened = self._inodes.open(path, entry, version)
             if opened is None:
                 self._retire_soon(path)
@@ -103,6 +140,8 @@ class Retirement:
             if move is None or move.target != target:
                 return False
             self._inodes.move(path, target)
+            move.is_accepted = True
+            self._settling[path] = _Settling()
             return True
 
     def _retire_soon(self, path: str) -> None:
@@ -112,10 +151,10 @@ class Retirement:
             threading.Thread(target=self._finish, args=(path, move), name="retire", daemon=True).start()
 
     def _begin(self, path: str) -> _Move | None:
-        """A move to be finished; None if the inode is retired or moves already. The lock is held."""
-        if path in self._moves or is_retired(path):
+        """A move to be finished; None if there is nothing to move, or it moves already. The lock is held."""
+        if path in self._moves or is_retired(path) or not self._inodes.has(path):
             return None
-        move = self._moves[path] = _Move(self._inodes.path_to_retire_to(), self._inodes.shown_at(path))
+        move = self._moves[path] = _Move(self._inodes.path_to_retire_to())
         return move
 
     def _finish(self, path: str, move: _Move) -> None:
@@ -127,3 +166,26 @@ class Retirement:
             move.is_done.set()
         # Last: what looked it up before has the inode that moved, and must look again.
         self._paths.forget([path])
+        with self._lock:
+            self._settle(path)
+
+    def _must_look_up_first(self, path: str) -> bool:
+        """Whether the caller is not to open `path` by what somebody else looked up. The lock is held."""
+        settling = self._settling.get(path)
+        if settling is None or self._clock() >= settling.until:
+            return False
+        return self._paths.caller() not in settling.callers
+
+    def _note_caller(self, path: str) -> None:
+        """The kernel is told of `path` for a caller. The lock is held."""
+        settling = self._settling.get(path)
+        if settling is not None:
+            settling.callers.add(self._paths.caller())
+
+    def _settle(self, path: str) -> None:
+        """No lookup of `path` from before its inode moved is under way any more. The lock is held."""
+        now = self._clock()
+        if path in self._settling and path not in self._moves:
+            # Somebody may be between such a lookup and the open.
+            self._settling[path].until = now + _SETTLING_SECONDS
+        self._settling = {each: left for each, left in self._settling.items() if left.until > now}

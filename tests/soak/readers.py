@@ -181,11 +181,17 @@ class Readers:
             os.close(descriptor)
 
     def _pread(self, descriptor: int, size: int, start: int) -> bytes:
-        begun = time.monotonic()
-        try:
-            piece = os.pread(descriptor, size, start)
-        except OSError as error:
-            self._seen.failed(error, time.monotonic() - begun)
-            raise _Counted from error
-        self._seen.read(len(piece), time.monotonic() - begun)
-        return piece
+        """So many bytes, fewer only at the end: one call may also bring what came before an error."""
+        whole = bytearray()
+        while len(whole) < size:
+            begun = time.monotonic()
+            try:
+                piece = os.pread(descriptor, size - len(whole), start + len(whole))
+            except OSError as error:
+                self._seen.failed(error, time.monotonic() - begun)
+                raise _Counted from error
+            self._seen.read(len(piece), time.monotonic() - begun)
+            if not piece:
+                break
+            whole += piece
+        return bytes(whole)

@@ -149,6 +149,7 @@ def test_a_retired_inode_is_opened_no_more() -> None:
     assert inodes.open(retired, entry("a"), "v1") is None
     inodes.release(opened[0])
     assert inodes.in_use(retired) is None
+    assert inodes.was(retired) == entry("a")
 
 
 def test_what_the_kernel_was_told_first_counts() -> None:

@@ -23,14 +23,17 @@ class Libfuse:
     def __init__(self) -> None:
         self.moves: list[str] = []
         self.forgotten: list[str] = []
-        self.retirement = Retirement(self)
+        self.retirement = Retirement(self, lambda: self.seconds)
         self.is_refused = False
         self.moved = threading.Event()
-        self.told: list[Entry] = []
+        self.calling = 1
+        self.seconds = 0.0
+        self.before: Callable[[], object] = lambda: None
         self.meanwhile: Callable[[], object] = lambda: None
 
     def move(self, name: str, path: str) -> None:
         self.moves.append(name)
+        self.before()
         assert not self.retirement.accept(name, "elsewhere")
         if not self.is_refused:
             assert self.retirement.accept(name, path)
@@ -39,6 +42,9 @@ class Libfuse:
 
     def forget(self, names: Iterable[str]) -> None:
         self.forgotten += names
+
+    def caller(self) -> int:
+        return self.calling
 
 
 def looked_up(libfuse: Libfuse, entry: Entry, version: str) -> tuple[Inode, bool] | None:
@@ -105,14 +111,48 @@ def test_the_kernel_is_told_one_thing_of_an_inode(libfuse: Libfuse) -> None:
     assert libfuse.retirement.tell("a", entry(1)) == entry(1)
 
 
-def test_amid_a_move_the_old_is_told(libfuse: Libfuse) -> None:
-    """Until libfuse is done, the inode that is asked about may be the one that moves."""
+def test_amid_a_move_nothing_is_told(libfuse: Libfuse) -> None:
+    """Who asks for the path while libfuse moves its inode waits until it is another's."""
     libfuse.retirement.tell("a", entry())
-    libfuse.meanwhile = lambda: libfuse.told.append(libfuse.retirement.tell("a", entry(1)))
+    told: list[Entry] = []
+    asking = threading.Thread(target=lambda: told.append(libfuse.retirement.tell("a", entry(1))))
+
+    def ask() -> None:
+        asking.start()
+        asking.join(0.05)
+        assert told == []
+
+    libfuse.meanwhile = ask
     libfuse.retirement.changed({"a": entry(1)})
-    assert libfuse.told == [entry()]
-    assert libfuse.retirement.open("a", entry(1), "v1") is None
-    assert libfuse.moved.wait(PATIENCE)
+    asking.join(PATIENCE)
+    assert told == [entry(1)]
+    assert libfuse.retirement.open("a", entry(1), "v1") is not None
+
+
+def test_before_a_move_the_old_is_told(libfuse: Libfuse) -> None:
+    """Until libfuse takes the path away from it, the inode is what it was."""
+    libfuse.retirement.tell("a", entry())
+    told: list[Entry] = []
+    libfuse.before = lambda: told.append(libfuse.retirement.tell("a", entry(1)))
+    libfuse.retirement.changed({"a": entry(1)})
+    assert told == [entry()]
+
+
+def test_who_opens_what_has_just_moved_looks_it_up_first(libfuse: Libfuse) -> None:
+    """For a while: the kernel may have made the new inode from an answer that was given before."""
+    retirement = libfuse.retirement
+    retirement.tell("a", entry())
+    retirement.changed({"a": entry(1)})
+    assert looked_up(libfuse, entry(1), "v1") is not None
+    libfuse.calling = 2
+    assert retirement.open("a", entry(1), "v1") is None
+    assert retirement.shown_at("a") == entry(1)
+    assert retirement.open("a", entry(1), "v1") is not None
+    libfuse.calling = 3
+    assert retirement.open("a", entry(1), "v1") is None
+    libfuse.seconds = 10
+    assert retirement.open("a", entry(1), "v1") is not None
+    assert libfuse.moves == ["a"]
 
 
 def test_another_version_beside_one_that_is_open(libfuse: Libfuse) -> None:
