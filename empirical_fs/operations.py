@@ -12,7 +12,7 @@ import time
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from empirical_fs.catalog import ROOT_INODE, Catalog, Entry
 from empirical_fs.clock import Deadline
@@ -25,7 +25,9 @@ from empirical_fs.errors import (
     OutOfReach,
     ResourceGone,
 )
+from empirical_fs.extended_attributes import extended_attributes
 from empirical_fs.inodes import Inode, is_retired
+from empirical_fs.kernel import FileInfo, Kernel, Wait
 from empirical_fs.mount_options import MountOptions
 from empirical_fs.names import NAME_MAX
 from empirical_fs.reading.readers import Handle
@@ -46,6 +48,7 @@ ERRNO: dict[type[EmpiricalError], int] = {
 _UNTOLD = (NoSuchFile, Abandoned, KeyRefused, OutOfReach)
 """What is no event, or one that was told in the log when it began."""
 
+_OF_USERS = "user."
 _UNIT = 512
 _LEFT_MAX = 256
 _IO_SIZE = 4096
@@ -55,57 +58,12 @@ log = logging.getLogger(__name__)
 Attributes = dict[str, int]
 
 
-class FileInfo(Protocol):
-    """The fields of libfuse's `struct fuse_file_info` that are used here."""
-
-    flags: int
-    fh: int
-    keep_cache: int
-
-
-class Kernel(Protocol):
-    """What the binding is told when the file system comes up and goes down."""
-
-    def connected(self) -> None:
-        """The kernel has accepted the mount; called from a callback of libfuse."""
-
-    def disconnected(self) -> None:
-        """The mount is gone."""
-
-    def is_interrupted(self) -> bool:
-        """Whether the caller of the operation that this thread runs has been interrupted."""
-
-    def caller(self) -> int:
-        """The id of the thread that called for the operation of this one; 0 for the kernel's own."""
-
-
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
     source: Handle | bytes
     inode: Inode
     left: dict[int, float] = field(default_factory=dict)
     """The threads that closed the file, or a copy of its descriptor, and when on the monotonic clock."""
-
-
-class _Wait:
-    """A read that may take a while, and whether anybody still waits for it.
-
-    Who is killed while the kernel reads ahead for it is not reported; but it closes the file, and no thread
-    closes a file while it waits for its bytes. If others wait for the same pages, the kernel asks anew.
-    """
-
-    def __init__(self, kernel: Kernel, left: Mapping[int, float]) -> None:
-        self._kernel = kernel
-        self._left = left
-        self._begun = time.monotonic()
-        self._caller: int | None = None
-
-    def is_over(self) -> bool:
-        """Called by the thread that runs the read, from time to time while it waits."""
-        if self._caller is None:
-            self._caller = self._kernel.caller()
-        left_at = self._left.get(self._caller)
-        return (left_at is not None and left_at >= self._begun) or self._kernel.is_interrupted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +86,6 @@ class Operations:
     flag_nullpath_ok = flag_nopath = 1
 
     # Not implemented: the kernel is told so at the first call, and asks no more.
-    getxattr = listxattr = None
     bmap = lock = ioctl = readlink = None
 
     def __init__(self, files: Files, kernel: Kernel, owner: MountOptions, timeout: float) -> None:
@@ -188,6 +145,20 @@ class Operations:
         else:
             entry = self._shown(path.removeprefix("/"))
         return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
+
+    def listxattr(self, path: str) -> list[str]:
+        """The names of the extended attributes of a file; the root has none."""
+        return [] if path == "/" else list(self._extended(path))
+
+    def getxattr(self, path: str, name: str) -> bytes:
+        """An extended attribute of a file."""
+        if not name.startswith(_OF_USERS):
+            # In one word for the whole file system: who asks for access control lists asks no more.
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        value = None if path == "/" else self._extended(path).get(name)
+        if value is None:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        return value
 
     def readdir(self, path: None, handle: int) -> Iterator[tuple[str, int, int]]:
         """Every name, with the inode number and the mode."""
@@ -255,7 +226,7 @@ class Operations:
             piece = opened.source[offset : offset + len(view)]
             view[: len(piece)] = piece
             return len(piece)
-        wait = _Wait(self._kernel, opened.left)
+        wait = Wait(self._kernel, opened.left)
         try:
             return opened.source.read_into(view, offset, Deadline.after(self._timeout, wait.is_over))
         except (ContentChanged, ResourceGone):
@@ -305,6 +276,9 @@ class Operations:
             # The listing may have been replaced since it was looked at.
             self._retirement.check(name, self._catalog.snapshot().by_name.get(name))
         return shown
+
+    def _extended(self, path: str) -> Mapping[str, bytes]:
+        return extended_attributes(self._shown(path.removeprefix("/")).resource)
 
     def _look_up_again(self) -> NoReturn:
         """Have the kernel look a name up once more: its inode or size is new (do_filp_open in Linux)."""

@@ -1,5 +1,7 @@
 """A resource of the project, made from what the API answered once that has been checked."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +14,15 @@ from empirical_fs.timestamps import nanoseconds_since_epoch
 from empirical_fs.urls import looks_signed
 
 UPLOADED = "uploaded"
+_DETAILS = (
+    "project_id",
+    "description",
+    "mime_type",
+    "created_by",
+    "created_at",
+    "updated_at",
+    "access_level",
+)
 _INTEGER_MAX = 2**63 - 1
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -40,6 +51,8 @@ class Resource:
     """`updated_at`, else `created_at`, else 0; nanoseconds since the epoch."""
     link: str | None
     """The external page of a link resource, which has no content of its own; None for an upload."""
+    details: tuple[tuple[str, str], ...] = ()
+    """What else the API says of it, by the names of its fields, unchecked."""
 
 
 class _Answered(msgspec.Struct):
@@ -82,7 +95,16 @@ def parse_resource(entry: Any) -> Resource | None:
         size=size,
         updated_ns=_first_moment(entry.get("updated_at"), entry.get("created_at")),
         link=link,
+        details=tuple(_details(entry)),
     )
+
+
+def _details(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for field in _DETAILS:
+        value = entry.get(field)
+        if isinstance(value, str) or type(value) is int:
+            # Most resources share most of what is said of them.
+            yield field, sys.intern(str(value))
 
 
 def _first_moment(*timestamps: object) -> int:

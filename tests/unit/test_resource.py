@@ -55,7 +55,16 @@ def without(name: str) -> dict[str, Any]:
 
 def test_an_upload() -> None:
     """An entry as the reference page shows it becomes a resource with all of it."""
-    expected = Resource(id=7, name="a.txt", url=SIGNED, size=5, updated_ns=2 * 10**9, link=None)
+    details = (
+        ("project_id", "1"),
+        ("mime_type", "text/plain"),
+        ("created_by", "x"),
+        ("created_at", "1970-01-01T00:00:01Z"),
+        ("updated_at", "1970-01-01T00:00:02Z"),
+    )
+    expected = Resource(
+        id=7, name="a.txt", url=SIGNED, size=5, updated_ns=2 * 10**9, link=None, details=details
+    )
     assert parse_resource(entry()) == expected
 
 
