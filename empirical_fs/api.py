@@ -87,6 +87,7 @@ class Api:
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         self._closing = closing
         self._key = KeyStanding()
+        self.lost = self._http.lost
 
     def close(self) -> None:
         """Close the connections."""

@@ -19,6 +19,7 @@ _FIRST_INODE = ROOT_INODE + 1
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _MEASURED_AT_ONCE = 16
 _MEASURE_SECONDS = 60.0
+_REFRESH_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,8 @@ class Catalog:
         self._refreshing = False
         self._is_distrusted = False
         self._measuring = SingleFlight[tuple[int, int], int]()
+        self._replacing = SingleFlight[None, float]()
+        self._asked_at = float("-inf")
         self._last_failure = ""
         self._warned: set[str] = set()
         self._measured: dict[tuple[int, int], int] = {}
@@ -165,6 +168,36 @@ class Catalog:
         if due:
             threading.Thread(target=self._refresh, name="refresh", daemon=True).start()
         return snapshot
+
+    def reload(self, patience: float) -> None:
+        """Replace the snapshot now by a listing that is fetched from now on.
+
+        Must not be called from a callback of libfuse, as what is told of changes must not.
+
+        Raises:
+            ApiError: it could not be fetched.
+            DeadlinePassed: not within `patience` seconds.
+        """
+        limit = Deadline.after(patience)
+        begun = aging_clock()
+        # One that is under way already may have seen the project before it was changed.
+        while self._replacing.do(None, self._replace_and_tell, limit) < begun:
+            limit.remaining()
+
+    @property
+    def latest(self) -> Snapshot:
+        """The current snapshot, for whoever does not look at the directory: nothing is replaced for it."""
+        return self._snapshot
+
+    @property
+    def age(self) -> float:
+        """Seconds since the listing was asked for that the snapshot is made of."""
+        return aging_clock() - self._asked_at
+
+    @property
+    def failure(self) -> str:
+        """Why the last refresh failed; empty if it did not."""
+        return self._last_failure
 
     def lookup(self, name: str) -> Entry:
         """The file of that name.
@@ -216,9 +249,7 @@ class Catalog:
 
     def _refresh(self) -> None:
         try:
-            changed = self._replace(self._fetch)
-            if changed:
-                self._on_change(changed)
+            self._replacing.do(None, self._replace_and_tell, Deadline.after(_REFRESH_SECONDS))
         except EmpiricalError as error:
             if str(error) != self._last_failure:
                 log.warning("the listing could not be refreshed, the last one goes on: %s", error)
@@ -226,6 +257,13 @@ class Catalog:
         finally:
             with self._lock:
                 self._refreshing = False
+
+    def _replace_and_tell(self) -> float:
+        """Take a new snapshot; when it was asked for, on the aging clock."""
+        changed = self._replace(self._fetch)
+        if changed:
+            self._on_change(changed)
+        return self._asked_at
 
     def _replace(self, fetch: Callable[[], Listing]) -> Mapping[str, Entry | None]:
         """Take a new snapshot; what changed by it."""
@@ -240,6 +278,7 @@ class Catalog:
         snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
         with self._lock:
             older, self._snapshot = self._snapshot, snapshot
+            self._asked_at = asked_at
             # What the store disagreed with meanwhile may still be in this listing.
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE

@@ -2,15 +2,16 @@
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from empirical_fs import __version__, daemon, fuse_binding, logs, mount, mountpoint
+from empirical_fs import __version__, control, daemon, fuse_binding, logs, mount, mountpoint, status
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import parse_mount_options
@@ -32,10 +33,17 @@ _MEMORY_MIN = 2**20
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.mountpoint is None and not given.status:
+        parser.error("the following arguments are required: MOUNTPOINT")
     try:
         if given.unmount:
             mountpoint.unmount_ours(_resolved(given.mountpoint))
+        elif given.status:
+            _show_status(given)
+        elif given.reload:
+            control.ask(mountpoint.find_ours(_resolved(given.mountpoint)), control.Command.RELOAD)
         else:
             _mount(given)
     except KeyboardInterrupt:
@@ -78,6 +86,25 @@ def _mount(given: argparse.Namespace) -> None:
             with contextlib.suppress(OSError):
                 settings.mountpoint.rmdir()
         raise
+
+
+def _show_status(given: argparse.Namespace) -> None:
+    if given.mountpoint is not None:
+        places = [mountpoint.find_ours(_resolved(given.mountpoint))]
+    else:
+        places = [Path(each.mountpoint) for each in mountpoint.ours()]
+    reports = [_report(place) for place in places]
+    if given.json:
+        print(json.dumps(reports, indent=2))  # noqa: T201 - what was asked for
+    else:
+        print(status.table(reports) or "nothing is mounted")  # noqa: T201 - what was asked for
+
+
+def _report(place: Path) -> dict[str, Any]:
+    try:
+        return control.ask(place, control.Command.STATUS)
+    except SetupError as error:
+        return status.unknown(str(place), str(error))
 
 
 def _nothing() -> None:
@@ -171,8 +198,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"The API key is read from {KEY_VARIABLE}, or from --key-file.",
     )
     add = parser.add_argument
-    add("mountpoint", metavar="MOUNTPOINT", type=Path, help="directory to mount on; made if it is missing")
-    add("-u", "--unmount", action="store_true", help="unmount MOUNTPOINT")
+    add(
+        "mountpoint",
+        metavar="MOUNTPOINT",
+        type=Path,
+        nargs="?",
+        help="directory to mount on; made if it is missing",
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("-u", "--unmount", action="store_true", help="unmount MOUNTPOINT")
+    instead.add_argument(
+        "--status", action="store_true", help="show the state of the mount at MOUNTPOINT, or of all"
+    )
+    instead.add_argument("--reload", action="store_true", help="have the mount fetch its listing now")
+    add("--json", action="store_true", help="with --status: for programs")
     add("-f", "--foreground", action="store_true", help="stay; SIGINT and SIGTERM unmount")
     add(
         "-o",

@@ -28,6 +28,8 @@ _ATTRIBUTES_ONLY = -1
 _RENAME = 12
 _IN_HEADER = struct.Struct("=IIQQIIII")
 _RENAME_IN = struct.Struct("=Q")
+_WANT_OFFSET = 24
+_IOCTL_DIR = 1 << 11
 _NOT_THE_KERNELS = 2**63
 """The number of a request that the kernel never made: it takes no answer (ENOENT), which libfuse expects."""
 
@@ -97,6 +99,10 @@ class Kernel:
     def caller(self) -> int:
         """The id of the thread that called for the operation of this thread; 0 for the kernel's own."""
         return int(self._library.fuse_get_context().contents.pid)
+
+    def caller_user(self) -> int:
+        """The id of the user who called for the operation of this thread."""
+        return int(self._library.fuse_get_context().contents.uid)
 
     def disconnected(self) -> None:
         """The mount is gone."""
@@ -204,6 +210,20 @@ def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> N
             room = (ctypes.c_char * size).from_address(ctypes.addressof(buffer.contents))
             count: int = self.operations("read", path, memoryview(room).cast("B"), offset, file_info.contents)
             return count
+
+        def init(self, connection: int) -> Any:
+            # Libfuse would refuse commands for a directory (FUSE_CAP_IOCTL_DIR in fuse_common.h).
+            wanted = ctypes.c_uint.from_address(connection + _WANT_OFFSET)
+            wanted.value |= _IOCTL_DIR
+            return super().init(connection)
+
+        def ioctl(
+            self, path: bytes, command: int, _argument: Any, file_info: Any, flags: int, data: int | None
+        ) -> int:
+            size = command >> 16 & 0x3FFF if data else 0
+            room = memoryview((ctypes.c_char * size).from_address(data or 0) if size else b"").cast("B")
+            self.operations("ioctl", None, command & 0xFFFFFFFF, room)
+            return 0
 
         def readdir(self, path: bytes, buffer: Any, fill: Any, offset: int, file_info: Any) -> int:
             known = fuse.c_stat()

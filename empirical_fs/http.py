@@ -80,6 +80,10 @@ class Http:
             self._closing.append(client.close)
             self._send = partial(client.send, stream=True)
 
+    def lost(self) -> dict[str, float]:
+        """The hosts that are out of reach, and since how many seconds."""
+        return self._outages.lost()
+
     def close(self) -> None:
         """Close every connection."""
         for close in self._closing:

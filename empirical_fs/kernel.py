@@ -28,6 +28,9 @@ class Kernel(Protocol):
     def caller(self) -> int:
         """The id of the thread that called for the operation of this one; 0 for the kernel's own."""
 
+    def caller_user(self) -> int:
+        """The id of the user who called for it."""
+
 
 class Wait:
     """A read that may take a while, and whether anybody still waits for it.

@@ -22,7 +22,7 @@ from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
 from empirical_fs.errors import SetupError
 from empirical_fs.listing import Progress
-from empirical_fs.operations import Files, Operations
+from empirical_fs.operations import Files, Operations, Overseers
 from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
@@ -35,6 +35,8 @@ from empirical_fs.reading.walks import Walks
 from empirical_fs.retirement import Retirement
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
+from empirical_fs.statistics import Statistics
+from empirical_fs.status import Status
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
@@ -93,6 +95,7 @@ class _Session:
 
         self.is_interrupted = kernel.is_interrupted
         self.caller = kernel.caller
+        self.caller_user = kernel.caller_user
 
     def connected(self) -> None:
         self._kernel.connected()
@@ -135,20 +138,28 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     closing = threading.Event()
     # A little less than the readers wait, so that they hear what went wrong, and the next one at once.
     patience = settings.timeout * _FETCHING_SHARE
+    statistics, budget = Statistics(), Budget(settings.memory)
     api = Api(settings.api_url, settings.key, closing, patience)
     store = Store(settings.api_url, closing, patience)
-    urls = SignedUrls(api, settings.url_ttl, patience)
+    urls = SignedUrls(api, settings.url_ttl, patience, statistics)
     ranges = Ranges(store, urls, patience, closing)
     kernel = fuse_binding.Kernel()
     retirement = Retirement(kernel)
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, retirement.changed)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
-    fetcher = Fetcher(ranges, Affinity(OwnCpus(), closing.wait).moved)
-    readers = Readers(Means(fetcher, Budget(settings.memory), Blocks()))
+    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved)
+    readers = Readers(Means(fetcher, budget, Blocks(), statistics))
     stderr = _CapturedStderr()
     session = _Session(kernel, readers, stderr, settings.mountpoint, ready)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
-    operations = Operations(Files(catalog, retirement, walks), session, settings.options, settings.timeout)
+    status = Status(settings, catalog, statistics, budget, (api.lost, store.lost))
+    operations = Operations(
+        Files(catalog, retirement, walks),
+        session,
+        Overseers(statistics, status.commands),
+        settings.options,
+        settings.timeout,
+    )
     _stop_on_signals(session)
     stderr.start()
     try:

@@ -58,6 +58,11 @@ def mount_at(mountpoint: Path) -> Mount | None:
     return mounts[-1] if mounts else None
 
 
+def ours() -> list[Mount]:
+    """The mounts of this program that can be seen from here."""
+    return [mount for mount in _table() if mount.is_ours]
+
+
 def is_mounted(mount: Mount) -> bool:
     """Whether nobody has taken this very mount away; another one at its place does not count."""
     return mount in _table()
@@ -132,18 +137,27 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     raise SetupError(f"cannot unmount {mountpoint}: {reason}")
 
 
+def find_ours(mountpoint: Path) -> Path:
+    """The mountpoint, if a mount of this program is there, alive or dead.
+
+    Raises:
+        SetupError: there is none.
+    """
+    mount = mount_at(mountpoint)
+    if mount is None:
+        raise SetupError(f"nothing is mounted at {mountpoint}")
+    if not mount.is_ours:
+        raise SetupError(f"what is mounted at {mountpoint} ({mount.kind}) is not ours")
+    return mountpoint
+
+
 def unmount_ours(mountpoint: Path) -> None:
     """Take away a mount of this program, alive or dead.
 
     Raises:
         SetupError: there is none, or it is in use.
     """
-    mount = mount_at(mountpoint)
-    if mount is None:
-        raise SetupError(f"nothing is mounted at {mountpoint}")
-    if not mount.is_ours:
-        raise SetupError(f"what is mounted at {mountpoint} ({mount.kind}) is not ours; use umount")
-    unmount(mountpoint)
+    unmount(find_ours(mountpoint))
 
 
 def _fusermount() -> str | None:

@@ -9,13 +9,14 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NoReturn
 
 from empirical_fs.catalog import ROOT_INODE, Catalog, Entry
 from empirical_fs.clock import Deadline
+from empirical_fs.control import put_answer
 from empirical_fs.errors import (
     Abandoned,
     ContentChanged,
@@ -33,6 +34,7 @@ from empirical_fs.names import NAME_MAX
 from empirical_fs.reading.readers import Handle
 from empirical_fs.reading.walks import Walks
 from empirical_fs.retirement import Retirement
+from empirical_fs.statistics import Statistics
 
 ERRNO: dict[type[EmpiricalError], int] = {
     NoSuchFile: errno.ENOENT,
@@ -75,6 +77,15 @@ class Files:
     walks: Walks
 
 
+@dataclass(frozen=True, slots=True)
+class Overseers:
+    """Who asks what becomes of all this, and who counts it."""
+
+    statistics: Statistics
+    commands: Mapping[int, Callable[[], dict[str, Any]]]
+    """What answers the commands of `control`."""
+
+
 class Operations:
     """The file system as fusepy calls it, from several threads at once.
 
@@ -86,10 +97,14 @@ class Operations:
     flag_nullpath_ok = flag_nopath = 1
 
     # Not implemented: the kernel is told so at the first call, and asks no more.
-    bmap = lock = ioctl = readlink = None
+    bmap = lock = readlink = None
 
-    def __init__(self, files: Files, kernel: Kernel, owner: MountOptions, timeout: float) -> None:
+    def __init__(
+        self, files: Files, kernel: Kernel, overseers: Overseers, owner: MountOptions, timeout: float
+    ) -> None:
         """Serve `files`; a read that takes `timeout` seconds fails."""
+        self._statistics = overseers.statistics
+        self._commands = overseers.commands
         self._catalog = files.catalog
         self._retirement = files.retirement
         self._walks = files.walks
@@ -111,6 +126,8 @@ class Operations:
             return getattr(self, operation)(*args)
         except EmpiricalError as error:
             number = next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
+            if not isinstance(error, NoSuchFile):
+                self._statistics.failed(errno.errorcode[number])
             if not isinstance(error, _UNTOLD):
                 log.warning("%s %s: %s", operation, self._of_what(args), error)
             raise OSError(number, os.strerror(number)) from error
@@ -118,6 +135,7 @@ class Operations:
             if isinstance(error, OSError) and error.errno:
                 raise
             log.exception("%s failed in a way that it should not", operation)
+            self._statistics.failed(errno.errorcode[errno.EIO])
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
 
     def _of_what(self, args: tuple[Any, ...]) -> str:
@@ -252,6 +270,15 @@ class Operations:
 
     def fsync(self, path: None, datasync: int, file_info: FileInfo) -> int:
         """Nothing is ever written."""
+        return 0
+
+    def ioctl(self, path: None, command: int, room: memoryview) -> int:
+        """Answer the command line; for everyone else this is no device."""
+        if command not in self._commands:
+            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+        if self._kernel.caller_user() not in (0, os.getuid()):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        put_answer(room, self._commands[command]())
         return 0
 
     def rename(self, old: str, new: str) -> int:

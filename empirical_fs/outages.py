@@ -41,13 +41,18 @@ class Outages:
         self._clock = clock
         self._lock = threading.Lock()
         self._answered_at: dict[Server, float] = {}
-        self._lost: set[Server] = set()
+        self._lost: dict[Server, float] = {}
         self._watched: set[Server] = set()
         self._pauses: dict[Server, float] = {}
 
     def is_lost(self, server: Server) -> bool:
         """Whether it is known to be out of reach."""
         return server in self._lost
+
+    def lost(self) -> dict[str, float]:
+        """The hosts that are out of reach, and since how many seconds."""
+        with self._lock:
+            return {server.host: self._clock() - since for server, since in self._lost.items()}
 
     def pause(self, server: Server) -> float:
         """The seconds for which it still wants to be left alone; 0 if it does not."""
@@ -59,7 +64,7 @@ class Outages:
         with self._lock:
             self._answered_at[server] = self._clock()
             was_lost = server in self._lost
-            self._lost.discard(server)
+            self._lost.pop(server, None)
         if was_lost:
             log.warning("%s answers again", server.host)
 
@@ -85,7 +90,7 @@ class Outages:
         with self._lock:
             if server in self._lost or self._has_answered(server, since):
                 return
-            self._lost.add(server)
+            self._lost[server] = since
         log.warning("%s is out of reach; reads that need it fail at once until it answers", server.host)
         self.unanswered(server, since)
 

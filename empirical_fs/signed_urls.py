@@ -13,6 +13,7 @@ from empirical_fs.errors import NotTheApi, ResourceGone
 from empirical_fs.listing import Listing, Progress, fetch_listing, unseen
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
+from empirical_fs.statistics import Statistics
 from empirical_fs.urls import declared_expiry
 
 _URLS_MAX = 50_000
@@ -47,8 +48,9 @@ class SignedUrls:
     The lock guards the cache, which is not thread-safe; requests are made without it.
     """
 
-    def __init__(self, api: Api, ttl: float, timeout: float) -> None:
+    def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
         """Sign through `api`; keep a URL `ttl` seconds at most; wait `timeout` seconds for a page."""
+        self._statistics = statistics
         self._api = api
         self._ttl = ttl
         self._timeout = timeout
@@ -99,7 +101,9 @@ class SignedUrls:
     def _sign_by_id(self, resource_id: int, deadline: Deadline) -> str:
         asked_at = aging_clock()
         try:
-            resource, server_time = self._api.resource(resource_id, deadline)
+            self._statistics.signed()
+            with self._statistics.request("api"):
+                resource, server_time = self._api.resource(resource_id, deadline)
         except (ResourceGone, NotTheApi) as error:
             # This is also how an API looks that serves no resource by its id.
             listing = self._listing.do(None, self.list_resources, deadline)
@@ -114,7 +118,8 @@ class SignedUrls:
 
     def _page(self, number: int, patience: float) -> Page:
         asked_at = aging_clock()
-        page = self._api.page(number, Deadline.after(patience))
+        with self._statistics.request("api"):
+            page = self._api.page(number, Deadline.after(patience))
         self._keep(page.resources, asked_at, page.server_time)
         return page
 

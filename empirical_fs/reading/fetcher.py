@@ -14,6 +14,7 @@ from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.store import IN_FLIGHT, Body
+from empirical_fs.statistics import Statistics
 
 OnWhole = Callable[[Body, Part], None]
 """Told that the server sent the whole content in place of a part; takes over the open body."""
@@ -45,6 +46,7 @@ class Fetcher:
     def __init__(
         self,
         ranges: Ranges,
+        statistics: Statistics,
         on_moved: OnMoved,
         wanted: Executor | None = None,
         ahead: Executor | None = None,
@@ -53,11 +55,13 @@ class Fetcher:
 
         Args:
             ranges: where the bytes come from.
+            statistics: counts them.
             on_moved: told of every transfer ahead.
             wanted: runs the fetches for which a reader waits; threads of its own by default.
             ahead: runs the others, so that these never hold up the first.
         """
         self._ranges = ranges
+        self._statistics = statistics
         self._on_moved = on_moved
         # More than may be in flight: those that wait before the next try hold up nobody.
         self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT * 2, "wanted")
@@ -88,15 +92,24 @@ class Fetcher:
 
     def fetch_whole(self, content: Content, whole: Part, body: Body) -> None:
         """Put an open body, and what it lacks if it breaks off, into `whole`, here and now."""
-        with failing(whole), whole.filling():
+        with failing(whole), whole.filling(), self._counting(whole):
             self._ranges.fetch(content, whole.start, whole.stop, whole, body)
 
     def _fill(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         with failing(part), part.filling() as is_ours:
             if is_ours:
-                body = self._ranges.fetch(content, part.start, part.stop, part)
+                with self._counting(part):
+                    body = self._ranges.fetch(content, part.start, part.stop, part)
                 if body is not None:
                     on_whole(body, part)
+
+    @contextmanager
+    def _counting(self, part: Part) -> Iterator[None]:
+        with self._statistics.request("store"):
+            try:
+                yield
+            finally:
+                self._statistics.fetched(part.arrived)
 
     def _fill_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         if part.is_begun:

@@ -13,6 +13,7 @@ from empirical_fs.reading.part import Part
 from empirical_fs.reading.parts import Parts
 from empirical_fs.reading.readahead import Conditions, Range, ReadAhead
 from empirical_fs.reading.store import Body
+from empirical_fs.statistics import Statistics
 
 _CHECKPOINT = 512 * 2**10
 """Bytes of a part that are read without asking the policy."""
@@ -25,6 +26,7 @@ class Means:
     fetcher: Fetcher
     budget: Budget
     blocks: Blocks
+    statistics: Statistics
 
 
 class Cursor:
@@ -90,6 +92,7 @@ class Reader:
             return 0
         view = view[: stop - start]
         if cursor.read_ready(view, start):
+            self._means.statistics.read(waited=False)
             return len(view)
         needed, new = self._begin(cursor, Range(start, stop))
         is_ours = False
@@ -98,6 +101,7 @@ class Reader:
                 for part in needed:
                     begin, end = max(start, part.start), min(stop, part.stop)
                     part.read_into(view[begin - start : end - start], begin, deadline)
+                self._means.statistics.read(waited=cursor.waited)
                 return len(view)
             except (_Spooling, Closing) as error:
                 if self._closed:

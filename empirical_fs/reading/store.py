@@ -115,6 +115,7 @@ class Store:
         self._api_url = api_url
         self._http = Http(IN_FLIGHT, StoreUnavailable, closing, patience)
         self.gave_up = self._http.gave_up
+        self.lost = self._http.lost
 
     def close(self) -> None:
         """Close the connections; bodies that are still read break off."""

@@ -14,6 +14,7 @@ from empirical_fs.reading.part import Part
 from empirical_fs.reading.readahead import Range
 from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.resource import Resource
+from empirical_fs.statistics import Statistics
 
 MIB = 2**20
 _AT_ONCE = 32
@@ -236,7 +237,7 @@ class Simulation:
         self._shape = shape
         self._budget = Budget(budget)
         self._fetcher = SimulatedFetcher(shape)
-        means = Means(self._fetcher, self._budget, _OneBlock())
+        means = Means(self._fetcher, self._budget, _OneBlock(), Statistics())
         resource = Resource(id=1, name="a", url=None, size=size, updated_ns=0, link=None)
         self._readers = [Reader(Content(resource, size), means) for _ in range(files)]
         self.cursors = [Cursor(size) for _ in range(files)]

@@ -13,6 +13,7 @@ from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
 from empirical_fs.resource import Resource
+from empirical_fs.statistics import Statistics
 from tests.harness import wait_until
 
 PATIENCE = 10.0
@@ -61,7 +62,7 @@ def moved() -> list[int]:
 
 @pytest.fixture
 def fetcher(ranges: Blocked, moved: list[int]) -> Iterator[Fetcher]:
-    fetcher = Fetcher(ranges, moved.append)
+    fetcher = Fetcher(ranges, Statistics(), moved.append)
     yield fetcher
     fetcher.close()
 

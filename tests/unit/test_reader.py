@@ -32,6 +32,7 @@ from empirical_fs.reading.readahead import FIRST_PART, KEPT_BEHIND
 from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.reading.store import Body, Sink
 from empirical_fs.resource import Resource
+from empirical_fs.statistics import Statistics
 from tests.unit.conftest import NotingDeadline, unnoticed
 
 PATIENCE = 10.0
@@ -156,10 +157,10 @@ class Opened:
         self.ranges = FakeRanges(data)
         self.budget: Budget = Budget(budget) if beside is None else beside.budget
         self.blocks: Blocks = Blocks() if beside is None else beside.blocks
-        fetcher = Fetcher(self.ranges, unnoticed, executor, ahead or executor)
+        fetcher = Fetcher(self.ranges, Statistics(), unnoticed, executor, ahead or executor)
         resource = Resource(id=1, name="a", url=None, size=len(data), updated_ns=0, link=None)
         self.content = Content(resource, len(data))
-        self.means = Means(fetcher, self.budget, self.blocks)
+        self.means = Means(fetcher, self.budget, self.blocks, Statistics())
         self.reader = Reader(self.content, self.means)
 
     def cursor(self) -> Cursor:

@@ -14,6 +14,7 @@ from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.resource import Resource
+from empirical_fs.statistics import Statistics
 from tests.unit.conftest import unnoticed
 from tests.unit.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges, Inline
 
@@ -28,8 +29,8 @@ class Files:
     def __init__(self, budget: int = 64 * MIB) -> None:
         self.ranges = FakeRanges()
         self.budget = Budget(budget)
-        fetcher = Fetcher(self.ranges, unnoticed, Inline(), Inline())
-        self.readers = Readers(Means(fetcher, self.budget, Blocks()))
+        fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
+        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()))
         self.told: list[Handle] = []
 
     def open(self, of: Resource | None = None) -> Handle:

@@ -20,6 +20,7 @@ from empirical_fs.errors import (
 )
 from empirical_fs.resource import Resource
 from empirical_fs.signed_urls import SignedUrls, lifetime
+from empirical_fs.statistics import Statistics
 from tests.unit.conftest import NotingDeadline
 
 PATIENCE = 10.0
@@ -73,7 +74,7 @@ def api() -> FakeApi:
 
 
 def signer(api: Api, ttl: float = TTL) -> SignedUrls:
-    return SignedUrls(api, ttl, PATIENCE)
+    return SignedUrls(api, ttl, PATIENCE, Statistics())
 
 
 def soon() -> Deadline:

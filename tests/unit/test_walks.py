@@ -12,6 +12,7 @@ from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.reading.siblings import RECOGNISED_AT
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
+from empirical_fs.statistics import Statistics
 from tests.unit.conftest import unnoticed
 from tests.unit.test_reader import DATA, PATIENCE, FakeRanges, Inline
 
@@ -42,8 +43,8 @@ class Walked:
         self.project = project
         self.ranges = FakeRanges()
         self.budget = Budget(memory)
-        fetcher = Fetcher(self.ranges, unnoticed, Inline(), Inline())
-        self.readers = Readers(Means(fetcher, self.budget, Blocks()))
+        fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
+        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()))
         self.walks = Walks(self.readers, lambda: self.project, largest)
 
     def open(self, number: int) -> Handle:

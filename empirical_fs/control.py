@@ -1,0 +1,73 @@
+"""How the command line speaks to the process that serves a mount: by ioctl on its directory.
+
+So there is no socket to find, to protect or to leave behind, and whoever sees the mount can ask it, from
+another container too. An answer is JSON that ends with a NUL.
+"""
+
+import errno
+import fcntl
+import json
+import os
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from empirical_fs.errors import SetupError
+
+_READ = 2
+_ANSWER_MAX = 16_000
+"""Bytes of an answer; the command has 14 bits for it (asm-generic/ioctl.h)."""
+_TOO_LONG = {"error": "the answer is too long"}
+
+
+class Command(IntEnum):
+    """The ioctl commands: _IOR('E', number, char[_ANSWER_MAX])."""
+
+    STATUS = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8 | 1
+    """The state of the mount."""
+    RELOAD = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8 | 2
+    """Fetch the listing now, and answer once it serves."""
+
+
+def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
+    """The answer of the mount at `mountpoint`.
+
+    Raises:
+        SetupError: it cannot be asked, or answered that it could not.
+    """
+    room = bytearray(_ANSWER_MAX)
+    try:
+        directory = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(directory, command, room, True)  # noqa: FBT003 - it takes no keywords
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise SetupError(
+                f"the process that served {mountpoint} is gone; empirical-mount {mountpoint} recovers it"
+            ) from error
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise SetupError(f"the mount at {mountpoint} is another user's") from error
+        if error.errno == errno.ENOTTY:
+            raise SetupError(
+                f"the mount at {mountpoint} is of another version; unmount it and mount it again"
+            ) from error
+        raise SetupError(f"cannot ask the mount at {mountpoint}: {error.strerror}") from error
+    answer: dict[str, Any] = json.loads(room.partition(b"\0")[0])
+    if "error" in answer:
+        raise SetupError(str(answer["error"]))
+    return answer
+
+
+def put_answer(room: memoryview, answer: dict[str, Any]) -> None:
+    """Write an answer into the memory of an ioctl, or that it is too long.
+
+    Raises:
+        ValueError: there is too little room for that even.
+    """
+    texts = (json.dumps(each).encode() + b"\0" for each in (answer, _TOO_LONG))
+    text = next((text for text in texts if len(text) <= len(room)), None)
+    if text is None:
+        raise ValueError("too little room for an answer")
+    room[: len(text)] = text

@@ -1,0 +1,142 @@
+"""The state of a mount, for programs and for people."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from empirical_fs import __version__
+from empirical_fs.catalog import Catalog
+from empirical_fs.control import Command
+from empirical_fs.errors import EmpiricalError
+from empirical_fs.reading.budget import Budget
+from empirical_fs.settings import Settings
+from empirical_fs.statistics import Statistics
+
+Lost = Callable[[], Mapping[str, float]]
+"""The hosts that are out of reach, and since how many seconds."""
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_STEP = 1024
+_MINUTE, _HOUR = 60, 3600
+
+
+class Status:
+    """Answers the commands of `control` for one mount."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        statistics: Statistics,
+        budget: Budget,
+        lost: Iterable[Lost],
+    ) -> None:
+        """Tell of these."""
+        self._settings = settings
+        self._catalog = catalog
+        self._statistics = statistics
+        self._budget = budget
+        self._lost = tuple(lost)
+        self._mounted_at = time.monotonic()
+
+    @property
+    def commands(self) -> Mapping[int, Callable[[], dict[str, Any]]]:
+        """What answers each command."""
+        return {Command.STATUS: self.report, Command.RELOAD: self._reload}
+
+    def report(self) -> dict[str, Any]:
+        """The state now; times in seconds, sizes in bytes."""
+        snapshot, counts = self._catalog.latest, self._statistics.counts()
+        return {
+            "mountpoint": str(self._settings.mountpoint),
+            "version": __version__,
+            "pid": os.getpid(),
+            "api_url": str(self._settings.api_url),
+            "mounted_for": round(time.monotonic() - self._mounted_at, 1),
+            "resources": len(snapshot.by_name),
+            "total_size": snapshot.size,
+            "listing_age": round(self._catalog.age, 1),
+            "listing_failure": self._catalog.failure or None,
+            "out_of_reach": {host: round(since, 1) for lost in self._lost for host, since in lost().items()},
+            "throughput": round(counts.bytes_per_second),
+            "bytes_fetched": counts.bytes_fetched,
+            "requests_in_flight": counts.requests_in_flight,
+            "memory_held": self._budget.held,
+            "memory_budget": self._settings.memory,
+            "reads": counts.reads,
+            "reads_from_memory": counts.reads_from_memory,
+            "urls_signed": counts.urls_signed,
+            "errors": counts.errors,
+        }
+
+    def _reload(self) -> dict[str, Any]:
+        """Fetch the listing now; what it has, or why it could not be had."""
+        patience = self._settings.timeout
+        # What is told of changes must not be told from a callback of libfuse, in which this runs.
+        pool = ThreadPoolExecutor(1, "reload")
+        try:
+            pool.submit(self._catalog.reload, patience).result(timeout=patience)
+        except (EmpiricalError, TimeoutError) as error:
+            return {"error": f"the listing could not be fetched: {str(error) or 'it takes too long'}"}
+        finally:
+            pool.shutdown(wait=False)
+        return {"resources": len(self._catalog.latest.by_name)}
+
+
+def unknown(mountpoint: str, reason: str) -> dict[str, Any]:
+    """The report on a mount that does not answer: its process is gone, say, or it is another user's."""
+    return {"mountpoint": mountpoint, "error": reason}
+
+
+def table(reports: Iterable[Mapping[str, Any]]) -> str:
+    """Reports for people."""
+    return "\n\n".join("\n".join(_lines(report)) for report in reports)
+
+
+def _lines(report: Mapping[str, Any]) -> Iterable[str]:
+    yield str(report["mountpoint"])
+    if "error" in report:
+        yield f"  {report['error']}"
+        return
+    hits = f" ({report['reads_from_memory'] * 100 // report['reads']}%)" if report["reads"] else ""
+    flying = report["requests_in_flight"]
+    rows = {
+        "state": _state(report),
+        "resources": f"{report['resources']}, {_size(report['total_size'])}",
+        "listing": f"{_duration(report['listing_age'])} old",
+        "api": report["api_url"],
+        "throughput": f"{_size(report['throughput'])}/s; {_size(report['bytes_fetched'])} fetched so far",
+        "in flight": f"{flying['store']} to the store, {flying['api']} to the API",
+        "memory": f"{_size(report['memory_held'])} of {_size(report['memory_budget'])} held",
+        "reads": f"{report['reads']}, {report['reads_from_memory']} of them from memory{hits}",
+        "URLs signed": str(report["urls_signed"]),
+        "errors": ", ".join(f"{name} {count}" for name, count in sorted(report["errors"].items())) or "none",
+        "process": f"{report['pid']}, version {report['version']}, for {_duration(report['mounted_for'])}",
+    }
+    for name, text in rows.items():
+        yield f"  {name:<12} {text}"
+
+
+def _state(report: Mapping[str, Any]) -> str:
+    away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
+    if report["listing_failure"]:
+        away.append(f"the listing could not be refreshed: {report['listing_failure']}")
+    return "; ".join(away) or "online"
+
+
+def _size(count: float) -> str:
+    for unit in _UNITS:
+        if count < _STEP or unit == _UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == _UNITS[0] else f"{count:.1f} {unit}"
+        count /= _STEP
+    raise AssertionError("the last unit takes all")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
+    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"

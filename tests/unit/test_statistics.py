@@ -1,0 +1,41 @@
+from contextlib import ExitStack
+
+from empirical_fs.statistics import RATE_SECONDS, Statistics
+
+
+def test_counts() -> None:
+    """Everything is counted under its own name."""
+    statistics = Statistics()
+    statistics.read(waited=True)
+    statistics.read(waited=False)
+    statistics.read(waited=False)
+    statistics.signed()
+    statistics.failed("EIO")
+    statistics.failed("EIO")
+    counts = statistics.counts()
+    assert (counts.reads, counts.reads_from_memory, counts.urls_signed) == (3, 2, 1)
+    assert counts.errors == {"EIO": 2}
+
+
+def test_throughput_is_of_the_last_seconds() -> None:
+    """What was fetched long ago counts in the sum, and not in the rate."""
+    now = 100.0
+    statistics = Statistics(lambda: now)
+    statistics.fetched(1000)
+    now += RATE_SECONDS / 2
+    statistics.fetched(500)
+    assert statistics.counts().bytes_per_second == 1500 / RATE_SECONDS
+    now += RATE_SECONDS * 0.75
+    assert statistics.counts().bytes_per_second == 500 / RATE_SECONDS
+    now += RATE_SECONDS
+    assert (statistics.counts().bytes_per_second, statistics.counts().bytes_fetched) == (0, 1500)
+
+
+def test_requests_in_flight() -> None:
+    """A request is in flight until it ends, in whatever way."""
+    statistics = Statistics()
+    with ExitStack() as requests:
+        for _ in range(2):
+            requests.enter_context(statistics.request("store"))
+        assert statistics.counts().requests_in_flight == {"api": 0, "store": 2}
+    assert statistics.counts().requests_in_flight == {"api": 0, "store": 0}
