@@ -39,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("the following arguments are required: MOUNTPOINT")
     try:
         if given.unmount:
-            mountpoint.unmount_ours(_resolved(given.mountpoint))
+            # Imported for who asks for it: psutil takes a while.
+            from empirical_fs.unmounting import unmount_ours  # noqa: PLC0415
+
+            unmount_ours(_resolved(given.mountpoint), lazy=given.lazy)
         elif given.status:
             _show_status(given)
         elif given.reload:
@@ -211,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         "--status", action="store_true", help="show the state of the mount at MOUNTPOINT, or of all"
     )
     instead.add_argument("--reload", action="store_true", help="have the mount fetch its listing now")
+    add("--lazy", action="store_true", help="with -u: though it is in use, as its users finish")
     add("--json", action="store_true", help="with --status: for programs")
     add("-f", "--foreground", action="store_true", help="stay; SIGINT and SIGTERM unmount")
     add(

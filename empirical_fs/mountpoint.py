@@ -151,15 +151,6 @@ def find_ours(mountpoint: Path) -> Path:
     return mountpoint
 
 
-def unmount_ours(mountpoint: Path) -> None:
-    """Take away a mount of this program, alive or dead.
-
-    Raises:
-        SetupError: there is none, or it is in use.
-    """
-    unmount(find_ours(mountpoint))
-
-
 def _fusermount() -> str | None:
     return shutil.which("fusermount") or shutil.which("fusermount3")
 

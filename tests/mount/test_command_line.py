@@ -1,5 +1,6 @@
 """What the command line says when something is wrong: one line that helps, and nothing left behind."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -184,15 +185,43 @@ def test_as_another_user(sandbox: Sandbox, path: Path) -> None:
 
 
 def test_unmounting(sandbox: Sandbox, mount: Mount, path: Path) -> None:
-    """-u refuses where nothing is mounted and what is in use, and unmounts what is not."""
+    """-u refuses where nothing is mounted and what is in use, by whom it says, and waits for the end else."""
     sandbox.put("a", b"a")
     assert "nothing is mounted" in said(attempt(sandbox.url, "-u", path))
     with mount() as mounted:
         with (mounted / "a").open():
-            assert "busy" in said(attempt(sandbox.url, "-u", mounted.path))
+            assert f"(process {os.getpid()})" in said(attempt(sandbox.url, "-u", mounted.path))
             assert mounted.names() == {"a"}
-        wait_until(lambda: attempt(sandbox.url, "-u", mounted.path).returncode == 0, "the unmounting")
+        with subprocess.Popen(["sleep", "60"], cwd=mounted.path) as sleeper:
+            assert f"in use by sleep (process {sleeper.pid})" in said(
+                attempt(sandbox.url, "-u", mounted.path)
+            )
+            sleeper.kill()
+        assert attempt(sandbox.url, "-u", mounted.path).returncode == 0
         assert str(mounted.path) not in mounts()
+        assert not processes(mounted.path)
+
+
+def test_unmounting_what_is_mapped(sandbox: Sandbox, mount: Mount) -> None:
+    """A file that is mapped is in use, though it is not open any more."""
+    sandbox.put("a", b"a" * 10_000)
+    with mount() as mounted:
+        with (mounted / "a").open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        assert f"(process {os.getpid()})" in said(attempt(sandbox.url, "-u", mounted.path))
+        mapped.close()
+        assert attempt(sandbox.url, "-u", mounted.path).returncode == 0
+
+
+def test_lazy_unmounting_on_request(sandbox: Sandbox, mount: Mount) -> None:
+    """--lazy takes away what is in use; who has it open reads on."""
+    sandbox.put("a", b"content")
+    with mount() as mounted:
+        with (mounted / "a").open("rb") as file:
+            assert attempt(sandbox.url, "-u", "--lazy", mounted.path).returncode == 0
+            assert str(mounted.path) not in mounts()
+            assert file.read() == b"content"
+        wait_until(lambda: not processes(mounted.path), "the end of the process")
 
 
 def test_progress_on_a_terminal_only(sandbox: Sandbox, mount: Mount, path: Path) -> None:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mountpoint import Mount, mount_at, parse_mountinfo, prepare, unmount_ours
+from empirical_fs.mountpoint import Mount, mount_at, parse_mountinfo, prepare
+from empirical_fs.unmounting import unmount_ours
 
 LINE = "36 35 98:0 /mnt1 {path} rw,noatime master:1 - {kind} /dev/root rw,errors=continue\n"
 PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).map(
@@ -93,6 +94,6 @@ def test_no_directory(tmp_path: Path, name: str) -> None:
 def test_nothing_to_unmount(tmp_path: Path) -> None:
     """Where nothing of ours is mounted nothing is unmounted."""
     with pytest.raises(SetupError, match="nothing is mounted"):
-        unmount_ours(tmp_path)
+        unmount_ours(tmp_path, lazy=False)
     with pytest.raises(SetupError, match="not ours"):
-        unmount_ours(Path("/"))
+        unmount_ours(Path("/"), lazy=False)
