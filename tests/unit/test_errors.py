@@ -10,6 +10,7 @@ import empirical_fs
 from empirical_fs import errors
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.operations import ERRNO, Operations
+from empirical_fs.statistics import Statistics
 
 
 def every_error(kind: type[EmpiricalError] = EmpiricalError) -> list[type[EmpiricalError]]:
@@ -37,6 +38,7 @@ class Failing(Operations):
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        self._statistics = Statistics()
 
     def statfs(self, path: str) -> NoReturn:
         raise self.error
