@@ -3,6 +3,9 @@
 import errno
 import os
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -497,3 +500,64 @@ def test_a_listing_that_grows_at_its_top_shows_nothing_twice(sandbox: Sandbox, m
         sandbox.plan()
         everything = lasting | {f"new {number:04}.txt" for number in range(1, turn + 1)}
         wait_until(lambda: mounted.names() == everything, "all uploads")
+
+
+class Churn:
+    """Files that are replaced all the time, by one of two sizes, while threads read and look."""
+
+    def __init__(self, sandbox: Sandbox, mounted: Mounted) -> None:
+        self.versions = {f"file-{number}": [noise(50_000, number)] for number in range(4)}
+        self.wrong: list[str] = []
+        self.read = 0
+        self._sandbox = sandbox
+        self._mounted = mounted
+        self._over = threading.Event()
+
+    def go_on_until(self, reads: int) -> None:
+        works = [self._replace, *[self._read] * 6, *[self._look] * 2]
+        with ThreadPoolExecutor(len(works)) as pool:
+            futures = [pool.submit(work) for work in works]
+            try:
+                wait_until(lambda: self.read >= reads or self.wrong, f"{reads} reads", 60)
+            finally:
+                self._over.set()
+            for future in futures:
+                future.result()
+
+    def _replace(self) -> None:
+        for turn in count():
+            for number, (name, versions) in enumerate(self.versions.items()):
+                versions.append(noise(50_000 + 9000 * ((turn + number) % 2), 10 + turn * 10 + number))
+                self._sandbox.put(name, versions[-1])
+            if self._over.wait(0.03):
+                return
+
+    def _read(self) -> None:
+        for name in cycle(self.versions):
+            if self._over.is_set():
+                return
+            try:
+                with (self._mounted / name).open("rb") as file:
+                    size, content = os.fstat(file.fileno()).st_size, file.read()
+            except OSError as error:
+                if error.errno != errno.ESTALE:
+                    raise
+                continue
+            self.read += 1
+            if size != len(content) or content not in self.versions[name]:
+                self.wrong.append(f"{name}: {len(content)} bytes, {size} by its handle")
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            for name in self.versions:
+                (self._mounted / name).stat()
+
+
+def test_a_handle_has_one_version_whatever_goes_on(sandbox: Sandbox, mount: Mount) -> None:
+    """Its size and content are one version, though files are replaced, opened and looked at at once."""
+    for number in range(4):
+        sandbox.put(f"file-{number}", noise(50_000, number))
+    with mount("--refresh", "0.05") as mounted:
+        churn = Churn(sandbox, mounted)
+        churn.go_on_until(700)
+        assert churn.wrong == []
