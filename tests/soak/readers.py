@@ -32,6 +32,8 @@ class Seen:
         self.wrong: list[str] = []
         self.errors = Counter[str]()
         self.longest = 0.0
+        self.longest_end = 0.0
+        """Seconds that a killed program took to end, at most."""
         self.work = Counter[str]()
 
     def read(self, size: int, seconds: float) -> None:
@@ -39,6 +41,10 @@ class Seen:
             self.reads += 1
             self.bytes += size
             self.longest = max(self.longest, seconds)
+
+    def ended(self, seconds: float) -> None:
+        with self._lock:
+            self.longest_end = max(self.longest_end, seconds)
 
     def failed(self, error: OSError, seconds: float) -> None:
         with self._lock:
@@ -134,7 +140,7 @@ class Readers:
             self._seen.found_wrong(f"{name}, pieces that no version had all of")
 
     def _killed(self, name: str, chance: random.Random) -> None:
-        """A program that is killed while it reads; how long it then takes to end counts as a read."""
+        """A program that is killed while it reads."""
         with subprocess.Popen(
             ["cat", self._root / name],
             stdout=subprocess.DEVNULL,
@@ -147,7 +153,7 @@ class Readers:
                 process.kill()
             begun = time.monotonic()
             process.wait()
-            self._seen.read(0, time.monotonic() - begun)
+            self._seen.ended(time.monotonic() - begun)
 
     def _rsync(self, _chance: random.Random) -> None:
         """Small files and those that are replaced; what is in the copy is always a whole version."""
