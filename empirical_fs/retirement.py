@@ -10,7 +10,7 @@ from empirical_fs.catalog import Entry
 from empirical_fs.errors import DeadlinePassed
 from empirical_fs.inodes import Inode, Inodes, is_retired
 
-_LOOKUP_SECONDS = 0.1
+_LOOKUP_SECONDS = 2.0
 _MOVE_SECONDS = 10.0
 _SETTLING_SECONDS = 2.0
 
@@ -33,6 +33,8 @@ class _Move:
     target: str
     is_accepted: bool = False
     """Whether the path may be another inode's already."""
+    sent_back: set[int] = field(default_factory=set)
+    """The callers whose open was refused for it; what each of them does next is to look the path up."""
     is_done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -67,11 +69,12 @@ class Retirement:
     def shown_at(self, path: str) -> Entry | None:
         """What `path` shows because it is open or retired; None if it shows what the listing says.
 
-        Waits a moment for an inode that is about to move, as a lookup would find it still. A move never
-        waits for a lookup; it may wait for a stat of that very inode, hence for no longer.
+        Whoever looks up again because of an inode that is about to move waits for that, and would find it
+        still otherwise. A move never waits for a lookup; it may wait for a stat of that very inode, hence
+        nobody else waits.
         """
         move = self._moves.get(path)
-        if move is not None:
+        if move is not None and self._paths.caller() in move.sent_back:
             move.is_done.wait(_LOOKUP_SECONDS)
         with self._lock:
             inode = self._inodes.in_use(path)
@@ -108,6 +111,8 @@ class Retirement:
             opened = self._inodes.open(path, entry, version)
             if opened is None:
                 self._retire_soon(path)
+                if (move := self._moves.get(path)) is not None:
+                    move.sent_back.add(self._paths.caller())
         return opened
 
     def check(self, path: str, now: Entry | None) -> None:

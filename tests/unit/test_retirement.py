@@ -164,6 +164,37 @@ def test_another_version_beside_one_that_is_open(libfuse: Libfuse) -> None:
     assert looked_up(libfuse, entry(), "v2") is not None
 
 
+def test_only_who_was_sent_back_waits_for_a_move(libfuse: Libfuse) -> None:
+    """A stat of the inode itself would hold up its move; who looks up again finds the next one."""
+    libfuse.retirement.tell("a", entry())
+    shown: list[Entry] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def hold_up() -> None:
+        begun.set()
+        assert go.wait(PATIENCE)
+
+    libfuse.before = hold_up
+    assert libfuse.retirement.open("a", entry(1), "v1") is None
+    assert begun.wait(PATIENCE)
+    libfuse.calling = 2
+    assert libfuse.retirement.shown_at("a") is None
+    assert libfuse.retirement.tell("a", entry(1)) == entry()
+    libfuse.calling = 1
+
+    def look_up() -> None:
+        assert libfuse.retirement.shown_at("a") is None
+        shown.append(libfuse.retirement.tell("a", entry(1)))
+
+    looking = threading.Thread(target=look_up)
+    looking.start()
+    looking.join(0.05)
+    assert shown == []
+    go.set()
+    looking.join(PATIENCE)
+    assert shown == [entry(1)]
+
+
 def test_a_listing_replaced_while_a_file_is_opened(libfuse: Libfuse) -> None:
     """Nobody else would tell that the inode is of the past."""
     assert looked_up(libfuse, entry(), "v1") is not None
