@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -61,7 +62,8 @@ class Retirement:
         """Begin with nothing told to the kernel; `paths` moves inodes; `clock` tells seconds."""
         self._paths = paths
         self._clock = clock
-        self._settling: dict[str, _Settling] = {}
+        self._settling: OrderedDict[str, _Settling] = OrderedDict()
+        """Those that end first come first."""
         self._lock = threading.Lock()
         self._inodes = Inodes()
         self._moves: dict[str, _Move] = {}
@@ -193,4 +195,6 @@ class Retirement:
         if path in self._settling and path not in self._moves:
             # Somebody may be between such a lookup and the open.
             self._settling[path].until = now + _SETTLING_SECONDS
-        self._settling = {each: left for each, left in self._settling.items() if left.until > now}
+            self._settling.move_to_end(path)
+        while self._settling and next(iter(self._settling.values())).until <= now:
+            self._settling.popitem(last=False)
