@@ -46,7 +46,7 @@ class Entry:
     @property
     def is_sized(self) -> bool:
         """Whether the size is known."""
-        return self.resource.size is not None or self.resource.link is not None
+        return self.resource.is_sized
 
     @property
     def size(self) -> int:
@@ -293,7 +293,7 @@ class Catalog:
 
     def _all_sized(self, listing: Listing) -> list[Resource]:
         """The resources with the sizes that the API did not give, as far as these can be found."""
-        unknown = [each for each in listing.resources if each.size is None and each.link is None]
+        unknown = [each for each in listing.resources if not each.is_sized]
         if not unknown:
             return list(listing.resources)
         with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:

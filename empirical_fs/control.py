@@ -17,15 +17,16 @@ from empirical_fs.errors import SetupError
 _READ = 2
 _ANSWER_MAX = 16_000
 """Bytes of an answer; the command has 14 bits for it (asm-generic/ioctl.h)."""
+_COMMAND = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8
 _TOO_LONG = {"error": "the answer is too long"}
 
 
 class Command(IntEnum):
     """The ioctl commands: _IOR('E', number, char[_ANSWER_MAX])."""
 
-    STATUS = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8 | 1
+    STATUS = _COMMAND | 1
     """The state of the mount."""
-    RELOAD = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8 | 2
+    RELOAD = _COMMAND | 2
     """Fetch the listing now, and answer once it serves."""
 
 

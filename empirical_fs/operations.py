@@ -130,13 +130,13 @@ class Operations:
                 self._statistics.failed(errno.errorcode[number])
             if not isinstance(error, _UNTOLD):
                 log.warning("%s %s: %s", operation, self._of_what(args), error)
-            raise OSError(number, os.strerror(number)) from error
+            raise _os_error(number) from error
         except BaseException as error:
             if isinstance(error, OSError) and error.errno:
                 raise
             log.exception("%s failed in a way that it should not", operation)
             self._statistics.failed(errno.errorcode[errno.EIO])
-            raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+            raise _os_error(errno.EIO) from error
 
     def _of_what(self, args: tuple[Any, ...]) -> str:
         """The path that an operation was for, which it may tell by its handle alone."""
@@ -172,10 +172,10 @@ class Operations:
         """An extended attribute of a file."""
         if not name.startswith(_OF_USERS):
             # In one word for the whole file system: who asks for access control lists asks no more.
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            raise _os_error(errno.EOPNOTSUPP)
         value = None if path == "/" else self._extended(path).get(name)
         if value is None:
-            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+            raise _os_error(errno.ENODATA)
         return value
 
     def readdir(self, path: None, handle: int) -> Iterator[tuple[str, int, int]]:
@@ -275,9 +275,9 @@ class Operations:
     def ioctl(self, path: None, command: int, room: memoryview) -> int:
         """Answer the command line; for everyone else this is no device."""
         if command not in self._commands:
-            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+            raise _os_error(errno.ENOTTY)
         if self._kernel.caller_user() not in (0, os.getuid()):
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+            raise _os_error(errno.EPERM)
         put_answer(room, self._commands[command]())
         return 0
 
@@ -288,7 +288,7 @@ class Operations:
         return 0
 
     def _refuse_write(self, *args: object) -> NoReturn:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        raise _os_error(errno.EROFS)
 
     chmod = chown = create = link = mkdir = mknod = removexattr = _refuse_write
     rmdir = setxattr = symlink = truncate = unlink = utimens = write = _refuse_write
@@ -309,7 +309,7 @@ class Operations:
 
     def _look_up_again(self) -> NoReturn:
         """Have the kernel look a name up once more: its inode or size is new (do_filp_open in Linux)."""
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        raise _os_error(errno.ESTALE)
 
     def _attributes(self, inode: int, mode: int, links: int, size: int, updated_ns: int) -> Attributes:
         return {
@@ -324,6 +324,10 @@ class Operations:
             "st_ctime": updated_ns,
             **self._owner,
         }
+
+
+def _os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def _units(size: int) -> int:

@@ -54,6 +54,11 @@ class Resource:
     details: tuple[tuple[str, str], ...] = ()
     """What else the API says of it, by the names of its fields, unchecked."""
 
+    @property
+    def is_sized(self) -> bool:
+        """Whether the size is known; a link has no content of its own."""
+        return self.size is not None or self.link is not None
+
 
 class _Answered(msgspec.Struct):
     """The fields without which an entry is no resource; the rest is optional, whatever its type."""

@@ -1,5 +1,6 @@
 """What the tests of real mounts are made with: a sandbox project, a mount of it, waiting with a deadline."""
 
+import json
 import os
 import random
 import signal
@@ -108,6 +109,10 @@ class Sandbox:
             os.utime(partial, (mtime, mtime))
         partial.rename(target)
         return target
+
+    def override(self, fields: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have the API answer these fields of the resources at these paths, whatever they are."""
+        self.put(".sandbox.json", json.dumps(fields).encode())
 
     def plan(self, **fields: Any) -> None:
         """Misbehave from now on as `fields` say, and in no other way."""

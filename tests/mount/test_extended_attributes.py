@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from tests.conftest import Mount
@@ -39,12 +38,8 @@ def project(sandbox: Sandbox) -> Sandbox:
     sandbox.put("notes.md", b"# Notes\n")
     sandbox.put("plain.bin", b"\0")
     silence = dict.fromkeys(("mime_type", "description", "created_by", "project_id"))
-    override(sandbox, {"notes.md": FIELDS, "plain.bin": silence})
+    sandbox.override({"notes.md": FIELDS, "plain.bin": silence})
     return sandbox
-
-
-def override(sandbox: Sandbox, fields: dict[str, dict[str, Any]]) -> None:
-    sandbox.put(".sandbox.json", msgspec.json.encode(fields))
 
 
 def attributes(path: Path) -> dict[str, bytes]:
@@ -100,7 +95,7 @@ def test_what_is_not_there(project: Sandbox, mount: Mount) -> None:
 def test_what_is_no_text(sandbox: Sandbox, mount: Mount) -> None:
     """Values of other types are left out, too long ones are cut, and the file is well."""
     sandbox.put("a", b"a")
-    override(sandbox, {"a": {"mime_type": ["x"], "description": "é" * 40_000, "created_by": {"id": 1}}})
+    sandbox.override({"a": {"mime_type": ["x"], "description": "é" * 40_000, "created_by": {"id": 1}}})
     with mount() as mounted:
         found = attributes(mounted / "a")
         assert "user.mime_type" not in found

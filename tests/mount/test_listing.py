@@ -29,13 +29,6 @@ NEWEST_NS = 1_700_000_000_123_456_000
 SIZES = {"empty.txt": 0, "one.bin": 1, "block.bin": 512, "block and one.bin": 513, "report.csv": 70_001}
 
 
-def override(sandbox: Sandbox, fields: dict[str, dict[str, Any]]) -> None:
-    """Have the API answer these fields of the resources at these paths, whatever they are."""
-    partial = sandbox.folder / ".sandbox.json.partial"
-    partial.write_text(json.dumps(fields))
-    partial.rename(sandbox.folder / ".sandbox.json")
-
-
 def warnings(mounted: Mounted) -> list[str]:
     return [line for line in mounted.log_lines() if " WARNING " in line or " ERROR " in line]
 
@@ -117,7 +110,7 @@ def test_ids_of_any_size_have_inode_numbers_of_their_own(sandbox: Sandbox, mount
     ids = [0, 1, 2, 2**32 + 1, 2**53 + 1, 2**63 - 2]
     for identity in ids:
         sandbox.put(f"{identity}.txt", str(identity).encode())
-    override(sandbox, {f"{identity}.txt": {"id": identity} for identity in ids})
+    sandbox.override({f"{identity}.txt": {"id": identity} for identity in ids})
     with mount() as mounted:
         inodes = {(mounted / f"{identity}.txt").stat().st_ino for identity in ids}
         assert len(inodes | {mounted.path.stat().st_ino}) == len(ids) + 1
@@ -214,7 +207,7 @@ def test_hostile_names_become_legal_ones(sandbox: Sandbox, mount: Mount) -> None
     """Whatever a resource is called, it is one legal file of this directory, and opens with its own bytes."""
     for number, name in enumerate(HOSTILE):
         sandbox.put(f"{number:02}.bin", name.encode(errors="surrogatepass"))
-    override(sandbox, {f"{number:02}.bin": {"name": name} for number, name in enumerate(HOSTILE)})
+    sandbox.override({f"{number:02}.bin": {"name": name} for number, name in enumerate(HOSTILE)})
     with mount() as mounted:
         assert mounted.names() == set(HOSTILE.values())
         for name, shown in HOSTILE.items():
@@ -227,7 +220,7 @@ def test_names_that_mean_directories_are_files_too(sandbox: Sandbox, mount: Moun
     names = {"1.bin": "", "2.bin": ".", "3.bin": "..", "4.bin": "_"}
     for path in names:
         sandbox.put(path, path.encode())
-    override(sandbox, {path: {"name": name} for path, name in names.items()})
+    sandbox.override({path: {"name": name} for path, name in names.items()})
     with mount() as mounted:
         contents = {name: (mounted / name).read_bytes() for name in mounted.names()}
         assert contents == {"_": b"4.bin", "_ (1)": b"1.bin", "_ (2)": b"2.bin", "_ (3)": b"3.bin"}
@@ -237,7 +230,7 @@ def test_long_names_that_are_cut_stay_apart(sandbox: Sandbox, mount: Mount) -> N
     """Names that differ past the longest legal name only are both there, and not longer than legal."""
     for number in (1, 2):
         sandbox.put(f"{number}.bin", str(number).encode())
-    override(sandbox, {f"{number}.bin": {"name": "\u4e16" * 100 + f"{number}.txt"} for number in (1, 2)})
+    sandbox.override({f"{number}.bin": {"name": "\u4e16" * 100 + f"{number}.txt"} for number in (1, 2)})
     with mount() as mounted:
         names = mounted.names()
         assert sorted((mounted / name).read_bytes() for name in names) == [b"1", b"2"]
@@ -248,7 +241,7 @@ def test_only_uploaded_resources_are_there(sandbox: Sandbox, mount: Mount) -> No
     """A resource whose upload is pending or failed is not shown, and is no reason for a warning."""
     for name in ("uploaded.txt", "pending.txt", "failed.txt"):
         sandbox.put(name, b"x")
-    override(sandbox, {"pending.txt": {"status": "pending"}, "failed.txt": {"status": "failed"}})
+    sandbox.override({"pending.txt": {"status": "pending"}, "failed.txt": {"status": "failed"}})
     with mount() as mounted:
         assert mounted.names() == {"uploaded.txt"}
         assert warnings(mounted) == []
@@ -273,7 +266,7 @@ def test_a_malformed_entry_is_left_out(sandbox: Sandbox, mount: Mount, fields: d
     sandbox.put("a.txt", b"good")
     sandbox.put("bad.txt", b"bad")
     sandbox.put("c.txt", b"good")
-    override(sandbox, {"bad.txt": fields})
+    sandbox.override({"bad.txt": fields})
     with mount("--refresh", "0") as mounted:
         assert mounted.names() == {"a.txt", "c.txt"}
         assert (mounted / "a.txt").read_bytes() == (mounted / "c.txt").read_bytes() == b"good"
@@ -288,8 +281,7 @@ def test_entries_without_a_usable_id_cost_only_themselves(sandbox: Sandbox, moun
     names = ("good.txt", "text.txt", "none.txt", "negative.txt", "fraction.txt")
     for name in names:
         sandbox.put(name, name.encode())
-    override(
-        sandbox,
+    sandbox.override(
         {
             "text.txt": {"id": "x"},
             "none.txt": {"id": None},
@@ -306,8 +298,8 @@ def test_entries_without_a_usable_id_cost_only_themselves(sandbox: Sandbox, moun
 def test_fields_that_nobody_needs_may_be_anything(sandbox: Sandbox, mount: Mount) -> None:
     """Strange descriptions, types and access levels do not cost a file."""
     sandbox.put("a.txt", b"a")
-    override(
-        sandbox, {"a.txt": {"description": [1], "mime_type": None, "access_level": {}, "project_id": "x"}}
+    sandbox.override(
+        {"a.txt": {"description": [1], "mime_type": None, "access_level": {}, "project_id": "x"}}
     )
     with mount() as mounted:
         assert (mounted / "a.txt").read_bytes() == b"a"
@@ -339,7 +331,7 @@ def test_times_are_right_to_the_nanosecond(sandbox: Sandbox, mount: Mount) -> No
     """Fractions and offsets count; what is no timestamp falls back to created_at, then to 0, never to now."""
     for name in TIMES:
         sandbox.put(name, b"x")
-    override(sandbox, {name: fields for name, (fields, _) in TIMES.items()})
+    sandbox.override({name: fields for name, (fields, _) in TIMES.items()})
     with mount() as mounted:
         shown = {name: (mounted / name).stat().st_mtime_ns for name in TIMES}
         assert shown == {name: expected for name, (_, expected) in TIMES.items()}
@@ -369,8 +361,7 @@ def test_a_link_that_no_browser_should_open_is_left_out(sandbox: Sandbox, mount:
     """Links to files or scripts, and those with a second line in them, make no working shortcut."""
     for name in ("script", "file", "lines"):
         sandbox.put(f"{name}.link", b"https://example.com/")
-    override(
-        sandbox,
+    sandbox.override(
         {
             "script.link": {"url": "javascript:alert(1)"},
             "file.link": {"url": "file:///etc/passwd"},
@@ -390,7 +381,7 @@ def test_an_unknown_size_is_found_once(sandbox: Sandbox, mount: Mount, size: int
     """The size of an upload that the API gives none for is found by one GET of one byte, and only once."""
     content = noise(size)
     sandbox.put("a.bin", content)
-    override(sandbox, {"a.bin": {"size_bytes": None}})
+    sandbox.override({"a.bin": {"size_bytes": None}})
     with mount("--refresh", "0") as mounted:
         assert (mounted / "a.bin").stat().st_size == size
         wait_until(lambda: mounted.names() and sandbox.requests()["list"] >= 4, "three refreshes")
@@ -407,7 +398,7 @@ def test_a_size_that_cannot_be_found_does_not_cost_the_file(sandbox: Sandbox, mo
     """An upload whose size the store would not tell at first is read whole once it does."""
     content = noise(200_000)
     sandbox.put("a.bin", content)
-    override(sandbox, {"a.bin": {"size_bytes": None}})
+    sandbox.override({"a.bin": {"size_bytes": None}})
     refusal = {"type": "status", "status": 403}
     sandbox.plan(faults=[{"on": "object", "action": refusal}])
     with mount() as mounted:
