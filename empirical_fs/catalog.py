@@ -4,116 +4,29 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, NoSuchFile
 from empirical_fs.listing import Listing
-from empirical_fs.names import unique_names
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
+from empirical_fs.snapshot import Entry, Snapshot
 
-ROOT_INODE = 1
-_FIRST_INODE = ROOT_INODE + 1
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _MEASURED_AT_ONCE = 16
 _MEASURE_SECONDS = 60.0
 _REFRESH_SECONDS = 600.0
+_DOUBT_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of the directory."""
-
-    name: str
-    resource: Resource
-
-    @property
-    def inode(self) -> int:
-        """The inode number: made from the id, so that it is the same from mount to mount."""
-        return _FIRST_INODE + self.resource.id
-
-    @property
-    def content(self) -> bytes | None:
-        """The whole content where it is not in the store: the InternetShortcut of a link."""
-        if self.resource.link is None:
-            return None
-        return f"[InternetShortcut]\r\nURL={self.resource.link}\r\n".encode()
-
-    @property
-    def is_sized(self) -> bool:
-        """Whether the size is known."""
-        return self.resource.is_sized
-
-    @property
-    def size(self) -> int:
-        """Bytes; 0 while it is not known."""
-        content = self.content
-        return (self.resource.size or 0) if content is None else len(content)
-
-    def is_superseded_by(self, now: "Entry | None") -> bool:
-        """Whether `now` is another resource or version; a size that is only not known yet makes none."""
-        if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
-            return True
-        return now.is_sized and self.size != now.size
-
-
-class Snapshot:
-    """The directory as it was at one moment; immutable."""
-
-    def __init__(self, resources: Mapping[int, Resource]) -> None:
-        """Name the resources of one listing, given by their ids."""
-        wanted = (
-            (resource.id, resource.name if resource.link is None else f"{resource.name}.url")
-            for resource in resources.values()
-        )
-        entries = (Entry(name, resources[resource_id]) for resource_id, name in unique_names(wanted).items())
-        self.by_name: Mapping[str, Entry] = {
-            entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)
-        }
-        """Every file by its name, in the order of the names."""
-        self.resources = resources
-
-    @cached_property
-    def size(self) -> int:
-        """The sum of the sizes, in bytes."""
-        return sum(entry.size for entry in self.by_name.values())
-
-    @cached_property
-    def orders(self) -> tuple[tuple[int, ...], ...]:
-        """The ids of the files that have content, by their names and by their inode numbers.
-
-        Programs go through a directory as it is listed, or sort it by inode as `cp` and `tar` do.
-        """
-        by_name = [entry.resource.id for entry in self.by_name.values() if entry.resource.size]
-        return tuple(by_name), tuple(sorted(by_name))
-
-    @cached_property
-    def updated_ns(self) -> int:
-        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
-        return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
-
-    def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
-        """The names that do not look as in `older`, with what they mean now; None if nothing."""
-        return {
-            name: self.by_name.get(name)
-            for name in older.by_name.keys() | self.by_name.keys()
-            if _look(older.by_name.get(name)) != _look(self.by_name.get(name))
-        }
-
-
-def _look(entry: Entry | None) -> tuple[int, int, int] | None:
-    return None if entry is None else (entry.inode, entry.size, entry.resource.updated_ns)
 
 
 class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
-    The lock guards the snapshot, when it is due, whether a refresh is under way and the sizes found. It is
-    never held during a request, so that nobody who asks waits for the network.
+    The lock guards the snapshot, when it is due, whether a refresh is under way, what is in doubt and the
+    sizes found. It is never held during a request, so that nobody who asks waits for the network.
     """
 
     def __init__(
@@ -138,6 +51,10 @@ class Catalog:
         self._max_age = max_age
         self._on_change = on_change
         self._lock = threading.Lock()
+        self._is_settled = threading.Condition(self._lock)
+        """Told when a refresh has brought a snapshot, or has failed."""
+        self._doubts: dict[int, float] = {}
+        """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
@@ -213,10 +130,36 @@ class Catalog:
             return entry
         return replace(entry, resource=self._as_measured(entry.resource))
 
-    def distrust(self) -> None:
-        """Have the snapshot replaced when somebody asks next: the store disagrees with it."""
+    def lookup_to_open(self, name: str) -> Entry:
+        """The file of that name; where the store disagreed with the listing on it, by the next listing.
+
+        By the old one it would be opened in vain, or just before it becomes something else. Waits for two
+        seconds at most, and only for such a file.
+
+        Raises:
+            NoSuchFile: there is none.
+        """
+        # A refresh that is under way may have been asked for before the store disagreed.
+        for _ in range(2):
+            entry = self.lookup(name)
+            if not self._waited_for_a_listing(entry.resource.id):
+                return entry
+        return self.lookup(name)
+
+    def _waited_for_a_listing(self, resource_id: int) -> bool:
+        with self._is_settled:
+            if resource_id not in self._doubts:
+                return False
+            self._is_settled.wait_for(
+                lambda: not self._refreshing or resource_id not in self._doubts, _DOUBT_SECONDS / 2
+            )
+            return True
+
+    def distrust(self, resource: Resource) -> None:
+        """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
         with self._lock:
             self._measured.clear()
+            self._doubts[resource.id] = aging_clock()
         self._make_due()
 
     def _make_due(self) -> None:
@@ -257,6 +200,7 @@ class Catalog:
         finally:
             with self._lock:
                 self._refreshing = False
+                self._is_settled.notify_all()
 
     def _replace_and_tell(self) -> float:
         """Take a new snapshot; when it was asked for, on the aging clock."""
@@ -279,6 +223,8 @@ class Catalog:
         with self._lock:
             older, self._snapshot = self._snapshot, snapshot
             self._asked_at = asked_at
+            self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
+            self._is_settled.notify_all()
             # What the store disagreed with meanwhile may still be in this listing.
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE

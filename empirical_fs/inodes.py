@@ -14,7 +14,7 @@ from itertools import count
 
 from cachetools import LRUCache
 
-from empirical_fs.catalog import Entry
+from empirical_fs.snapshot import Entry
 
 _RETIRED = "retired/"
 _CLOSED_MAX = 1024

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NoReturn
 
-from empirical_fs.catalog import ROOT_INODE, Catalog, Entry
+from empirical_fs.catalog import Catalog
 from empirical_fs.clock import Deadline
 from empirical_fs.control import put_answer
 from empirical_fs.errors import (
@@ -34,6 +34,7 @@ from empirical_fs.names import NAME_MAX
 from empirical_fs.reading.readers import Handle
 from empirical_fs.reading.walks import Walks
 from empirical_fs.retirement import Retirement
+from empirical_fs.snapshot import ROOT_INODE, Entry
 from empirical_fs.statistics import Statistics
 
 ERRNO: dict[type[EmpiricalError], int] = {
@@ -211,11 +212,11 @@ class Operations:
         name = path.removeprefix("/")
         if is_retired(name):
             self._look_up_again()
-        entry = self._catalog.lookup(name)
+        entry = self._catalog.lookup_to_open(name)
         if not entry.is_sized:
             # The kernel does not read past the size that it knows, which is 0 so far.
             self._catalog.measure(entry.resource)
-            self._retirement.check(name, self._catalog.lookup(name))
+            self._retirement.send_back(name)
             self._look_up_again()
         source: Handle | bytes
         version: Hashable
@@ -248,7 +249,7 @@ class Operations:
         try:
             return opened.source.read_into(view, offset, Deadline.after(self._timeout, wait.is_over))
         except (ContentChanged, ResourceGone):
-            self._catalog.distrust()
+            self._catalog.distrust(opened.inode.entry.resource)
             raise
 
     def release(self, path: None, file_info: FileInfo) -> int:

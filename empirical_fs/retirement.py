@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from empirical_fs.catalog import Entry
 from empirical_fs.errors import DeadlinePassed
 from empirical_fs.inodes import Inode, Inodes, is_retired
+from empirical_fs.snapshot import Entry
 
 _LOOKUP_SECONDS = 2.0
 _MOVE_SECONDS = 10.0
@@ -112,10 +112,13 @@ class Retirement:
                 return None
             opened = self._inodes.open(path, entry, version)
             if opened is None:
-                self._retire_soon(path)
-                if (move := self._moves.get(path)) is not None:
-                    move.sent_back.add(self._paths.caller())
+                self._send_back(path)
         return opened
+
+    def send_back(self, path: str) -> None:
+        """Retire the inode at `path`, which the caller is about to look up again."""
+        with self._lock:
+            self._send_back(path)
 
     def check(self, path: str, now: Entry | None) -> None:
         """Retire the inode at `path` if that means `now` already, which nobody else would tell."""
@@ -150,6 +153,12 @@ class Retirement:
             move.is_accepted = True
             self._settling[path] = _Settling()
             return True
+
+    def _send_back(self, path: str) -> None:
+        """The lock is held."""
+        self._retire_soon(path)
+        if (move := self._moves.get(path)) is not None:
+            move.sent_back.add(self._paths.caller())
 
     def _retire_soon(self, path: str) -> None:
         """Retire from a thread of its own, for libfuse moves no inode during a callback. The lock is held."""

@@ -4,13 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from empirical_fs.catalog import ROOT_INODE, Catalog, Entry, Snapshot
+from empirical_fs.catalog import Catalog
 from empirical_fs.errors import ApiUnavailable, NoSuchFile, StoreUnavailable
 from empirical_fs.listing import Listing
 from empirical_fs.resource import Malformed, Resource
+from empirical_fs.snapshot import Entry, Snapshot
 
 PATIENCE = 10.0
 PAGE = "https://x/page"
@@ -21,10 +20,6 @@ def resource(identity: int, name: str = "", **fields: object) -> Resource:
         id=identity, name=name or f"{identity}.txt", url=None, size=identity * 10, updated_ns=0, link=None
     )
     return replace(base, **fields)  # type: ignore[arg-type]
-
-
-def snapshot(*resources: Resource) -> Snapshot:
-    return Snapshot({each.id: each for each in resources})
 
 
 class World:
@@ -73,63 +68,6 @@ def settle() -> None:
     for thread in threading.enumerate():
         if thread.name == "refresh":
             thread.join(PATIENCE)
-
-
-def test_entries() -> None:
-    """A snapshot has every file by its name, in order, with an inode number of its own, never the root's."""
-    taken = snapshot(resource(5, "b"), resource(0, "c"), resource(3, "a", updated_ns=7), resource(9, "b"))
-    assert list(taken.by_name) == ["a", "b", "b (9)", "c"]
-    inodes = {entry.inode for entry in taken.by_name.values()}
-    assert len(inodes) == 4
-    assert ROOT_INODE not in inodes
-    assert taken.by_name["b (9)"].resource.id == 9
-    assert taken.size == 170
-    assert taken.updated_ns == 7
-
-
-def test_an_empty_snapshot() -> None:
-    """An empty project has no size and no age."""
-    assert (dict(snapshot().by_name), snapshot().size, snapshot().updated_ns) == ({}, 0, 0)
-
-
-def test_a_link() -> None:
-    """A link is a small InternetShortcut, whose name ends in .url and whose size is that of its text."""
-    entry = snapshot(resource(1, "Plan", link=PAGE, size=None)).by_name["Plan.url"]
-    assert entry.content == b"[InternetShortcut]\r\nURL=https://x/page\r\n"
-    assert entry.size == len(entry.content)
-    assert snapshot(resource(1, "Plan", link=PAGE, size=None)).size == entry.size
-
-
-def test_an_upload_of_unknown_size() -> None:
-    """An upload whose size is not known is empty for now."""
-    entry = Entry("a", resource(1, size=None))
-    assert (entry.size, entry.content) == (0, None)
-
-
-PROJECTS = st.dictionaries(
-    st.integers(0, 5),
-    st.builds(
-        lambda name, size, updated: (name, size, updated),
-        st.sampled_from("abc"),
-        st.none() | st.integers(0, 2),
-        st.integers(0, 1),
-    ),
-).map(lambda given: snapshot(*(resource(i, n, size=s, updated_ns=u) for i, (n, s, u) in given.items())))
-
-
-@given(PROJECTS, PROJECTS)
-def test_changes(older: Snapshot, newer: Snapshot) -> None:
-    """A name has changed if it is gone or new, or means another resource, size or time than before."""
-
-    def meaning(of: Snapshot, name: str) -> tuple[int, int, int] | None:
-        entry = of.by_name.get(name)
-        return None if entry is None else (entry.resource.id, entry.size, entry.resource.updated_ns)
-
-    names = older.by_name.keys() | newer.by_name.keys()
-    expected = {
-        name: newer.by_name.get(name) for name in names if meaning(older, name) != meaning(newer, name)
-    }
-    assert newer.changed_since(older) == expected
 
 
 def test_lookup() -> None:
@@ -207,7 +145,7 @@ def test_changes_are_told() -> None:
 def test_distrust() -> None:
     """A snapshot with which the store disagrees is replaced when somebody asks next, and not before."""
     world = World(resource(1), max_age=1000).loaded()
-    world.catalog.distrust()
+    world.catalog.distrust(resource(1))
     settle()
     assert world.fetches == 1
     world.refreshed()
@@ -225,14 +163,39 @@ def test_distrust_while_a_refresh_is_under_way() -> None:
         assert go.wait(PATIENCE)
 
     world.before_answer = hang
-    world.catalog.distrust()
+    world.catalog.distrust(resource(1))
     world.catalog.snapshot()
     assert asked.wait(PATIENCE)
-    world.catalog.distrust()
+    world.catalog.distrust(resource(1))
     go.set()
     settle()
     world.refreshed()
     assert world.fetches == 3
+
+
+def test_what_is_in_doubt_is_opened_by_the_next_listing() -> None:
+    """By one that is asked for after the store disagreed; other files are opened as they are listed."""
+    world = World(resource(1), resource(2), max_age=1000).loaded()
+    world.before_fetch = lambda: world.catalog.distrust(resource(1)) if world.fetches == 2 else None
+    world.catalog.distrust(resource(1))
+    world.resources = (resource(1, updated_ns=5), resource(2, updated_ns=5))
+    assert world.catalog.lookup_to_open("2.txt").resource.updated_ns == 0
+    assert world.catalog.lookup_to_open("1.txt").resource.updated_ns == 5
+    settle()
+    assert world.fetches == 3
+
+
+def test_what_is_in_doubt_is_opened_as_it_was_where_nothing_better_comes() -> None:
+    """A listing that cannot be fetched holds nobody up."""
+    world = World(resource(1), max_age=1000).loaded()
+    world.resources = (resource(1, updated_ns=5),)
+
+    def fail() -> None:
+        raise ApiUnavailable("busy")
+
+    world.before_fetch = fail
+    world.catalog.distrust(resource(1))
+    assert world.catalog.lookup_to_open("1.txt").resource.updated_ns == 0
 
 
 def test_unknown_sizes_are_measured_once() -> None:
@@ -297,7 +260,7 @@ def test_measured_again_after_the_store_disagreed() -> None:
     world.sizes[2] = 77
     world.loaded()
     world.sizes[2] = 78
-    world.catalog.distrust()
+    world.catalog.distrust(resource(2))
     assert world.refreshed().by_name["2.txt"].size == 78
 
 

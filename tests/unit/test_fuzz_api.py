@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from empirical_fs.api import Api, Page
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.catalog import Snapshot
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import (
     ApiError,
@@ -29,6 +28,7 @@ from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
 from empirical_fs.names import NAME_MAX
 from empirical_fs.resource import Resource
 from empirical_fs.signed_urls import lifetime
+from empirical_fs.snapshot import Snapshot
 from empirical_fs.urls import parse_fetchable
 from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
 

@@ -4,9 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from empirical_fs.catalog import Entry
 from empirical_fs.inodes import Inode, Inodes
 from empirical_fs.resource import Resource
+from empirical_fs.snapshot import Entry
 
 PATHS = st.sampled_from(["a", "b"])
 PAGES = st.integers(0, 2)

@@ -3,10 +3,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from empirical_fs.catalog import Entry
 from empirical_fs.inodes import Inode
 from empirical_fs.resource import Resource
 from empirical_fs.retirement import Retirement
+from empirical_fs.snapshot import Entry
 
 PATIENCE = 10
 
@@ -164,7 +164,17 @@ def test_another_version_beside_one_that_is_open(libfuse: Libfuse) -> None:
     assert looked_up(libfuse, entry(), "v2") is not None
 
 
-def test_only_who_was_sent_back_waits_for_a_move(libfuse: Libfuse) -> None:
+@pytest.mark.parametrize(
+    "send_back",
+    [
+        lambda retirement: retirement.open("a", entry(1), "v1"),
+        lambda retirement: retirement.send_back("a"),
+    ],
+    ids=["another version", "on demand"],
+)
+def test_only_who_was_sent_back_waits_for_a_move(
+    libfuse: Libfuse, send_back: Callable[[Retirement], None]
+) -> None:
     """A stat of the inode itself would hold up its move; who looks up again finds the next one."""
     libfuse.retirement.tell("a", entry())
     shown: list[Entry] = []
@@ -175,7 +185,7 @@ def test_only_who_was_sent_back_waits_for_a_move(libfuse: Libfuse) -> None:
         assert go.wait(PATIENCE)
 
     libfuse.before = hold_up
-    assert libfuse.retirement.open("a", entry(1), "v1") is None
+    send_back(libfuse.retirement)
     assert begun.wait(PATIENCE)
     libfuse.calling = 2
     assert libfuse.retirement.shown_at("a") is None

@@ -1,0 +1,96 @@
+"""The directory as it was at one moment: its files, their names and attributes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from empirical_fs.names import unique_names
+from empirical_fs.resource import Resource
+
+ROOT_INODE = 1
+_FIRST_INODE = ROOT_INODE + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the directory."""
+
+    name: str
+    resource: Resource
+
+    @property
+    def inode(self) -> int:
+        """The inode number: made from the id, so that it is the same from mount to mount."""
+        return _FIRST_INODE + self.resource.id
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole content where it is not in the store: the InternetShortcut of a link."""
+        if self.resource.link is None:
+            return None
+        return f"[InternetShortcut]\r\nURL={self.resource.link}\r\n".encode()
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the size is known."""
+        return self.resource.is_sized
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 while it is not known."""
+        content = self.content
+        return (self.resource.size or 0) if content is None else len(content)
+
+    def is_superseded_by(self, now: "Entry | None") -> bool:
+        """Whether `now` is another resource or version; a size that is only not known yet makes none."""
+        if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
+            return True
+        return now.is_sized and self.size != now.size
+
+
+class Snapshot:
+    """The directory as it was at one moment; immutable."""
+
+    def __init__(self, resources: Mapping[int, Resource]) -> None:
+        """Name the resources of one listing, given by their ids."""
+        wanted = (
+            (resource.id, resource.name if resource.link is None else f"{resource.name}.url")
+            for resource in resources.values()
+        )
+        entries = (Entry(name, resources[resource_id]) for resource_id, name in unique_names(wanted).items())
+        self.by_name: Mapping[str, Entry] = {
+            entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)
+        }
+        """Every file by its name, in the order of the names."""
+        self.resources = resources
+
+    @cached_property
+    def size(self) -> int:
+        """The sum of the sizes, in bytes."""
+        return sum(entry.size for entry in self.by_name.values())
+
+    @cached_property
+    def orders(self) -> tuple[tuple[int, ...], ...]:
+        """The ids of the files that have content, by their names and by their inode numbers.
+
+        Programs go through a directory as it is listed, or sort it by inode as `cp` and `tar` do.
+        """
+        by_name = [entry.resource.id for entry in self.by_name.values() if entry.resource.size]
+        return tuple(by_name), tuple(sorted(by_name))
+
+    @cached_property
+    def updated_ns(self) -> int:
+        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
+        return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
+
+    def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
+        """The names that do not look as in `older`, with what they mean now; None if nothing."""
+        return {
+            name: self.by_name.get(name)
+            for name in older.by_name.keys() | self.by_name.keys()
+            if _look(older.by_name.get(name)) != _look(self.by_name.get(name))
+        }
+
+
+def _look(entry: Entry | None) -> tuple[int, int, int] | None:
+    return None if entry is None else (entry.inode, entry.size, entry.resource.updated_ns)
