@@ -11,44 +11,41 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from empirical_fs import __version__, control, daemon, fuse_binding, logs, mount, mountpoint, status
+from empirical_fs import configuration, control, daemon, fuse_binding, logs, mount, mountpoint, status
+from empirical_fs.arguments import PROGRAM, parser
+from empirical_fs.configuration import Configuration
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.listing import Progress, unseen
-from empirical_fs.mount_options import parse_mount_options
-from empirical_fs.settings import (
-    API_URL_VARIABLE,
-    DEFAULT_API_URL,
-    KEY_VARIABLE,
-    URL_LIFE_SECONDS,
-    Settings,
-    parse_api_url,
-    parse_size,
-    take_key,
-)
+from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
 
-_PROGRAM = "empirical-mount"
-_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
-_MEMORY_MIN = 2**20
+_FAILED, _INTERRUPTED = 1, 130
+_PLACES_MAX = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.mountpoint is None and not given.status:
-        parser.error("the following arguments are required: MOUNTPOINT")
+    reading = parser()
+    given = reading.parse_args(arguments)
+    if not given.places and not given.status:
+        reading.error("the following arguments are required: MOUNTPOINT")
+    if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
+        reading.error(f"one MOUNTPOINT at a time, not {' '.join(given.places)}")
+    place = _resolved(given.places[-1]) if given.places else None
     try:
-        if given.unmount:
+        if place is None:
+            _show_status([Path(each.mountpoint) for each in mountpoint.ours()], as_json=given.json)
+        elif given.unmount:
             # Imported for who asks for it: psutil takes a while.
             from empirical_fs.unmounting import unmount_ours  # noqa: PLC0415
 
-            unmount_ours(_resolved(given.mountpoint), lazy=given.lazy)
+            unmount_ours(place, lazy=given.lazy)
         elif given.status:
-            _show_status(given)
+            _show_status([mountpoint.find_ours(place)], as_json=given.json)
         elif given.reload:
-            control.ask(mountpoint.find_ours(_resolved(given.mountpoint)), control.Command.RELOAD)
+            control.ask(mountpoint.find_ours(place), control.Command.RELOAD)
         else:
-            _mount(given)
+            _mount(place, given)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except EmpiricalError as error:
@@ -56,19 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(0)
 
 
-def _mount(given: argparse.Namespace) -> None:
+def _mount(place: Path, given: argparse.Namespace) -> None:
+    found = _configuration(given)
+    logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
-        mountpoint=_resolved(given.mountpoint),
-        key=take_key(given.key_file),
-        api_url=parse_api_url(given.api_url),
-        refresh=given.refresh,
-        url_ttl=given.url_ttl,
-        memory=given.memory,
-        siblings=given.siblings,
-        timeout=given.timeout,
-        options=parse_mount_options(given.options),
+        mountpoint=place,
+        key=take_key(found["key_file"]),
+        api_url=parse_api_url(found["api_url"]),
+        refresh=found["refresh"],
+        url_ttl=found["url_ttl"],
+        memory=found["memory"],
+        siblings=found["siblings"],
+        timeout=found["timeout"],
+        options=parse_mount_options(found.mount_options),
+        sources=found.shown,
     )
-    logs.configure(given.verbosity, given.log_file, daemon=not given.foreground)
     mountpoint.check_machine()
     fuse_binding.check_library()
     was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
@@ -91,13 +90,32 @@ def _mount(given: argparse.Namespace) -> None:
         raise
 
 
-def _show_status(given: argparse.Namespace) -> None:
-    if given.mountpoint is not None:
-        places = [mountpoint.find_ours(_resolved(given.mountpoint))]
-    else:
-        places = [Path(each.mountpoint) for each in mountpoint.ours()]
+def _configuration(given: argparse.Namespace) -> Configuration:
+    options, flags = given.options, vars(given)
+    if len(given.places) == _PLACES_MAX:
+        # As mount(8) runs us, with the first field of fstab(5).
+        options = [of_mount_command(text) for text in options]
+        source = given.places[0]
+        if _is_url(source) and not given.api_url:
+            flags = {**flags, "api_url": source}
+    config = configuration.choice(given.config, "config", options)
+    profile = configuration.choice(given.profile, "profile", options)
+    file = configuration.read_file(None if config is None else Path(config), profile)
+    return configuration.resolve(flags, options, os.environ, file)
+
+
+def _is_source(text: str) -> bool:
+    """Whether it is what fstab(5) may have before the mount point: a URL of the API, or just a word."""
+    return _is_url(text) or "/" not in text
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text
+
+
+def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
     reports = [_report(place) for place in places]
-    if given.json:
+    if as_json:
         print(json.dumps(reports, indent=2))  # noqa: T201 - what was asked for
     else:
         print(status.table(reports) or "nothing is mounted")  # noqa: T201 - what was asked for
@@ -150,125 +168,9 @@ def _explained(error: BaseException) -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"{_PROGRAM}: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    print(f"{PROGRAM}: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
     sys.exit(_FAILED)
 
 
-def _resolved(path: Path) -> Path:
+def _resolved(path: str) -> Path:
     return Path(path).expanduser().resolve()
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(text)
-    return seconds
-
-
-def _positive_seconds(text: str) -> float:
-    if (seconds := _seconds(text)) == 0:
-        raise ValueError(text)
-    return seconds
-
-
-def _url_ttl(text: str) -> float:
-    seconds = _positive_seconds(text)
-    if seconds >= URL_LIFE_SECONDS:
-        raise argparse.ArgumentTypeError(
-            f"must be under {URL_LIFE_SECONDS}, which is how long a signed URL lives"
-        )
-    return seconds
-
-
-def _size(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _memory(text: str) -> int:
-    size = _size(text)
-    if size < _MEMORY_MIN:
-        raise argparse.ArgumentTypeError("must be 1M or more")
-    return size
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM,
-        description="Mount the resources of an Empirical project as a read-only directory.",
-        epilog=f"The API key is read from {KEY_VARIABLE}, or from --key-file.",
-    )
-    add = parser.add_argument
-    add(
-        "mountpoint",
-        metavar="MOUNTPOINT",
-        type=Path,
-        nargs="?",
-        help="directory to mount on; made if it is missing",
-    )
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("-u", "--unmount", action="store_true", help="unmount MOUNTPOINT")
-    instead.add_argument(
-        "--status", action="store_true", help="show the state of the mount at MOUNTPOINT, or of all"
-    )
-    instead.add_argument("--reload", action="store_true", help="have the mount fetch its listing now")
-    add("--lazy", action="store_true", help="with -u: though it is in use, as its users finish")
-    add("--json", action="store_true", help="with --status: for programs")
-    add("-f", "--foreground", action="store_true", help="stay; SIGINT and SIGTERM unmount")
-    add(
-        "-o",
-        dest="options",
-        metavar="OPTS",
-        action="append",
-        default=[],
-        help="mount options, as of mount(8)",
-    )
-    add("--key-file", metavar="FILE", type=Path, help="file with the API key, readable by you alone")
-    add(
-        "--api-url",
-        metavar="URL",
-        default=os.environ.get(API_URL_VARIABLE) or DEFAULT_API_URL,
-        help=f"the API (default: {API_URL_VARIABLE}, else {DEFAULT_API_URL})",
-    )
-    add(
-        "--refresh",
-        metavar="SECONDS",
-        type=_seconds,
-        default=60.0,
-        help="age at which the listing is fetched again when somebody looks (default: 60)",
-    )
-    add(
-        "--url-ttl",
-        metavar="SECONDS",
-        type=_url_ttl,
-        default=3000.0,
-        help=f"how long a signed URL is kept at most, under {URL_LIFE_SECONDS} (default: 3000)",
-    )
-    add(
-        "--memory",
-        metavar="SIZE",
-        type=_memory,
-        default="256M",
-        help="read data held in memory at most (default: 256M)",
-    )
-    add(
-        "--siblings",
-        metavar="SIZE",
-        type=_size,
-        default="256K",
-        help="files up to SIZE are fetched ahead of a walk through the directory; 0 for none (default: 256K)",
-    )
-    add(
-        "--timeout",
-        metavar="SECONDS",
-        type=_positive_seconds,
-        default=30.0,
-        help="deadline of one read (default: 30)",
-    )
-    add("--log-file", metavar="FILE", type=Path, help="log to FILE")
-    add("-v", "--verbose", dest="verbosity", action="count", default=0, help="log more; twice, everything")
-    add("-q", "--quiet", dest="verbosity", action="store_const", const=-1, help="log errors only")
-    add("--version", action="version", version=f"%(prog)s {__version__}")
-    return parser

@@ -22,6 +22,8 @@ _CONTRARY = {"rw", "suid", "dev", "exec_suid"}
 # What mount(8), fstab(5) and systemd.mount(5) read themselves and hand on to the program all the same.
 _FOR_MOUNT = {"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev"}
 _FOR_MOUNT_PREFIXES = ("x-", "X-", "comment=")
+_OF_MOUNT_FUSE = {"rw", "dev", "suid"}
+"""What mount.fuse(8) says whoever asks, unless fstab(5) has the contrary."""
 _IDENTITY = re.compile(r"[0-9]{1,10}")
 _NO_IDENTITY = 2**32 - 1
 _UMASK = re.compile(r"0*[0-7]{1,3}")
@@ -65,6 +67,11 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         nonempty="nonempty" in given,
         fuse={**given, **_ALWAYS},
     )
+
+
+def of_mount_command(text: str) -> str:
+    """The argument of an `-o` by mount.fuse(8), without what nobody asked for."""
+    return ",".join(item for item in text.split(",") if item not in _OF_MOUNT_FUSE)
 
 
 def _number(given: dict[str, str | bool], name: str, default: int) -> int:

@@ -4,7 +4,8 @@ import ctypes
 import os
 import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,13 @@ from empirical_fs.urls import parse_fetchable
 KEY_VARIABLE = "EMPIRICALRUN_KEY"
 API_URL_VARIABLE = "EMPIRICAL_API_URL"
 DEFAULT_API_URL = "https://dash.empirical.run"
+DEFAULT = "default"
+"""The source of a setting that nobody gave."""
 URL_LIFE_SECONDS = 3600
 """How long a signed URL lives (seeds/list-resources.txt)."""
+
+MEMORY_MIN = 2**20
+"""Bytes without which nothing can be read."""
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -43,6 +49,8 @@ class Settings:
     timeout: float
     """Seconds after which a read fails."""
     options: MountOptions
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Each setting as a text, and who said so: a flag, a variable, a file or nobody."""
 
     def __repr__(self) -> str:
         """Without the key, wherever this may be printed."""
@@ -59,6 +67,57 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"not a size: {text!r}; write for example 256M")
     return int(match["number"]) * _UNITS[match["unit"].upper()]
+
+
+def parse_memory(text: str) -> int:
+    """Bytes for the budget, enough to read at all.
+
+    Raises:
+        ValueError: it is no such size.
+    """
+    size = parse_size(text)
+    if size < MEMORY_MIN:
+        raise ValueError("must be 1M or more")
+    return size
+
+
+def parse_seconds(text: str) -> float:
+    """A number of seconds, 0 or more.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"not a number of seconds: {text!r}")
+    return seconds
+
+
+def parse_positive_seconds(text: str) -> float:
+    """A number of seconds above 0.
+
+    Raises:
+        ValueError: it is none.
+    """
+    seconds = parse_seconds(text)
+    if seconds == 0:
+        raise ValueError("must be more than 0 seconds")
+    return seconds
+
+
+def parse_url_ttl(text: str) -> float:
+    """A number of seconds for which a signed URL may be kept.
+
+    Raises:
+        ValueError: it is none.
+    """
+    seconds = parse_positive_seconds(text)
+    if seconds >= URL_LIFE_SECONDS:
+        raise ValueError(f"must be under {URL_LIFE_SECONDS}, which is how long a signed URL lives")
+    return seconds
 
 
 def parse_api_url(text: str) -> httpx.URL:

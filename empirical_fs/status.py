@@ -11,7 +11,7 @@ from empirical_fs.catalog import Catalog
 from empirical_fs.control import Command
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.reading.budget import Budget
-from empirical_fs.settings import Settings
+from empirical_fs.settings import DEFAULT, Settings
 from empirical_fs.statistics import Statistics
 
 Lost = Callable[[], Mapping[str, float]]
@@ -69,6 +69,7 @@ class Status:
             "reads_from_memory": counts.reads_from_memory,
             "urls_signed": counts.urls_signed,
             "errors": counts.errors,
+            "settings": self._settings.sources,
         }
 
     def _reload(self) -> dict[str, Any]:
@@ -115,6 +116,9 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         "errors": ", ".join(f"{name} {count}" for name, count in sorted(report["errors"].items())) or "none",
         "process": f"{report['pid']}, version {report['version']}, for {_duration(report['mounted_for'])}",
     }
+    for name, given in report["settings"].items():
+        if given["source"] != DEFAULT:
+            rows[name] = f"{given['value']}, by {given['source']}"
     for name, text in rows.items():
         yield f"  {name:<12} {text}"
 

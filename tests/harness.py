@@ -39,14 +39,14 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 
 def environment(**changes: str | None) -> dict[str, str]:
-    """The environment for a program under test: no key, no proxy, messages in English."""
+    """The environment for a program under test: no key, proxy or configuration; messages in English."""
     removed = {"EMPIRICALRUN_KEY", "EMPIRICAL_API_URL"}
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in removed and not name.lower().endswith("_proxy")
     }
-    wanted = {**kept, "LC_ALL": "C.UTF-8", **changes}
+    wanted = {**kept, "LC_ALL": "C.UTF-8", "XDG_CONFIG_HOME": "/nowhere", **changes}
     return {name: value for name, value in wanted.items() if value is not None}
 
 

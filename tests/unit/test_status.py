@@ -23,6 +23,10 @@ REPORT = {
     "reads_from_memory": 0,
     "urls_signed": 3,
     "errors": {"ESTALE": 1, "EIO": 2},
+    "settings": {
+        "refresh": {"value": "5.0", "source": "--refresh"},
+        "memory": {"value": "268435456", "source": "default"},
+    },
 }
 
 
@@ -41,6 +45,7 @@ def test_table() -> None:
         "  URLs signed  3",
         "  errors       EIO 2, ESTALE 1",
         "  process      7, version 1, for 2 h 1 min",
+        "  refresh      5.0, by --refresh",
     ]
 
 

@@ -1,0 +1,239 @@
+"""What the user asked for and where: flags before the environment, that before the file, and the defaults."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from empirical_fs.errors import SetupError
+from empirical_fs.settings import (
+    API_URL_VARIABLE,
+    DEFAULT,
+    DEFAULT_API_URL,
+    KEY_VARIABLE,
+    parse_memory,
+    parse_positive_seconds,
+    parse_seconds,
+    parse_size,
+    parse_url_ttl,
+)
+
+_PROFILES = "profiles"
+_FILE_MAX = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting that flags, `-o` and the file know by the same name."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], Any]
+    """Its value from a text; may raise ValueError."""
+    variable: str | None = None
+    """The environment variable that gives it."""
+
+    @property
+    def flag(self) -> str:
+        """How it is called on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+OPTIONS = {
+    option.name: option
+    for option in (
+        Option("api_url", DEFAULT_API_URL, str, API_URL_VARIABLE),
+        Option("key_file", None, Path, KEY_VARIABLE),
+        Option("refresh", "60", parse_seconds),
+        Option("url_ttl", "3000", parse_url_ttl),
+        Option("memory", "256M", parse_memory),
+        Option("siblings", "256K", parse_size),
+        Option("timeout", "30", parse_positive_seconds),
+        Option("log_file", None, Path),
+    )
+}
+"""Every setting with a value, in the order in which they are shown."""
+
+MOUNT_OPTIONS = "options"
+"""The setting of the file that stands for `-o`: a text, or a list of texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting, and who said so."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Every setting with a value, and the mount options."""
+
+    values: Mapping[str, Value]
+    mount_options: tuple[str, ...]
+    """The texts of every `-o`, the most important last."""
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a setting."""
+        return self.values[name].value
+
+    @property
+    def shown(self) -> dict[str, dict[str, str]]:
+        """The settings as texts, with their sources, to be shown; none of them is a secret."""
+        return {
+            name: {"value": "-" if given.value is None else str(given.value), "source": given.source}
+            for name, given in self.values.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """What a configuration file says for one profile."""
+
+    values: Mapping[str, Value]
+    mount_options: tuple[str, ...] = ()
+
+
+def default_path() -> Path:
+    """Where the configuration file is, if there is one (XDG Base Directory Specification)."""
+    return platformdirs.user_config_path("empirical-fs") / "config.toml"
+
+
+def read_file(path: Path | None, profile: str | None) -> ConfigFile:
+    """What the file says for everyone, and for `profile` in particular.
+
+    Without a path, the default one, which need not be there.
+
+    Raises:
+        SetupError: it cannot be read, is no such file, or has no such profile.
+    """
+    place = path or default_path()
+    document = _document(place, is_needed=path is not None or profile is not None)
+    profiles = document.pop(_PROFILES, {})
+    if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
+        raise SetupError(f"{place}: write each profile as [profiles.NAME]")
+    sections = [(document, str(place))]
+    if profile is not None:
+        if profile not in profiles:
+            known = ", ".join(sorted(profiles)) or "none"
+            raise SetupError(f"{place} has no profile {profile!r}; it has: {known}")
+        sections.append((profiles[profile], f"{place} [profiles.{profile}]"))
+    values: dict[str, Value] = {}
+    mount_options: list[str] = []
+    for section, source in sections:
+        for name, given in section.items():
+            if name == MOUNT_OPTIONS:
+                mount_options += _texts(given, source)
+            else:
+                values[name] = _from_file(name, given, source, place.parent)
+    return ConfigFile(values, tuple(mount_options))
+
+
+def resolve(
+    flags: Mapping[str, Any], options: Iterable[str], environment: Mapping[str, str], file: ConfigFile
+) -> Configuration:
+    """The settings by their precedence.
+
+    Args:
+        flags: the values of the flags that were given.
+        options: the texts of every `-o`; settings may be among the mount options, as fstab(5) needs them.
+        environment: the environment variables.
+        file: what the configuration file says.
+
+    Raises:
+        SetupError: a value that none of the others replaces is none.
+    """
+    in_options, rest = _taken_from(options)
+    values = {}
+    for name, option in OPTIONS.items():
+        if flags.get(name) is not None:
+            values[name] = Value(flags[name], option.flag)
+        elif name in in_options:
+            values[name] = _parsed(option, in_options[name], f"-o {name}")
+        elif option.variable == KEY_VARIABLE and environment.get(KEY_VARIABLE):
+            # The key itself, which stays where it is until it is taken and wiped.
+            values[name] = Value(None, KEY_VARIABLE)
+        elif option.variable is not None and environment.get(option.variable):
+            values[name] = _parsed(option, environment[option.variable], option.variable)
+        elif name in file.values:
+            values[name] = file.values[name]
+        else:
+            values[name] = Value(None if option.default is None else option.parse(option.default), DEFAULT)
+    return Configuration(values, (*file.mount_options, *rest))
+
+
+def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str | None:
+    """The profile or the configuration file: by its flag, else among the mount options, else None."""
+    if given is not None:
+        return str(given)
+    chosen = None
+    for item in _items(options):
+        if item.startswith(f"{name}="):
+            chosen = item.partition("=")[2]
+    return chosen
+
+
+def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Our settings among the mount options, and the others."""
+    ours, rest = {}, []
+    for item in _items(options):
+        name, equals, text = item.partition("=")
+        if equals and name in OPTIONS:
+            ours[name] = text
+        elif not equals or name not in ("profile", "config"):
+            rest.append(item)
+    return ours, rest
+
+
+def _items(options: Iterable[str]) -> Iterable[str]:
+    return (item for text in options for item in text.split(",") if item)
+
+
+def _parsed(option: Option, text: str, source: str) -> Value:
+    try:
+        return Value(option.parse(text), source)
+    except ValueError as error:
+        raise SetupError(f"{source}: {error}") from error
+
+
+def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
+    try:
+        with place.open("rb") as file:
+            return tomllib.loads(file.read(_FILE_MAX).decode())
+    except FileNotFoundError as error:
+        if is_needed:
+            raise SetupError(f"there is no configuration file {place}") from error
+        return {}
+    except OSError as error:
+        # Under sudo -u, home is often somebody else's.
+        if not is_needed and not os.access(place.parent, os.X_OK):
+            return {}
+        raise SetupError(f"cannot read {place}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SetupError(f"{place} is no TOML: {error}") from error
+
+
+def _texts(given: object, source: str) -> list[str]:
+    given = given if isinstance(given, list) else [given]
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given):
+        raise SetupError(f"{source}: write options as a text or a list of texts")
+    return texts
+
+
+def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
+    option = OPTIONS.get(name)
+    if option is None:
+        advice = "; write the key into a file of its own, and its name as key_file" if name == "key" else ""
+        known = ", ".join([*OPTIONS, MOUNT_OPTIONS])
+        raise SetupError(f"{source}: there is no setting {name!r}{advice or f'; there are: {known}'}")
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise SetupError(f"{source}: {name} takes a text or a number")
+    value = _parsed(option, str(given), f"{source}: {name}").value
+    # Who names a file there means it seen from there.
+    return Value(folder / value.expanduser() if isinstance(value, Path) else value, source)
