@@ -1,6 +1,7 @@
 """The Empirical REST client: pages of the listing, and one resource by its id."""
 
 import json
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import UTC
@@ -17,6 +18,7 @@ from empirical_fs.key_standing import KeyStanding
 from empirical_fs.resource import Malformed, Resource, parse_resource
 from empirical_fs.retry import is_busy, retry_after, retrying
 from empirical_fs.server import Server
+from empirical_fs.tracing import traced
 
 PER_PAGE = 100
 """Resources a page; the most that the API allows (seeds/list-resources.txt)."""
@@ -28,6 +30,8 @@ _PIECE = 64 * 2**10
 _OK, _NOT_FOUND = 200, 404
 _KEY_REFUSED = (401, 403)
 _REDIRECTS = range(300, 400)
+
+log = logging.getLogger(__name__)
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
@@ -169,7 +173,9 @@ class Api:
     ) -> tuple[_Shape, float | None]:
         if (refused := self._key.refusal(url.path)) is not None:
             raise KeyRefused(refused)
-        response = self._http.get(url, self._headers, deadline)
+        with traced(log, f"GET {url.raw_path.decode('ascii')}") as ended:
+            response = self._http.get(url, self._headers, deadline)
+            ended(f"HTTP {response.status_code}")
         try:
             self._check(response)
             body = self._read(response, deadline)

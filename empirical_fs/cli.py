@@ -17,6 +17,7 @@ from empirical_fs.configuration import Configuration
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
 
 _FAILED, _INTERRUPTED = 1, 130
@@ -78,7 +79,7 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
 
     try:
         if given.foreground:
-            serve(_nothing)
+            serve(tell_ready)
         elif (failure := daemon.in_background(serve, _explained)) is not None:
             raise SetupError(failure)
         else:
@@ -126,10 +127,6 @@ def _report(place: Path) -> dict[str, Any]:
         return control.ask(place, control.Command.STATUS)
     except SetupError as error:
         return status.unknown(str(place), str(error))
-
-
-def _nothing() -> None:
-    """Nobody waits for the mount."""
 
 
 @contextlib.contextmanager

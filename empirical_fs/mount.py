@@ -37,6 +37,7 @@ from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
 from empirical_fs.status import Status
+from empirical_fs.tracing import TracedOperations
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
@@ -163,7 +164,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     _stop_on_signals(session)
     stderr.start()
     try:
-        fuse_binding.serve(operations, str(settings.mountpoint), _fuse_options(settings))
+        served = TracedOperations(operations) if log.isEnabledFor(logging.DEBUG) else operations
+        fuse_binding.serve(served, str(settings.mountpoint), _fuse_options(settings))
     except RuntimeError as error:
         raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
     finally:

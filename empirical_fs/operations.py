@@ -130,7 +130,7 @@ class Operations:
             if not isinstance(error, NoSuchFile):
                 self._statistics.failed(errno.errorcode[number])
             if not isinstance(error, _UNTOLD):
-                log.warning("%s %s: %s", operation, self._of_what(args), error)
+                log.warning("%s %s: %s", operation, self.subject(args), error)
             raise _os_error(number) from error
         except BaseException as error:
             if isinstance(error, OSError) and error.errno:
@@ -139,11 +139,12 @@ class Operations:
             self._statistics.failed(errno.errorcode[errno.EIO])
             raise _os_error(errno.EIO) from error
 
-    def _of_what(self, args: tuple[Any, ...]) -> str:
-        """The path that an operation was for, which it may tell by its handle alone."""
+    def subject(self, args: tuple[Any, ...]) -> str:
+        """The path that an operation with these arguments is for, which it may tell by its handle alone."""
         if args[0] is not None:
             return str(args[0])
-        return f"/{self._open_files[args[-1].fh].inode.entry.name}"
+        opened = self._open_files.get(getattr(args[-1], "fh", 0))
+        return "/" if opened is None else f"/{opened.inode.entry.name}"
 
     def init(self, path: str) -> None:
         """The mount is up."""

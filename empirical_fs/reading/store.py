@@ -1,5 +1,6 @@
 """One GET to the object store: redirects, and a body that is as long as it should be."""
 
+import logging
 import tempfile
 import threading
 from collections.abc import Callable
@@ -14,10 +15,13 @@ from empirical_fs.http import Http
 from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
 from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.content import Content
+from empirical_fs.tracing import traced
 from empirical_fs.urls import parse_given, parse_redirect
 
 IN_FLIGHT = 64
 """Requests to the store under way at once, at most."""
+
+log = logging.getLogger(__name__)
 
 _WASTE = 256 * 2**10
 _IN_MEMORY = 2**20
@@ -142,7 +146,10 @@ class Store:
         # RFC 9110, 13.1.1: If-Match takes strong ones only.
         if etag is not None and etag.startswith('"'):
             headers["If-Match"] = etag
-        response = self._get(url, headers, deadline, cancellation)
+        what = f"GET of resource {content.resource_id}, bytes {start} to {stop}"
+        with traced(log, what) as ended:
+            response = self._get(url, headers, deadline, cancellation)
+            ended(f"HTTP {response.status_code}")
         try:
             extent = check_answer(response.status_code, response.headers, start, stop, content.size, etag)
         except BaseException:
