@@ -9,6 +9,7 @@ from dataclasses import replace
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, NoSuchFile
 from empirical_fs.listing import Listing
+from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.snapshot import Entry, Snapshot
@@ -122,8 +123,10 @@ class Catalog:
         Raises:
             NoSuchFile: there is none.
         """
+        # Desktops look for some names again and again, which is no reason to fetch a listing.
+        snapshot = self.latest if is_probe(name) else self.snapshot()
         try:
-            entry = self.snapshot().by_name[name]
+            entry = snapshot.by_name[name]
         except KeyError as error:
             raise NoSuchFile(name) from error
         if entry.is_sized:

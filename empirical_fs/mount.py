@@ -22,6 +22,7 @@ from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
 from empirical_fs.errors import SetupError
 from empirical_fs.listing import Progress
+from empirical_fs.mount_options import SOURCE_PREFIX
 from empirical_fs.operations import Files, Operations, Overseers
 from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.budget import Budget
@@ -184,7 +185,7 @@ def _fuse_options(settings: Settings) -> dict[str, str | bool]:
     attributes = min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX)
     host = settings.api_url.netloc.decode("ascii")
     return {
-        "fsname": f"empirical:{host}",
+        "fsname": f"{SOURCE_PREFIX}{host}",
         "entry_timeout": f"{names:g}",
         "attr_timeout": f"{attributes:g}",
         # The kernel's default of 12 would have a dozen reads that wait hold up all others.

@@ -9,6 +9,10 @@ from empirical_fs.errors import SetupError
 
 FUSE_SUBTYPE = "empirical-mount"
 """The type in the table of mounts is `fuse.` and this: the program that `mount -t` would run."""
+REMOTE_SUBTYPE = "sshfs"
+"""The only one of FUSE that file managers take for remote (libfm-qt, issue 643)."""
+SOURCE_PREFIX = "empirical:"
+"""The source in the table of mounts begins so."""
 
 _ALWAYS: dict[str, str | bool] = {
     "ro": True,
@@ -16,7 +20,6 @@ _ALWAYS: dict[str, str | bool] = {
     "nodev": True,
     "default_permissions": True,
     "use_ino": True,
-    "subtype": FUSE_SUBTYPE,
 }
 _CONTRARY = {"rw", "suid", "dev", "exec_suid"}
 # What mount(8), fstab(5) and systemd.mount(5) read themselves and hand on to the program all the same.
@@ -60,12 +63,15 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         raise SetupError(
             f"-o {contrary[0]}: the mount is always read-only, without devices and set-uid programs"
         )
+    remote = given.pop("remote", None)
+    if remote is not None and "fsname" in given:
+        raise SetupError("-o remote does not go with fsname, by which the mount is known to be ours")
     return MountOptions(
         uid=_number(given, "uid", os.getuid()),
         gid=_number(given, "gid", os.getgid()),
         umask=_umask(given),
         nonempty="nonempty" in given,
-        fuse={**given, **_ALWAYS},
+        fuse={**given, **_ALWAYS, "subtype": FUSE_SUBTYPE if remote is None else REMOTE_SUBTYPE},
     )
 
 

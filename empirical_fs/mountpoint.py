@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount_options import FUSE_SUBTYPE
+from empirical_fs.mount_options import FUSE_SUBTYPE, REMOTE_SUBTYPE, SOURCE_PREFIX
 
 FUSE_DEVICE = Path("/dev/fuse")
 _MOUNTINFO = Path("/proc/self/mountinfo")
-_TYPE = f"fuse.{FUSE_SUBTYPE}"
+_TYPE, _REMOTE_TYPE = f"fuse.{FUSE_SUBTYPE}", f"fuse.{REMOTE_SUBTYPE}"
 _UNMOUNT_SECONDS = 30
 
 
@@ -22,13 +22,14 @@ class Mount:
 
     mountpoint: str
     kind: str
+    source: str
     device: str
     """Major and minor number: no other mount's while anybody uses this one, mounted or not."""
 
     @property
     def is_ours(self) -> bool:
         """Whether this program made it."""
-        return self.kind == _TYPE
+        return self.kind == _TYPE or (self.kind == _REMOTE_TYPE and self.source.startswith(SOURCE_PREFIX))
 
 
 class Busy(SetupError):
@@ -41,7 +42,8 @@ def parse_mountinfo(text: str) -> list[Mount]:
     for line in filter(None, text.split("\n")):
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
-        mounts.append(Mount(_unescaped(fields[4]), after.split(" ")[0], fields[2]))
+        kind, source = after.split(" ")[:2]
+        mounts.append(Mount(_unescaped(fields[4]), kind, _unescaped(source), fields[2]))
     return mounts
 
 

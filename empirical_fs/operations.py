@@ -197,7 +197,8 @@ class Operations:
 
     def statfs(self, path: str) -> dict[str, int]:
         """The sum of the sizes as the size of the file system, and nothing free."""
-        snapshot = self._catalog.snapshot()
+        # Desktops ask how full each disk is every minute, which is no look at the directory.
+        snapshot = self._catalog.latest
         return {
             "f_bsize": _UNIT,
             "f_frsize": _UNIT,

@@ -78,6 +78,17 @@ def test_lookup() -> None:
         world.catalog.lookup("2.txt")
 
 
+def test_what_nobody_looks_for_is_no_look() -> None:
+    """A name that programs ask for everywhere costs no refresh, whether it is there or not."""
+    world = World(resource(1), resource(2, ".DS_Store")).loaded()
+    for name in (".hidden", ".Trash-1000"):
+        with pytest.raises(NoSuchFile):
+            world.catalog.lookup(name)
+    assert world.catalog.lookup(".DS_Store").resource.id == 2
+    settle()
+    assert world.fetches == 1
+
+
 def test_a_young_snapshot_is_not_fetched_again() -> None:
     """While the snapshot is young there is no traffic, however often somebody asks."""
     world = World(resource(1), max_age=1000).loaded()

@@ -23,14 +23,14 @@ def escaped(path: str) -> str:
 def test_every_path(mounts: list[tuple[str, str]]) -> None:
     """Whatever a mount point is called, also somebody else's, the table is read right."""
     text = "".join(LINE.format(path=escaped(path), kind=kind) for path, kind in mounts)
-    assert parse_mountinfo(text) == [Mount(path, kind, "98:0") for path, kind in mounts]
+    assert parse_mountinfo(text) == [Mount(path, kind, "/dev/root", "98:0") for path, kind in mounts]
 
 
 @pytest.mark.parametrize("character", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
 def test_line_separators_in_a_path(character: str) -> None:
     """What Python takes for the end of a line but the kernel does not is a part of the path."""
     text = LINE.format(path=f"/a{character}b", kind="ext4")
-    assert parse_mountinfo(text) == [Mount(f"/a{character}b", "ext4", "98:0")]
+    assert parse_mountinfo(text) == [Mount(f"/a{character}b", "ext4", "/dev/root", "98:0")]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_line_separators_in_a_path(character: str) -> None:
 )
 def test_escapes(written: str, path: str) -> None:
     """An escape stands for its character, and an escaped backslash begins no other escape."""
-    assert parse_mountinfo(LINE.format(path=written, kind="x")) == [Mount(path, "x", "98:0")]
+    assert parse_mountinfo(LINE.format(path=written, kind="x")) == [Mount(path, "x", "/dev/root", "98:0")]
 
 
 def test_optional_fields() -> None:
@@ -54,9 +54,24 @@ def test_optional_fields() -> None:
         "25 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
         "26 25 0:5 / /m rw shared:2 master:1 propagate_from:3 - fuse.empirical-mount empirical:x ro\n"
     )
-    mounts = [Mount("/", "ext4", "8:1"), Mount("/m", "fuse.empirical-mount", "0:5")]
-    assert parse_mountinfo(text) == mounts
-    assert [mount.is_ours for mount in parse_mountinfo(text)] == [False, True]
+    assert parse_mountinfo(text) == [
+        Mount("/", "ext4", "/dev/sda1", "8:1"),
+        Mount("/m", "fuse.empirical-mount", "empirical:x", "0:5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "is_ours"),
+    [
+        ("fuse.empirical-mount", "x=y", True),
+        ("fuse.sshfs", "empirical:dash.empirical.run", True),
+        ("fuse.sshfs", "me@host:/", False),
+        ("ext4", "empirical:x", False),
+    ],
+)
+def test_whose_mount_it_is(kind: str, source: str, is_ours: bool) -> None:  # noqa: FBT001
+    """Ours by its type, or by its source where it goes as one of sshfs."""
+    assert Mount("/m", kind, source, "0:5").is_ours == is_ours
 
 
 def test_the_machines_own_table() -> None:

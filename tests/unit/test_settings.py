@@ -228,6 +228,13 @@ def test_options_of_libfuse() -> None:
     assert parsed.nonempty
 
 
+def test_remote() -> None:
+    """A mount that desktops take for remote has a type that they know, and our source."""
+    assert options("remote").fuse == {**ALWAYS, "subtype": "sshfs"}
+    with pytest.raises(SetupError, match="fsname"):
+        options("remote,fsname=x")
+
+
 def test_options_of_mount() -> None:
     """What fstab and systemd write for mount(8) is nobody's business here."""
     assert options("defaults,noauto,user,nofail,_netdev,x-systemd.automount,X-a=b,comment=c").fuse == ALWAYS
