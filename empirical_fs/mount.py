@@ -16,7 +16,7 @@ from tenacity import (
     wait_fixed,
 )
 
-from empirical_fs import fuse_binding, mountpoint
+from empirical_fs import fuse_binding, macos, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
@@ -184,7 +184,7 @@ def _fuse_options(settings: Settings) -> dict[str, str | bool]:
     names = min(settings.refresh, _NAMES_SECONDS_MAX)
     attributes = min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX)
     host = settings.api_url.netloc.decode("ascii")
-    return {
+    options: dict[str, str | bool] = {
         "fsname": f"{SOURCE_PREFIX}{host}",
         "entry_timeout": f"{names:g}",
         "attr_timeout": f"{attributes:g}",
@@ -192,6 +192,7 @@ def _fuse_options(settings: Settings) -> dict[str, str | bool]:
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,
     }
+    return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options
 
 
 def _advice(said: str) -> str:

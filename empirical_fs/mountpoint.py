@@ -4,15 +4,18 @@ import errno
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from empirical_fs import macos
 from empirical_fs.errors import SetupError
-from empirical_fs.mount_options import FUSE_SUBTYPE, REMOTE_SUBTYPE, SOURCE_PREFIX
+from empirical_fs.mount_options import FUSE_SUBTYPE, SOURCE_PREFIX
 
 FUSE_DEVICE = Path("/dev/fuse")
 _MOUNTINFO = Path("/proc/self/mountinfo")
-_TYPE, _REMOTE_TYPE = f"fuse.{FUSE_SUBTYPE}", f"fuse.{REMOTE_SUBTYPE}"
+_TYPE = f"fuse.{FUSE_SUBTYPE}"
 _UNMOUNT_SECONDS = 30
 
 
@@ -24,12 +27,28 @@ class Mount:
     kind: str
     source: str
     device: str
-    """Major and minor number: no other mount's while anybody uses this one, mounted or not."""
+    """Major and minor number: no other mount's while anybody uses this one, mounted or not; none on macOS."""
 
     @property
     def is_ours(self) -> bool:
         """Whether this program made it."""
-        return self.kind == _TYPE or (self.kind == _REMOTE_TYPE and self.source.startswith(SOURCE_PREFIX))
+        return self.kind == _TYPE or ("fuse" in self.kind and self.source.startswith(SOURCE_PREFIX))
+
+
+class Partition(Protocol):
+    """What psutil tells of a mount."""
+
+    @property
+    def mountpoint(self) -> str:
+        """Where."""
+
+    @property
+    def fstype(self) -> str:
+        """What it is."""
+
+    @property
+    def device(self) -> str:
+        """Its source."""
 
 
 class Busy(SetupError):
@@ -70,7 +89,16 @@ def is_mounted(mount: Mount) -> bool:
     return mount in _table()
 
 
+def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:
+    """The mounts of psutil's table, for systems that have no /proc."""
+    return [Mount(each.mountpoint, each.fstype, each.device, "") for each in partitions]
+
+
 def _table() -> list[Mount]:
+    if macos.IS_MACOS:
+        import psutil  # noqa: PLC0415 - it takes a while, and Linux does without
+
+        return from_partitions(psutil.disk_partitions(all=True))
     return parse_mountinfo(_MOUNTINFO.read_bytes().decode(errors="surrogateescape"))
 
 
@@ -80,6 +108,8 @@ def check_machine() -> None:
     Raises:
         SetupError: it cannot.
     """
+    if macos.IS_MACOS:
+        return  # macFUSE loads what it needs when it is asked to mount
     if not FUSE_DEVICE.exists():
         raise SetupError(
             f"{FUSE_DEVICE} is missing; run: sudo modprobe fuse"
@@ -116,7 +146,9 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         SetupError: it could not be taken away.
     """
     fusermount = _fusermount()
-    if fusermount is not None:
+    if macos.IS_MACOS:
+        command = macos.unmount_command(str(mountpoint), lazy=lazy)
+    elif fusermount is not None:
         command = [fusermount, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]
     else:
         command = ["umount", *(["-l"] if lazy else []), "--", str(mountpoint)]

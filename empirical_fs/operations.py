@@ -29,6 +29,7 @@ from empirical_fs.errors import (
 from empirical_fs.extended_attributes import extended_attributes
 from empirical_fs.inodes import Inode, is_retired
 from empirical_fs.kernel import FileInfo, Kernel, Wait
+from empirical_fs.macos import NO_ATTRIBUTE
 from empirical_fs.mount_options import MountOptions
 from empirical_fs.names import NAME_MAX
 from empirical_fs.reading.readers import Handle
@@ -177,7 +178,7 @@ class Operations:
             raise _os_error(errno.EOPNOTSUPP)
         value = None if path == "/" else self._extended(path).get(name)
         if value is None:
-            raise _os_error(errno.ENODATA)
+            raise _os_error(NO_ATTRIBUTE)
         return value
 
     def readdir(self, path: None, handle: int) -> Iterator[tuple[str, int, int]]:
