@@ -2,11 +2,13 @@
 
 import json
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, mount_command, run, wait_until
+from tests.harness import Sandbox, environment, mount_command, run, said, wait_until
 
 PROBES = (".Trash", ".Trash-1000", ".hidden", "autorun.inf", ".~lock.Plan.odt#", ".DS_Store", "._a", ".git")
 
@@ -58,6 +60,36 @@ def test_remote(project: Sandbox, mount: Mount) -> None:
         assert report["resources"] == 1
         assert os.listdir(mounted.path) == ["a"]  # noqa: PTH208 - as a desktop does
         run(*mount_command("-u", mounted.path))
+
+
+def test_dragged_out(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """What a file manager copies out is the file, with its date."""
+    content = os.urandom(300_000)
+    moment = project.put("b.bin", content).stat().st_mtime
+    with mount() as mounted:
+        run("gio", "copy", "--preserve", mounted / "b.bin", tmp_path / "copy.bin")
+    assert (tmp_path / "copy.bin").read_bytes() == content
+    assert (tmp_path / "copy.bin").stat().st_mtime == pytest.approx(moment, abs=1e-3)
+
+
+def test_a_link_opens_the_browser(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """The page of a link is what the desktop's own opener is asked to open."""
+    project.put("Plan.link", b"https://docs.example.org/plan?a=b&c=d")
+    opener = tmp_path / "bin" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text('#!/bin/sh\nprintf "%s" "$*"\n')
+    opener.chmod(0o755)
+    command = [sys.executable, "-c", "from empirical_fs.links import main; main()"]
+    with mount() as mounted:
+        wanted = environment(PATH=f"{opener.parent}:{os.environ['PATH']}")
+        assert (
+            run(*command, mounted / "Plan.url", env=wanted).stdout == "https://docs.example.org/plan?a=b&c=d"
+        )
+        assert "is no link" in said(run(*command, mounted / "a", env=wanted, check=False))
+        assert "cannot read" in said(run(*command, mounted / "missing.url", env=wanted, check=False))
+        alone = environment(PATH=str(tmp_path))
+        assert "xdg-utils" in said(run(*command, mounted / "Plan.url", env=alone, check=False))
+    assert "usage" in said(run(*command, check=False))
 
 
 def test_a_trash_is_not_made(project: Sandbox, mount: Mount) -> None:

@@ -1,0 +1,63 @@
+"""The command `empirical-open-link`: opens the page that a link file names, for desktops that cannot."""
+
+import configparser
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+_SECTION, _OPTION = "InternetShortcut", "URL"
+_SCHEMES = ("http", "https")
+_SIZE_MAX = 64 * 2**10
+_OPENER = "xdg-open"
+_FAILED, _USAGE = 1, 2
+
+
+class NoLink(Exception):
+    """The file names no page that a browser may be sent to."""
+
+
+def page_in(text: str) -> str:
+    """The page that the text of an InternetShortcut names.
+
+    Any program may have written the file, so nothing but a web page is opened.
+
+    Raises:
+        NoLink: there is none.
+    """
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(text)
+        url = parser.get(_SECTION, _OPTION)
+        scheme = urlsplit(url).scheme
+    except (configparser.Error, ValueError) as error:
+        raise NoLink("it is no link to a page") from error
+    if scheme not in _SCHEMES or not url.isprintable():
+        raise NoLink("what it names is no web page")
+    return url
+
+
+def main() -> None:
+    """Run the command on a `.url` file; the browser takes the place of this process."""
+    try:
+        (name,) = sys.argv[1:]
+    except ValueError:
+        _fail("usage: empirical-open-link FILE.url", _USAGE)
+    try:
+        with Path(name).open("rb") as file:
+            text = file.read(_SIZE_MAX).decode("utf-8-sig", errors="replace")
+        page = page_in(text)
+    except OSError as error:
+        _fail(f"cannot read {name}: {error.strerror}")
+    except NoLink as error:
+        _fail(f"{name}: {error}")
+    try:
+        os.execvp(_OPENER, [_OPENER, page])  # noqa: S606 - found as desktops find it; no shell
+    except OSError as error:
+        _fail(f"cannot run {_OPENER}: {error.strerror}; on Debian and Ubuntu: sudo apt install xdg-utils")
+
+
+def _fail(message: str, status: int = _FAILED) -> NoReturn:
+    print(f"empirical-open-link: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    sys.exit(status)
