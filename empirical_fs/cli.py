@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reading.error("the following arguments are required: MOUNTPOINT")
     if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
         reading.error(f"one MOUNTPOINT at a time, not {' '.join(given.places)}")
-    place = _resolved(given.places[-1]) if given.places else None
     try:
+        place = _resolved(given.places[-1]) if given.places else None
         if place is None:
             _show_status([Path(each.mountpoint) for each in mountpoint.ours()], as_json=given.json)
         elif given.unmount:
@@ -173,4 +173,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _resolved(path: str) -> Path:
-    return Path(path).expanduser().resolve()
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:
+        raise SetupError(f"no home directory is known for {path}; write the whole path") from error
