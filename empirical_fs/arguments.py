@@ -73,7 +73,10 @@ def _add_commands(group: argparse._ArgumentGroup) -> None:
     instead.add_argument(
         "--status", action="store_true", help="the state of the mount at MOUNTPOINT, or of all"
     )
-    group.add_argument("--json", action="store_true", help="with --status: for programs")
+    instead.add_argument(
+        "--doctor", action="store_true", help="look at all that a mount needs, and say what to do"
+    )
+    group.add_argument("--json", action="store_true", help="with --status and --doctor: for programs")
     instead.add_argument("--reload", action="store_true", help="have the mount fetch its listing now")
 
 

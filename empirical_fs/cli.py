@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +16,8 @@ from tqdm import tqdm
 from empirical_fs import configuration, control, daemon, fuse_binding, logs, mount, mountpoint, status
 from empirical_fs.arguments import PROGRAM, parser
 from empirical_fs.configuration import Configuration
+from empirical_fs.diagnoses import Verdict, lines
+from empirical_fs.doctor import examine
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
@@ -21,6 +25,7 @@ from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
 
 _FAILED, _INTERRUPTED = 1, 130
+_ERRORS_ALONE = -1
 _PLACES_MAX = 2
 
 
@@ -28,12 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
     reading = parser()
     given = reading.parse_args(arguments)
-    if not given.places and not given.status:
+    if not (given.places or given.status or given.doctor):
         reading.error("the following arguments are required: MOUNTPOINT")
     if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
         reading.error(f"one MOUNTPOINT at a time, not {' '.join(given.places)}")
-    place = _resolved(given.places[-1]) if given.places else None
     try:
+        if given.doctor:
+            sys.exit(_examine(given))
+        place = _resolved(given.places[-1]) if given.places else None
         if place is None:
             _show_status([Path(each.mountpoint) for each in mountpoint.ours()], as_json=given.json)
         elif given.unmount:
@@ -122,6 +129,20 @@ def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
         print(status.table(reports) or "nothing is mounted")  # noqa: T201 - what was asked for
 
 
+def _examine(given: argparse.Namespace) -> int:
+    """Show each finding as it is there; the exit status is that of a failure if there is one."""
+    logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
+    findings = []
+    place = partial(_resolved, given.places[-1]) if given.places else None
+    for finding in examine(lambda: _configuration(given), place):
+        findings.append(finding)
+        if not given.json:
+            print(*lines(finding), sep="\n", flush=True)  # noqa: T201 - what was asked for
+    if given.json:
+        print(json.dumps([asdict(each) for each in findings], indent=2))  # noqa: T201 - what was asked for
+    return _FAILED if any(each.verdict is Verdict.FAILED for each in findings) else 0
+
+
 def _report(place: Path) -> dict[str, Any]:
     try:
         return control.ask(place, control.Command.STATUS)
@@ -170,4 +191,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _resolved(path: str) -> Path:
-    return Path(path).expanduser().resolve()
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:
+        raise SetupError(f"no home directory is known for {path}; write the whole path") from error

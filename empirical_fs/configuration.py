@@ -235,5 +235,10 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise SetupError(f"{source}: {name} takes a text or a number")
     value = _parsed(option, str(given), f"{source}: {name}").value
-    # Who names a file there means it seen from there.
-    return Value(folder / value.expanduser() if isinstance(value, Path) else value, source)
+    if not isinstance(value, Path):
+        return Value(value, source)
+    try:
+        # Who names a file there means it seen from there.
+        return Value(folder / value.expanduser(), source)
+    except RuntimeError as error:
+        raise SetupError(f"{source}: {name}: no home directory is known for {value}") from error

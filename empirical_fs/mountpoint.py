@@ -4,7 +4,8 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +15,10 @@ from empirical_fs.errors import SetupError
 from empirical_fs.mount_options import FUSE_SUBTYPE, SOURCE_PREFIX
 
 FUSE_DEVICE = Path("/dev/fuse")
+TYPE = f"fuse.{FUSE_SUBTYPE}"
+"""What the table of mounts says of ours."""
+
 _MOUNTINFO = Path("/proc/self/mountinfo")
-_TYPE = f"fuse.{FUSE_SUBTYPE}"
 _UNMOUNT_SECONDS = 30
 
 
@@ -32,7 +35,7 @@ class Mount:
     @property
     def is_ours(self) -> bool:
         """Whether this program made it."""
-        return self.kind == _TYPE or ("fuse" in self.kind and self.source.startswith(SOURCE_PREFIX))
+        return self.kind == TYPE or ("fuse" in self.kind and self.source.startswith(SOURCE_PREFIX))
 
 
 class Partition(Protocol):
@@ -94,6 +97,21 @@ def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:
     return [Mount(each.mountpoint, each.fstype, each.device, "") for each in partitions]
 
 
+def is_dead(mountpoint: Path) -> bool:
+    """Whether what is mounted here lost its process; waits for as long as a living one takes to answer.
+
+    Raises:
+        OSError: it cannot be asked.
+    """
+    try:
+        os.statvfs(mountpoint)  # the kernel never answers this one from its cache
+    except OSError as error:
+        if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise
+        return True
+    return False
+
+
 def _table() -> list[Mount]:
     if macos.IS_MACOS:
         import psutil  # noqa: PLC0415 - it takes a while, and Linux does without
@@ -110,13 +128,34 @@ def check_machine() -> None:
     """
     if macos.IS_MACOS:
         return  # macFUSE loads what it needs when it is asked to mount
+    check_device()
+    if os.getuid() != 0:
+        find_fusermount()
+
+
+def check_device() -> None:
+    """See whether the kernel's side of FUSE is there.
+
+    Raises:
+        SetupError: it is not.
+    """
     if not FUSE_DEVICE.exists():
         raise SetupError(
             f"{FUSE_DEVICE} is missing; run: sudo modprobe fuse"
             " (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
         )
-    if os.getuid() != 0 and _fusermount() is None:
+
+
+def find_fusermount() -> str:
+    """The program that mounts and unmounts for those who may not.
+
+    Raises:
+        SetupError: it is not there.
+    """
+    found = _fusermount()
+    if found is None:
         raise SetupError("fusermount is not installed; on Debian and Ubuntu: sudo apt install fuse")
+    return found
 
 
 def prepare(mountpoint: Path, *, nonempty: bool) -> bool:
@@ -127,15 +166,33 @@ def prepare(mountpoint: Path, *, nonempty: bool) -> bool:
     Raises:
         SetupError: it cannot be mounted on.
     """
-    mount = mount_at(mountpoint)
-    try:
-        if mount is not None:
-            _settle(mountpoint, mount)
-        return _empty_directory(mountpoint, nonempty=nonempty)
-    except PermissionError as error:
-        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
-    except OSError as error:
-        raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
+    with _in_words(mountpoint):
+        if _is_recoverable(mountpoint):
+            unmount(mountpoint, lazy=True)
+        if mountpoint.exists():
+            _check_directory(mountpoint, nonempty=nonempty)
+            return False
+        mountpoint.mkdir(parents=True)
+        return True
+
+
+def foresee(mountpoint: Path, *, nonempty: bool) -> str:
+    """What `prepare` would find, in a few words; nothing is changed.
+
+    Raises:
+        SetupError: it could not be mounted on.
+    """
+    with _in_words(mountpoint):
+        if _is_recoverable(mountpoint):
+            return "a mount whose process is gone, which mounting recovers"
+        if mountpoint.exists():
+            _check_directory(mountpoint, nonempty=nonempty)
+            return "a directory that can be mounted on"
+        parent = next(each for each in mountpoint.parents if each.exists())
+        if not parent.is_dir():
+            raise SetupError(f"{parent} is not a directory")
+        _check_writable(parent)
+        return "not there yet; mounting makes it"
 
 
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
@@ -189,32 +246,39 @@ def _fusermount() -> str | None:
     return shutil.which("fusermount") or shutil.which("fusermount3")
 
 
-def _settle(mountpoint: Path, mount: Mount) -> None:
-    """See to what is mounted here already: nothing can be, or a dead mount of ours that goes now."""
+@contextmanager
+def _in_words(mountpoint: Path) -> Iterator[None]:
     try:
-        os.statvfs(mountpoint)  # the kernel never answers this one from its cache
+        yield
+    except PermissionError as error:
+        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
     except OSError as error:
-        if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
-            raise
+        raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
+
+
+def _is_recoverable(mountpoint: Path) -> bool:
+    """Whether a dead mount of ours is here, which may be taken away; others, and living ones, must not be."""
+    mount = mount_at(mountpoint)
+    if mount is None:
+        return False
+    if is_dead(mountpoint):
         if not mount.is_ours:
-            raise SetupError(
-                f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}"
-            ) from error
-        unmount(mountpoint, lazy=True)
-        return
+            raise SetupError(f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}")
+        return True
     if mount.is_ours:
         raise SetupError(f"{mountpoint} is mounted already; to unmount it: empirical-mount -u {mountpoint}")
+    return False
 
 
-def _empty_directory(mountpoint: Path, *, nonempty: bool) -> bool:
-    if not mountpoint.exists():
-        mountpoint.mkdir(parents=True)
-        return True
+def _check_directory(mountpoint: Path, *, nonempty: bool) -> None:
     if not mountpoint.is_dir():
         raise SetupError(f"{mountpoint} is not a directory")
     with os.scandir(mountpoint) as entries:
         if next(entries, None) is not None and not nonempty:
             raise SetupError(f"{mountpoint} is not empty; choose an empty directory, or give -o nonempty")
-    if not os.access(mountpoint, os.W_OK):
+    _check_writable(mountpoint)
+
+
+def _check_writable(directory: Path) -> None:
+    if not os.access(directory, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    return False

@@ -70,7 +70,19 @@ class SignedUrls:
             ApiError: a page could not be had.
         """
         limit = self._timeout if patience is None else patience
-        return fetch_listing(lambda number: self._page(number, limit), progress)
+        return fetch_listing(lambda number: self.page(number, limit), progress)
+
+    def page(self, number: int, patience: float) -> Page:
+        """One page of the listing, waited for `patience` seconds; its URLs are kept.
+
+        Raises:
+            ApiError: it could not be had.
+        """
+        asked_at = aging_clock()
+        with self._statistics.request("api"):
+            page = self._api.page(number, Deadline.after(patience))
+        self._keep(page.resources, asked_at, page.server_time)
+        return page
 
     def get(self, resource_id: int, deadline: Deadline) -> str:
         """A URL for the resource that has not expired by our knowledge.
@@ -115,13 +127,6 @@ class SignedUrls:
             raise ResourceGone(resource_id)
         self._keep([resource], asked_at, server_time)
         return resource.url
-
-    def _page(self, number: int, patience: float) -> Page:
-        asked_at = aging_clock()
-        with self._statistics.request("api"):
-            page = self._api.page(number, Deadline.after(patience))
-        self._keep(page.resources, asked_at, page.server_time)
-        return page
 
     def _keep(self, resources: Iterable[Resource], asked_at: float, server_time: float | None) -> None:
         signer_time = time.time() if server_time is None else server_time

@@ -146,6 +146,12 @@ def test_mount_points_that_do_not_fit(sandbox: Sandbox, path: Path) -> None:
     assert (path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("option", ["--status", "--refresh=1"])
+def test_a_home_that_nobody_has(sandbox: Sandbox, option: str) -> None:
+    """A mount point below the home of no user is said to be none."""
+    assert "no-such-user" in said(attempt(sandbox.url, option, "~no-such-user/mnt"))
+
+
 def test_mounted_already(sandbox: Sandbox, mount: Mount) -> None:
     """A second mount at the same place is refused, and the first goes on."""
     sandbox.put("a", b"a")

@@ -162,3 +162,10 @@ def test_profile_and_file_among_the_mount_options() -> None:
     assert choice(None, "config", options) == "/etc/x.toml"
     assert choice(None, "config", ()) is None
     assert found(options=options).mount_options == ("noatime",)
+
+
+def test_a_home_that_nobody_has(config: Path) -> None:
+    """A file below the home of no user is said to be none, and where it is named."""
+    config.write_text('key_file = "~no-such-user/key"')
+    with pytest.raises(SetupError, match=r"config\.toml: key_file: .*no-such-user"):
+        read_file(config, None)

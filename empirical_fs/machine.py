@@ -1,0 +1,156 @@
+"""What the doctor looks at on this machine; each check is quick, or is given its time by who asks."""
+
+import errno
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from functools import partial
+from pathlib import Path
+
+from empirical_fs import diagnoses, fuse_binding, mountpoint
+from empirical_fs.attempts import begin
+from empirical_fs.diagnoses import Finding, Verdict
+from empirical_fs.errors import SetupError
+
+ETC = Path("/etc")
+
+_OWN_STATUS, _NO_NEW_PRIVILEGES = Path("/proc/self/status"), "\nNoNewPrivs:\t1\n"
+_FUSE_CONF, _UPDATEDB_CONF = "fuse.conf", "updatedb.conf"
+_OTHERS = {"allow_other", "allow_root"}
+_IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
+_DEVICE_ADVICE = {
+    errno.EACCES: f"run: sudo chmod 666 {mountpoint.FUSE_DEVICE}",
+    errno.ENODEV: "run: sudo modprobe fuse",
+    errno.ENXIO: "run: sudo modprobe fuse",
+}
+
+
+def libfuse() -> Finding:
+    """On the library.
+
+    Raises:
+        SetupError: it is missing.
+    """
+    fuse_binding.check_library()
+    return diagnoses.ok("libfuse", "libfuse 2 is there")
+
+
+def fusermount() -> Finding:
+    """On the program that mounts for users; root needs none.
+
+    Raises:
+        SetupError: it is missing and needed.
+        OSError: it cannot be looked at.
+    """
+    name, is_root = "fusermount", os.getuid() == 0
+    try:
+        path = Path(mountpoint.find_fusermount()).resolve()
+    except SetupError:
+        if not is_root:
+            raise
+        return diagnoses.ok(name, "is not installed, and root does not need it")
+    status = path.stat()
+    if is_root:
+        return diagnoses.ok(name, str(path))
+    if not status.st_mode & stat.S_ISUID or status.st_uid != 0:
+        advice = f"run: sudo chown root {path} && sudo chmod u+s {path}"
+        return Finding(name, Verdict.FAILED, f"{path} is not set-uid root", advice)
+    if os.statvfs(path).f_flag & os.ST_NOSUID or _NO_NEW_PRIVILEGES in _text(_OWN_STATUS):
+        advice = "mount as root, or where set-uid programs have effect (no nosuid, no NoNewPrivileges)"
+        return Finding(name, Verdict.FAILED, f"{path} is set-uid root, without effect here", advice)
+    return diagnoses.ok(name, f"{path}, set-uid root")
+
+
+def device(path: Path = mountpoint.FUSE_DEVICE) -> Finding:
+    """On the kernel's side.
+
+    Raises:
+        SetupError: it is missing, or cannot be opened: libfuse does that as the user, before fusermount runs.
+    """
+    mountpoint.check_device()
+    try:
+        os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        advice = _DEVICE_ADVICE.get(error.errno or 0, _IN_CONTAINER)
+        raise SetupError(f"{path} cannot be opened: {error.strerror}; {advice}") from error
+    return diagnoses.ok("/dev/fuse", "can be opened")
+
+
+def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
+    """On whether other users may be let in, which `options` may ask for.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    is_allowed: bool | None
+    try:
+        is_allowed = diagnoses.allows_others(_text(etc / _FUSE_CONF))
+    except FileNotFoundError:
+        is_allowed = False
+    except PermissionError:
+        is_allowed = None
+    return diagnoses.of_others(
+        is_allowed=is_allowed, is_asked=bool(_OTHERS & options.keys()), is_root=os.getuid() == 0
+    )
+
+
+def updatedb(etc: Path) -> Finding:
+    """On the indexer of locate(1), which would read the directory every day.
+
+    Raises:
+        OSError: its configuration cannot be read.
+    """
+    name, path, kind = "updatedb", etc / _UPDATEDB_CONF, mountpoint.TYPE
+    try:
+        pruned = diagnoses.pruned_types(_text(path))
+    except FileNotFoundError:
+        return diagnoses.ok(name, f"there is no {path}")
+    if kind in pruned:
+        return diagnoses.ok(name, f"{path} leaves {kind} out")
+    return Finding(name, Verdict.WARNING, f"{path} lets it index mounts", f"add {kind} to PRUNEFS there")
+
+
+def stale_mounts(patience: float) -> Finding:
+    """On mounts of ours whose process is gone, or does not answer within `patience` seconds."""
+    name, places = "stale mounts", [Path(mount.mountpoint) for mount in mountpoint.ours()]
+    asked = {place: begin(partial(mountpoint.is_dead, place)) for place in places}
+    done, late = wait(asked.values(), patience)
+    dead = [place for place, answer in asked.items() if answer in done and _is_dead(answer)]
+    silent = [place for place, answer in asked.items() if answer in late]
+    if dead:
+        commands = "; ".join(f"empirical-mount -u {shlex.quote(str(place))}" for place in dead)
+        return Finding(name, Verdict.FAILED, f"the process is gone: {_listed(dead)}", f"run: {commands}")
+    if silent:
+        advice = "wait and look again; empirical-mount -u --lazy MOUNTPOINT takes it away"
+        return Finding(name, Verdict.WARNING, f"no answer in {patience:.0f} s: {_listed(silent)}", advice)
+    return diagnoses.ok(name, f"none; {len(places)} mounted")
+
+
+def mount_point(place: Path, *, nonempty: bool) -> Finding:
+    """On the directory.
+
+    Raises:
+        SetupError: it cannot be mounted on.
+        OSError: it cannot be looked at.
+    """
+    name, mount = "mount point", mountpoint.mount_at(place)
+    if mount is not None and mount.is_ours and not mountpoint.is_dead(place):
+        return diagnoses.ok(name, f"{place} is mounted, and answers")
+    return diagnoses.ok(name, f"{place} is {mountpoint.foresee(place, nonempty=nonempty)}")
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")
+
+
+def _listed(places: list[Path]) -> str:
+    return ", ".join(map(str, places))
+
+
+def _is_dead(answer: Future[bool]) -> bool:
+    try:
+        return answer.result()
+    except OSError:
+        return False  # it is another user's, or was taken away meanwhile
