@@ -14,7 +14,7 @@ from empirical_fs.attempts import attempt
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.configuration import Configuration
 from empirical_fs.diagnoses import API, CLOCK, KEY, STORE, Answered, Finding, Verdict
-from empirical_fs.errors import EmpiricalError
+from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.mount_options import parse_mount_options
 from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.content import Content
@@ -146,12 +146,9 @@ def _project(wanted: _Wanted, patience: float) -> Iterator[Finding]:
     try:
         api = Api(wanted.api_url, key, closing, limit)
         store = Store(wanted.api_url, closing, limit)
-    except (OSError, ValueError, httpx.InvalidURL) as error:
-        # Its text may hold the password of a proxy.
-        reason = f"connections cannot be set up ({type(error).__name__})"
-        advice = "check SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables"
+    except SetupError as error:
         yield from diagnoses.skipped([KEY], API)
-        yield Finding(API, Verdict.FAILED, reason, advice)
+        yield diagnoses.of_error(API, error, "check the environment")
         yield from diagnoses.skipped((CLOCK, STORE), API)
         return
     urls = SignedUrls(api, wanted.url_ttl, limit, Statistics())

@@ -16,7 +16,7 @@ import httpx
 from empirical_fs import __version__
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, SetupError, StoreUnavailable
 from empirical_fs.outages import Outages
 from empirical_fs.retry import retry_after
 from empirical_fs.server import Server
@@ -63,22 +63,32 @@ class Http:
             closing: set when all is over.
             patience: seconds that a caller waits; after half of it without the head of an answer, or a
                 fourth without a byte of a body, there is time for another try.
+
+        Raises:
+            SetupError: the certificates to trust, or a proxy, are not what the environment says.
         """
         self._unavailable = unavailable
         self._idle = min(IDLE_SECONDS, patience / 2)
         self._stall = min(STALL_SECONDS, patience / 4)
         self._outages = Outages(self._probe, closing.wait)
         self.gave_up = self._outages.gave_up
-        context = httpx.create_ssl_context()
-        # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
-        # fifth less CPU.
-        transport = PooledTransport(connections, context)
-        self._closing = [transport.close]
-        self._send_directly = self._send = transport.handle_request
-        if getproxies():
-            client = _proxied_client(connections, context)
-            self._closing.append(client.close)
-            self._send = partial(client.send, stream=True)
+        try:
+            context = httpx.create_ssl_context()
+            # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
+            # fifth less CPU.
+            transport = PooledTransport(connections, context)
+            self._closing = [transport.close]
+            self._send_directly = self._send = transport.handle_request
+            if getproxies():
+                client = _proxied_client(connections, context)
+                self._closing.append(client.close)
+                self._send = partial(client.send, stream=True)
+        except (OSError, ValueError, httpx.InvalidURL) as error:
+            # Its text may hold the password of a proxy.
+            raise SetupError(
+                f"connections cannot be set up ({type(error).__name__});"
+                " check SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables"
+            ) from error
 
     def lost(self) -> dict[str, float]:
         """The hosts that are out of reach, and since how many seconds."""

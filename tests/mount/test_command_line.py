@@ -130,6 +130,17 @@ def test_usage_errors(sandbox: Sandbox, path: Path, arguments: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    "variables", [{"SSL_CERT_FILE": "/nowhere/ca.pem"}, {"HTTPS_PROXY": "nonsense://user:secret@x"}]
+)
+def test_an_environment_that_does_not_fit(sandbox: Sandbox, path: Path, variables: dict[str, str]) -> None:
+    """Certificates that are not there, and a proxy that is none, are said in a line, without its password."""
+    line = said(attempt(sandbox.url, path, **variables))
+    assert "SSL_CERT_FILE" in line
+    assert "proxy variables" in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
     ("options", "phrase"), [("rw", "read-only"), ("uid=me", "uid"), ("nonsense=1", "nonsense=1")]
 )
 def test_mount_options_that_do_not_fit(sandbox: Sandbox, path: Path, options: str, phrase: str) -> None:
