@@ -11,13 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tqdm import tqdm
-
 from empirical_fs import configuration, control, daemon, fuse_binding, logs, mount, mountpoint, status
 from empirical_fs.arguments import PROGRAM, parser
 from empirical_fs.configuration import Configuration
-from empirical_fs.diagnoses import Verdict, lines
-from empirical_fs.doctor import examine
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
@@ -44,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if place is None:
             _show_status([Path(each.mountpoint) for each in mountpoint.ours()], as_json=given.json)
         elif given.unmount:
-            # Imported for who asks for it: psutil takes a while.
-            from empirical_fs.unmounting import unmount_ours  # noqa: PLC0415
+            from empirical_fs.unmounting import unmount_ours  # noqa: PLC0415 - for who asks for it
 
             unmount_ours(place, lazy=given.lazy)
         elif given.status:
@@ -131,6 +126,9 @@ def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
 
 def _examine(given: argparse.Namespace) -> int:
     """Show each finding as it is there; the exit status is that of a failure if there is one."""
+    from empirical_fs.diagnoses import Verdict, lines  # noqa: PLC0415 - for who asks for it
+    from empirical_fs.doctor import examine  # noqa: PLC0415
+
     logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
     findings = []
     place = partial(_resolved, given.places[-1]) if given.places else None
@@ -156,6 +154,8 @@ def _progress_bar(*, quiet: bool) -> Iterator[Progress]:
     if quiet or not sys.stderr.isatty():
         yield unseen
         return
+    from tqdm import tqdm  # noqa: PLC0415 - a tenth of the time that the program takes to start
+
     with contextlib.ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []
 
