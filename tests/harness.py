@@ -40,7 +40,7 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 def environment(**changes: str | None) -> dict[str, str]:
     """The environment for a program under test: no key, proxy or configuration; messages in English."""
-    # What forbids to keep compiled modules would cost every command a third of the time that it takes to start.
+    # What forbids to keep compiled modules would cost every command a third of its time to start.
     removed = {"EMPIRICALRUN_KEY", "EMPIRICAL_API_URL", "PYTHONDONTWRITEBYTECODE"}
     kept = {
         name: value
