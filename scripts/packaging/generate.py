@@ -1,4 +1,4 @@
-"""Writes what is made from the parser of `empirical-mount`: the man page, and the completions of three shells.
+"""Writes what is made from the parser of `empirical-mount`: the man page, and completions for three shells.
 
     python -m scripts.packaging.generate DIRECTORY
 
