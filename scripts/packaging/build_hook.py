@@ -8,7 +8,11 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_UNIT = "empirical-mount@.service"
+_AS_THEY_ARE = {
+    "empirical-mount@.service": "share/systemd/user",
+    "empirical-open-link.desktop": "share/applications",
+}
+"""Files of this folder, and where they belong."""
 
 
 class BuildHook(BuildHookInterface[Any]):
@@ -25,8 +29,8 @@ class BuildHook(BuildHookInterface[Any]):
         )
         share = Path(self._share.name, "share")
         build_data["shared_data"][str(share)] = "share"
-        unit = Path(__file__).with_name(_UNIT)
-        build_data["shared_data"][str(unit)] = f"share/systemd/user/{_UNIT}"
+        for name, folder in _AS_THEY_ARE.items():
+            build_data["shared_data"][str(Path(__file__).with_name(name))] = f"{folder}/{name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """After that."""

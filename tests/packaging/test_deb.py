@@ -16,6 +16,8 @@ _MODULES = "usr/lib/empirical-fs"
     ("mode", "path"),
     [
         ("-rwxr-xr-x", "usr/bin/empirical-mount"),
+        ("-rwxr-xr-x", "usr/bin/empirical-open-link"),
+        ("-rw-r--r--", "usr/share/applications/empirical-open-link.desktop"),
         ("-rw-r--r--", f"{_MODULES}/empirical_fs/cli.py"),
         ("-rw-r--r--", f"{_MODULES}/fuse.py"),
         ("-rw-r--r--", "usr/share/man/man1/empirical-mount.1.gz"),
@@ -35,7 +37,7 @@ def test_contents(built: Built, mode: str, path: str) -> None:
 def test_nothing_else(built: Built) -> None:
     """No file is anywhere else, and none is left of building."""
     files = [line.split()[-1] for line in _listed(built) if not line.startswith("d")]
-    places = ("./usr/bin/empirical-mount", f"./{_MODULES}/", "./usr/share/", "./usr/lib/systemd/user/")
+    places = ("./usr/bin/empirical-", f"./{_MODULES}/", "./usr/share/", "./usr/lib/systemd/user/")
     assert [file for file in files if not file.startswith(places)] == []
     assert [file for file in files if file.endswith((".pyc", "direct_url.json"))] == []
 

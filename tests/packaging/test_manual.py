@@ -39,7 +39,7 @@ def test_a_new_option_is_there() -> None:
 
     def with_more() -> argparse.ArgumentParser:
         more = parser()
-        more.add_argument("--doctor", action="store_true", help="look what is wrong: 100%% of it, in ~/'x'")
+        more.add_argument("--new-check", action="store_true", help="look what is wrong: 100%% of it, in ~/'x'")
         more.add_argument_group("far away").add_argument("--remote", metavar="HOST", help=".hidden")
         return more
 

@@ -9,7 +9,10 @@ from scripts.packaging.generate import generated
 from tests.harness import environment, run
 from tests.packaging.conftest import TOP, Built
 
-_UNIT = "share/systemd/user/empirical-mount@.service"
+_AS_THEY_ARE = (
+    "share/systemd/user/empirical-mount@.service",
+    "share/applications/empirical-open-link.desktop",
+)
 
 
 def test_modules(built: Built) -> None:
@@ -27,19 +30,21 @@ def test_nothing_else(built: Built) -> None:
 
 
 def test_shared_files(built: Built) -> None:
-    """Man page and completions in the wheel are those that the parser makes now; the unit is there."""
+    """Man page and completions in the wheel are those that the parser makes now; the others are there."""
     for path, text in generated().items():
         assert built.text(f".data/data/{path}") == text
-    assert built.text(f".data/data/{_UNIT}") == (TOP / "scripts/packaging" / Path(_UNIT).name).read_text()
+    for name in _AS_THEY_ARE:
+        assert built.text(f".data/data/{name}") == (TOP / "scripts/packaging" / Path(name).name).read_text()
 
 
 def test_metadata(built: Built) -> None:
-    """The version is the package's, from one place; both commands are entry points."""
+    """The version is the package's, from one place; every command is an entry point."""
     metadata = HeaderParser().parsestr(built.text(".dist-info/METADATA"))
     assert (metadata["Name"], metadata["Version"]) == ("empirical-fs", empirical_fs.__version__)
     assert metadata["Requires-Python"] == ">=3.11"
     entry_points = built.text(".dist-info/entry_points.txt")
     assert "empirical-mount = empirical_fs.cli:main" in entry_points
+    assert "empirical-open-link = empirical_fs.links:main" in entry_points
     assert "empirical-sandbox = empirical_fs.sandbox.cli:main" in entry_points
 
 
