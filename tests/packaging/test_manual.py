@@ -39,12 +39,12 @@ def test_a_new_option_is_there() -> None:
 
     def with_more() -> argparse.ArgumentParser:
         more = parser()
-        more.add_argument("--new-check", action="store_true", help="look what is wrong: 100%% of it, in ~/'x'")
+        more.add_argument("--probe", action="store_true", help="look what is wrong: 100%% of it, in ~/'x'")
         more.add_argument_group("far away").add_argument("--remote", metavar="HOST", help=".hidden")
         return more
 
     text = generated(with_more)[MANUAL]
-    assert "\\fB\\-\\-doctor\\fR\nlook what is wrong: 100% of it, in \\(ti/\\(aqx\\(aq\n" in text
+    assert "\\fB\\-\\-probe\\fR\nlook what is wrong: 100% of it, in \\(ti/\\(aqx\\(aq\n" in text
     assert ".SS Far away\n.TP\n\\fB\\-\\-remote\\fR \\fIHOST\\fR\n\\&.hidden\n" in text
 
 
