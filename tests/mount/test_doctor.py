@@ -19,7 +19,7 @@ HOURS = 3600
 
 # Without the mounts of other tests, which may be dead or stopped on purpose, and must not be asked.
 ALONE = """
-grep -F ' - fuse.empirical-mount ' /proc/self/mountinfo | cut -d' ' -f5 | grep -vxF "$1" |
+grep -E ' - fuse[.](empirical-mount|sshfs) ' /proc/self/mountinfo | cut -d' ' -f5 | grep -vxF "$1" |
     xargs -r -d '\\n' umount -l -c -i
 shift
 exec "$@"
