@@ -19,13 +19,12 @@ _GONE = {"nonempty", "big_writes", "large_read", "nopath"}
 """Options of libfuse 2 for what is always so with libfuse 3 (its ChangeLog.rst, 3.0.0)."""
 _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead", "max_write"}
 """Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
-_UNWANTED = (
-    1 << 12  # AUTO_INVAL_DATA: the kernel would ask for the attributes before each read
-    | 1 << 13  # READDIRPLUS
-    | 1 << 14  # READDIRPLUS_AUTO
-    | 1 << 18  # PARALLEL_DIROPS
-)
-"""Capabilities that libfuse 3 asks for and libfuse 2 does not (FUSE_CAP_ in fuse_common.h)."""
+_WANTED = 1 << 0 | 1 << 4 | 1 << 11
+"""Capabilities that libfuse 2 has too: ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR (FUSE_CAP_ in fuse_common.h).
+
+Libfuse 3 asks for more, of which AUTO_INVAL_DATA would have the kernel ask for the attributes before each
+read, and a direct read that waits could not be interrupted with ASYNC_DIO.
+"""
 _LOW = 2**32 - 1
 
 
@@ -76,7 +75,7 @@ class _Fuse(libfuse.Callbacks, mfusepy.FUSE):  # type: ignore[misc]
         known = connection.contents
         for name, value in self._connection.items():
             setattr(known, name, value)
-        known.want &= ~_UNWANTED
+        known.want &= _WANTED
         if hasattr(known, "want_ext"):
             # Libfuse refuses to go on if only one of them was changed, or both in different ways.
             known.want_ext = known.want_ext & ~_LOW | known.want
