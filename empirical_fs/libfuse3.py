@@ -19,6 +19,10 @@ _GONE = {"nonempty", "big_writes", "large_read", "nopath"}
 """Options of libfuse 2 for what is always so with libfuse 3 (its ChangeLog.rst, 3.0.0)."""
 _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead", "max_write"}
 """Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
+_ALSO_OF_THE_CONNECTION = {"max_read"}
+"""Of these it wants to be told as well, and the same."""
+_OF_THE_CONFIGURATION = {"use_ino", "readdir_ino", "hard_remove", "direct_io", "intr", "intr_signal"}
+"""Options of libfuse 2 that mfusepy puts into the `struct fuse_config` of fuse.h, as they are given."""
 _WANTED = 1 << 0 | 1 << 4 | 1 << 11
 """Capabilities that libfuse 2 has too: ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR (FUSE_CAP_ in fuse_common.h).
 
@@ -26,6 +30,7 @@ Libfuse 3 asks for more, of which AUTO_INVAL_DATA would have the kernel ask for 
 read, and a direct read that waits could not be interrupted with ASYNC_DIO.
 """
 _LOW = 2**32 - 1
+_NUMBER_MAX = 2**31 - 1
 
 
 class _Buffer(ctypes.Structure):
@@ -97,15 +102,19 @@ def session() -> libfuse.Session:
 
 def mount(run: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
     """As `Libfuse.mount`."""
-    kept = {name: value for name, value in options.items() if name not in _GONE | _OF_THE_CONNECTION}
+    elsewhere = _GONE | _OF_THE_CONNECTION | _OF_THE_CONFIGURATION
+    kept: dict[str, Any] = {name: value for name, value in options.items() if name not in elsewhere}
     if mfusepy.fuse_version_minor >= _THREADS_LIMITED_SINCE:
         # Ten reads that wait would hold up all others; libfuse 2 has no limit, and keeps as many idle.
         kept = {"max_threads": str(_THREADS_MAX), "max_idle_threads": str(_IDLE_THREADS_MAX), **kept}
-    connection = {name: _number(name, str(options[name])) for name in _OF_THE_CONNECTION & options.keys()}
-    _Fuse(run, mountpoint, connection, **kept)
+    connection = _numbers(options, _OF_THE_CONNECTION | _ALSO_OF_THE_CONNECTION)
+    _Fuse(run, mountpoint, connection, **kept, **_numbers(options, _OF_THE_CONFIGURATION))
 
 
-def _number(name: str, value: str) -> int:
-    if not value.isdecimal() or int(value) > _LOW:
-        raise SetupError(f"-o {name} takes a number")
-    return int(value)
+def _numbers(options: Mapping[str, str | bool], names: set[str]) -> dict[str, int]:
+    """Those of `options` that are `names`; one without a value is 1."""
+    found = {name: str(value) for name, value in options.items() if name in names and value is not True}
+    for name, value in found.items():
+        if not value.isdecimal() or int(value) > _NUMBER_MAX:
+            raise SetupError(f"-o {name} takes a number")
+    return {name: int(found.get(name, True)) for name in names & options.keys()}
