@@ -1,24 +1,23 @@
-"""The one place that touches fusepy and the kernel's FUSE protocol."""
+"""Which libfuse serves, and what the kernel is told and asked beside its own requests."""
 
-import codecs
 import ctypes
-import importlib
 import logging
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from ctypes.util import find_library
+from importlib.util import find_spec
 from typing import Any
 
 from empirical_fs.errors import SetupError
+from empirical_fs.libfuse import IN_HEADER, ROOT_NODE, Libfuse, Session
 
-ENCODING = "utf-8-any"
-"""UTF-8 in which every path can be decoded; fusepy answers EINVAL with a traceback for others."""
+LIBRARY_VARIABLE = "EMPIRICAL_FS_LIBFUSE"
+"""The environment variable that chooses the library: 2 or 3."""
 
-_ROOT_NODE = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEPT_FREED = 16 * 2**20
-_KEPT_STATES = 256
 _ARENAS = 2
 _NOTIFY_INVAL_INODE, _NOTIFY_INVAL_ENTRY = 2, 3
 _OUT_HEADER = struct.Struct("=IiQ")
@@ -26,38 +25,71 @@ _INVAL_INODE = struct.Struct("=Qqq")
 _INVAL_ENTRY = struct.Struct("=QII")
 _ATTRIBUTES_ONLY = -1
 _RENAME = 12
-_IN_HEADER = struct.Struct("=IIQQIIII")
 _RENAME_IN = struct.Struct("=Q")
-_WANT_OFFSET = 24
-_IOCTL_DIR = 1 << 11
 _NOT_THE_KERNELS = 2**63
 """The number of a request that the kernel never made: it takes no answer (ENOENT), which libfuse expects."""
+_CHOICES = ("2", "3")
+_FUSEPYS = 2
+"""The version of libfuse that fusepy knows; FUSE_LIBRARY_PATH may have it load another."""
+_INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
+_INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
 
 log = logging.getLogger(__name__)
 
 
-def check_library() -> None:
-    """See whether fusepy finds the libfuse that it needs.
+def check_library() -> int:
+    """The version of libfuse that would serve: 2 or 3.
+
+    That is libfuse 2, with fusepy, where it is there; else libfuse 3, with mfusepy, which is in the extra
+    `fuse3`. The environment variable EMPIRICAL_FS_LIBFUSE=2 or =3 takes that one and no other.
+    FUSE_LIBRARY_PATH, which both bindings know, names the file of the library.
 
     Raises:
-        SetupError: it does not.
+        SetupError: something is missing, or EMPIRICAL_FS_LIBFUSE has another value.
     """
-    try:
-        importlib.import_module("fuse")
-    except OSError as error:
-        raise SetupError(
-            "libfuse 2 is not installed; on Debian and Ubuntu: sudo apt install libfuse2"
-        ) from error
+    return _library().MAJOR
 
 
-def _find_codec(name: str) -> codecs.CodecInfo | None:
-    if name.replace("_", "-") != ENCODING:
-        return None
-    return codecs.CodecInfo(
-        lambda text, _errors="strict": codecs.utf_8_encode(text, "surrogateescape"),
-        lambda data, _errors="strict": codecs.utf_8_decode(data, "surrogateescape", True),  # noqa: FBT003
-        name=ENCODING,
+def _library() -> Libfuse:
+    """The binding that serves."""
+    chosen = os.environ.get(LIBRARY_VARIABLE)
+    if chosen and chosen not in _CHOICES:
+        raise SetupError(f"{LIBRARY_VARIABLE} must be 2 or 3")
+    found = _libfuse2() if chosen != "3" else None
+    if found is None and chosen != "2":
+        found = _libfuse3()
+    if found is not None:
+        return found
+    if chosen == "2":
+        raise SetupError(f"libfuse 2 is not installed; on Debian and Ubuntu: {_INSTALL_2}")
+    if chosen == "3":
+        raise SetupError(f"libfuse 3 is not installed; on Debian and Ubuntu: {_INSTALL_3}")
+    raise SetupError(
+        f"libfuse is not installed; on Debian and Ubuntu: {_INSTALL_2},"
+        f" or where that is gone: {_INSTALL_3} && {_INSTALL_BINDING}"
     )
+
+
+def _libfuse2() -> Libfuse | None:
+    try:
+        from empirical_fs import libfuse2  # noqa: PLC0415 - fails where libfuse is missing
+    except OSError:
+        return None
+    return libfuse2 if libfuse2.MAJOR == _FUSEPYS else None
+
+
+def _libfuse3() -> Libfuse | None:
+    if find_spec("mfusepy") is None:
+        if find_library("fuse3") is None:
+            return None
+        raise SetupError(f"there is libfuse 3, and mfusepy is missing: {_INSTALL_BINDING}")
+    # By itself mfusepy takes libfuse 2 where both are.
+    os.environ["FUSE_LIBRARY_NAME"] = "fuse3"
+    try:
+        from empirical_fs import libfuse3  # noqa: PLC0415 - fails where libfuse is missing
+    except OSError:
+        return None
+    return libfuse3 if libfuse3.MAJOR != _FUSEPYS else None
 
 
 class Kernel:
@@ -68,48 +100,40 @@ class Kernel:
     """
 
     def __init__(self) -> None:
-        """Not connected yet."""
+        """Not connected yet.
+
+        Raises:
+            SetupError: no libfuse can serve.
+        """
+        self._library = _library()
         self._lock = threading.Lock()
         self._device: int | None = None
-        self._session: ctypes.c_void_p | None = None
+        self._session: Session
 
     def connected(self) -> None:
         """Take hold of the mount's device; called from a callback of libfuse, whose context is needed."""
-        import fuse  # noqa: PLC0415 - fails where libfuse is missing, which `check_library` says better
-
-        library = fuse._libfuse  # fusepy offers no other way to it
-        library.fuse_get_session.restype = ctypes.c_void_p
-        library.fuse_session_next_chan.restype = ctypes.c_void_p
-        # Without giving up Python's lock, which would take longer than the call.
-        self._library = ctypes.PyDLL(library._name)
-        self._library.fuse_get_context.restype = ctypes.POINTER(fuse.fuse_context)
-        context = library.fuse_get_context().contents
-        session = ctypes.c_void_p(library.fuse_get_session(ctypes.c_void_p(context.fuse)))
-        channel = ctypes.c_void_p(library.fuse_session_next_chan(session, None))
-        self._process = library.fuse_session_process
-        self._channel = channel
+        self._session = self._library.session()
         with self._lock:
-            self._session = session
-            self._device = os.dup(library.fuse_chan_fd(channel))
+            self._device = os.dup(self._session.device)
 
     def is_interrupted(self) -> bool:
-        """Whether the kernel has asked to give up the operation of this thread (FUSE_INTERRUPT)."""
-        return bool(self._library.fuse_interrupted())
+        """As `Session.is_interrupted`; called from a callback of libfuse."""
+        return self._session.is_interrupted()
 
     def caller(self) -> int:
-        """The id of the thread that called for the operation of this thread; 0 for the kernel's own."""
-        return int(self._library.fuse_get_context().contents.pid)
+        """As `Session.caller`; called from a callback of libfuse."""
+        return self._session.caller()
 
     def caller_user(self) -> int:
-        """The id of the user who called for the operation of this thread."""
-        return int(self._library.fuse_get_context().contents.uid)
+        """As `Session.caller_user`; called from a callback of libfuse."""
+        return self._session.caller_user()
 
     def disconnected(self) -> None:
         """The mount is gone."""
         with self._lock:
             if self._device is not None:
                 os.close(self._device)
-            self._device = self._session = None
+            self._device = None
 
     def move(self, name: str, path: str) -> None:
         """Have libfuse know the inode of `name` by `path`, as though the kernel had asked it to rename.
@@ -120,12 +144,12 @@ class Kernel:
 
         Must not be called from a callback: libfuse may wait for that very callback.
         """
-        body = _RENAME_IN.pack(_ROOT_NODE) + name.encode() + b"\0" + path.encode() + b"\0"
-        size = _IN_HEADER.size + len(body)
-        head = _IN_HEADER.pack(size, _RENAME, _NOT_THE_KERNELS, _ROOT_NODE, os.getuid(), os.getgid(), 0, 0)
+        body = _RENAME_IN.pack(ROOT_NODE) + name.encode() + b"\0" + path.encode() + b"\0"
+        size = IN_HEADER.size + len(body)
+        head = IN_HEADER.pack(size, _RENAME, _NOT_THE_KERNELS, ROOT_NODE, os.getuid(), os.getgid(), 0, 0)
         with self._lock:
-            if self._session is not None:
-                self._process(self._session, head + body, ctypes.c_size_t(size), self._channel)
+            if self._device is not None:
+                self._session.process(head + body)
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop the directory entries of `names`, and the attributes of the directory.
@@ -135,9 +159,9 @@ class Kernel:
         """
         for name in names:
             encoded = name.encode()
-            body = _INVAL_ENTRY.pack(_ROOT_NODE, len(encoded), 0) + encoded + b"\0"
+            body = _INVAL_ENTRY.pack(ROOT_NODE, len(encoded), 0) + encoded + b"\0"
             self._notify(_NOTIFY_INVAL_ENTRY, body)
-        self._notify(_NOTIFY_INVAL_INODE, _INVAL_INODE.pack(_ROOT_NODE, _ATTRIBUTES_ONLY, 0))
+        self._notify(_NOTIFY_INVAL_INODE, _INVAL_INODE.pack(ROOT_NODE, _ATTRIBUTES_ONLY, 0))
 
     def _notify(self, what: int, body: bytes) -> None:
         device = self._device
@@ -149,27 +173,6 @@ class Kernel:
             pass  # the kernel does not hold that name
         except OSError as error:
             log.debug("the kernel was not told of a change: %s", error)
-
-
-class _ThreadStates:
-    """Keeps what Python knows of libfuse's threads from one callback to the next.
-
-    ctypes would make it and throw it away for each callback, with memory that is mapped and unmapped and so
-    interrupts every CPU. A thread of libfuse that ends leaves its state behind, since nobody is told; that is
-    why their number is limited: the rest goes on as ctypes does it. Without a lock: a few more do not matter.
-    """
-
-    def __init__(self) -> None:
-        self._left = _KEPT_STATES
-        self._of_thread = threading.local()  # part of the state, and gone with it
-
-    def keep(self) -> None:
-        """Keep the state of the calling thread; called from a callback."""
-        if self._left and not hasattr(self._of_thread, "is_kept"):
-            self._left -= 1
-            self._of_thread.is_kept = True
-            # Never released: the last release would delete the state (Python's C API, PyGILState_Release).
-            ctypes.pythonapi.PyGILState_Ensure()
 
 
 def _keep_freed_memory() -> None:
@@ -185,53 +188,12 @@ def _keep_freed_memory() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
-def serve(operations: Any, mountpoint: str, options: dict[str, str | bool]) -> None:
+def serve(operations: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
     """Mount and answer the kernel until the file system is unmounted.
 
     Raises:
         RuntimeError: the mount failed; libfuse has said why on stderr.
+        SetupError: no libfuse can serve, or an option has a bad value.
     """
-    import fuse  # noqa: PLC0415 - fails where libfuse is missing, which `check_library` says better
-
-    states = _ThreadStates()
-
-    class Fuse(fuse.FUSE):  # type: ignore[misc]
-        """fusepy, but that a read fills libfuse's own buffer, and all names are told in one structure.
-
-        It would copy the bytes twice more, and take twice as long for a directory.
-        """
-
-        @staticmethod
-        def _wrapper(operation: Callable[..., Any], *args: Any) -> Any:
-            states.keep()
-            return fuse.FUSE._wrapper(operation, *args)
-
-        def read(self, path: bytes, buffer: Any, size: int, offset: int, file_info: Any) -> int:
-            room = (ctypes.c_char * size).from_address(ctypes.addressof(buffer.contents))
-            count: int = self.operations("read", path, memoryview(room).cast("B"), offset, file_info.contents)
-            return count
-
-        def init(self, connection: int) -> Any:
-            # Libfuse would refuse commands for a directory (FUSE_CAP_IOCTL_DIR in fuse_common.h).
-            wanted = ctypes.c_uint.from_address(connection + _WANT_OFFSET)
-            wanted.value |= _IOCTL_DIR
-            return super().init(connection)
-
-        def ioctl(
-            self, path: bytes, command: int, _argument: Any, file_info: Any, flags: int, data: int | None
-        ) -> int:
-            size = command >> 16 & 0x3FFF if data else 0
-            room = memoryview((ctypes.c_char * size).from_address(data or 0) if size else b"").cast("B")
-            self.operations("ioctl", None, command & 0xFFFFFFFF, room)
-            return 0
-
-        def readdir(self, path: bytes, buffer: Any, fill: Any, offset: int, file_info: Any) -> int:
-            known = fuse.c_stat()
-            for name, inode, mode in self.operations("readdir", path, file_info.contents.fh):
-                known.st_ino, known.st_mode = inode, mode
-                fill(buffer, name.encode(ENCODING), known, 0)
-            return 0
-
     _keep_freed_memory()
-    codecs.register(_find_codec)
-    Fuse(operations, mountpoint, raw_fi=True, encoding=ENCODING, foreground=True, **options)
+    _library().mount(operations, mountpoint, options)

@@ -33,8 +33,7 @@ def libfuse() -> Finding:
     Raises:
         SetupError: it is missing.
     """
-    fuse_binding.check_library()
-    return diagnoses.ok("libfuse", "libfuse 2 is there")
+    return diagnoses.ok("libfuse", f"libfuse {fuse_binding.check_library()} is there")
 
 
 def fusermount() -> Finding:

@@ -171,11 +171,6 @@ def test_mounted_already(sandbox: Sandbox, mount: Mount) -> None:
         assert mounted.names() == {"a"}
 
 
-def test_no_libfuse(sandbox: Sandbox, path: Path) -> None:
-    """Without libfuse the line says what to install."""
-    assert "install libfuse2" in said(attempt(sandbox.url, path, FUSE_LIBRARY_PATH="/nowhere/libfuse.so"))
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can take /dev/fuse away, in a namespace")
 def test_no_fuse_device(sandbox: Sandbox, path: Path) -> None:
     """Without /dev/fuse the line says what to do, in a container too."""

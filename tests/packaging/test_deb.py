@@ -20,6 +20,7 @@ _MODULES = "usr/lib/empirical-fs"
         ("-rw-r--r--", "usr/share/applications/empirical-open-link.desktop"),
         ("-rw-r--r--", f"{_MODULES}/empirical_fs/cli.py"),
         ("-rw-r--r--", f"{_MODULES}/fuse.py"),
+        ("-rw-r--r--", f"{_MODULES}/mfusepy.py"),
         ("-rw-r--r--", "usr/share/man/man1/empirical-mount.1.gz"),
         ("-rw-r--r--", "usr/share/bash-completion/completions/empirical-mount"),
         ("-rw-r--r--", "usr/share/zsh/vendor-completions/_empirical-mount"),
@@ -63,7 +64,7 @@ def test_control(built: Built) -> None:
     assert {
         "python3 (>= 3.11)",
         "python3 (<< 3.15)",
-        "libfuse2t64 | libfuse2",
+        "libfuse2t64 | libfuse2 | libfuse3-4 | libfuse3-3",
         "fuse3 | fuse",
     } <= set(depends)
 

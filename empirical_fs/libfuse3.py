@@ -1,0 +1,120 @@
+"""The binding of libfuse 3, through mfusepy; to import it fails where that finds no libfuse."""
+
+import ctypes
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import mfusepy
+
+from empirical_fs import libfuse
+from empirical_fs.errors import SetupError
+
+MAJOR = int(mfusepy.fuse_version_major)
+"""The version of the library that was loaded, whatever that is."""
+
+_THREADS_LIMITED_SINCE = 12
+_THREADS_MAX, _IDLE_THREADS_MAX = 10_000, 10
+_GONE = {"nonempty", "big_writes", "large_read", "nopath"}
+"""Options of libfuse 2 for what is always so with libfuse 3 (its ChangeLog.rst, 3.0.0)."""
+_OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead", "max_write"}
+"""Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
+_ALSO_OF_THE_CONNECTION = {"max_read"}
+"""Of these it wants to be told as well, and the same."""
+_OF_THE_CONFIGURATION = {"use_ino", "readdir_ino", "hard_remove", "direct_io", "intr", "intr_signal"}
+"""Options of libfuse 2 that mfusepy puts into the `struct fuse_config` of fuse.h, as they are given."""
+_WANTED = 1 << 0 | 1 << 4 | 1 << 11
+"""Capabilities that libfuse 2 has too: ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR (FUSE_CAP_ in fuse_common.h).
+
+Libfuse 3 asks for more, of which AUTO_INVAL_DATA would have the kernel ask for the attributes before each
+read, and a direct read that waits could not be interrupted with ASYNC_DIO.
+"""
+_LOW = 2**32 - 1
+_NUMBER_MAX = 2**31 - 1
+
+
+class _Buffer(ctypes.Structure):
+    """`struct fuse_buf` in fuse_common.h, which grew at its end."""
+
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+        ("mem", ctypes.c_char_p),
+        ("fd", ctypes.c_int),
+        ("pos", ctypes.c_int64),
+        ("mem_size", ctypes.c_size_t),
+    )
+
+
+class _Session(libfuse.Session):
+    def __init__(self) -> None:
+        super().__init__(mfusepy)
+        self.device = self._library.fuse_session_fd(self._session)
+
+    def process(self, request: bytes) -> None:
+        buffer = _Buffer(size=len(request), mem=request)
+        self._library.fuse_session_process_buf(self._session, ctypes.byref(buffer))
+
+
+class _Methods:
+    """Operations as mfusepy takes them: it does not call the object itself, as fusepy does."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._run, name)
+        return partial(self._run, name) if callable(value) else value
+
+
+class _Fuse(libfuse.Callbacks, mfusepy.FUSE):  # type: ignore[misc]
+    def __init__(self, run: Any, mountpoint: str, connection: Mapping[str, int], **options: Any) -> None:
+        self._connection = connection
+        super().__init__(run, _Methods(run), mountpoint, raw_fi=True, foreground=True, **options)
+
+    def _wrapper(self, operation: libfuse.Run, *args: Any) -> Any:
+        self._states.keep()
+        return super()._wrapper(operation, *args)
+
+    def init_fuse_3(self, connection: Any, config: Any) -> None:
+        known = connection.contents
+        for name, value in self._connection.items():
+            setattr(known, name, value)
+        known.want &= _WANTED
+        if hasattr(known, "want_ext"):
+            # Libfuse refuses to go on if only one of them was changed, or both in different ways.
+            known.want_ext = known.want_ext & ~_LOW | known.want
+        super().init_fuse_3(connection, config)
+
+    def readdir_fuse_3(
+        self, path: None, buffer: Any, fill: Any, _offset: int, file_info: Any, _flags: int
+    ) -> int:
+        stat = mfusepy.c_stat()
+        for name in self._names(stat, file_info):
+            fill(buffer, name, stat, 0, 0)
+        return 0
+
+
+def session() -> libfuse.Session:
+    """That of the mount that this callback is of."""
+    return _Session()
+
+
+def mount(run: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
+    """As `Libfuse.mount`."""
+    elsewhere = _GONE | _OF_THE_CONNECTION | _OF_THE_CONFIGURATION
+    kept: dict[str, Any] = {name: value for name, value in options.items() if name not in elsewhere}
+    if mfusepy.fuse_version_minor >= _THREADS_LIMITED_SINCE:
+        # Ten reads that wait would hold up all others; libfuse 2 has no limit, and keeps as many idle.
+        kept = {"max_threads": str(_THREADS_MAX), "max_idle_threads": str(_IDLE_THREADS_MAX), **kept}
+    connection = _numbers(options, _OF_THE_CONNECTION | _ALSO_OF_THE_CONNECTION)
+    _Fuse(run, mountpoint, connection, **kept, **_numbers(options, _OF_THE_CONFIGURATION))
+
+
+def _numbers(options: Mapping[str, str | bool], names: set[str]) -> dict[str, int]:
+    """Those of `options` that are `names`; one without a value is 1."""
+    found = {name: str(value) for name, value in options.items() if name in names and value is not True}
+    for name, value in found.items():
+        if not value.isdecimal() or int(value) > _NUMBER_MAX:
+            raise SetupError(f"-o {name} takes a number")
+    return {name: int(found.get(name, True)) for name in names & options.keys()}

@@ -1,0 +1,141 @@
+"""Which libfuse serves, and that the other one serves as well."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from ctypes.util import find_library
+from pathlib import Path
+
+import pytest
+
+from tests.harness import (
+    KEY,
+    PATIENCE,
+    Mounted,
+    Sandbox,
+    environment,
+    mount_command,
+    mounted,
+    mounts,
+    noise,
+    run,
+    said,
+    wait_until,
+)
+
+TWO, THREE = find_library("fuse"), find_library("fuse3")
+WITHOUT_MFUSEPY = "import sys\nsys.modules['mfusepy'] = None\n"
+READERS = 16
+AT_ONCE = 5.0
+"""Seconds; who waits for the readers waits much longer."""
+
+pytestmark = pytest.mark.skipif(TWO is None or THREE is None, reason="libfuse 2 and 3 are needed")
+
+
+def libraries(mount: Mounted) -> set[str]:
+    """The libfuse that the process of a mount has loaded."""
+    lines = Path(f"/proc/{mount.pid}/maps").read_text().splitlines()
+    return {line.rpartition("/")[2] for line in lines if "/libfuse" in line}
+
+
+def chosen(number: str | None, **others: str) -> Mapping[str, str | None]:
+    return {"EMPIRICAL_FS_LIBFUSE": number, **others}
+
+
+def is_reading(reader: subprocess.Popen[bytes]) -> bool:
+    """Whether a `cat` has opened its file and waits for the kernel, which waits for us."""
+    state = Path(f"/proc/{reader.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "D" and Path(f"/proc/{reader.pid}/fd/3").is_symlink()
+
+
+@pytest.mark.parametrize("number", ["2", "3"])
+def test_the_one_that_is_chosen(sandbox: Sandbox, tmp_path: Path, number: str) -> None:
+    """Where both are, EMPIRICAL_FS_LIBFUSE says which."""
+    sandbox.put("a", b"a")
+    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(number)) as mount:
+        assert (mount / "a").read_bytes() == b"a"
+        (library,) = libraries(mount)
+        assert library.startswith({"2": "libfuse.so.2", "3": "libfuse3.so."}[number])
+
+
+def test_libfuse_2_by_itself(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Where nobody says anything, libfuse 2 serves if it is there."""
+    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(None)) as mount:
+        (library,) = libraries(mount)
+        assert library.startswith("libfuse.so.2")
+
+
+def test_libfuse_3_where_there_is_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:
+    """fusepy is never pointed at libfuse 3, with which its structures do not fit."""
+    assert THREE is not None
+    sandbox.put("a", b"a")
+    variables = chosen(None, FUSE_LIBRARY_PATH=THREE)
+    with mounted(tmp_path / "mnt", sandbox.url, variables=variables) as mount:
+        assert (mount / "a").read_bytes() == b"a"
+        assert os.statvfs(mount.path).f_namemax
+
+
+@pytest.mark.parametrize(
+    ("variables", "phrase"),
+    [
+        (chosen(None, FUSE_LIBRARY_PATH="/nowhere/libfuse.so"), "apt install libfuse2, or"),
+        (chosen("2", FUSE_LIBRARY_PATH="/nowhere/libfuse.so"), "apt install libfuse2"),
+        (chosen("3", FUSE_LIBRARY_PATH="/nowhere/libfuse.so"), "apt install fuse3"),
+        (chosen("2", FUSE_LIBRARY_PATH=str(THREE)), "libfuse 2 is not installed"),
+        (chosen("3", FUSE_LIBRARY_PATH=str(TWO)), "libfuse 3 is not installed"),
+        (chosen("3", PYTHONPATH="{tmp_path}:{PYTHONPATH}"), "'empirical-fs[fuse3]'"),
+        (chosen("4"), "EMPIRICAL_FS_LIBFUSE must be 2 or 3"),
+    ],
+)
+def test_what_is_missing(
+    sandbox: Sandbox, tmp_path: Path, variables: Mapping[str, str | None], phrase: str
+) -> None:
+    """One line says what to install, the library or what binds it."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_MFUSEPY)
+    known = {"tmp_path": tmp_path, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    given = {name: value and value.format(**known) for name, value in variables.items()}
+    wanted = environment(**{"EMPIRICALRUN_KEY": KEY, "EMPIRICAL_API_URL": sandbox.url, **given})
+    path = tmp_path / "mnt"
+    assert phrase in said(run(*mount_command(path), check=False, env=wanted))
+    assert str(path) not in mounts()
+
+
+@pytest.mark.parametrize("number", ["2", "3"])
+@pytest.mark.parametrize(
+    "options",
+    ["nonempty,big_writes", "max_read=131072,max_readahead=65536", "max_background=20,intr_signal=10"],
+)
+def test_options_of_libfuse_2(sandbox: Sandbox, tmp_path: Path, number: str, options: str) -> None:
+    """What libfuse 3 has lost, or left to the file system, is taken by both."""
+    sandbox.put("a", noise(300_000))
+    with mounted(tmp_path / "mnt", sandbox.url, "-o", options, variables=chosen(number)) as mount:
+        assert (mount / "a").read_bytes() == noise(300_000)
+
+
+def test_an_option_with_a_bad_value(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It is refused by its name, as libfuse 2 does."""
+    variables = chosen("3", EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
+    command = mount_command("-o", "max_background=many", tmp_path / "mnt")
+    assert "max_background" in said(run(*command, check=False, env=environment(**variables)))
+
+
+@pytest.mark.parametrize("number", ["2", "3"])
+def test_readers_that_wait_hold_nobody_up(sandbox: Sandbox, tmp_path: Path, number: str) -> None:
+    """More reads than threads that libfuse 3 has by itself wait for the store, and a lookup does not."""
+    names = [f"{each}.bin" for each in range(READERS)]
+    for name in names:
+        sandbox.put(name, noise(10_000))
+    sandbox.plan(faults=[{"on": "object", "action": {"type": "stall", "after": 0, "seconds": 600}}])
+    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(number)) as mount:
+        readers = [subprocess.Popen(["cat", mount / name], stderr=subprocess.DEVNULL) for name in names]
+        try:
+            wait_until(lambda: all(map(is_reading, readers)), "readers that wait")
+            begun = time.monotonic()
+            assert not (mount / "another").exists()
+            assert time.monotonic() - begun < AT_ONCE
+        finally:
+            for reader in readers:
+                reader.kill()
+            for reader in readers:
+                reader.wait(PATIENCE)
