@@ -97,7 +97,7 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     options, flags = given.options, vars(given)
     if len(given.places) == _PLACES_MAX:
         # As mount(8) runs us, with the first field of fstab(5).
-        options = [of_mount_command(text) for text in options]
+        options = of_mount_command(options)
         source = given.places[0]
         if _is_url(source) and not given.api_url:
             flags = {**flags, "api_url": source}

@@ -10,6 +10,7 @@ from typing import Any
 import platformdirs
 
 from empirical_fs.errors import SetupError
+from empirical_fs.mount_options import split
 from empirical_fs.settings import (
     API_URL_VARIABLE,
     DEFAULT,
@@ -23,6 +24,7 @@ from empirical_fs.settings import (
 )
 
 _PROFILES = "profiles"
+_CHOICES = ("config", "profile")
 _FILE_MAX = 2**20
 
 
@@ -171,27 +173,20 @@ def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str |
     """The profile or the configuration file: by its flag, else among the mount options, else None."""
     if given is not None:
         return str(given)
-    chosen = None
-    for item in _items(options):
-        if item.startswith(f"{name}="):
-            chosen = item.partition("=")[2]
-    return chosen
+    ours, _ = _taken_from(options)
+    return ours.get(name)
 
 
 def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Our settings among the mount options, and the others."""
+    """Our settings among the mount options, the choice of a file and a profile too, and the others."""
     ours, rest = {}, []
-    for item in _items(options):
+    for item in split(options):
         name, equals, text = item.partition("=")
-        if equals and name in OPTIONS:
+        if equals and (name in OPTIONS or name in _CHOICES):
             ours[name] = text
-        elif not equals or name not in ("profile", "config"):
+        else:
             rest.append(item)
     return ours, rest
-
-
-def _items(options: Iterable[str]) -> Iterable[str]:
-    return (item for text in options for item in text.split(",") if item)
 
 
 def _parsed(option: Option, text: str, source: str) -> Value:

@@ -151,12 +151,8 @@ def of_api(url: str, answered: Answered | EmpiricalError) -> Finding:
     match answered:
         case NotTheApi():
             advice = "check --api-url: this is not the Empirical API"
-        case ApiUnavailable(retry_after=math.inf):
-            advice = _NOT_TRUSTED
-        case ApiUnavailable(silent=None):
-            advice = _IN_TROUBLE
         case _:
-            advice = "check the network, the proxy variables and --api-url"
+            advice = _unavailable(answered, "check the network, the proxy variables and --api-url")
     return of_error(API, answered, advice)
 
 
@@ -194,13 +190,22 @@ def of_store(host: str, fetched: str | EmpiricalError) -> Finding:
             advice = "see to the API first: it did not sign the URL again"
         case BadAnswer():
             advice = "something may answer in its place: check the proxy variables, and for a sign-in page"
-        case StoreUnavailable(retry_after=math.inf):
-            advice = _NOT_TRUSTED
-        case StoreUnavailable(silent=None):
-            advice = _IN_TROUBLE
         case _:
-            advice = f"let this machine reach {host} by https: check the network and the proxy variables"
+            advice = _unavailable(
+                fetched, f"let this machine reach {host} by https: check the network and the proxy variables"
+            )
     return Finding(STORE, Verdict.FAILED, f"{host}: {fetched}", advice)
+
+
+def _unavailable(error: EmpiricalError, unreached: str) -> str:
+    """What to do where a server gave no answer; `unreached`, if nothing at all came from it."""
+    match error:
+        case ApiUnavailable(retry_after=math.inf) | StoreUnavailable(retry_after=math.inf):
+            return _NOT_TRUSTED
+        case ApiUnavailable(silent=None) | StoreUnavailable(silent=None):
+            return _IN_TROUBLE
+        case _:
+            return unreached
 
 
 def _duration(seconds: float) -> str:

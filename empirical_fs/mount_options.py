@@ -54,7 +54,7 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         SetupError: an option contradicts what this file system is, or has a bad value.
     """
     given: dict[str, str | bool] = {}
-    for item in (item for text in texts for item in text.split(",") if item):
+    for item in split(texts):
         if item not in _FOR_MOUNT and not item.startswith(_FOR_MOUNT_PREFIXES):
             name, equals, value = item.partition("=")
             given[name] = value if equals else True
@@ -75,9 +75,14 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     )
 
 
-def of_mount_command(text: str) -> str:
-    """The argument of an `-o` by mount.fuse(8), without what nobody asked for."""
-    return ",".join(item for item in text.split(",") if item not in _OF_MOUNT_FUSE)
+def split(texts: Iterable[str]) -> list[str]:
+    """The options in the arguments of every `-o`, each a list with commas."""
+    return [item for text in texts for item in text.split(",") if item]
+
+
+def of_mount_command(texts: Iterable[str]) -> list[str]:
+    """The options in the arguments of every `-o` by mount.fuse(8), without what nobody asked for."""
+    return [item for item in split(texts) if item not in _OF_MOUNT_FUSE]
 
 
 def _number(given: dict[str, str | bool], name: str, default: int) -> int:

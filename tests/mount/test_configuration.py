@@ -15,10 +15,10 @@ from tests.harness import (
     Sandbox,
     environment,
     mount_command,
-    mounts,
     processes,
     run,
     said,
+    unmount,
     wait_until,
 )
 
@@ -49,8 +49,7 @@ def unmounting(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        run(*mount_command("-u", path), check=False)
-        wait_until(lambda: str(path) not in mounts() and not processes(path), "the end of the mount")
+        unmount(path)
 
 
 def settings(path: Path) -> dict[str, dict[str, str]]:

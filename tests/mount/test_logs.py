@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -55,13 +56,13 @@ def project(sandbox: Sandbox) -> Sandbox:
 
 @contextmanager
 def foreground(
-    project: Sandbox, path: Path, *options: str, variables: Mapping[str, str]
+    project: Sandbox, path: Path, variables: Mapping[str, str], stderr: int | BinaryIO = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A mount in the foreground, as a service manager starts it."""
-    command = mount_command("-f", "--api-url", project.url, *options, path)
+    command = mount_command("-f", "--api-url", project.url, path)
     wanted = environment(**{"EMPIRICALRUN_KEY": KEY, **variables})
     try:
-        with subprocess.Popen(command, stderr=subprocess.PIPE, env=wanted) as process:
+        with subprocess.Popen(command, stderr=stderr, env=wanted) as process:
             try:
                 yield process
             finally:
@@ -107,12 +108,12 @@ def test_quiet_by_default(project: Sandbox, mount: Mount) -> None:
 
 
 def test_a_service(project: Sandbox, tmp_path: Path) -> None:
-    """A service manager is told when the mount answers; in the journal, lines say how important they are."""
+    """A service manager is told when the mount answers."""
     path, notify = tmp_path / "mnt", tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(notify))
         manager.settimeout(PATIENCE)
-        with foreground(project, path, variables={"NOTIFY_SOCKET": str(notify)}):
+        with foreground(project, path, {"NOTIFY_SOCKET": str(notify)}):
             assert manager.recv(100).startswith(b"READY=1\n")
             assert str(path) in mounts()
             assert (path / "good").read_bytes() == b"content"
@@ -123,17 +124,13 @@ def test_the_journal(project: Sandbox, tmp_path: Path) -> None:
     path, log = tmp_path / "mnt", tmp_path / "journal"
     with log.open("wb") as journal:
         about = os.fstat(journal.fileno())
-        command = mount_command("-f", "--api-url", project.url, path)
-        wanted = environment(EMPIRICALRUN_KEY=KEY, JOURNAL_STREAM=f"{about.st_dev}:{about.st_ino}")
-        with subprocess.Popen(command, stderr=journal, env=wanted) as process:
-            try:
-                wait_until(lambda: str(path) in mounts(), "the mount")
-                with pytest.raises(OSError, match=os.strerror(116)):
-                    (path / "bad").read_bytes()
-                process.terminate()
-                assert process.wait(PATIENCE) == 0
-            finally:
-                unmount(path)
+        variables = {"JOURNAL_STREAM": f"{about.st_dev}:{about.st_ino}"}
+        with foreground(project, path, variables, journal) as process:
+            wait_until(lambda: str(path) in mounts(), "the mount")
+            with pytest.raises(OSError, match=os.strerror(116)):
+                (path / "bad").read_bytes()
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
     assert re.fullmatch("(<4>read /bad: .*\n)+", log.read_text())
 
 

@@ -11,6 +11,8 @@ from tests.harness import KEY, Sandbox, environment, run
 from tests.packaging.conftest import TOP
 
 SYSTEMD = Path("/lib/systemd/systemd")
+VARIABLES = {"XDG_RUNTIME_DIR": "/run/user/0", "DBUS_SESSION_BUS_ADDRESS": None, "container": "docker"}
+"""Of a service manager in a container."""
 UNIT = TOP / "scripts/packaging/empirical-mount@.service"
 
 # A user's service manager as the first process of a machine of its own; the arguments are the steps to take.
@@ -33,8 +35,8 @@ def is_usable() -> bool:
     """Whether this machine can be given a service manager."""
     if os.getuid() != 0 or not SYSTEMD.exists():
         return False
-    wanted = environment(XDG_RUNTIME_DIR="/run/user/0", DBUS_SESSION_BUS_ADDRESS=None, container="docker")
-    return run(*_inside("systemctl --user is-active basic.target"), check=False, env=wanted).returncode == 0
+    steps = _inside("systemctl --user is-active basic.target")
+    return run(*steps, check=False, env=environment(**VARIABLES)).returncode == 0
 
 
 def _inside(steps: str) -> list[str]:
@@ -68,13 +70,7 @@ def test_the_life_of_a_service(sandbox: Sandbox, tmp_path: Path) -> None:
         ls -A empirical/work
         grep -c empirical/work /proc/self/mountinfo || true
     """
-    wanted = environment(
-        HOME=str(home),
-        XDG_CONFIG_HOME=None,
-        XDG_RUNTIME_DIR="/run/user/0",
-        DBUS_SESSION_BUS_ADDRESS=None,
-        container="docker",
-    )
+    wanted = environment(HOME=str(home), XDG_CONFIG_HOME=None, **VARIABLES)
     said = run(*_inside(steps), env=wanted).stdout.split()
     assert said == ["content", "active", "a", "b", "a", "b", "inactive", "0"]
 
