@@ -248,7 +248,7 @@ def test_what_is_needed_to_connect(project: Sandbox, variables: dict[str, str]) 
 
 def test_no_libfuse(project: Sandbox) -> None:
     """A missing library is said, with what to install."""
-    found = findings(project.url, FUSE_LIBRARY_PATH="/nowhere/libfuse.so")
+    found = findings(project.url, FUSE_LIBRARY_PATH="/nowhere/libfuse.so", EMPIRICAL_FS_LIBFUSE="")
     assert unwell(found) == {"libfuse": "failed"}
     assert "install libfuse2" in found["libfuse"]["advice"]
 
