@@ -34,8 +34,8 @@ SIZE = 1_000_000
 STALL = {"type": "stall", "after": 1000, "seconds": 600}
 SMALL = {f"small-{number:03}": noise(5000 + number, number) for number in range(300)}
 
-THREADS_MAX = 64 + 10 + 10
-"""Those that fetch, those that libfuse keeps, and a few."""
+THREADS_MAX = 128 + 32 + 10 + 10
+"""The most that fetch for readers and ahead (`Fetcher`), those that libfuse keeps, and a few."""
 DESCRIPTORS_MORE = 4
 MEMORY_MORE = 24.0
 """MiB; two and a half KiB for each of ten thousand opens would be as much."""
