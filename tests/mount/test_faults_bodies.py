@@ -75,7 +75,7 @@ GROUPS: dict[str, list[Fault]] = {
         Fault("silence", {"type": "silence"}, PASSING),
         Fault("late head", {"type": "slow-head", "seconds": 0.5}, always=WELL),
         Fault("too late head", {"type": "slow-head", "seconds": AGES}, PASSING),
-        Fault("trickling head", {"type": "slow-head", "seconds": 0.3, "pieces": 200}, always=WELL),
+        Fault("trickling head", {"type": "slow-head", "seconds": 0.3, "pieces": 20}, always=WELL),
         Fault("dribbling head", {"type": "slow-head", "seconds": AGES, "pieces": 1000}, PASSING),
     ],
 }
