@@ -121,11 +121,11 @@ class Callbacks:
         self._run("ioctl", None, command & 0xFFFFFFFF, room)
         return 0
 
-    def _names(self, stat: Any, file_info: Any) -> Iterator[bytes]:
+    def _names(self, stat: Any, file_info: Any, offset: int) -> Iterator[bytes]:
         """Every name, while `stat`, a structure, has its inode and mode.
 
         One structure for all, where fusepy and mfusepy make a dictionary for each, in twice the time.
         """
-        for name, inode, mode in self._run("readdir", None, file_info.contents.fh):
+        for name, inode, mode in self._run("readdir", None, file_info.contents.fh, offset):
             stat.st_ino, stat.st_mode = inode, mode
             yield name.encode()

@@ -43,7 +43,7 @@ class _Fuse(libfuse.Callbacks, fuse.FUSE):  # type: ignore[misc]
 
     def readdir(self, path: None, buffer: Any, fill: Any, offset: int, file_info: Any) -> int:
         stat = fuse.c_stat()
-        for name in self._names(stat, file_info):
+        for name in self._names(stat, file_info, offset):
             fill(buffer, name, stat, 0)
         return 0
 

@@ -14,6 +14,7 @@ MAJOR = int(mfusepy.fuse_version_major)
 """The version of the library that was loaded, whatever that is."""
 
 _THREADS_LIMITED_SINCE = 12
+_DEAF_SINCE = 17
 _THREADS_MAX, _IDLE_THREADS_MAX = 10_000, 10
 _GONE = {"nonempty", "big_writes", "large_read", "nopath"}
 """Options of libfuse 2 for what is always so with libfuse 3 (its ChangeLog.rst, 3.0.0)."""
@@ -23,12 +24,15 @@ _ALSO_OF_THE_CONNECTION = {"max_read"}
 """Of these it wants to be told as well, and the same."""
 _OF_THE_CONFIGURATION = {"use_ino", "readdir_ino", "hard_remove", "direct_io", "intr", "intr_signal"}
 """Options of libfuse 2 that mfusepy puts into the `struct fuse_config` of fuse.h, as they are given."""
-_WANTED = 1 << 0 | 1 << 4 | 1 << 11
-"""Capabilities that libfuse 2 has too: ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR (FUSE_CAP_ in fuse_common.h).
+_WANTED = 1 << 0 | 1 << 4 | 1 << 11 | 1 << 13 | 1 << 14
+"""Capabilities that libfuse 2 has too, ASYNC_READ, EXPORT_SUPPORT and IOCTL_DIR, and READDIRPLUS with
+READDIRPLUS_AUTO (FUSE_CAP_ in fuse_common.h).
 
 Libfuse 3 asks for more, of which AUTO_INVAL_DATA would have the kernel ask for the attributes before each
 read, and a direct read that waits could not be interrupted with ASYNC_DIO.
 """
+_PLUS, _FILL_PLUS = 1 << 0, 1 << 1
+"""FUSE_READDIR_PLUS, the kernel takes attributes, and FUSE_FILL_DIR_PLUS, an entry has them (fuse.h)."""
 _LOW = 2**32 - 1
 _NUMBER_MAX = 2**31 - 1
 
@@ -87,11 +91,18 @@ class _Fuse(libfuse.Callbacks, mfusepy.FUSE):  # type: ignore[misc]
         super().init_fuse_3(connection, config)
 
     def readdir_fuse_3(
-        self, path: None, buffer: Any, fill: Any, _offset: int, file_info: Any, _flags: int
+        self, _path: None, buffer: Any, fill: Any, offset: int, file_info: Any, flags: int
     ) -> int:
         stat = mfusepy.c_stat()
-        for name in self._names(stat, file_info):
-            fill(buffer, name, stat, 0, 0)
+        if not flags & _PLUS:
+            for name in self._names(stat, file_info, offset):
+                fill(buffer, name, stat, 0, 0)
+            return 0
+        answers = self._run("readdirplus", None, file_info.contents.fh, offset)
+        for position, (name, attributes, is_told) in enumerate(answers, offset + 1):
+            mfusepy.set_st_attrs(stat, attributes, use_ns=True)
+            if fill(buffer, name.encode(), stat, position, _FILL_PLUS if is_told else 0):
+                break
         return 0
 
 
@@ -108,7 +119,11 @@ def mount(run: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
         # Ten reads that wait would hold up all others; libfuse 2 has no limit, and keeps as many idle.
         kept = {"max_threads": str(_THREADS_MAX), "max_idle_threads": str(_IDLE_THREADS_MAX), **kept}
     connection = _numbers(options, _OF_THE_CONNECTION | _ALSO_OF_THE_CONNECTION)
-    _Fuse(run, mountpoint, connection, **kept, **_numbers(options, _OF_THE_CONFIGURATION))
+    configuration = _numbers(options, _OF_THE_CONFIGURATION)
+    if mfusepy.fuse_version_minor >= _DEAF_SINCE:
+        # Without it libfuse has the kernel interrupt nothing any more (fuse_lib_init in fuse.c).
+        configuration.setdefault("intr", 1)
+    _Fuse(run, mountpoint, connection, **kept, **configuration)
 
 
 def _numbers(options: Mapping[str, str | bool], names: set[str]) -> dict[str, int]:

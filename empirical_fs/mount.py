@@ -20,6 +20,7 @@ from empirical_fs import fuse_binding, macos, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
+from empirical_fs.directory import Directory
 from empirical_fs.errors import SetupError
 from empirical_fs.listing import Progress
 from empirical_fs.mount_options import SOURCE_PREFIX
@@ -156,7 +157,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     status = Status(settings, catalog, statistics, budget, (api.lost, store.lost))
     operations = Operations(
-        Files(catalog, retirement, walks),
+        Files(catalog, Directory(catalog, retirement, _attributes_seconds(settings)), retirement, walks),
         session,
         Overseers(statistics, status.commands),
         settings.options,
@@ -182,17 +183,20 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
 def _fuse_options(settings: Settings) -> dict[str, str | bool]:
     # The kernel asks again when their time is over; only then do we learn that somebody still looks.
     names = min(settings.refresh, _NAMES_SECONDS_MAX)
-    attributes = min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX)
     host = settings.api_url.netloc.decode("ascii")
     options: dict[str, str | bool] = {
         "fsname": f"{SOURCE_PREFIX}{host}",
         "entry_timeout": f"{names:g}",
-        "attr_timeout": f"{attributes:g}",
+        "attr_timeout": f"{_attributes_seconds(settings):g}",
         # The kernel's default of 12 would have a dozen reads that wait hold up all others.
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,
     }
     return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options
+
+
+def _attributes_seconds(settings: Settings) -> float:
+    return min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX)
 
 
 def _advice(said: str) -> str:

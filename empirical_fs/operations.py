@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from empirical_fs.catalog import Catalog
 from empirical_fs.clock import Deadline
 from empirical_fs.control import put_answer
+from empirical_fs.directory import Directory
 from empirical_fs.errors import (
     Abandoned,
     ContentChanged,
@@ -56,6 +57,7 @@ _OF_USERS = "user."
 _UNIT = 512
 _LEFT_MAX = 256
 _IO_SIZE = 4096
+_DOTS = (".", "..")
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Files:
     """What the directory has, what of it is open, and what opens it."""
 
     catalog: Catalog
+    directory: Directory
     retirement: Retirement
     walks: Walks
 
@@ -108,6 +111,7 @@ class Operations:
         self._statistics = overseers.statistics
         self._commands = overseers.commands
         self._catalog = files.catalog
+        self._directory = files.directory
         self._retirement = files.retirement
         self._walks = files.walks
         self._kernel = kernel
@@ -158,14 +162,13 @@ class Operations:
     def getattr(self, path: str, file_info: FileInfo | None = None) -> Attributes:
         """The attributes of a file or of the root, from the snapshot."""
         if path == "/":
-            snapshot = self._catalog.snapshot()
-            return self._attributes(ROOT_INODE, self._root_mode, 2, 0, snapshot.updated_ns)
+            return self._of_root()
         # A handle has the attributes of what it was opened for, whatever its name means by now.
         if file_info is not None:
             entry = self._open_files[file_info.fh].inode.entry
         else:
             entry = self._shown(path.removeprefix("/"))
-        return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
+        return self._of_file(entry)
 
     def listxattr(self, path: str) -> list[str]:
         """The names of the extended attributes of a file; the root has none."""
@@ -181,19 +184,28 @@ class Operations:
             raise _os_error(NO_ATTRIBUTE)
         return value
 
-    def readdir(self, path: None, handle: int) -> Iterator[tuple[str, int, int]]:
-        """Every name, with the inode number and the mode."""
-        yield ".", ROOT_INODE, self._root_mode
-        yield "..", ROOT_INODE, self._root_mode
-        for entry in self._catalog.snapshot().by_name.values():
+    def opendir(self, path: str) -> int:
+        """Begin a listing."""
+        return self._directory.open()
+
+    def readdir(self, path: None, handle: int, offset: int) -> Iterator[tuple[str, int, int]]:
+        """Every name, with the inode number and the mode, wherever the program has read to."""
+        for name in _DOTS:
+            yield name, ROOT_INODE, self._root_mode
+        for entry in self._directory.entries(handle, offset):
             yield entry.name, entry.inode, self._file_mode
 
-    def opendir(self, path: str) -> int:
-        """Nothing to prepare."""
-        return 0
+    def readdirplus(self, path: None, handle: int, offset: int) -> Iterator[tuple[str, Attributes, bool]]:
+        """Names from `offset` on, with attributes, and whether the kernel is to be told these."""
+        for name in _DOTS[offset:]:
+            yield name, self._of_root(), False
+        first = max(0, offset - len(_DOTS))
+        for entry, is_told in self._directory.entries_to_tell(handle, offset, first):
+            yield entry.name, self._of_file(entry), is_told
 
     def releasedir(self, path: None, handle: int) -> int:
-        """Nothing to release."""
+        """End a listing."""
+        self._directory.close(handle)
         return 0
 
     def statfs(self, path: str) -> dict[str, int]:
@@ -314,6 +326,12 @@ class Operations:
     def _look_up_again(self) -> NoReturn:
         """Have the kernel look a name up once more: its inode or size is new (do_filp_open in Linux)."""
         raise _os_error(errno.ESTALE)
+
+    def _of_root(self) -> Attributes:
+        return self._attributes(ROOT_INODE, self._root_mode, 2, 0, self._catalog.snapshot().updated_ns)
+
+    def _of_file(self, entry: Entry) -> Attributes:
+        return self._attributes(entry.inode, self._file_mode, 1, entry.size, entry.resource.updated_ns)
 
     def _attributes(self, inode: int, mode: int, links: int, size: int, updated_ns: int) -> Attributes:
         return {

@@ -105,6 +105,17 @@ class Retirement:
             if not move.is_done.wait(_MOVE_SECONDS):
                 raise DeadlinePassed("an inode is still being moved")
 
+    def tell_listed(self, path: str, now: Entry) -> bool:
+        """Whether the kernel may be told that `path` is `now` without a lookup, as an entry of a listing.
+
+        Not while its inode is about to move, or has just done so: that is for lookups, which can wait.
+        """
+        with self._lock:
+            if path in self._moves or path in self._settling or self._inodes.is_superseded(path, now):
+                return False
+            self._inodes.tell(path, now)
+            return True
+
     def open(self, path: str, entry: Entry, version: Hashable) -> tuple[Inode, bool] | None:
         """As `Inodes.open`; where it gives None, the kernel should look again."""
         with self._lock:

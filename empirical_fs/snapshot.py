@@ -65,6 +65,11 @@ class Snapshot:
         self.resources = resources
 
     @cached_property
+    def in_order(self) -> tuple[Entry, ...]:
+        """Every file, in the order of the names."""
+        return tuple(self.by_name.values())
+
+    @cached_property
     def size(self) -> int:
         """The sum of the sizes, in bytes."""
         return sum(entry.size for entry in self.by_name.values())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -64,12 +65,13 @@ def test_sizes_modes_owner_and_times_are_those_of_the_listing(sized: Sandbox, mo
 def test_ls_shows_the_listing(sized: Sandbox, mount: Mount) -> None:
     """`ls -l --full-time` shows for every resource the size and the time that the API lists."""
     with mount() as mounted:
-        shown = run(
-            "ls", "-ln", "--time-style=+%Y-%m-%dT%H:%M:%S.%6NZ", mounted.path, env=environment(TZ="UTC0")
-        )
-    lines = [line.split(maxsplit=6) for line in shown.stdout.splitlines()[1:]]
-    listed = {(each["name"], str(each["size_bytes"]), each["updated_at"]) for each in sized.listing()}
-    assert {(name, size, moment) for _, _, _, _, size, moment, name in lines} == listed
+        shown = run("ls", "-ln", "--time-style=full-iso", mounted.path, env=environment(TZ="UTC0"))
+    lines = re.findall(r" (\d+) (\S+) (\S+) \+0000 (.+)$", shown.stdout, re.MULTILINE)
+    seen = {(name, size, f"{day}T{moment}") for size, day, moment, name in lines}
+    assert seen == {
+        (each["name"], str(each["size_bytes"]), each["updated_at"].replace("Z", "000"))
+        for each in sized.listing()
+    }
 
 
 def test_umask_and_owner_can_be_chosen(sized: Sandbox, mount: Mount) -> None:
