@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from empirical_fs.errors import EmpiricalError
+
 _READY = b"ready"
 _SIGNALLED = 128
 """Added to the number of a signal, the exit status that it leads to, as shells have it."""
@@ -84,10 +86,12 @@ def _run_child(serve: Callable[[Ready], None], explain: Callable[[BaseException]
         serve(ready)
         status = 0
     except BaseException as error:
-        if parent.closed:
-            log.exception("the file system ended in a way that it should not")
-        else:
+        if not parent.closed:
             parent.write(explain(error).encode())
+        elif isinstance(error, EmpiricalError):
+            log.error("%s", error)
+        else:
+            log.exception("the file system ended in a way that it should not")
     finally:
         logging.shutdown()
         # Threads that wait for the network would otherwise hold up the end of the process.

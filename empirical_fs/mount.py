@@ -41,6 +41,8 @@ from empirical_fs.statistics import Statistics
 from empirical_fs.status import Status
 from empirical_fs.tracing import TracedOperations
 
+LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
+
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
 _NAMES_SECONDS_MAX = 60.0
@@ -111,6 +113,11 @@ class _Session:
         self._kernel.disconnected()
         self._readers.close()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the kernel has accepted the mount."""
+        return self._is_connected.is_set()
+
     def unmount(self) -> bool:
         """Have every reader stop, and take the mount away; False if its users keep the process from ending.
 
@@ -169,6 +176,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         served = TracedOperations(operations) if log.isEnabledFor(logging.DEBUG) else operations
         fuse_binding.serve(served, str(settings.mountpoint), _fuse_options(settings))
     except RuntimeError as error:
+        if session.has_begun:
+            raise SetupError(LIBFUSE_FAILED) from error
         raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
     finally:
         stderr.stop()
