@@ -110,6 +110,11 @@ class Kernel:
         self._device: int | None = None
         self._session: Session
 
+    @property
+    def takes_large_reads(self) -> bool:
+        """Whether the kernel may ask for more than 128 KiB at a time, of which libfuse 2 knows nothing."""
+        return self._library.MAJOR != _FUSEPYS
+
     def connected(self) -> None:
         """Take hold of the mount's device; called from a callback of libfuse, whose context is needed."""
         self._session = self._library.session()

@@ -6,6 +6,8 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tenacity import (
@@ -16,7 +18,7 @@ from tenacity import (
     wait_fixed,
 )
 
-from empirical_fs import fuse_binding, macos, mountpoint
+from empirical_fs import fuse_binding, kernel_read_ahead, macos, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
@@ -79,6 +81,14 @@ class _CapturedStderr:
         return " ".join(self._file.read().decode(errors="replace").split())
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the mount comes, and whether the kernel is to read further ahead there."""
+
+    path: Path
+    widens: bool
+
+
 class _Session:
     """What happens when the kernel accepts the mount, and when it lets go of it."""
 
@@ -87,11 +97,12 @@ class _Session:
         kernel: fuse_binding.Kernel,
         readers: Readers,
         stderr: _CapturedStderr,
-        path: Path,
+        place: _Place,
         ready: Callable[[], None],
     ) -> None:
         self._is_connected = threading.Event()
-        self._path = path
+        self._path = place.path
+        self._widens = place.widens
         self._mount: mountpoint.Mount | None = None
         self._kernel = kernel
         self._readers = readers
@@ -105,9 +116,20 @@ class _Session:
     def connected(self) -> None:
         self._kernel.connected()
         self._mount = mountpoint.mount_at(self._path)
+        if self._mount is not None and self._widens:
+            widen = threading.Thread(
+                target=self._widen, args=(self._mount.device,), name="read-ahead", daemon=True
+            )
+            widen.start()
         self._stderr.stop()
         self._ready()
         self._is_connected.set()
+
+    def _widen(self, device: str) -> None:
+        # The kernel narrows it again when it has the answer to FUSE_INIT; whatever it asks comes after that.
+        with suppress(OSError):
+            os.statvfs(self._path)
+        kernel_read_ahead.widen(device)
 
     def disconnected(self) -> None:
         self._kernel.disconnected()
@@ -160,7 +182,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics))
     stderr = _CapturedStderr()
-    session = _Session(kernel, readers, stderr, settings.mountpoint, ready)
+    widens = kernel.takes_large_reads and "max_readahead" not in settings.options.fuse
+    session = _Session(kernel, readers, stderr, _Place(settings.mountpoint, widens), ready)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     status = Status(settings, catalog, statistics, budget, (api.lost, store.lost))
     operations = Operations(

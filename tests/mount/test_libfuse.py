@@ -1,6 +1,7 @@
 """Which libfuse serves, and that the other one serves as well."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from tests.harness import (
 
 TWO, THREE = find_library("fuse"), find_library("fuse3")
 WITHOUT_MFUSEPY = "import sys\nsys.modules['mfusepy'] = None\n"
+KIB = 2**10
 READERS = 16
 AT_ONCE = 5.0
 """Seconds; who waits for the readers waits much longer."""
@@ -139,3 +141,26 @@ def test_readers_that_wait_hold_nobody_up(sandbox: Sandbox, tmp_path: Path, numb
                 reader.kill()
             for reader in readers:
                 reader.wait(PATIENCE)
+
+
+@pytest.mark.skipif(
+    not os.access("/sys/class/bdi", os.W_OK), reason="only root has the kernel read further ahead"
+)
+@pytest.mark.parametrize(
+    ("number", "options", "largest"),
+    [("2", (), 128), ("3", (), 512), ("3", ("-o", f"max_readahead={64 * KIB}"), 64)],
+)
+def test_how_much_the_kernel_asks_for(
+    sandbox: Sandbox, tmp_path: Path, number: str, options: tuple[str, ...], largest: int
+) -> None:
+    """Whoever reads on gets 512 KiB at a time where libfuse can, unless the user bounds that."""
+    content = noise(4_000_000)
+    sandbox.put("a", content)
+    with mounted(tmp_path / "mnt", sandbox.url, "-vv", *options, variables=chosen(number)) as mount:
+        device = mount.path.stat().st_dev
+        ahead = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+        wait_until(lambda: ahead.read_text() == f"{largest}\n", "the kernel's read-ahead")
+        with (mount / "a").open("rb", buffering=0) as file:
+            assert b"".join(iter(lambda: file.read(4 * KIB), b"")) == content
+        sizes = re.findall(r"read '/a' (\d+) bytes", mount.log.read_text())
+        assert max(map(int, sizes)) == largest * KIB
