@@ -2,6 +2,7 @@
 
 import re
 from calendar import timegm
+from functools import lru_cache
 from ipaddress import ip_address
 from socket import inet_aton
 from time import strptime
@@ -16,16 +17,22 @@ _SIGNATURES = frozenset(
 _EXPIRIES = frozenset({"x-amz-expires", "x-goog-expires", "expires", "expiry", "exp"})
 _CONTENT_ENDPOINT = re.compile(r"/api/resources/[0-9]+/content")
 _PORT_MAX = 2**16 - 1
+_HOSTS_KNOWN = 64
 _UNIX_SECONDS = re.compile(r"[0-9]{9,11}")
 _SECONDS = re.compile(r"[0-9]{1,8}")
 
 
 def is_loopback(url: httpx.URL) -> bool:
     """Whether the host of `url` is this machine, by name or by address."""
-    if url.host == "localhost":
+    return _is_loopback(url.host)
+
+
+@lru_cache(_HOSTS_KNOWN)
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
         return True
     try:
-        return ip_address(url.host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -4,6 +4,7 @@ import logging
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Protocol
 
 import httpx
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _WASTE = 256 * 2**10
 _IN_MEMORY = 2**20
 _REDIRECTS_MAX = 3
+_URLS_CHECKED = 256
 _REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 
 
@@ -116,7 +118,8 @@ class Store:
 
         The URLs are given by the server of `api_url`.
         """
-        self._api_url = api_url
+        # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
+        self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
         self._http = Http(IN_FLIGHT, StoreUnavailable, closing, patience)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
@@ -172,7 +175,7 @@ class Store:
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation | None = None
     ) -> httpx.Response:
-        url = parse_given(text, self._api_url)
+        url = self._parse_given(text)
         for _ in range(_REDIRECTS_MAX + 1):
             response = self._http.get(url, headers, deadline, cancellation)
             if response.status_code not in _REDIRECT_STATUSES:
