@@ -2,7 +2,6 @@
 
 import ctypes
 import struct
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -14,8 +13,6 @@ ROOT_NODE = 1
 """FUSE_ROOT_ID in linux/fuse.h."""
 IN_HEADER = struct.Struct("=IIQQIIII")
 """`struct fuse_in_header` in linux/fuse.h: what every request begins with."""
-
-_KEPT_STATES = 256
 
 
 class Session(ABC):
@@ -72,39 +69,13 @@ class Libfuse(Protocol):
         """
 
 
-class ThreadStates:
-    """Keeps what Python knows of libfuse's threads from one callback to the next.
-
-    ctypes would make it and throw it away for each callback, with memory that is mapped and unmapped and so
-    interrupts every CPU. A thread of libfuse that ends leaves its state behind, since nobody is told; that is
-    why their number is limited: the rest goes on as ctypes does it. Without a lock: a few more do not matter.
-    """
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._left = _KEPT_STATES
-        self._of_thread = threading.local()  # part of the state, and gone with it
-
-    def keep(self) -> None:
-        """Keep the state of the calling thread; called from a callback."""
-        if self._left and not hasattr(self._of_thread, "is_kept"):
-            self._left -= 1
-            self._of_thread.is_kept = True
-            # Never released: the last release would delete the state (Python's C API, PyGILState_Release).
-            ctypes.pythonapi.PyGILState_Ensure()
-
-
 class Callbacks:
     """Callbacks that are the same with either, and spare what fusepy and mfusepy do.
 
     A read fills libfuse's own buffer, where they would copy the bytes twice more.
     """
 
-    def __init__(self, run: Run, *args: Any, **options: Any) -> None:
-        """Answer by `run`; the rest is for the class of fusepy or mfusepy that comes next."""
-        self._run = run
-        self._states = ThreadStates()
-        super().__init__(*args, **options)
+    _run: Run
 
     def read(self, path: bytes | None, buffer: Any, size: int, offset: int, file_info: Any) -> int:
         """Fill `buffer` with bytes of an open file; their number."""

@@ -1,6 +1,7 @@
 """The binding of libfuse 3, through mfusepy; to import it fails where that finds no libfuse."""
 
 import ctypes
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ MAJOR = int(mfusepy.fuse_version_major)
 
 _THREADS_LIMITED_SINCE = 12
 _DEAF_SINCE = 17
-_THREADS_MAX, _IDLE_THREADS_MAX = 10_000, 10
+_THREADS_MAX = 10_000
 _GONE = {"nonempty", "big_writes", "large_read", "nopath"}
 """Options of libfuse 2 for what is always so with libfuse 3 (its ChangeLog.rst, 3.0.0)."""
 _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead", "max_write"}
@@ -73,11 +74,18 @@ class _Methods:
 
 class _Fuse(libfuse.Callbacks, mfusepy.FUSE):  # type: ignore[misc]
     def __init__(self, run: Any, mountpoint: str, connection: Mapping[str, int], **options: Any) -> None:
+        self._run = run
         self._connection = connection
-        super().__init__(run, _Methods(run), mountpoint, raw_fi=True, foreground=True, **options)
+        self._of_thread = threading.local()  # part of what Python knows of a thread
+        super().__init__(_Methods(run), mountpoint, raw_fi=True, foreground=True, **options)
 
     def _wrapper(self, operation: libfuse.Run, *args: Any) -> Any:
-        self._states.keep()
+        # ctypes would make what Python knows of a thread of libfuse and throw it away for each callback, with
+        # memory that is mapped and unmapped and so interrupts every CPU. It is never released: the last
+        # release would delete it (Python's C API, PyGILState_Release).
+        if not hasattr(self._of_thread, "is_kept"):
+            self._of_thread.is_kept = True
+            ctypes.pythonapi.PyGILState_Ensure()
         return super()._wrapper(operation, *args)
 
     def init_fuse_3(self, connection: Any, config: Any) -> None:
@@ -115,9 +123,11 @@ def mount(run: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
     """As `Libfuse.mount`."""
     elsewhere = _GONE | _OF_THE_CONNECTION | _OF_THE_CONFIGURATION
     kept: dict[str, Any] = {name: value for name, value in options.items() if name not in elsewhere}
+    # Of a thread that ends, what Python knows of it is left behind.
+    kept = {"max_idle_threads": str(_THREADS_MAX), **kept}
     if mfusepy.fuse_version_minor >= _THREADS_LIMITED_SINCE:
-        # Ten reads that wait would hold up all others; libfuse 2 has no limit, and keeps as many idle.
-        kept = {"max_threads": str(_THREADS_MAX), "max_idle_threads": str(_IDLE_THREADS_MAX), **kept}
+        # Ten reads that wait would hold up all others.
+        kept = {"max_threads": str(_THREADS_MAX), **kept}
     connection = _numbers(options, _OF_THE_CONNECTION | _ALSO_OF_THE_CONNECTION)
     configuration = _numbers(options, _OF_THE_CONFIGURATION)
     if mfusepy.fuse_version_minor >= _DEAF_SINCE:

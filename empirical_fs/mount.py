@@ -158,6 +158,15 @@ class _Session:
             return False
         return True
 
+    def abandon(self) -> None:
+        """Take away the mount, for which nobody answers any more, from under its users.
+
+        Raises:
+            SetupError: it could not be taken away.
+        """
+        if self._mount is not None and mountpoint.is_mounted(self._mount):
+            mountpoint.unmount(self._path, lazy=True)
+
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
     """List, mount, call `ready` once the kernel has the mount, and return when it is unmounted.
@@ -200,6 +209,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         fuse_binding.serve(served, str(settings.mountpoint), _fuse_options(settings))
     except RuntimeError as error:
         if session.has_begun:
+            session.abandon()
             raise SetupError(LIBFUSE_FAILED) from error
         raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
     finally:
