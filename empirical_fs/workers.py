@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from queue import SimpleQueue
@@ -22,14 +23,14 @@ class Workers:
 
     Libfuse 2 has threads of its own and ends all but ten of those that are idle. Python would have to make up
     its state of each anew, which takes a fifth of the CPU of a GB, or leave it behind when the thread ends.
-    The lock guards how many there are, how many of them are busy, and whether all is over.
+    The lock guards how many there are, and whether all is over; who is busy is in a deque, which needs none.
     """
 
     def __init__(self) -> None:
         """Start no thread yet."""
         self._lock = threading.Lock()
         self._count = 0
-        self._busy = 0
+        self._busy: deque[None] = deque()
         self._is_over = False
         self._ended = SimpleQueue[_End]()
 
@@ -55,24 +56,29 @@ class Workers:
 
     def begin(self) -> None:
         """Take note that the calling thread has something to do; there will be others for what comes next."""
-        with self._lock:
-            self._busy += 1
-            # Libfuse calls back once more when all is over, from the thread that takes it down.
-            is_short = self._busy + _SPARE > self._count and not self._is_over
-            if is_short:
-                self._count += 1
-        if is_short:
-            try:
-                self._start()
-            except RuntimeError:
-                # Those that are there go on, and whoever is busy next tries again.
-                log.debug("the system has no more threads to answer the kernel by")
-                self._ended.put(_End.WELL)
+        self._busy.append(None)
+        if self._is_short():
+            self._grow()
 
     def end(self) -> None:
         """Take note that it is done."""
+        self._busy.pop()
+
+    def _is_short(self) -> bool:
+        return len(self._busy) + _SPARE > self._count
+
+    def _grow(self) -> None:
         with self._lock:
-            self._busy -= 1
+            # Libfuse calls back once more when all is over, from the thread that takes it down.
+            if self._is_over or not self._is_short():
+                return
+            self._count += 1
+        try:
+            self._start()
+        except RuntimeError:
+            # Those that are there go on, and whoever is busy next tries again.
+            log.debug("the system has no more threads to answer the kernel by")
+            self._ended.put(_End.WELL)
 
     def _start(self) -> None:
         threading.Thread(target=self._run_one, name="fuse", daemon=True).start()
