@@ -97,6 +97,10 @@ class MemoryBuffer:
         """Fill `view` with the bytes from `start`."""
         number, begin = divmod(start, BLOCK)
         done, size = 0, len(view)
+        if size <= BLOCK - begin:
+            # A read as the kernel makes them lies in one block.
+            view[:] = memoryview(self._blocks[number])[begin : begin + size]
+            return
         while done < size:
             count = min(size - done, BLOCK - begin)
             view[done : done + count] = memoryview(self._blocks[number])[begin : begin + count]

@@ -1,6 +1,6 @@
 """The parts of one content that are here or on their way, and who still needs them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -35,14 +35,18 @@ class Parts(Generic[_Owner]):
 
     def covers(self, wanted: Range) -> bool:
         """Whether all of `wanted` is here or on its way."""
-        return not any(self._gaps(wanted))
+        return not _gaps(self._sound(wanted), wanted)
 
     def use(self, wanted: Range) -> tuple[list[Part], list[Part]]:
         """All parts for `wanted`, in order, until `let_go`; and those of them that are new."""
-        new = [self._hold(gap, None) for gap in list(self._gaps(wanted))]
-        for held in new:
-            self._account.reserve(held.part.size)
-        used = sorted(self._sound(wanted), key=lambda held: held.part.start)
+        used = self._sound(wanted)
+        if gaps := _gaps(used, wanted):
+            new = [self._hold(gap, None) for gap in gaps]
+            for held in new:
+                self._account.reserve(held.part.size)
+            used = self._sound(wanted)
+        else:
+            new = []
         for held in used:
             held.users += 1
         return [held.part for held in used], [held.part for held in new]
@@ -55,7 +59,7 @@ class Parts(Generic[_Owner]):
 
     def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
         """New parts for what is not held of `planned`; None, and nothing held, if there is no memory."""
-        gaps = list(self._gaps(planned))
+        gaps = _gaps(self._sound(planned), planned)
         if not self._account.try_reserve(sum(gap.size for gap in gaps)):
             return None
         return [self._hold(gap, owner).part for gap in gaps]
@@ -95,20 +99,16 @@ class Parts(Generic[_Owner]):
         self._held.append(_Held(part, owner))
         return self._held[-1]
 
-    def _sound(self, wanted: Range) -> Iterator[_Held[_Owner]]:
-        for held in self._held:
-            part = held.part
-            if part.failure is None and part.start < wanted.stop and wanted.start < part.stop:
-                yield held
-
-    def _gaps(self, wanted: Range) -> Iterator[Range]:
-        at = wanted.start
-        for start, stop in sorted((held.part.start, held.part.stop) for held in self._sound(wanted)):
-            if start > at:
-                yield Range(at, start)
-            at = stop
-        if at < wanted.stop:
-            yield Range(at, wanted.stop)
+    def _sound(self, wanted: Range) -> list[_Held[_Owner]]:
+        """What is here or on its way of `wanted`, in order."""
+        start, stop = wanted.start, wanted.stop
+        sound = [
+            held
+            for held in self._held
+            if held.part.start < stop and start < held.part.stop and held.part.failure is None
+        ]
+        sound.sort(key=lambda held: held.part.start)
+        return sound
 
     def _drop(self, dropped: Iterable[_Held[_Owner]]) -> None:
         gone = set(dropped)
@@ -118,3 +118,15 @@ class Parts(Generic[_Owner]):
         for held in gone:
             held.part.drop()
             self._account.release(held.part.size)
+
+
+def _gaps(sound: Iterable[_Held[_Owner]], wanted: Range) -> list[Range]:
+    """What `sound`, in order, leaves of `wanted`."""
+    gaps, at = [], wanted.start
+    for held in sound:
+        if held.part.start > at:
+            gaps.append(Range(at, held.part.start))
+        at = held.part.stop
+    if at < wanted.stop:
+        gaps.append(Range(at, wanted.stop))
+    return gaps
