@@ -256,13 +256,16 @@ class Operations:
     def read(self, path: None, view: memoryview, offset: int, file_info: FileInfo) -> int:
         """Fill `view` with bytes of an open file; their number, fewer only at its end."""
         opened = self._open_files[file_info.fh]
-        if isinstance(opened.source, bytes):
-            piece = opened.source[offset : offset + len(view)]
+        source = opened.source
+        if isinstance(source, bytes):
+            piece = source[offset : offset + len(view)]
             view[: len(piece)] = piece
             return len(piece)
+        if source.read_ready(view, offset):
+            return len(view)
         wait = Wait(self._kernel, opened.left)
         try:
-            return opened.source.read_into(view, offset, Deadline.after(self._timeout, wait.is_over))
+            return source.read_into(view, offset, Deadline.after(self._timeout, wait.is_over))
         except (ContentChanged, ResourceGone):
             self._catalog.distrust(opened.inode.entry.resource)
             raise

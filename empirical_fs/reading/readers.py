@@ -28,6 +28,10 @@ class Handle:
         self._cursor = Cursor(reader.content.size)
         self._on_first_read: OnFirstRead | None = on_first_read
 
+    def read_ready(self, view: memoryview, start: int) -> bool:
+        """Fill `view` with the bytes from `start` if they are at hand, without waiting, and say so."""
+        return self._reader.read_ready(self._cursor, view, start)
+
     def read_into(self, view: memoryview, start: int, deadline: Deadline) -> int:
         """Fill `view` with the bytes from `start`; the number of bytes, fewer only at the end of the content.
 

@@ -170,9 +170,10 @@ class Opened:
         self, start: int, size: int, cursor: Cursor | None = None, deadline: Deadline | None = None
     ) -> bytes:
         buffer = bytearray(size)
-        count = self.reader.read_into(
-            cursor or self.cursor(), memoryview(buffer), start, deadline or Deadline.after(PATIENCE)
-        )
+        cursor = cursor or self.cursor()
+        if self.reader.read_ready(cursor, memoryview(buffer), start):
+            return bytes(buffer)
+        count = self.reader.read_into(cursor, memoryview(buffer), start, deadline or Deadline.after(PATIENCE))
         assert not any(buffer[count:])
         return bytes(buffer[:count])
 
