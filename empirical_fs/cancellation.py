@@ -32,6 +32,16 @@ class Cancellation:
         with self._lock:
             self._socket = None
 
+    def take_over(self, other: "Cancellation") -> None:
+        """End from now on, in place of `other`, the request that is under way by it."""
+        with other._lock:
+            connected, other._socket = other._socket, None
+        with self._lock:
+            self._socket = connected
+            is_late = self._is_cancelled
+        if is_late:
+            self.cancel()
+
     def cancel(self) -> None:
         """End the request: whoever waits for its bytes finds that the connection is closed."""
         with self._lock:

@@ -35,6 +35,10 @@ class Extent:
     is_announced: bool = True
     """Whether the answer says how long its body is; if not, only its end tells whether it is the object."""
 
+    def is_part(self, start: int, stop: int) -> bool:
+        """Whether it begins at `start`, goes no farther than `stop`, and can be believed as it arrives."""
+        return self.start == start and self.stop <= stop and self.is_announced
+
 
 def check_answer(  # noqa: PLR0913, PLR0917 - what was asked, what is known and what came: no part stands alone
     status: int, headers: Mapping[str, str], start: int, stop: int, size: int | None, etag: str | None

@@ -21,6 +21,11 @@ class Account:
         """Bytes that may be held here, if all who read ahead are to have as much."""
         return self._budget.share(self)
 
+    @property
+    def sharers(self) -> int:
+        """How many the budget is shared by, this one counted among them."""
+        return self._budget.sharers(self)
+
     def try_reserve(self, size: int) -> bool:
         """Take `size` bytes if they are left."""
         return self._budget.change(self, size, must=False)
@@ -57,6 +62,11 @@ class Budget:
         """Bytes for each of those who hold much, `account` counted among them."""
         with self._lock:
             return self._total // len(self._claimants | {account})
+
+    def sharers(self, account: Account) -> int:
+        """Those who hold much, `account` counted among them."""
+        with self._lock:
+            return len(self._claimants | {account})
 
     def change(self, account: Account, size: int, *, must: bool) -> bool:
         """Add `size`, which may be negative, to what `account` holds; refused where it does not fit."""

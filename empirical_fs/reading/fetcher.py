@@ -13,6 +13,7 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
+from empirical_fs.reading.runs import Run, Runs
 from empirical_fs.reading.store import IN_FLIGHT, Body
 from empirical_fs.statistics import Statistics
 
@@ -66,6 +67,7 @@ class Fetcher:
         # More than may be in flight: those that wait before the next try hold up nobody.
         self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT * 2, "wanted")
         self._ahead = ahead or ThreadPoolExecutor(IN_FLIGHT // 2, "ahead")
+        self._runs = Runs()
         self._lock = threading.Lock()
         self._link = Link()
         self._running: set[Part] = set()
@@ -83,24 +85,40 @@ class Fetcher:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
-        """Begin to fetch a part for which a reader waits, unless that has begun."""
-        self._wanted.submit(self._fill, content, part, on_whole)
+        """Begin to fetch a part for which a reader waits, unless that has begun or is about to."""
+        if not self._runs.is_next(content, part):
+            self._wanted.submit(self._fill, Run(content, part.stop, part.stop), part, on_whole)
 
-    def fetch_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
-        """Fetch a part that is likely to be read, when its turn comes."""
-        self._ahead.submit(self._fill_ahead, content, part, on_whole)
+    def fetch_ahead(
+        self, content: Content, part: Part, on_whole: OnWhole, request_stop: int | None = None
+    ) -> None:
+        """Fetch a part that is likely to be read, when its turn comes.
+
+        It comes by a request for the bytes up to `request_stop`, its own end by default; by that one a part
+        that begins where this one ends comes too, if it is asked for soon.
+        """
+        run = self._runs.add(content, part, request_stop or part.stop)
+        if run is not None:
+            self._ahead.submit(self._fill_ahead, run, on_whole)
+
+    def forget(self, content: Content) -> None:
+        """Leave nothing open of a content whose parts were dropped."""
+        self._runs.forget(content)
 
     def fetch_whole(self, content: Content, whole: Part, body: Body) -> None:
         """Put an open body, and what it lacks if it breaks off, into `whole`, here and now."""
         with failing(whole), whole.filling(), self._counting(whole):
-            self._ranges.fetch(content, whole.start, whole.stop, whole, body)
+            self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
 
-    def _fill(self, content: Content, part: Part, on_whole: OnWhole) -> None:
+    def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> None:
         with failing(part), part.filling() as is_ours:
             if is_ours:
+                begun = run.take_body(part.start)
                 with self._counting(part):
-                    body = self._ranges.fetch(content, part.start, part.stop, part)
-                if body is not None:
+                    body = self._ranges.fetch(run.content, part.start, part.stop, part, run.stop, begun)
+                if body is not None and body.at == part.stop:
+                    run.body = body
+                elif body is not None:
                     on_whole(body, part)
 
     @contextmanager
@@ -111,12 +129,15 @@ class Fetcher:
             finally:
                 self._statistics.fetched(part.arrived)
 
-    def _fill_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
-        if part.is_begun:
-            return
+    def _fill_ahead(self, run: Run, on_whole: OnWhole) -> None:
+        while (part := self._runs.next(run)) is not None:
+            if not part.is_begun:
+                self._fill_observed(run, part, on_whole)
+
+    def _fill_observed(self, run: Run, part: Part, on_whole: OnWhole) -> None:
         before = self._total(begun=part)
         try:
-            self._fill(content, part, on_whole)
+            self._fill(run, part, on_whole)
         finally:
             after = self._total(ended=part)
             self._on_moved(part.arrived)

@@ -5,6 +5,9 @@ from bisect import bisect_right
 LEVELS = (2, 4, 8, 16)
 """Numbers of requests side by side that are tried. Two, so that one is under way when another ends."""
 
+LEFT_OPEN = 32
+"""Requests beside those under way that may be left open, at most, until there is room for more bytes."""
+
 KERNEL_RATE = 1_000_000_000
 """Bytes a second beyond which a reader through FUSE takes no more, roughly."""
 

@@ -1,5 +1,6 @@
 """One range of one content: sign, ask, resume where a body broke off, sign again where it is refused."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ _Answer = TypeVar("_Answer")
 
 _NOT_FOUND = (404, 410)
 _WORTH_RESUMING = 64 * 2**10
+
+log = logging.getLogger(__name__)
 
 
 class _Counted:
@@ -46,14 +49,29 @@ class Ranges:
         self._patience = patience
         self._closing = closing
 
-    def fetch(
-        self, content: Content, start: int, stop: int, sink: Sink, body: Body | None = None
+    def fetch(  # noqa: PLR0913, PLR0917 - what, how far, and where to
+        self,
+        content: Content,
+        start: int,
+        stop: int,
+        sink: Sink,
+        request_stop: int | None = None,
+        body: Body | None = None,
     ) -> Body | None:
         """Put the bytes from `start` to `stop` into `sink`, in order, as they arrive.
 
-        `body` is an open body to begin with. None is returned when all are there. A server that
-        knows no ranges answers with the whole object: where that is more than was asked for, its open body
-        is returned, of which nothing was read; the caller closes it.
+        Args:
+            content: what to read.
+            start: the offset of the first byte.
+            stop: the offset after the last one.
+            sink: where the bytes go.
+            request_stop: the offset to which a request asks for bytes, `stop` by default.
+            body: an open body to begin with, which is at `start` or before; it is not the caller's any more.
+
+        Returns:
+            None where no body is left open; else one that the caller closes. It is either at `stop`, and goes
+            on beyond, or it is the whole object, of which nothing was read: that is what a server sends
+            which knows no ranges.
 
         Raises:
             ContentChanged, ResourceGone: the object changed or is gone.
@@ -61,28 +79,38 @@ class Ranges:
             BaseException: whatever `sink` raises.
         """
         wants_whole = (start, stop) == (0, content.size)
+        request_stop = max(stop, request_stop or stop)
         counted = _Counted(sink, start)
+        if body is not None and self._goes_on(body, counted, stop):
+            return body
         while counted.at < stop:
             deadline = Deadline(counted.moved_at + self._patience)
             for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
                 with attempt:
                     counted.room()  # raises if nobody wants the bytes any more
                     begun = counted.at
-                    body = body or self._open(content, begun, stop, deadline, sink.cancellation)
-                    extent = body.extent
-                    if not wants_whole and (extent.start != begun or extent.stop > stop):
-                        sink.cancellation.detach()
+                    body = self._open(content, begun, request_stop, deadline, sink.cancellation)
+                    if not wants_whole and not body.extent.is_part(begun, request_stop):
+                        body.hand_to(Cancellation())
                         return body
                     try:
-                        body.pour(counted, skip=begun - extent.start)
+                        if _is_left_open(body, counted, stop):
+                            return body
                     except StoreUnavailable:
                         # What came so far shows that the store is well: ask for the rest at once.
                         if counted.at - begun < _WORTH_RESUMING:
                             raise
-                    finally:
-                        body.close()
-                        body = None
         return None
+
+    def _goes_on(self, body: Body, counted: _Counted, stop: int) -> bool:
+        """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""
+        body.hand_to(counted.cancellation)
+        try:
+            return _is_left_open(body, counted, stop)
+        except StoreUnavailable as error:
+            # A server may have closed it meanwhile, which says nothing about how it answers now.
+            log.debug("a body that was left open ended: %s", error)
+            return False
 
     def measure(self, resource: Resource) -> int:
         """The size in bytes of an upload for which the API gave none.
@@ -132,3 +160,21 @@ class Ranges:
             if error.status in _NOT_FOUND:
                 raise ContentChanged("the object is gone") from error
             raise
+
+
+def _is_left_open(body: Body, counted: _Counted, stop: int) -> bool:
+    """Pour the bytes up to `stop`; close the body unless it has more, and say whether it has.
+
+    Raises:
+        As `Body.pour`.
+    """
+    has_more = False
+    try:
+        body.pour(counted, counted.at, min(stop, body.extent.stop))
+        has_more = body.extent.stop > stop
+    finally:
+        if has_more:
+            body.hand_to(Cancellation())
+        else:
+            body.close()
+    return has_more

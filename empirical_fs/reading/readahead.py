@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from empirical_fs.reading.link import LEFT_OPEN, LEVELS
+
 FIRST_PART = 512 * 2**10
 LARGEST_PART = 8 * 2**20
 SMALLEST_PART = 128 * 2**10
@@ -19,6 +21,9 @@ _STEPS_MAX = 16
 _FIRST_WIDTH = 2
 _WIDENING = 4
 
+_CROWDED = range(LEVELS[-1], LEFT_OPEN + 1)
+"""Numbers of readers that keep any link busy by one request each, all of which may be left open."""
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -34,6 +39,14 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned(Range):
+    """What to fetch ahead by a request of its own, or by the one for what was planned just before it."""
+
+    request_stop: int
+    """Where the request ends: here, or farther on where parts are smaller than a request should be."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """What a plan is made under."""
 
@@ -45,6 +58,13 @@ class Conditions:
     """How many requests side by side the link rewards."""
     allowance: int
     """Bytes that may be held for this handle."""
+    sharers: int
+    """Contents that memory is shared by, this one counted among them."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether requests are better long than many."""
+        return self.sharers in _CROWDED
 
 
 @dataclass(slots=True)
@@ -61,6 +81,10 @@ class _Stream:
     width: int = _FIRST_WIDTH
     grown_until: int = 0
     """What was planned before the last growth: nothing is learned from it until that is read."""
+    request: Range = Range(0, 0)
+    """What the request asks for by which the last part was planned."""
+    has_waited: bool = False
+    """Whether the reader had to wait since that request was planned."""
 
     def has(self, read: Range) -> bool:
         """Whether a read goes on with this stream, a little out of order or skipping perhaps."""
@@ -84,17 +108,22 @@ class _Stream:
         self.part = min(self.part * 2, LARGEST_PART)
         self.width = max(min(self.width * _WIDENING, connections), _FIRST_WIDTH)
 
-    def plan(self, size: int, connections: int, allowance: int) -> list[Range]:
+    def plan(self, size: int, conditions: Conditions) -> list[Planned]:
         """The next parts, as far as the window reaches."""
-        part = max(min(self.part, allowance // 4), SMALLEST_PART)
-        self.kept_behind = min(KEPT_BEHIND, allowance // 8)
+        part = max(min(self.part, conditions.allowance // 4), SMALLEST_PART)
+        self.kept_behind = min(KEPT_BEHIND, conditions.allowance // 8)
         # A part that was read is held until the cursor is well past it.
-        width = min(self.width, max(connections, _FIRST_WIDTH))
-        window = min(width * part, allowance - part - self.kept_behind)
+        width = min(self.width, max(conditions.connections, _FIRST_WIDTH))
+        window = min(width * part, conditions.allowance - part - self.kept_behind)
         planned = []
         while self.ahead < size and self.ahead + part <= self.cursor + window:
-            planned.append(Range(self.ahead, min(self.ahead + part, size)))
-            self.ahead = planned[-1].stop
+            start, self.ahead = self.ahead, min(self.ahead + part, size)
+            if not self.request.start < start < self.ahead <= self.request.stop:
+                # A reader that does not wait would leave a long request waiting.
+                is_long = conditions.is_crowded and self.has_waited
+                self.request = Range(start, min(start + self.part, size) if is_long else self.ahead)
+                self.has_waited = False
+            planned.append(Planned(start, self.ahead, self.request.stop))
         return planned
 
 
@@ -115,7 +144,7 @@ class _Steps:
     def continues_with(self, read: Range) -> bool:
         return self.distance != 0 and (read.start, read.size) == (self.start + self.distance, self.length)
 
-    def plan(self, size: int, allowance: int) -> list[Range]:
+    def plan(self, size: int, allowance: int) -> list[Planned]:
         """The next step, then more of them each time a read was foreseen."""
         self.start += self.distance
         self.repeats += 1
@@ -123,7 +152,8 @@ class _Steps:
         wanted = min(2**self.repeats // 2, _STEPS_MAX, allowance // max(self.length, 1))
         starts = [self.start + step * self.distance for step in range(self.foreseen + 1, wanted + 1)]
         self.foreseen = max(wanted, self.foreseen)
-        return [Range(start, min(start + self.length, size)) for start in starts if 0 <= start < size]
+        ranges = [(start, min(start + self.length, size)) for start in starts if 0 <= start < size]
+        return [Planned(start, stop, stop) for start, stop in ranges]
 
 
 @dataclass(slots=True)
@@ -141,8 +171,8 @@ class ReadAhead:
     _steps: _Steps | None = None
     _planner: _Stream | None = None
 
-    def plan(self, read: Range, conditions: Conditions) -> list[Range]:
-        """What to fetch ahead, each range by a request of its own, now that `read` is read.
+    def plan(self, read: Range, conditions: Conditions) -> list[Planned]:
+        """What to fetch ahead, now that `read` is read.
 
         Where bytes of the read are missing, the first range begins with the read.
         """
@@ -162,11 +192,12 @@ class ReadAhead:
         if stream.advances == 1:
             return self._plan_steps(read, conditions.allowance)
         self._steps, self._planner = None, stream
-        if conditions.missing:
-            stream.ahead = min(stream.ahead, read.start)
+        stream.has_waited |= conditions.waited
+        if conditions.missing and read.start < stream.ahead:
+            stream.ahead, stream.request = read.start, Range(read.start, read.start)
         if conditions.waited and stream.advances >= _EARNED_AT and stream.cursor >= stream.grown_until:
             stream.grow(conditions.connections)
-        return stream.plan(self.size, conditions.connections, conditions.allowance)
+        return stream.plan(self.size, conditions)
 
     def expect_all(self) -> None:
         """Note that the whole file was fetched ahead, to be read from its start."""
@@ -188,7 +219,7 @@ class ReadAhead:
             stream.part = max(stream.part // 2, SMALLEST_PART)
             stream.width = max(stream.width // 2, _FIRST_WIDTH)
 
-    def _plan_steps(self, read: Range, allowance: int) -> list[Range]:
+    def _plan_steps(self, read: Range, allowance: int) -> list[Planned]:
         last = self._steps
         if last is not None and last.continues_with(read):
             return last.plan(self.size, allowance)

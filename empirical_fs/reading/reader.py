@@ -133,7 +133,7 @@ class Reader:
             if parts is None:
                 return False
             cursor.policy.expect_all()
-        self._fetch_ahead(parts)
+        self._fetch_ahead({part: part.stop for part in parts})
         return True
 
     def leave(self, cursor: Cursor) -> None:
@@ -147,12 +147,13 @@ class Reader:
             self._closed = True
             self._parts.clear()
             whole, self._whole = self._whole, None
+        self._means.fetcher.forget(self.content)
         if whole is not None:
             whole.drop()
 
     def _begin(self, cursor: Cursor, read: Range) -> tuple[list[Part], list[Part]]:
         """Begin to fetch what a read needs, and what lies ahead of it."""
-        ahead: list[Part] = []
+        ahead: dict[Part, int] = {}
         is_refused = False
         with self._lock:
             if not self._closed and self._whole is None:
@@ -161,6 +162,7 @@ class Reader:
                     not self._parts.covers(read),
                     self._means.fetcher.connections,
                     self._account.share,
+                    self._account.sharers,
                 )
                 for planned in cursor.policy.plan(read, conditions):
                     held = self._parts.hold_ahead(cursor, planned)
@@ -168,15 +170,17 @@ class Reader:
                         cursor.policy.refuse(planned)
                         is_refused = True
                         break
-                    ahead += held
+                    # What somebody else has of it would leave a hole in a request for more.
+                    is_all = [(part.start, part.stop) for part in held] == [(planned.start, planned.stop)]
+                    ahead |= {part: planned.request_stop if is_all else part.stop for part in held}
             needed, new = self._cover(read)
             cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)
             cursor.allow_shortcut(needed[-1], read.stop)
         self._fetch(needed)
-        self._fetch_ahead([part for part in ahead if part not in needed])
+        self._fetch_ahead({part: stop for part, stop in ahead.items() if part not in needed})
         if is_refused:
             self._account.press()
-        return needed, new + ahead
+        return needed, [*new, *ahead]
 
     def _use(self, read: Range) -> tuple[list[Part], list[Part]]:
         with self._lock:
@@ -210,9 +214,10 @@ class Reader:
             if not part.is_begun:
                 self._means.fetcher.fetch(self.content, part, self._spool)
 
-    def _fetch_ahead(self, parts: list[Part]) -> None:
-        for part in parts:
-            self._means.fetcher.fetch_ahead(self.content, part, self._spool)
+    def _fetch_ahead(self, parts: dict[Part, int]) -> None:
+        """Fetch parts, each by a request that ends where it says."""
+        for part, request_stop in parts.items():
+            self._means.fetcher.fetch_ahead(self.content, part, self._spool, request_stop)
 
     def _spool(self, body: Body, part: Part) -> None:
         """Keep the whole content as it streams in, in place of `part`, unless that is done already."""

@@ -16,6 +16,7 @@ from empirical_fs.http import Http
 from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
 from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.link import LEFT_OPEN
 from empirical_fs.tracing import traced
 from empirical_fs.urls import parse_given, parse_redirect
 
@@ -53,15 +54,34 @@ class Body:
     """The open body of a checked answer; close it when done."""
 
     def __init__(
-        self, extent: Extent, read_into: Callable[[memoryview], int], close: Callable[[], None]
+        self,
+        extent: Extent,
+        read_into: Callable[[memoryview], int],
+        close: Callable[[], None],
+        cancellation: Cancellation,
     ) -> None:
-        """Wrap an answer whose body holds `extent`."""
+        """Wrap an answer whose body holds `extent`; `cancellation` ends its request."""
         self.extent = extent
-        self.close = close
+        self.at = extent.start
+        """The offset in the object of the next byte."""
         self._read_into = read_into
+        self._close = close
+        self._cancellation = cancellation
 
-    def pour(self, sink: Sink, skip: int = 0) -> None:
-        """Put the bytes into `sink` as they arrive, without the first `skip`.
+    def close(self) -> None:
+        """Have done with it; what was not read is lost, and its connection with it."""
+        self._cancellation.detach()
+        self._close()
+
+    def hand_to(self, cancellation: Cancellation) -> None:
+        """Let `cancellation` end the request from now on, and no other."""
+        cancellation.take_over(self._cancellation)
+        self._cancellation = cancellation
+
+    def pour(self, sink: Sink, start: int, stop: int) -> None:
+        """Put the bytes from `start` to `stop`, offsets in the object, into `sink` as they arrive.
+
+        A body of no announced length is poured to its end only.
 
         Raises:
             StoreUnavailable: the body stalled or ended before its length.
@@ -69,21 +89,17 @@ class Body:
             OSError: there is no place to hold back a body of no announced length.
         """
         if not self.extent.is_announced:
-            self._pour_checked(sink, skip)
+            self._pour_checked(sink, start)
             return
-        left = self.extent.stop - self.extent.start
-        waste = memoryview(bytearray(min(skip, _WASTE) or 1))
-        while skip:
-            count = self._read(waste[:skip])
-            skip, left = skip - count, left - count
-        while left:
-            count = self._read(sink.room()[:left])
-            sink.advance(count)
-            left -= count
-        if self._read_into(waste[:1]):
+        waste = memoryview(bytearray(min(start - self.at, _WASTE) or 1))
+        while self.at < start:
+            self._read(waste[: start - self.at])
+        while self.at < stop:
+            sink.advance(self._read(sink.room()[: stop - self.at]))
+        if self.at == self.extent.stop and self._read_into(waste[:1]):
             raise BadAnswer("the store sent more bytes than it announced")
 
-    def _pour_checked(self, sink: Sink, skip: int) -> None:
+    def _pour_checked(self, sink: Sink, start: int) -> None:
         """Hold the bytes back until the end shows that they are as many as the object has.
 
         A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning.
@@ -97,16 +113,17 @@ class Body:
                     raise BadAnswer("the store sent more bytes than the object has")
             if spool.tell() < size:
                 raise StoreUnavailable("the body ended early")
-            spool.seek(skip)
-            while skip < size:
-                count = spool.readinto(sink.room()[: size - skip])
+            spool.seek(start)
+            while start < size:
+                count = spool.readinto(sink.room()[: size - start])
                 sink.advance(count)
-                skip += count
+                start += count
 
     def _read(self, view: memoryview) -> int:
         count = self._read_into(view)
         if not count:
             raise StoreUnavailable("the body ended early")
+        self.at += count
         return count
 
 
@@ -120,7 +137,7 @@ class Store:
         """
         # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
-        self._http = Http(IN_FLIGHT, StoreUnavailable, closing, patience)
+        self._http = Http(IN_FLIGHT + LEFT_OPEN, StoreUnavailable, closing, patience)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
 
@@ -158,7 +175,7 @@ class Store:
         except BaseException:
             response.close()
             raise
-        return Body(extent, self._http.body(response), response.close)
+        return Body(extent, self._http.body(response), response.close, cancellation)
 
     def size(self, url: str, deadline: Deadline) -> int:
         """The size of an object in bytes, by a GET of one: a presigned URL refuses HEAD (api.md).

@@ -1,4 +1,4 @@
-"""What the unit tests share: how hypothesis runs, a tiny HTTP server, and threads that hand back results."""
+"""What the unit tests share: how hypothesis runs, an HTTP server, bodies, threads that hand back results."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from hypothesis import settings
 
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
+from empirical_fs.reading.answers import Extent
+from empirical_fs.reading.store import Body
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
 settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=50)
@@ -98,3 +101,17 @@ def server() -> Iterator[Server]:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(16) as pool:
         yield pool
+
+
+def zeros(start: int, stop: int, closed: Callable[[int], None] = unnoticed) -> Body:
+    """A body of zeros, which tells where it was when it was closed."""
+    left = stop - start
+
+    def read_into(view: memoryview) -> int:
+        nonlocal left
+        count = min(len(view), left)
+        left -= count
+        return count
+
+    body = Body(Extent(start, stop, None, None), read_into, lambda: closed(body.at), Cancellation())
+    return body

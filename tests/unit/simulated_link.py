@@ -129,8 +129,13 @@ class SimulatedFetcher(Fetcher):
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         self._queue(content, Transfer(part, is_ahead=False))
 
-    def fetch_ahead(self, content: Content, part: Part, on_whole: OnWhole) -> None:
+    def fetch_ahead(
+        self, content: Content, part: Part, on_whole: OnWhole, request_stop: int | None = None
+    ) -> None:
         self._queue(content, Transfer(part, is_ahead=True))
+
+    def forget(self, content: Content) -> None:
+        pass
 
     def wait_for(self, parts: Iterable[Part], stop: int) -> None:
         """Let time pass until the bytes before `stop` are here."""

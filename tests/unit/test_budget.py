@@ -44,6 +44,7 @@ def test_shares_are_equal() -> None:
     much.reserve(90 * MIB)
     little.reserve(MIB // 2)
     assert asks.share == TOTAL // 2
+    assert (asks.sharers, much.sharers) == (2, 1)
     assert much.share == TOTAL
     much.release(90 * MIB)
     assert asks.share == TOTAL

@@ -5,7 +5,6 @@ import pytest
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, SpoolFailed, StoreUnavailable
-from empirical_fs.reading.answers import Extent
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetcher import Fetcher
@@ -15,9 +14,11 @@ from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
 from tests.harness import wait_until
+from tests.unit.conftest import zeros
 
 PATIENCE = 10.0
 SIZE = 64 * 2**20
+How = Callable[[Fetcher, Content, Part, Callable[..., None]], None]
 CONTENT = Content(Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None), SIZE)
 
 
@@ -29,9 +30,18 @@ class Blocked(Ranges):
         self.error: BaseException | None = None
         self.whole: Body | None = None
         self.fetched: list[int] = []
+        self.requests: list[tuple[int, int]] = []
+        self.closed: list[int] = []
+        """Where the bodies were that were closed."""
 
-    def fetch(
-        self, content: Content, start: int, stop: int, sink: Sink, body: Body | None = None
+    def fetch(  # noqa: PLR0913, PLR0917 - as that of Ranges
+        self,
+        content: Content,
+        start: int,
+        stop: int,
+        sink: Sink,
+        request_stop: int | None = None,
+        body: Body | None = None,
     ) -> Body | None:
         self.fetched.append(start)
         self.begun.release()
@@ -40,10 +50,14 @@ class Blocked(Ranges):
             raise self.error
         if self.whole is not None:
             return self.whole
-        while start < stop:
-            count = min(len(sink.room()), stop - start)
-            sink.advance(count)
-            start += count
+        request_stop = request_stop or stop
+        if body is None:
+            self.requests.append((start, request_stop))
+            body = zeros(start, request_stop, self.closed.append)
+        body.pour(sink, start, stop)
+        if stop < request_stop:
+            return body
+        body.close()
         return None
 
 
@@ -85,9 +99,7 @@ def outcome(waited: Part) -> EmpiricalError | None:
 
 
 @pytest.mark.parametrize("how", [Fetcher.fetch, Fetcher.fetch_ahead])
-def test_a_part_is_fetched_once(
-    fetcher: Fetcher, ranges: Blocked, how: Callable[[Fetcher, Content, Part, Callable[..., None]], None]
-) -> None:
+def test_a_part_is_fetched_once(fetcher: Fetcher, ranges: Blocked, how: How) -> None:
     """However often a part is asked for, it is fetched once."""
     wanted = part()
     for _ in range(3):
@@ -138,7 +150,7 @@ def test_what_waits_for_its_turn_may_be_wanted(fetcher: Fetcher, ranges: Blocked
 def test_whatever_goes_wrong_reaches_who_waits(
     fetcher: Fetcher,
     ranges: Blocked,
-    how: Callable[[Fetcher, Content, Part, Callable[..., None]], None],
+    how: How,
     error: BaseException,
     failure: type[EmpiricalError],
 ) -> None:
@@ -163,7 +175,7 @@ def test_what_nobody_wants_any_more_is_not_asked_for(fetcher: Fetcher, ranges: B
 
 def test_a_whole_body_is_handed_over(fetcher: Fetcher, ranges: Blocked) -> None:
     """Where the server sends everything, the open body goes to who asked, together with the part."""
-    body = Body(Extent(0, SIZE, SIZE, None), lambda view: 0, lambda: None)
+    body = zeros(0, SIZE)
     handed: list[tuple[Body, Part]] = []
     is_handed = threading.Event()
 
@@ -189,3 +201,67 @@ def test_what_is_fetched_ahead_is_told(fetcher: Fetcher, ranges: Blocked, moved:
     assert [outcome(each) for each in parts] == [None] * 3
     wait_until(lambda: len(moved) == 2, "two transfers told of")
     assert moved == [2**20, 2**20]
+
+
+def test_a_request_that_goes_on(fetcher: Fetcher, ranges: Blocked) -> None:
+    """Parts that follow one another come by one request, in turn or after a pause; then it is over."""
+    ranges.go.set()
+    parts = [part(number) for number in range(5)]
+    for each in parts[:2]:
+        fetcher.fetch_ahead(CONTENT, each, never, parts[3].stop)
+    assert [outcome(each) for each in parts[:2]] == [None] * 2
+    for each in parts[2:]:
+        fetcher.fetch_ahead(CONTENT, each, never, max(each.stop, parts[3].stop))
+    assert [outcome(each) for each in parts[2:]] == [None] * 3
+    wait_until(lambda: len(ranges.closed) == 2, "both bodies closed")
+    assert sorted(ranges.requests) == [(0, parts[3].stop), (parts[4].start, parts[4].stop)]
+    assert sorted(ranges.closed) == [parts[3].stop, parts[4].stop]
+
+
+def test_what_a_request_comes_to_next_is_not_asked_for_again(fetcher: Fetcher, ranges: Blocked) -> None:
+    """A reader waits for the request that is about to come to its part, not for what is farther behind it."""
+    parts = [part(number) for number in range(3)]
+    for each in parts:
+        fetcher.fetch_ahead(CONTENT, each, never, parts[-1].stop)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    fetcher.fetch(CONTENT, parts[1], never)
+    fetcher.fetch(CONTENT, parts[2], never)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    assert ranges.fetched == [0, parts[2].start]
+    ranges.go.set()
+    assert [outcome(each) for each in parts] == [None] * 3
+    assert sorted(ranges.requests) == [(0, parts[-1].stop), (parts[2].start, parts[2].stop)]
+
+
+def test_a_request_does_not_go_on_past_what_was_dropped(fetcher: Fetcher, ranges: Blocked) -> None:
+    """Where a part in the middle is not wanted any more, the next one takes a request of its own."""
+    parts = [part(number) for number in range(3)]
+    for each in parts:
+        fetcher.fetch_ahead(CONTENT, each, never, parts[-1].stop)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    parts[1].drop()
+    ranges.go.set()
+    assert outcome(parts[0]) is None
+    assert outcome(parts[2]) is None
+    assert ranges.requests == [(0, parts[-1].stop), (parts[2].start, parts[2].stop)]
+    wait_until(lambda: len(ranges.closed) == 2, "both bodies closed")
+    assert ranges.closed == [parts[0].stop, parts[2].stop]
+
+
+@pytest.mark.parametrize("is_moving", [False, True], ids=["parked", "moving"])
+def test_nothing_is_left_open_of_what_is_forgotten(
+    fetcher: Fetcher,
+    ranges: Blocked,
+    is_moving: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    """The end of a content closes its request, at once or when the part under way is done."""
+    first = part()
+    fetcher.fetch_ahead(CONTENT, first, never, SIZE)
+    assert ranges.begun.acquire(timeout=PATIENCE)
+    if is_moving:
+        fetcher.forget(CONTENT)
+    ranges.go.set()
+    assert outcome(first) is None
+    if not is_moving:
+        fetcher.forget(CONTENT)
+    wait_until(lambda: ranges.closed == [first.stop], "the body closed")

@@ -8,6 +8,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import (
     BadAnswer,
+    Closing,
     ContentChanged,
     EmpiricalError,
     KeyRefused,
@@ -16,8 +17,9 @@ from empirical_fs.errors import (
     UrlRefused,
 )
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.link import LEFT_OPEN
 from empirical_fs.reading.ranges import Ranges
-from empirical_fs.reading.store import Store
+from empirical_fs.reading.store import IN_FLIGHT, Body, Store
 from empirical_fs.resource import Resource
 from empirical_fs.signed_urls import SignedUrls
 from tests.unit.conftest import Answer, Asked, Server
@@ -302,7 +304,7 @@ def test_a_server_without_ranges(reading: Reading) -> None:
     body = reading.ranges.fetch(reading.content, 100, 200, reading.sink)
     assert body is not None
     assert reading.got == b""
-    assert reading.ranges.fetch(reading.content, 0, SIZE, reading.sink, body) is None
+    assert reading.ranges.fetch(reading.content, 0, SIZE, reading.sink, body=body) is None
     assert reading.got == DATA
     assert len(reading.server.asked) == 1
 
@@ -362,3 +364,105 @@ def test_a_body_without_a_length_that_is_the_object(reading: Reading) -> None:
     """The object is the object, whether its length was announced or not."""
     reading.server.answer = always(unannounced(DATA))
     assert reading.fetch(0, SIZE) == DATA
+
+
+def left_open(reading: Reading, stop: int = 100_000, request_stop: int = 200_000) -> Body:
+    """The body of a request that goes on, after a first part."""
+    body = reading.ranges.fetch(reading.content, 0, stop, reading.sink, request_stop=request_stop)
+    assert body is not None
+    assert body.at == stop
+    return body
+
+
+def test_a_request_that_goes_on(reading: Reading) -> None:
+    """A body is left open at the end of a part, and brings the next ones up to its own end."""
+    body: Body | None = left_open(reading)
+    for start, stop in [(100_000, 150_000), (150_000, 200_000)]:
+        body = reading.ranges.fetch(
+            reading.content, start, stop, reading.sink, request_stop=200_000, body=body
+        )
+    assert body is None
+    assert reading.got == DATA[:200_000]
+    assert reading.asked_for() == ["bytes=0-199999"]
+
+
+def test_a_part_ends_within_a_shorter_answer(reading: Reading) -> None:
+    """A store may send less than was asked for: the rest is asked for when its turn comes."""
+
+    def less(asked: Asked) -> Answer:
+        return Answer(206, DATA[:150_000], {"Content-Range": f"bytes 0-149999/{SIZE}", "ETag": TAG})
+
+    reading.server.answer = in_order(less)
+    body = left_open(reading)
+    end = reading.ranges.fetch(
+        reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body
+    )
+    assert end is not None
+    assert end.at == 180_000
+    end.close()
+    assert reading.got == DATA[:180_000]
+    assert reading.asked_for() == ["bytes=0-199999", "bytes=150000-199999"]
+
+
+@pytest.mark.parametrize("cut", [100_000, 100_001, 150_000])
+def test_a_body_that_was_left_open_and_breaks_off(reading: Reading, cut: int) -> None:
+    """What is missing is asked for at once, by a request that goes as far as the first one did."""
+    reading.server.answer = in_order(lambda asked: served(asked, cut=cut))
+    body = left_open(reading)
+    end = reading.ranges.fetch(
+        reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body
+    )
+    assert end is not None
+    end.close()
+    assert reading.got == DATA[:180_000]
+    assert reading.asked_for() == ["bytes=0-199999", f"bytes={cut}-199999"]
+
+
+def test_a_server_without_ranges_and_a_request_that_would_go_on(reading: Reading) -> None:
+    """The whole object, without a length, is not believed before its end because it begins well."""
+    reading.server.answer = always(unannounced(DATA))
+    body = reading.ranges.fetch(reading.content, 0, 100, reading.sink, request_stop=SIZE)
+    assert body is not None
+    assert body.at == 0
+    body.close()
+    assert reading.got == b""
+
+
+class Refusing(Collected):
+    """A sink of which nobody wants the bytes."""
+
+    def room(self) -> memoryview:
+        raise Closing("nobody reads on")
+
+
+def test_a_body_is_closed_where_nobody_wants_its_bytes(server: Server) -> None:
+    """However often a body is handed back in vain, the next request finds a connection."""
+    server.answer = served
+    store = Store(httpx.URL("http://127.0.0.1"), threading.Event(), 5)
+    reading = Reading(server, store)
+    for _ in range(2 * (IN_FLIGHT + LEFT_OPEN)):
+        body = left_open(reading, 10, 20)
+        with pytest.raises(Closing):
+            reading.ranges.fetch(reading.content, 10, 20, Refusing(), body=body)
+    store.close()
+
+
+@pytest.mark.parametrize("is_handed_on", [False, True])
+def test_who_ends_a_request_that_goes_on(
+    reading: Reading,
+    is_handed_on: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    """The part that was brought has no hold on the body any more; the one that it comes to has."""
+    body = left_open(reading, 1000, SIZE)
+    reading.sink.cancellation.cancel()
+    rest = Collected()
+    if is_handed_on:
+        body.hand_to(rest.cancellation)
+        rest.cancellation.cancel()
+        # What has arrived may be read all the same; the rest would have to come.
+        with pytest.raises(StoreUnavailable):
+            body.pour(rest, 1000, SIZE)
+    else:
+        body.pour(rest, 1000, SIZE)
+        assert bytes(rest.got) == DATA[1000:]
+    body.close()

@@ -13,6 +13,7 @@ from empirical_fs.reading.readahead import (
     REORDERING,
     SMALLEST_PART,
     Conditions,
+    Planned,
     Range,
     ReadAhead,
 )
@@ -31,13 +32,23 @@ GROWING = 24
 
 
 def conditions(
-    *, waited: bool = False, missing: bool = False, connections: int = 2, allowance: int = PLENTY
+    *,
+    waited: bool = False,
+    missing: bool = False,
+    connections: int = 2,
+    allowance: int = PLENTY,
+    sharers: int = 1,
 ) -> Conditions:
-    return Conditions(waited, missing, connections, allowance)
+    return Conditions(waited, missing, connections, allowance, sharers)
 
 
 def at(start: int, size: int = STEP) -> Range:
     return Range(start, start + size)
+
+
+def alone(start: int, size: int = STEP) -> Planned:
+    """What is planned to come by a request of its own."""
+    return Planned(start, start + size, start + size)
 
 
 def sequential(start: int, stop: int, step: int = STEP) -> list[Range]:
@@ -368,8 +379,8 @@ def test_a_stream_is_recognised_at_its_second_advance() -> None:
     policy = ReadAhead(10**9)
     assert policy.plan(at(0), conditions()) == []
     first, second = policy.plan(at(STEP), conditions())
-    assert first == at(2 * STEP, FIRST_PART)
-    assert second == at(first.stop, FIRST_PART)
+    assert first == alone(2 * STEP, FIRST_PART)
+    assert second == alone(first.stop, FIRST_PART)
 
 
 def test_the_beginning_of_a_stream_may_come_out_of_order() -> None:
@@ -452,10 +463,10 @@ def test_backward_steps_are_foreseen_after_three() -> None:
     start = 500 * MIB
     for turn in range(2):
         assert policy.plan(at(start - turn * 2 * MIB), conditions()) == []
-    assert policy.plan(at(start - 4 * MIB), conditions()) == [at(start - 6 * MIB)]
+    assert policy.plan(at(start - 4 * MIB), conditions()) == [alone(start - 6 * MIB)]
     assert policy.wants(start - 6 * MIB, start - 6 * MIB + STEP)
     assert not policy.wants(start - 8 * MIB, start - 8 * MIB + STEP)
-    assert policy.plan(at(start - 6 * MIB), conditions()) == [at(start - 8 * MIB), at(start - 10 * MIB)]
+    assert policy.plan(at(start - 6 * MIB), conditions()) == [alone(start - 8 * MIB), alone(start - 10 * MIB)]
 
 
 def test_a_broken_step_earns_nothing() -> None:
@@ -487,7 +498,7 @@ def test_a_refused_range_is_planned_again_smaller() -> None:
     plans = policy.plan(at(STEP), conditions())
     for turn in range(2, 8):
         refused = plans[0]
-        assert refused == at(turn * STEP, max(FIRST_PART >> (turn - 2), SMALLEST_PART))
+        assert refused == alone(turn * STEP, max(FIRST_PART >> (turn - 2), SMALLEST_PART))
         policy.refuse(refused)
         plans = policy.plan(at(turn * STEP), conditions())
 
@@ -507,7 +518,7 @@ def test_a_refused_range_leaves_what_was_held() -> None:
 def test_a_refused_range_leaves_the_other_streams() -> None:
     """Where there was no memory for one stream, what another one has ahead stays wanted."""
     policy = ReadAhead(10**9)
-    windows: dict[int, list[Range]] = {}
+    windows: dict[int, list[Planned]] = {}
     for start in (100 * MIB, 0):
         policy.plan(at(start), conditions())
         windows[start] = policy.plan(at(start + STEP), conditions())
@@ -525,6 +536,55 @@ def test_four_streams_and_no_more() -> None:
         policy.plan(at(start), conditions())
     assert all(policy.plan(at(start + STEP), conditions()) != [] for start in starts[1:])
     assert policy.plan(at(starts[0] + STEP), conditions()) == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_size=100))
+def test_requests_are_long_in_a_crowd_only(conditions_met: list[tuple[bool, int]]) -> None:
+    """Where many share the memory, a part may come by a longer request, which the next ones continue.
+
+    Such a request is made only for a reader that waited, and is no longer than the longest part.
+    """
+    policy = ReadAhead(SIZE)
+    before = Planned(0, 0, 0)
+    has_waited = False
+    for turn, (waited, sharers) in enumerate(conditions_met):
+        has_waited |= waited
+        plan = policy.plan(at(turn * STEP), conditions(waited=waited, allowance=8 * MIB, sharers=sharers))
+        for planned in plan:
+            assert planned.stop <= planned.request_stop <= SIZE
+            if before.stop < before.request_stop:
+                assert (planned.start, planned.request_stop) == (before.stop, before.request_stop)
+            elif planned.stop < planned.request_stop:
+                assert has_waited
+                assert 16 <= sharers <= 32
+                assert planned.request_stop - planned.start <= LARGEST_PART
+                has_waited = False
+            before = planned
+
+
+def test_a_request_for_several_parts() -> None:
+    """Of 8 MiB each part has a fourth, and a request in a crowd, as it grows, brings four of them."""
+    policy = ReadAhead(SIZE)
+    plans = [
+        planned
+        for read in sequential(0, SIZE)
+        for planned in policy.plan(read, conditions(waited=True, allowance=8 * MIB, sharers=32))
+    ]
+    parts, requests = len(plans), len({planned.request_stop for planned in plans})
+    assert parts > 30
+    assert requests < parts / 2
+    assert max(planned.size for planned in plans) == 2 * MIB
+
+
+def test_a_request_does_not_outlive_what_it_asked_for() -> None:
+    """A reader that goes back to bytes that are missing gets a request for them, and no more by it."""
+    policy = ReadAhead(SIZE)
+    crowd = conditions(waited=True, allowance=8 * MIB, sharers=32)
+    for read in sequential(0, 4 * MIB):
+        policy.plan(read, crowd)
+    missed = policy.plan(at(4 * MIB - 2 * STEP), conditions(missing=True, allowance=8 * MIB))
+    assert [planned.request_stop for planned in missed] == [planned.stop for planned in missed]
+    assert missed[0].start == 4 * MIB - 2 * STEP
 
 
 def test_expecting_all() -> None:

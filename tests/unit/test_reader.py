@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import (
     BadAnswer,
@@ -81,15 +82,21 @@ class FakeRanges(Ranges):
     def total(self) -> int:
         return sum(stop - start for start, stop in self.fetched)
 
-    def fetch(
-        self, content: Content, start: int, stop: int, sink: Sink, body: Body | None = None
+    def fetch(  # noqa: PLR0913, PLR0917 - as that of Ranges
+        self,
+        content: Content,
+        start: int,
+        stop: int,
+        sink: Sink,
+        request_stop: int | None = None,
+        body: Body | None = None,
     ) -> Body | None:
         if body is not None:
             try:
                 error = self.failure_of_the_whole()
                 if error is not None:
                     raise error
-                body.pour(sink)
+                body.pour(sink, start, stop)
             finally:
                 body.close()
             return None
@@ -116,7 +123,7 @@ class FakeRanges(Ranges):
         with self._lock:
             self.open_bodies += 1
         size = len(self.data)
-        return Body(Extent(0, size, size, None), self._reading(0, size), self._closed)
+        return Body(Extent(0, size, size, None), self._reading(0, size), self._closed, Cancellation())
 
     def _reading(self, start: int, stop: int) -> Callable[[memoryview], int]:
         at = start
