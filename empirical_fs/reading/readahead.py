@@ -117,12 +117,13 @@ class _Stream:
         window = min(width * part, conditions.allowance - part - self.kept_behind)
         planned = []
         while self.ahead < size and self.ahead + part <= self.cursor + window:
-            start, self.ahead = self.ahead, min(self.ahead + part, size)
-            if not self.request.start < start < self.ahead <= self.request.stop:
+            start = self.ahead
+            if not self.request.start < start < self.request.stop:
                 # A reader that does not wait would leave a long request waiting.
                 is_long = conditions.is_crowded and self.has_waited
-                self.request = Range(start, min(start + self.part, size) if is_long else self.ahead)
+                self.request = Range(start, min(start + (self.part if is_long else part), size))
                 self.has_waited = False
+            self.ahead = min(start + part, self.request.stop)
             planned.append(Planned(start, self.ahead, self.request.stop))
         return planned
 

@@ -538,18 +538,20 @@ def test_four_streams_and_no_more() -> None:
     assert policy.plan(at(starts[0] + STEP), conditions()) == []
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_size=100))
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=20, max_size=100))
 def test_requests_are_long_in_a_crowd_only(conditions_met: list[tuple[bool, int]]) -> None:
     """Where many share the memory, a part may come by a longer request, which the next ones continue.
 
-    Such a request is made only for a reader that waited, and is no longer than the longest part.
+    Such a request is made only for a reader that waited, is no longer than the longest part, and is planned
+    to its end.
     """
     policy = ReadAhead(SIZE)
     before = Planned(0, 0, 0)
     has_waited = False
     for turn, (waited, sharers) in enumerate(conditions_met):
         has_waited |= waited
-        plan = policy.plan(at(turn * STEP), conditions(waited=waited, allowance=8 * MIB, sharers=sharers))
+        met = conditions(waited=waited, allowance=PLENTY // sharers, sharers=sharers)
+        plan = policy.plan(at(turn * STEP), met)
         for planned in plan:
             assert planned.stop <= planned.request_stop <= SIZE
             if before.stop < before.request_stop:

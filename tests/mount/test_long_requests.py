@@ -1,0 +1,101 @@
+"""Requests that go on over several parts, when many files are read at once in little memory."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.conftest import Mount
+from tests.harness import Mounted, Sandbox, noise, opened, wait_until
+
+MIB = 2**20
+COUNT, SIZE = 20, 10 * MIB
+MEMORY = 40
+SHARE = MEMORY * MIB // COUNT
+SLOW: dict[str, Any] = {"store_latency_s": 0.03, "bytes_per_second": 10_000_000}
+
+
+@pytest.fixture
+def contents(sandbox: Sandbox) -> dict[str, bytes]:
+    """Files of a store that sends 10 MB/s a connection."""
+    contents = {f"{number}.bin": noise(SIZE, number) for number in range(COUNT)}
+    for name, content in contents.items():
+        sandbox.put(name, content)
+    sandbox.plan(**SLOW)
+    return contents
+
+
+def read_at_once(mounted: Mounted, contents: dict[str, bytes]) -> None:
+    """Read all, and see that all is right."""
+    with ThreadPoolExecutor(COUNT) as pool:
+        read = list(pool.map(lambda name: (mounted / name).read_bytes(), contents))
+    assert read == list(contents.values())
+
+
+def pieces(file: int, size: int) -> Iterator[bytes]:
+    """The first `size` bytes, as they are read."""
+    while size > 0:
+        piece = os.read(file, min(size, 128 * 2**10))
+        assert piece
+        yield piece
+        size -= len(piece)
+
+
+def asked_at_length(sandbox: Sandbox) -> int:
+    """Bytes that were asked for by requests for more than a file's share of the memory."""
+    ranges = [each["range"] for each in sandbox.requests()["log"] if each["kind"] == "object"]
+    pairs = (text.removeprefix("bytes=").split("-") for text in ranges)
+    lengths = [int(last) + 1 - int(first) for first, last in pairs]
+    return sum(length for length in lengths if length > SHARE)
+
+
+def test_requests_are_longer_than_memory_would_hold(
+    sandbox: Sandbox, mount: Mount, contents: dict[str, bytes]
+) -> None:
+    """A request brings more than a file's share of the memory, no byte comes twice, and none is left open."""
+    with mount("--memory", f"{MEMORY}M") as mounted:
+        read_at_once(mounted, contents)
+        requests = sandbox.requests()
+        at_length = asked_at_length(sandbox)
+    assert at_length > COUNT * SIZE / 4
+    assert requests["object_bytes"] <= COUNT * SIZE * 1.02
+    assert requests["in_flight"]["store"] == 0
+
+
+@pytest.mark.parametrize(
+    "action",
+    [{"type": "cut", "after": MIB}, {"type": "stall", "after": MIB + 1, "seconds": 30}, {"type": "reset"}],
+    ids=lambda action: action["type"],
+)
+def test_long_requests_that_break_off(
+    sandbox: Sandbox, mount: Mount, contents: dict[str, bytes], action: dict[str, Any]
+) -> None:
+    """A request that ends in the middle of its parts is resumed there, and all bytes are right."""
+    sandbox.plan(
+        **SLOW, faults=[{"on": "object", "action": action, "skip": 3 * COUNT, "every": 7, "times": 8}]
+    )
+    with mount("--memory", f"{MEMORY}M") as mounted:
+        read_at_once(mounted, contents)
+        assert sandbox.requests()["faults"] == 8
+
+
+def test_long_requests_end_with_the_reading(
+    sandbox: Sandbox, mount: Mount, contents: dict[str, bytes]
+) -> None:
+    """Soon after the files are closed in the middle no request is under way or left open."""
+    with mount("--memory", f"{MEMORY}M") as mounted:
+
+        def read_some(name: str) -> bool:
+            with opened(mounted / name, ahead=True) as file:
+                return b"".join(pieces(file, 6 * MIB)) == contents[name][: 6 * MIB]
+
+        with ThreadPoolExecutor(COUNT) as pool:
+            assert all(pool.map(read_some, contents))
+        assert asked_at_length(sandbox) > COUNT * SIZE / 4
+
+        def is_quiet() -> bool:
+            return bool(sandbox.requests()["in_flight"]["store"] == 0)
+
+        wait_until(is_quiet, "the end of all requests", patience=3)
