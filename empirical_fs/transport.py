@@ -189,11 +189,12 @@ class Stream(httpx.SyncByteStream):
     def _gather(self, view: memoryview, count: int, enough: int) -> int:
         """Add to the first `count` bytes of the view what comes soon, so that a stall holds nothing back."""
         stop = min(len(view), self._left or 0)
+        receive = self._socket.recv_into
         try:
             self._socket.settimeout(_SOON_SECONDS)
-            while count < enough:
-                count += self._read_some(view[count:stop])
-        except (OSError, httpx.RemoteProtocolError):
+            while count < enough and (received := receive(view[count:stop], stop - count)):
+                count += received
+        except OSError:
             pass  # what has arrived counts, and the next read fails again
         finally:
             self._socket.settimeout(self._timeout)
@@ -201,7 +202,7 @@ class Stream(httpx.SyncByteStream):
 
     def _read_some(self, view: memoryview) -> int:
         if self._buffered is None:
-            count = self._socket.recv_into(view)
+            count = self._socket.recv_into(view, len(view))
         else:
             # What came with the head; or, where that was all, one read from the socket.
             piece = self._buffered.read1(min(len(view), _PIECE))
