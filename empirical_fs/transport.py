@@ -32,7 +32,7 @@ CANCELLATION = "empirical_fs.cancellation"
 _KEPT_SECONDS = 50.0
 """Servers commonly keep an idle connection for 60 seconds and more, whether this machine sleeps or not."""
 _PIECE = 64 * 2**10
-_GATHERED = 256 * 2**10
+_GATHERED = 512 * 2**10
 _SOON_SECONDS = 0.02
 
 
