@@ -21,7 +21,7 @@ from empirical_fs.tracing import traced
 from empirical_fs.urls import parse_given, parse_redirect
 
 IN_FLIGHT = 64
-"""Requests to the store under way at once, at most."""
+"""Requests to the store under way at once, at most, while `LEFT_OPEN` more are left open."""
 
 log = logging.getLogger(__name__)
 
