@@ -36,10 +36,7 @@ class Cancellation:
         """End from now on, in place of `other`, the request that is under way by it."""
         with other._lock:
             connected, other._socket = other._socket, None
-        with self._lock:
-            self._socket = connected
-            is_late = self._is_cancelled
-        if is_late:
+        if connected is not None and not self.attach(connected):
             self.cancel()
 
     def cancel(self) -> None:

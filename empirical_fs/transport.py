@@ -189,7 +189,7 @@ class Stream(httpx.SyncByteStream):
     def _gather(self, view: memoryview, count: int, enough: int) -> int:
         """Add to the first `count` bytes of the view what comes soon, so that a stall holds nothing back."""
         stop = min(len(view), self._left or 0)
-        receive = self._socket.recv_into
+        receive = self._socket.recv_into  # for every record of TLS, hence the few steps below
         try:
             self._socket.settimeout(_SOON_SECONDS)
             while count < enough and (received := receive(view[count:stop], stop - count)):
@@ -202,6 +202,7 @@ class Stream(httpx.SyncByteStream):
 
     def _read_some(self, view: memoryview) -> int:
         if self._buffered is None:
+            # Not told how many, an SSLSocket makes a memoryview to find out.
             count = self._socket.recv_into(view, len(view))
         else:
             # What came with the head; or, where that was all, one read from the socket.

@@ -60,13 +60,12 @@ class Budget:
 
     def share(self, account: Account) -> int:
         """Bytes for each of those who hold much, `account` counted among them."""
-        with self._lock:
-            return self._total // len(self._claimants | {account})
+        return self._total // self.sharers(account)
 
     def sharers(self, account: Account) -> int:
         """Those who hold much, `account` counted among them."""
         with self._lock:
-            return len(self._claimants | {account})
+            return len(self._claimants) + (account not in self._claimants)
 
     def change(self, account: Account, size: int, *, must: bool) -> bool:
         """Add `size`, which may be negative, to what `account` holds; refused where it does not fit."""

@@ -171,7 +171,7 @@ class Reader:
                         is_refused = True
                         break
                     # What somebody else has of it would leave a hole in a request for more.
-                    is_all = [(part.start, part.stop) for part in held] == [(planned.start, planned.stop)]
+                    is_all = sum(part.size for part in held) == planned.size
                     ahead |= {part: planned.request_stop if is_all else part.stop for part in held}
             needed, new = self._cover(read)
             cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)

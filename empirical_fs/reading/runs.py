@@ -36,15 +36,20 @@ class Run:
 
     def take_body(self, start: int) -> Body | None:
         """The open body, if it is at `start`; one that is elsewhere is closed."""
+        if self.body is not None and self.body.at != start:
+            self.close()
         body, self.body = self.body, None
-        if body is not None and body.at != start:
-            body.close()
-            return None
         return body
+
+    def close(self) -> None:
+        """Close the body that was left open, if there is one."""
+        body, self.body = self.body, None
+        if body is not None:
+            body.close()
 
 
 class Runs:
-    """Which requests go on. The lock guards the runs and what is parked; under it no body is touched."""
+    """Which requests go on. The lock guards the runs and what is parked; no body is closed under it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, parked_most: int = LEFT_OPEN) -> None:
         """Nothing is under way; `clock` tells seconds, and `parked_most` bodies are left open at most."""
@@ -84,14 +89,16 @@ class Runs:
             if run.waiting:
                 return run.waiting.popleft()
             over = self._park(run)
-        _close(over)
+        for each in over:
+            each.close()
         return None
 
     def forget(self, content: Content) -> None:
         """End the runs of a content that is not read any more."""
         with self._lock:
             parked = [run for run in self._of.pop(content, ()) if self._parked.pop(run, None) is not None]
-        _close(parked)
+        for run in parked:
+            run.close()
 
     def _park(self, run: Run) -> list[Run]:
         """Leave `run` open until more is wanted of it, if it may be; the runs that are over by that."""
@@ -113,10 +120,3 @@ class Runs:
             runs.remove(run)
             if not runs:
                 del self._of[run.content]
-
-
-def _close(runs: list[Run]) -> None:
-    for run in runs:
-        body, run.body = run.body, None
-        if body is not None:
-            body.close()

@@ -70,6 +70,7 @@ class Body:
 
     def close(self) -> None:
         """Have done with it; what was not read is lost, and its connection with it."""
+        # The transport detaches the one by which it was asked, and knows of no other.
         self._cancellation.detach()
         self._close()
 
