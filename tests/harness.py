@@ -124,6 +124,12 @@ class Sandbox:
         answer: dict[str, Any] = self._client.get("/sandbox/requests").raise_for_status().json()
         return answer
 
+    def spans(self) -> list[tuple[int, int]]:
+        """The ranges that were asked of the store, in order of their starts."""
+        asked = [each["range"] for each in self.requests()["log"] if each["kind"] == "object"]
+        pairs = (text.removeprefix("bytes=").split("-") for text in asked)
+        return sorted((int(first), int(last) + 1) for first, last in pairs)
+
     def forget_requests(self) -> None:
         self._client.delete("/sandbox/requests").raise_for_status()
 

@@ -45,9 +45,7 @@ def pieces(file: int, size: int) -> Iterator[bytes]:
 
 def asked_at_length(sandbox: Sandbox) -> int:
     """Bytes that were asked for by requests for more than a file's share of the memory."""
-    ranges = [each["range"] for each in sandbox.requests()["log"] if each["kind"] == "object"]
-    pairs = (text.removeprefix("bytes=").split("-") for text in ranges)
-    lengths = [int(last) + 1 - int(first) for first, last in pairs]
+    lengths = (stop - start for start, stop in sandbox.spans())
     return sum(length for length in lengths if length > SHARE)
 
 

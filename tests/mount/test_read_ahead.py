@@ -34,19 +34,12 @@ def resident(mounted: Mounted) -> int:
     return int(line.split()[1]) * KIB
 
 
-def spans(sandbox: Sandbox) -> list[tuple[int, int]]:
-    """The ranges that were asked of the store, in order of their starts."""
-    asked = [each["range"] for each in sandbox.requests()["log"] if each["kind"] == "object"]
-    pairs = (text.removeprefix("bytes=").split("-") for text in asked)
-    return sorted((int(first), int(last) + 1) for first, last in pairs)
-
-
 def test_a_stream_is_fetched_by_several_requests_at_once(sandbox: Sandbox, mount: Mount, big: bytes) -> None:
     """A slow connection does not hold up a reader who could have several: each byte comes once."""
     with mount() as mounted:
         assert (mounted / "big.bin").read_bytes() == big
         requests = sandbox.requests()
-        asked = spans(sandbox)
+        asked = sandbox.spans()
     assert requests["in_flight_peak"]["store"] >= 4
     assert requests["object_bytes"] == BIG
     assert (asked[0][0], asked[-1][1]) == (0, BIG)
@@ -80,7 +73,7 @@ def test_several_streams_in_one_file(sandbox: Sandbox, mount: Mount, big: bytes)
             for begin in begins:
                 start = begin + offset
                 assert os.pread(file.fileno(), STEP, start) == big[start : start + STEP]
-        asked = spans(sandbox)
+        asked = sandbox.spans()
     # One stream runs into where the next began, of which nothing is held any more.
     assert sum(stop - start for start, stop in asked) <= BIG + 2 * STEP
     assert len(asked) <= 3 * 4 * MIB // STEP // 2

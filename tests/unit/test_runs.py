@@ -11,24 +11,10 @@ PART = 1000
 STOP = 4 * PART
 
 
-class Told:
-    """Seconds, as this test tells them."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Told:
-    return Told()
-
-
-@pytest.fixture
-def runs(clock: Told) -> Runs:
-    return Runs(clock, parked_most=2)
+def runs() -> Runs:
+    """No time passes in them."""
+    return Runs(lambda: 0.0, parked_most=2)
 
 
 @pytest.fixture
@@ -114,7 +100,7 @@ def test_a_part_that_reaches_farther_than_the_request_begins_anew(runs: Runs, cl
     assert added is not run
 
 
-def test_what_is_next(runs: Runs, closed: list[int]) -> None:
+def test_what_is_next(runs: Runs) -> None:
     """Only the part after the one that is being filled is about to come."""
     of, parts = content(), [part(number) for number in range(3)]
     run = runs.add(of, parts[0], STOP)
@@ -150,14 +136,16 @@ def test_the_oldest_make_room(runs: Runs, closed: list[int]) -> None:
     assert added[1:] == parked[1:]
 
 
-def test_what_nobody_comes_back_to_is_closed(runs: Runs, clock: Told, closed: list[int]) -> None:
+def test_what_nobody_comes_back_to_is_closed(closed: list[int]) -> None:
     """A body that was left open for long is closed as soon as another one is."""
+    now = 0.0
+    runs = Runs(lambda: now, parked_most=2)
     of, other = content(), content(1)
     run = park(runs, of, closed)
-    clock.now += 4
+    now += 4
     park(runs, other, closed)
     assert closed == []
-    clock.now += 4
+    now += 4
     park(runs, content(2), closed)
     assert closed == [PART]
     assert runs.add(of, part(1), STOP) is not run
