@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import shutil
 import struct
 import threading
 from collections.abc import Iterable, Mapping
@@ -40,9 +41,9 @@ log = logging.getLogger(__name__)
 def check_library() -> int:
     """The version of libfuse that would serve: 2 or 3.
 
-    That is libfuse 2, with fusepy, where it is there; else libfuse 3, with mfusepy, which is in the extra
-    `fuse3`. The environment variable EMPIRICAL_FS_LIBFUSE=2 or =3 takes that one and no other.
-    FUSE_LIBRARY_PATH, which both bindings know, names the file of the library.
+    That is libfuse 3 where mfusepy is there, which the extra `fuse3` brings, and the fusermount3 by which it
+    mounts for users; else libfuse 2, with fusepy. The environment variable EMPIRICAL_FS_LIBFUSE=2 or =3 takes
+    that one and no other. FUSE_LIBRARY_PATH, which both bindings know, names the file of the library.
 
     Raises:
         SetupError: something is missing, or EMPIRICAL_FS_LIBFUSE has another value.
@@ -55,13 +56,16 @@ def _library() -> Libfuse:
     chosen = os.environ.get(LIBRARY_VARIABLE)
     if chosen and chosen not in _CHOICES:
         raise SetupError(f"{LIBRARY_VARIABLE} must be 2 or 3")
-    found = _libfuse2() if chosen != "3" else None
-    if found is None and chosen != "2":
-        found = _libfuse3()
+    can_3_mount = os.getuid() == 0 or shutil.which("fusermount3") is not None
+    preferred = (_libfuse3, _libfuse2) if can_3_mount else (_libfuse2, _libfuse3)
+    tried = {"2": (_libfuse2,), "3": (_libfuse3,)}.get(chosen or "", preferred)
+    found = next(filter(None, (load() for load in tried)), None)
     if found is not None:
         return found
     if chosen == "2":
         raise SetupError(f"libfuse 2 is not installed; on Debian and Ubuntu: {_INSTALL_2}")
+    if find_library("fuse3") is not None and find_spec("mfusepy") is None:
+        raise SetupError(f"there is libfuse 3, and mfusepy is missing: {_INSTALL_BINDING}")
     if chosen == "3":
         raise SetupError(f"libfuse 3 is not installed; on Debian and Ubuntu: {_INSTALL_3}")
     raise SetupError(
@@ -80,14 +84,12 @@ def _libfuse2() -> Libfuse | None:
 
 def _libfuse3() -> Libfuse | None:
     if find_spec("mfusepy") is None:
-        if find_library("fuse3") is None:
-            return None
-        raise SetupError(f"there is libfuse 3, and mfusepy is missing: {_INSTALL_BINDING}")
+        return None
     # By itself mfusepy takes libfuse 2 where both are.
     os.environ["FUSE_LIBRARY_NAME"] = "fuse3"
     try:
-        from empirical_fs import libfuse3  # noqa: PLC0415 - fails where libfuse is missing
-    except OSError:
+        from empirical_fs import libfuse3  # noqa: PLC0415 - fails where libfuse is missing, or too new
+    except (OSError, AttributeError):
         return None
     return libfuse3 if libfuse3.MAJOR != _FUSEPYS else None
 

@@ -267,7 +267,9 @@ def test_as_another_user(project: Sandbox) -> None:
     somebody = ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     if run(*somebody, *mount_command("--version"), check=False).returncode != 0:
         pytest.skip("others cannot run this checkout")
-    found = findings(project.url, "-o", "allow_other", inside=somebody, PATH="/nowhere")
+    variables = {"PATH": "/nowhere", "EMPIRICAL_FS_LIBFUSE": ""}
+    found = findings(project.url, "-o", "allow_other", inside=somebody, **variables)
+    assert found["libfuse"]["seen"] == "libfuse 2 is there"  # 3 has but fusermount3
     assert found["fusermount"]["verdict"] == "failed"
     assert "install fuse" in found["fusermount"]["advice"]
     found = findings(project.url, inside=[*somebody, "--no-new-privs"])

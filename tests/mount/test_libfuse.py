@@ -53,6 +53,18 @@ def is_reading(reader: subprocess.Popen[bytes]) -> bool:
     return state == "D" and Path(f"/proc/{reader.pid}/fd/3").is_symlink()
 
 
+@pytest.mark.parametrize(("given", "first"), [("", "libfuse3.so."), (WITHOUT_MFUSEPY, "libfuse.so.2")])
+def test_the_one_that_is_taken(sandbox: Sandbox, tmp_path: Path, given: str, first: str) -> None:
+    """Where both are, libfuse 3, if it can be bound."""
+    sandbox.put("a", b"a")
+    (tmp_path / "sitecustomize.py").write_text(given)
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(None, PYTHONPATH=path)) as mount:
+        assert (mount / "a").read_bytes() == b"a"
+        (library,) = libraries(mount)
+        assert library.startswith(first)
+
+
 @pytest.mark.parametrize("number", ["2", "3"])
 def test_the_one_that_is_chosen(sandbox: Sandbox, tmp_path: Path, number: str) -> None:
     """Where both are, EMPIRICAL_FS_LIBFUSE says which."""
