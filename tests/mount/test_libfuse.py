@@ -43,26 +43,21 @@ def libraries(mount: Mounted) -> set[str]:
     return {line.rpartition("/")[2] for line in lines if "/libfuse" in line}
 
 
-def chosen(number: str | None, **others: str) -> Mapping[str, str | None]:
+def chosen(number: str | None, **others: str | None) -> Mapping[str, str | None]:
     return {"EMPIRICAL_FS_LIBFUSE": number, **others}
+
+
+def without_mfusepy(path: Path, variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The variables, of which a PYTHONPATH that begins with `{tmp_path}` hides mfusepy."""
+    (path / "sitecustomize.py").write_text(WITHOUT_MFUSEPY)
+    known = {"tmp_path": path, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    return {name: value and value.format(**known) for name, value in variables.items()}
 
 
 def is_reading(reader: subprocess.Popen[bytes]) -> bool:
     """Whether a `cat` has opened its file and waits for the kernel, which waits for us."""
     state = Path(f"/proc/{reader.pid}/stat").read_text().rpartition(")")[2].split()[0]
     return state == "D" and Path(f"/proc/{reader.pid}/fd/3").is_symlink()
-
-
-@pytest.mark.parametrize(("given", "first"), [("", "libfuse3.so."), (WITHOUT_MFUSEPY, "libfuse.so.2")])
-def test_the_one_that_is_taken(sandbox: Sandbox, tmp_path: Path, given: str, first: str) -> None:
-    """Where both are, libfuse 3, if it can be bound."""
-    sandbox.put("a", b"a")
-    (tmp_path / "sitecustomize.py").write_text(given)
-    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
-    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(None, PYTHONPATH=path)) as mount:
-        assert (mount / "a").read_bytes() == b"a"
-        (library,) = libraries(mount)
-        assert library.startswith(first)
 
 
 @pytest.mark.parametrize("number", ["2", "3"])
@@ -75,21 +70,27 @@ def test_the_one_that_is_chosen(sandbox: Sandbox, tmp_path: Path, number: str) -
         assert library.startswith({"2": "libfuse.so.2", "3": "libfuse3.so."}[number])
 
 
-def test_libfuse_2_by_itself(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Where nobody says anything, libfuse 2 serves if it is there."""
-    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(None)) as mount:
-        (library,) = libraries(mount)
-        assert library.startswith("libfuse.so.2")
-
-
-def test_libfuse_3_where_there_is_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:
-    """fusepy is never pointed at libfuse 3, with which its structures do not fit."""
-    assert THREE is not None
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({}, "libfuse3.so."),
+        ({"PYTHONPATH": "{tmp_path}:{PYTHONPATH}"}, "libfuse.so.2"),
+        ({"FUSE_LIBRARY_PATH": str(TWO)}, "libfuse.so.2"),
+        ({"FUSE_LIBRARY_PATH": str(THREE)}, "libfuse3.so."),
+    ],
+    ids=["both", "no-mfusepy", "2-alone", "3-alone"],
+)
+def test_the_one_that_is_taken(
+    sandbox: Sandbox, tmp_path: Path, variables: Mapping[str, str], first: str
+) -> None:
+    """Where nobody chooses, libfuse 3, if it can be bound; fusepy, which it does not fit, never has it."""
     sandbox.put("a", b"a")
-    variables = chosen(None, FUSE_LIBRARY_PATH=THREE)
-    with mounted(tmp_path / "mnt", sandbox.url, variables=variables) as mount:
+    given = without_mfusepy(tmp_path, variables)
+    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(None, **given)) as mount:
         assert (mount / "a").read_bytes() == b"a"
         assert os.statvfs(mount.path).f_namemax
+        (library,) = libraries(mount)
+        assert library.startswith(first)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,7 @@ def test_what_is_missing(
     sandbox: Sandbox, tmp_path: Path, variables: Mapping[str, str | None], phrase: str
 ) -> None:
     """One line says what to install, the library or what binds it."""
-    (tmp_path / "sitecustomize.py").write_text(WITHOUT_MFUSEPY)
-    known = {"tmp_path": tmp_path, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    given = {name: value and value.format(**known) for name, value in variables.items()}
+    given = without_mfusepy(tmp_path, variables)
     wanted = environment(**{"EMPIRICALRUN_KEY": KEY, "EMPIRICAL_API_URL": sandbox.url, **given})
     path = tmp_path / "mnt"
     assert phrase in said(run(*mount_command(path), check=False, env=wanted))
