@@ -190,12 +190,12 @@ def test_threads_stay(sandbox: Sandbox, small_files: list[str], tmp_path: Path, 
 )
 @pytest.mark.parametrize(
     ("number", "options", "largest"),
-    [("2", (), 128), ("3", (), 512), ("3", ("-o", f"max_readahead={64 * KIB}"), 64)],
+    [("2", (), 128), ("3", (), 256), ("3", ("-o", f"max_readahead={64 * KIB}"), 64)],
 )
 def test_how_much_the_kernel_asks_for(
     sandbox: Sandbox, tmp_path: Path, number: str, options: tuple[str, ...], largest: int
 ) -> None:
-    """Whoever reads on gets 512 KiB at a time where libfuse can, unless the user bounds that."""
+    """Whoever reads on gets 256 KiB at a time where libfuse can, unless the user bounds that."""
     content = noise(4_000_000)
     sandbox.put("a", content)
     with mounted(tmp_path / "mnt", sandbox.url, "-vv", *options, variables=chosen(number)) as mount:
