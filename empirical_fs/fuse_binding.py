@@ -29,7 +29,6 @@ _RENAME = 12
 _RENAME_IN = struct.Struct("=Q")
 _NOT_THE_KERNELS = 2**63
 """The number of a request that the kernel never made: it takes no answer (ENOENT), which libfuse expects."""
-_CHOICES = ("2", "3")
 _FUSEPYS = 2
 """The version of libfuse that fusepy knows; FUSE_LIBRARY_PATH may have it load another."""
 _INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
@@ -53,13 +52,12 @@ def check_library() -> int:
 
 def _library() -> Libfuse:
     """The binding that serves."""
+    loaders = {"2": _libfuse2, "3": _libfuse3}
     chosen = os.environ.get(LIBRARY_VARIABLE)
-    if chosen and chosen not in _CHOICES:
+    if chosen and chosen not in loaders:
         raise SetupError(f"{LIBRARY_VARIABLE} must be 2 or 3")
-    can_3_mount = os.getuid() == 0 or shutil.which("fusermount3") is not None
-    preferred = (_libfuse3, _libfuse2) if can_3_mount else (_libfuse2, _libfuse3)
-    tried = {"2": (_libfuse2,), "3": (_libfuse3,)}.get(chosen or "", preferred)
-    found = next(filter(None, (load() for load in tried)), None)
+    tried = (chosen,) if chosen else _by_preference()
+    found = next(filter(None, (loaders[version]() for version in tried)), None)
     if found is not None:
         return found
     if chosen == "2":
@@ -72,6 +70,11 @@ def _library() -> Libfuse:
         f"libfuse is not installed; on Debian and Ubuntu: {_INSTALL_2},"
         f" or where that is gone: {_INSTALL_3} && {_INSTALL_BINDING}"
     )
+
+
+def _by_preference() -> tuple[str, str]:
+    can_3_mount = os.getuid() == 0 or shutil.which("fusermount3") is not None
+    return ("3", "2") if can_3_mount else ("2", "3")
 
 
 def _libfuse2() -> Libfuse | None:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def widen(device: str, devices: Path = _DEVICES) -> None:
-    """Raise the read-ahead of a mount to 256 KiB, where we may and the administrator has set no more.
+    """Raise the read-ahead of a mount to `KIB`, where we may and the administrator has set no more.
 
     Args:
         device: the mount's major and minor number, as in `0:45`; none on macOS.
