@@ -98,7 +98,7 @@ def _libfuse3() -> Libfuse | None:
 
 
 class Kernel:
-    """What the kernel is told and asked beside its own requests, by libfuse's connection to it.
+    """Libfuse's connection to the kernel, which is answered, and told and asked more beside its requests.
 
     The lock guards the descriptor, a duplicate of libfuse's own of /dev/fuse, since libfuse may close its one
     while we write, and libfuse's session, so that libfuse does not end while it is called.
@@ -119,6 +119,16 @@ class Kernel:
     def takes_large_reads(self) -> bool:
         """Whether the kernel may ask for more than 128 KiB at a time, of which libfuse 2 knows nothing."""
         return self._library.MAJOR != _FUSEPYS
+
+    def serve(self, operations: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
+        """Mount and answer the kernel until the file system is unmounted.
+
+        Raises:
+            RuntimeError: the mount failed; libfuse has said why on stderr.
+            SetupError: an option has a bad value.
+        """
+        _keep_freed_memory()
+        self._library.mount(operations, mountpoint, options)
 
     def connected(self) -> None:
         """Take hold of the mount's device; called from a callback of libfuse, whose context is needed."""
@@ -196,14 +206,3 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREED)
         # Each heap of its own keeps as much, and Python's lock lets few threads allocate at once.
         mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-def serve(operations: Any, mountpoint: str, options: Mapping[str, str | bool]) -> None:
-    """Mount and answer the kernel until the file system is unmounted.
-
-    Raises:
-        RuntimeError: the mount failed; libfuse has said why on stderr.
-        SetupError: no libfuse can serve, or an option has a bad value.
-    """
-    _keep_freed_memory()
-    _library().mount(operations, mountpoint, options)

@@ -206,7 +206,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     stderr.start()
     try:
         served = TracedOperations(operations) if log.isEnabledFor(logging.DEBUG) else operations
-        fuse_binding.serve(served, str(settings.mountpoint), _fuse_options(settings))
+        kernel.serve(served, str(settings.mountpoint), _fuse_options(settings))
     except RuntimeError as error:
         if session.has_begun:
             session.abandon()
