@@ -23,6 +23,10 @@ _DOUBT_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
+OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
+"""Told the names that appeared, changed or vanished, with what they mean now, and both snapshots."""
+
+
 class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
@@ -35,7 +39,7 @@ class Catalog:
         fetch: Callable[[], Listing],
         measure: Callable[[Resource], int],
         max_age: float,
-        on_change: Callable[[Mapping[str, Entry | None]], None],
+        on_change: "OnChange",
     ) -> None:
         """Make the catalogue; it is empty until `load`.
 
@@ -44,16 +48,15 @@ class Catalog:
             measure: finds the size in bytes of an upload that the API gave none for; may raise
                 EmpiricalError.
             max_age: seconds after which a snapshot is replaced when somebody asks.
-            on_change: told the names that appeared, changed or vanished, and what they mean now, after a
-                refresh.
+            on_change: told after a refresh what is different by it; may wait.
         """
         self._fetch = fetch
         self._measure = measure
         self._max_age = max_age
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._is_settled = threading.Condition(self._lock)
-        """Told when a refresh has brought a snapshot, or has failed."""
+        self._settling: list[tuple[int, Callable[[], object]]] = []
+        """Who is told when a refresh has brought a snapshot, or has failed, and because of which resource."""
         self._doubts: dict[int, float] = {}
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
@@ -123,40 +126,38 @@ class Catalog:
         Raises:
             NoSuchFile: there is none.
         """
-        # Desktops look for some names again and again, which is no reason to fetch a listing.
-        snapshot = self.latest if is_probe(name) else self.snapshot()
         try:
-            entry = snapshot.by_name[name]
+            return self._as_known(self._looked_at(name).by_name[name])
         except KeyError as error:
             raise NoSuchFile(name) from error
-        if entry.is_sized:
-            return entry
-        return replace(entry, resource=self._as_measured(entry.resource))
 
-    def lookup_to_open(self, name: str) -> Entry:
-        """The file of that name; where the store disagreed with the listing on it, by the next listing.
+    def current(self, entry: Entry) -> Entry | None:
+        """What the resource of `entry` is now; None if it is listed no more."""
+        found = self._looked_at(entry.name).by_id.get(entry.resource.id)
+        return None if found is None else self._as_known(found)
 
-        By the old one it would be opened in vain, or just before it becomes something else. Waits for two
-        seconds at most, and only for such a file.
+    def is_in_doubt(self, resource_id: int) -> bool:
+        """Whether the store disagreed with the listing on a resource, and no newer listing is there yet."""
+        return resource_id in self._doubts
 
-        Raises:
-            NoSuchFile: there is none.
+    def when_settled(self, resource_id: int, call: Callable[[], object]) -> None:
+        """Tell `call` when a refresh has brought a listing without that doubt, or has failed; or at once.
+
+        At once where no refresh runs; else by the thread that refreshes, which it must not hold up.
         """
-        # A refresh that is under way may have been asked for before the store disagreed.
-        for _ in range(2):
-            entry = self.lookup(name)
-            if not self._waited_for_a_listing(entry.resource.id):
-                return entry
-        return self.lookup(name)
+        self.snapshot()
+        with self._lock:
+            if self._refreshing and resource_id in self._doubts:
+                self._settling.append((resource_id, call))
+                return
+        call()
 
-    def _waited_for_a_listing(self, resource_id: int) -> bool:
-        with self._is_settled:
-            if resource_id not in self._doubts:
-                return False
-            self._is_settled.wait_for(
-                lambda: not self._refreshing or resource_id not in self._doubts, _DOUBT_SECONDS / 2
-            )
-            return True
+    def _looked_at(self, name: str) -> Snapshot:
+        # Desktops look for some names again and again, which is no reason to fetch a listing.
+        return self.latest if is_probe(name) else self.snapshot()
+
+    def _as_known(self, entry: Entry) -> Entry:
+        return entry if entry.is_sized else replace(entry, resource=self._as_measured(entry.resource))
 
     def distrust(self, resource: Resource) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
@@ -203,14 +204,23 @@ class Catalog:
         finally:
             with self._lock:
                 self._refreshing = False
-                self._is_settled.notify_all()
+            self._tell_settled(lambda _: True)
 
     def _replace_and_tell(self) -> float:
         """Take a new snapshot; when it was asked for, on the aging clock."""
+        older = self.latest
         changed = self._replace(self._fetch)
+        self._tell_settled(lambda resource_id: resource_id not in self._doubts)
         if changed:
-            self._on_change(changed)
+            self._on_change(changed, older, self.latest)
         return self._asked_at
+
+    def _tell_settled(self, is_settled: Callable[[int], bool]) -> None:
+        with self._lock:
+            told = [call for resource_id, call in self._settling if is_settled(resource_id)]
+            self._settling = [each for each in self._settling if not is_settled(each[0])]
+        for call in told:
+            call()
 
     def _replace(self, fetch: Callable[[], Listing]) -> Mapping[str, Entry | None]:
         """Take a new snapshot; what changed by it."""
@@ -227,7 +237,6 @@ class Catalog:
             older, self._snapshot = self._snapshot, snapshot
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
-            self._is_settled.notify_all()
             # What the store disagreed with meanwhile may still be in this listing.
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from empirical_fs import configuration, control, daemon, fuse_binding, logs, mount, mountpoint, status
+from empirical_fs import configuration, control, daemon, logs, mount, mountpoint, status
 from empirical_fs.arguments import PROGRAM, parser
 from empirical_fs.configuration import Configuration
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
+from empirical_fs.fuse.library import check_library
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
 from empirical_fs.service_manager import tell_ready
@@ -72,7 +73,7 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
         sources=found.shown,
     )
     mountpoint.check_machine()
-    fuse_binding.check_library()
+    check_library()
     was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
 
     def serve(ready: daemon.Ready) -> None:

@@ -61,14 +61,14 @@ def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
     return answer
 
 
-def put_answer(room: memoryview, answer: dict[str, Any]) -> None:
-    """Write an answer into the memory of an ioctl, or that it is too long.
+def encoded(answer: dict[str, Any], room: int) -> bytes:
+    """An answer as it goes into the memory of an ioctl, or that it is too long for its `room` bytes.
 
     Raises:
         ValueError: there is too little room for that even.
     """
     texts = (json.dumps(each).encode() + b"\0" for each in (answer, _TOO_LONG))
-    text = next((text for text in texts if len(text) <= len(room)), None)
+    text = next((text for text in texts if len(text) <= room), None)
     if text is None:
         raise ValueError("too little room for an answer")
-    room[: len(text)] = text
+    return text

@@ -9,10 +9,11 @@ from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 
-from empirical_fs import diagnoses, fuse_binding, mountpoint
+from empirical_fs import diagnoses, mountpoint
 from empirical_fs.attempts import begin
 from empirical_fs.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
+from empirical_fs.fuse.library import check_library
 
 ETC = Path("/etc")
 
@@ -33,7 +34,7 @@ def libfuse() -> Finding:
     Raises:
         SetupError: it is missing.
     """
-    return diagnoses.ok("libfuse", f"libfuse {fuse_binding.check_library()} is there")
+    return diagnoses.ok("libfuse", f"libfuse {check_library()} is there")
 
 
 def fusermount() -> Finding:

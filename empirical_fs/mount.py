@@ -5,8 +5,9 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +19,20 @@ from tenacity import (
     wait_fixed,
 )
 
-from empirical_fs import fuse_binding, kernel_read_ahead, macos, mountpoint
+from empirical_fs import kernel_read_ahead, macos, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
-from empirical_fs.directory import Directory
 from empirical_fs.errors import SetupError
+from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.inode_table import InodeTable
+from empirical_fs.fuse.library import load_library
+from empirical_fs.fuse.operations import Files, Operations
+from empirical_fs.fuse.operations import Means as Answering
+from empirical_fs.fuse.options import fuse_options
+from empirical_fs.fuse.session import LibfuseFailed, Session
 from empirical_fs.listing import Progress
 from empirical_fs.mount_options import SOURCE_PREFIX
-from empirical_fs.operations import Files, Operations, Overseers
 from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
@@ -36,14 +42,11 @@ from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
 from empirical_fs.reading.store import Store
 from empirical_fs.reading.walks import Walks
-from empirical_fs.retirement import Retirement
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
 from empirical_fs.status import Status
-from empirical_fs.tracing import TracedOperations
-
-LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
+from empirical_fs.timer import Timer
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
@@ -52,6 +55,10 @@ _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 128
+_LATER_THREADS = 8
+"""For opens of files whose size is not known, each of which asks the store for it."""
+_COMMAND_THREADS = 2
+_GENERATION_BYTES = 4
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 _UNMOUNT_FAILURES = (SetupError, OSError)
 
@@ -89,12 +96,11 @@ class _Place:
     widens: bool
 
 
-class _Session:
+class _Lifecycle:
     """What happens when the kernel accepts the mount, and when it lets go of it."""
 
     def __init__(
         self,
-        kernel: fuse_binding.Kernel,
         readers: Readers,
         stderr: _CapturedStderr,
         place: _Place,
@@ -104,17 +110,11 @@ class _Session:
         self._path = place.path
         self._widens = place.widens
         self._mount: mountpoint.Mount | None = None
-        self._kernel = kernel
         self._readers = readers
         self._stderr = stderr
         self._ready = ready
 
-        self.is_interrupted = kernel.is_interrupted
-        self.caller = kernel.caller
-        self.caller_user = kernel.caller_user
-
     def connected(self) -> None:
-        self._kernel.connected()
         self._mount = mountpoint.mount_at(self._path)
         if self._mount is not None and self._widens:
             widen = threading.Thread(
@@ -130,15 +130,6 @@ class _Session:
         with suppress(OSError):
             os.statvfs(self._path)
         kernel_read_ahead.widen(device)
-
-    def disconnected(self) -> None:
-        self._kernel.disconnected()
-        self._readers.close()
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the kernel has accepted the mount."""
-        return self._is_connected.is_set()
 
     def unmount(self) -> bool:
         """Have every reader stop, and take the mount away; False if its users keep the process from ending.
@@ -176,69 +167,91 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         SetupError: the mount failed.
     """
     forbid_dumps()
+    library = load_library()
+    options = fuse_options(
+        library,
+        _given(settings),
+        # The kernel asks again when their time is over; only then do we learn that somebody still looks.
+        entry_seconds=min(settings.refresh, _NAMES_SECONDS_MAX),
+        attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
+    )
     closing = threading.Event()
     # A little less than the readers wait, so that they hear what went wrong, and the next one at once.
     patience = settings.timeout * _FETCHING_SHARE
-    statistics, budget = Statistics(), Budget(settings.memory)
+    statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
     api = Api(settings.api_url, settings.key, closing, patience)
     store = Store(settings.api_url, closing, patience)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
     ranges = Ranges(store, urls, patience, closing)
-    kernel = fuse_binding.Kernel()
-    retirement = Retirement(kernel)
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, retirement.changed)
+    session = Session(library, timer)
+    inodes = InodeTable(session)
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, inodes.changed)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics))
-    stderr = _CapturedStderr()
-    widens = kernel.takes_large_reads and "max_readahead" not in settings.options.fuse
-    session = _Session(kernel, readers, stderr, _Place(settings.mountpoint, widens), ready)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
+    stderr = _CapturedStderr()
+    widens = library.takes_large_reads and "max_readahead" not in settings.options.fuse
+    lifecycle = _Lifecycle(readers, stderr, _Place(settings.mountpoint, widens), ready)
     status = Status(settings, catalog, statistics, budget, (api.lost, store.lost))
-    operations = Operations(
-        Files(catalog, Directory(catalog, retirement, _attributes_seconds(settings)), retirement, walks),
-        session,
-        Overseers(statistics, status.commands),
-        settings.options,
-        settings.timeout,
-    )
-    _stop_on_signals(session)
-    stderr.start()
+    generation = int.from_bytes(os.urandom(_GENERATION_BYTES))
+    with (
+        _threads(_LATER_THREADS, "later") as later,
+        _threads(_COMMAND_THREADS, "command") as for_commands,
+    ):
+        answering = Answering(
+            library=library,
+            options=options,
+            attributes=Attributes(library, settings.options, options, generation),
+            statistics=statistics,
+            timer=timer,
+            later=later,
+            for_commands=for_commands,
+            timeout=settings.timeout,
+        )
+        files = Files(catalog, inodes, walks)
+        operations = Operations(files, answering, status.commands, lifecycle.connected)
+        _stop_on_signals(lifecycle)
+        timer.start()
+        stderr.start()
+        try:
+            session.serve(operations, str(settings.mountpoint), options)
+        except LibfuseFailed:
+            lifecycle.abandon()
+            raise
+        except SetupError as error:
+            raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
+        finally:
+            stderr.stop()
+            closing.set()
+            walks.close()
+            readers.close()
+            fetcher.close()
+            store.close()
+            api.close()
+            timer.close()
+
+
+@contextmanager
+def _threads(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads for what may wait; at the end nobody waits for it."""
+    pool = ThreadPoolExecutor(threads, name)
     try:
-        served = TracedOperations(operations) if log.isEnabledFor(logging.DEBUG) else operations
-        kernel.serve(served, str(settings.mountpoint), _fuse_options(settings))
-    except RuntimeError as error:
-        if session.has_begun:
-            session.abandon()
-            raise SetupError(LIBFUSE_FAILED) from error
-        raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
+        yield pool
     finally:
-        stderr.stop()
-        closing.set()
-        walks.close()
-        readers.close()
-        fetcher.close()
-        store.close()
-        api.close()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fuse_options(settings: Settings) -> dict[str, str | bool]:
-    # The kernel asks again when their time is over; only then do we learn that somebody still looks.
-    names = min(settings.refresh, _NAMES_SECONDS_MAX)
+def _given(settings: Settings) -> dict[str, str | bool]:
+    """The mount options of the user, and those that nobody has to give."""
     host = settings.api_url.netloc.decode("ascii")
     options: dict[str, str | bool] = {
         "fsname": f"{SOURCE_PREFIX}{host}",
-        "entry_timeout": f"{names:g}",
-        "attr_timeout": f"{_attributes_seconds(settings):g}",
         # The kernel's default of 12 would have a dozen reads that wait hold up all others.
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,
     }
     return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options
-
-
-def _attributes_seconds(settings: Settings) -> float:
-    return min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX)
 
 
 def _advice(said: str) -> str:
@@ -249,7 +262,7 @@ def _advice(said: str) -> str:
     return said or "libfuse did not say why"
 
 
-def _stop_on_signals(session: _Session) -> None:
+def _stop_on_signals(lifecycle: _Lifecycle) -> None:
     """Unmount on a signal, from a thread of its own.
 
     The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
@@ -272,7 +285,7 @@ def _stop_on_signals(session: _Session) -> None:
             received = signal.sigwait(stopping)
             log.info("unmounting on %s", signal.Signals(received).name)
             try:
-                is_ending = insistently(session.unmount)
+                is_ending = insistently(lifecycle.unmount)
             except _UNMOUNT_FAILURES as error:
                 log.error("%s", error)
             else:

@@ -19,7 +19,6 @@ _ALWAYS: dict[str, str | bool] = {
     "nosuid": True,
     "nodev": True,
     "default_permissions": True,
-    "use_ino": True,
 }
 _CONTRARY = {"rw", "suid", "dev", "exec_suid"}
 # What mount(8), fstab(5) and systemd.mount(5) read themselves and hand on to the program all the same.

@@ -45,7 +45,7 @@ class Entry:
         """Whether `now` is another resource or version; a size that is only not known yet makes none."""
         if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
             return True
-        return now.is_sized and self.size != now.size
+        return now.is_sized and (self.size, self.resource.link) != (now.size, now.resource.link)
 
 
 class Snapshot:
@@ -65,9 +65,14 @@ class Snapshot:
         self.resources = resources
 
     @cached_property
+    def by_id(self) -> Mapping[int, Entry]:
+        """Every file by the id of its resource."""
+        return {entry.resource.id: entry for entry in self.by_name.values()}
+
+    @cached_property
     def in_order(self) -> tuple[Entry, ...]:
-        """Every file, in the order of the names."""
-        return tuple(self.by_name.values())
+        """Every file, in the order of the ids, which does not change while it is listed."""
+        return tuple(sorted(self.by_name.values(), key=lambda entry: entry.resource.id))
 
     @cached_property
     def size(self) -> int:
@@ -78,7 +83,7 @@ class Snapshot:
     def orders(self) -> tuple[tuple[int, ...], ...]:
         """The ids of the files that have content, by their names and by their inode numbers.
 
-        Programs go through a directory as it is listed, or sort it by inode as `cp` and `tar` do.
+        Programs sort a directory by name, as `ls` and `rsync` do, or go through it as it is listed.
         """
         by_name = [entry.resource.id for entry in self.by_name.values() if entry.resource.size]
         return tuple(by_name), tuple(sorted(by_name))

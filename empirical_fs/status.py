@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from empirical_fs import __version__
@@ -74,15 +73,10 @@ class Status:
 
     def _reload(self) -> dict[str, Any]:
         """Fetch the listing now; what it has, or why it could not be had."""
-        patience = self._settings.timeout
-        # What is told of changes must not be told from a callback of libfuse, in which this runs.
-        pool = ThreadPoolExecutor(1, "reload")
         try:
-            pool.submit(self._catalog.reload, patience).result(timeout=patience)
-        except (EmpiricalError, TimeoutError) as error:
-            return {"error": f"the listing could not be fetched: {str(error) or 'it takes too long'}"}
-        finally:
-            pool.shutdown(wait=False)
+            self._catalog.reload(self._settings.timeout)
+        except EmpiricalError as error:
+            return {"error": f"the listing could not be fetched: {error}"}
         return {"resources": len(self._catalog.latest.by_name)}
 
 

@@ -1,5 +1,6 @@
 """Where the bytes of a part are kept: in memory that is used again, or in a file without a name."""
 
+import errno
 import os
 import tempfile
 import threading
@@ -31,8 +32,8 @@ class Buffer(Protocol):
     def keep(self, offset: int, count: int) -> None:
         """Keep the `count` bytes that were put into the room for `offset`."""
 
-    def copy_to(self, view: memoryview, start: int) -> None:
-        """Fill `view` with the bytes from `start`, which were kept before."""
+    def pieces(self, start: int, stop: int) -> list[memoryview]:
+        """Where the bytes from `start` to `stop` lie, which were kept before; writable, for ctypes."""
 
     def release(self) -> None:
         """Give the place back; it is neither written nor read any more."""
@@ -93,18 +94,19 @@ class MemoryBuffer:
     def keep(self, offset: int, count: int) -> None:
         """Nothing to do: the room is where they stay."""
 
-    def copy_to(self, view: memoryview, start: int) -> None:
-        """Fill `view` with the bytes from `start`."""
+    def pieces(self, start: int, stop: int) -> list[memoryview]:
+        """Where the bytes from `start` to `stop` lie."""
         number, begin = divmod(start, BLOCK)
-        done, size = 0, len(view)
+        size = stop - start
         if size <= BLOCK - begin:
             # A read as the kernel makes them lies in one block.
-            view[:] = memoryview(self._blocks[number])[begin : begin + size]
-            return
-        while done < size:
-            count = min(size - done, BLOCK - begin)
-            view[done : done + count] = memoryview(self._blocks[number])[begin : begin + count]
-            done, number, begin = done + count, number + 1, 0
+            return [memoryview(self._blocks[number])[begin : begin + size]]
+        found = []
+        while size:
+            piece = memoryview(self._blocks[number])[begin : begin + size]
+            found.append(piece)
+            size, number, begin = size - len(piece), number + 1, 0
+        return found
 
     def release(self) -> None:
         """Give the memory back."""
@@ -144,11 +146,20 @@ class FileBuffer:
             written = os.pwrite(self._descriptor, view, offset)
             offset, view = offset + written, view[written:]
 
-    def copy_to(self, view: memoryview, start: int) -> None:
-        """Fill `view` with the bytes from `start`."""
-        while view:
-            count = os.preadv(self._descriptor, [view], start)
-            view, start = view[count:], start + count
+    def pieces(self, start: int, stop: int) -> list[memoryview]:
+        """The bytes from `start` to `stop`, read from the file.
+
+        Raises:
+            OSError: the disk does not give them.
+        """
+        found = memoryview(bytearray(stop - start))
+        done = 0
+        while done < len(found):
+            count = os.preadv(self._descriptor, [found[done:]], start + done)
+            if not count:
+                raise OSError(errno.EIO, "the temporary file is shorter than what was written to it")
+            done += count
+        return [found]
 
     def release(self) -> None:
         """Close the file, which is gone with that."""

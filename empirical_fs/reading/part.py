@@ -1,20 +1,22 @@
-"""A range of a content as it arrives: written by one fetch, read by any number of waiting readers."""
+"""A range of a content as it arrives: written by one fetch, read by any number of readers that wait."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, EmpiricalError
 from empirical_fs.reading.buffers import Buffer
+
+OnHere = Callable[[], object]
+"""Told once that bytes are here, or will not come; asks again which. It does not raise, nor wait."""
 
 
 class Part:
     """The bytes from `start` to `stop`, of which those before `filled` are here.
 
-    The condition's lock guards all of it. Bytes are copied out under the lock, since memory that was given
-    back is used again at once; they arrive without it, in memory that is not given back before.
+    The lock guards all of it. Bytes are read without it, from memory that is not given back while somebody
+    fills or reads it; nobody is told anything under it.
     """
 
     def __init__(self, start: int, stop: int, buffer: Buffer) -> None:
@@ -22,12 +24,13 @@ class Part:
         self.start = start
         self.stop = stop
         self._buffer = buffer
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
         self._filled = start
-        self._wanted: list[int] = []
+        self._waiting: list[tuple[int, OnHere]] = []
         self._failure: EmpiricalError | None = None
         self._is_begun = False
-        self._is_filling = False
+        self._users = 0
+        """Those who fill or read the memory now."""
         self._is_dropped = False
         self.cancellation = Cancellation()
         """Ends the request that brings it, when it is dropped."""
@@ -62,18 +65,15 @@ class Part:
 
         The memory stays until the end, even if the part is dropped meanwhile.
         """
-        with self._changed:
+        with self._lock:
             is_ours = not self._is_begun and self._failure is None
             self._is_begun = True
-            self._is_filling = self._is_filling or is_ours
+            self._users += is_ours
         try:
             yield is_ours
         finally:
             if is_ours:
-                with self._changed:
-                    self._is_filling = False
-                    if self._is_dropped:
-                        self._buffer.release()
+                self.give_back()
 
     def room(self) -> memoryview:
         """The place for the next bytes, for the one that fills it.
@@ -92,62 +92,79 @@ class Part:
             OSError: there is no place to keep them.
         """
         self._buffer.keep(self._filled - self.start, count)
-        with self._changed:
+        with self._lock:
             self._filled += count
-            # Waking a reader whose bytes are not here yet costs two switches for nothing.
-            if any(wanted <= self._filled for wanted in self._wanted):
-                self._changed.notify_all()
+            # Waking a reader whose bytes are not here yet costs for nothing.
+            due = [call for stop, call in self._waiting if stop <= self._filled]
+            if due:
+                self._waiting = [each for each in self._waiting if each[0] > self._filled]
+        for call in due:
+            call()
 
     def fail(self, failure: EmpiricalError) -> None:
         """Say to all who wait, and to the fetch, that no more bytes will come; the first reason stays."""
-        with self._changed:
-            self._failure = self._failure or failure
-            self._changed.notify_all()
+        for call in self._fail(failure):
+            call()
 
-    def drop(self) -> None:
-        """Give back the memory as soon as nobody fills it; who still reads here gets Closing."""
-        with self._changed:
+    def drop(self) -> list[OnHere]:
+        """Give back the memory as soon as nobody uses it; who still waits is to be told, by the caller."""
+        with self._lock:
             if self._is_dropped:
-                return
+                return []
             self._is_dropped = True
-            self._failure = self._failure or Closing("nobody reads on")
-            self._changed.notify_all()
-            if not self._is_filling:
+            if not self._users:
                 self._buffer.release()
+        waiting = self._fail(Closing("nobody reads on"))
         self.cancellation.cancel()
+        return waiting
 
-    def read_into(self, view: memoryview, start: int, deadline: Deadline) -> None:
-        """Fill `view` with the bytes from `start`, as soon as they are here.
+    def when_here(self, stop: int, call: OnHere) -> bool:
+        """Whether the bytes before `stop` are here; if not, `call` is told once when to ask again.
 
         Raises:
-            DeadlinePassed: they did not come in time.
-            Abandoned: the caller does not wait any more.
             EmpiricalError: they will not come.
         """
-        stop = start + len(view)
-        with self._changed:
-            if self._filled < stop:
-                self._wait(stop, deadline)
-            if self._is_dropped:
-                raise Closing("nobody reads on")
-            self._buffer.copy_to(view, start - self.start)
-
-    def read_ready(self, view: memoryview, start: int) -> bool:
-        """Fill `view` with the bytes from `start` if all are here, without waiting, and say so."""
-        if start < self.start or start + len(view) > self._filled:
+        with self._lock:
+            if self._filled >= stop:
+                return True
+            if self._failure is not None:
+                raise self._failure
+            self._waiting.append((stop, call))
             return False
-        with self._changed:
-            if self._is_dropped:
-                return False
-            self._buffer.copy_to(view, start - self.start)
-            return True
 
-    def _wait(self, stop: int, deadline: Deadline) -> None:
-        self._wanted.append(stop)
+    def withdraw(self, call: OnHere) -> None:
+        """Do not tell `call` any more."""
+        with self._lock:
+            self._waiting = [each for each in self._waiting if each[1] is not call]
+
+    def take(self, start: int, stop: int) -> list[memoryview] | None:
+        """Where the bytes from `start` to `stop` lie, until `give_back`; None if not all of them are here.
+
+        Raises:
+            OSError: the disk that they were kept on does not give them.
+        """
+        if start < self.start or stop > self._filled:
+            return None
+        with self._lock:
+            if self._is_dropped:
+                return None
+            self._users += 1
         try:
-            while self._filled < stop:
-                if self._failure is not None:
-                    raise self._failure
-                self._changed.wait(deadline.until_next_look())
-        finally:
-            self._wanted.remove(stop)
+            return self._buffer.pieces(start - self.start, stop - self.start)
+        except BaseException:
+            self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Have done with what was taken."""
+        with self._lock:
+            self._users -= 1
+            if self._is_dropped and not self._users:
+                self._buffer.release()
+
+    def _fail(self, failure: EmpiricalError) -> list[OnHere]:
+        """Note why no more bytes will come; those who wait for some."""
+        with self._lock:
+            self._failure = self._failure or failure
+            waiting, self._waiting = self._waiting, []
+        return [call for _, call in waiting]

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from empirical_fs.reading.budget import Account
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
-from empirical_fs.reading.part import Part
+from empirical_fs.reading.part import OnHere, Part
 from empirical_fs.reading.readahead import Range
 
 _Owner = TypeVar("_Owner")
@@ -90,9 +90,9 @@ class Parts(Generic[_Owner]):
             if self._account.held > size and not held.users:
                 self._drop([held])
 
-    def clear(self) -> None:
-        """Drop everything; reads that wait get Closing."""
-        self._drop(self._held)
+    def clear(self) -> list[OnHere]:
+        """Drop everything; who waits for some of it is to be told, by the caller."""
+        return self._drop(self._held)
 
     def _hold(self, extent: Range, owner: _Owner | None) -> _Held[_Owner]:
         part = Part(extent.start, extent.stop, MemoryBuffer(extent.size, self._blocks))
@@ -110,14 +110,15 @@ class Parts(Generic[_Owner]):
         sound.sort(key=lambda held: held.part.start)
         return sound
 
-    def _drop(self, dropped: Iterable[_Held[_Owner]]) -> None:
+    def _drop(self, dropped: Iterable[_Held[_Owner]]) -> list[OnHere]:
         gone = set(dropped)
-        if not gone:
-            return
-        self._held = [held for held in self._held if held not in gone]
+        waiting: list[OnHere] = []
+        if gone:
+            self._held = [held for held in self._held if held not in gone]
         for held in gone:
-            held.part.drop()
+            waiting += held.part.drop()
             self._account.release(held.part.size)
+        return waiting
 
 
 def _gaps(sound: Iterable[_Held[_Owner]], wanted: Range) -> list[Range]:

@@ -1,10 +1,13 @@
 """One content being read: which bytes are here or on their way, and which to fetch."""
 
+import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
-from empirical_fs.clock import Deadline
-from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, ResourceGone
+from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, ResourceGone, SpoolFailed
 from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
@@ -17,6 +20,26 @@ from empirical_fs.statistics import Statistics
 
 _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
 """Bytes of a part that are read without asking the policy: half of it, within these bounds."""
+
+
+Taken = tuple[Part, list[memoryview]]
+"""Where bytes lie, and the part that they are to be given back to."""
+
+log = logging.getLogger(__name__)
+
+
+class Waiter(Protocol):
+    """Who reads, and is told once how that ended, by any thread; it does not raise, nor wait."""
+
+    def give(self, pieces: list[memoryview]) -> object:
+        """The bytes, one piece after the other, until this returns: fewer only at the end of the content."""
+
+    def fail(self, error: EmpiricalError) -> object:
+        """Why they cannot be read: ContentChanged where the content is no longer there."""
+
+
+Cancel = Callable[[], None]
+"""Ends a read for whose bytes nobody waits any more; nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +61,20 @@ class Cursor:
         self.waited = False
         self._shortcut: tuple[Part, int] | None = None
 
-    def read_ready(self, view: memoryview, start: int) -> bool:
-        """Fill `view` from the part that was read last; not where the policy is to hear of the read.
+    def take_ready(self, start: int, stop: int) -> Taken | None:
+        """The bytes from the part that was read last; not where the policy is to hear of the read.
 
         Takes no lock but the part's: most reads of a stream end here.
         """
         shortcut = self._shortcut
-        if shortcut is None or start + len(view) > shortcut[1]:
-            return False
-        return shortcut[0].read_ready(view, start)
+        if shortcut is None or stop > shortcut[1]:
+            return None
+        part = shortcut[0]
+        try:
+            pieces = part.take(start, stop)
+        except OSError:
+            return None  # the long way tells what is wrong
+        return None if pieces is None else (part, pieces)
 
     def allow_shortcut(self, part: Part, stop: int) -> None:
         """Serve the reads after `stop` from `part`, until it is time to plan."""
@@ -55,6 +83,29 @@ class Cursor:
 
 class _Spooling(EmpiricalError):
     """The part will not come: the whole content is being spooled instead."""
+
+
+def _nothing() -> None:
+    """Ends a read that is over."""
+
+
+@dataclass(eq=False, slots=True)
+class _Read:
+    """A read that is under way. Its reader's lock guards whether it is over, and what it needs."""
+
+    cursor: Cursor
+    extent: Range
+    waiter: Waiter
+    needed: list[Part]
+    new: list[Part]
+    """Those of them, and of what is ahead, whose fetch this read began."""
+    waited: bool
+    is_ours: bool = False
+    """Whether what failed before was a fetch of ours."""
+    is_over: bool = False
+    waits_for: Part | None = None
+    go_on: Callable[[], None] = _nothing
+    """Told when it may have its bytes."""
 
 
 class Reader:
@@ -75,54 +126,37 @@ class Reader:
         self._download_failure: EmpiricalError | None = None
         self._closed = False
 
-    def read_ready(self, cursor: Cursor, view: memoryview, start: int) -> bool:
-        """Fill `view` with the bytes from `start` if they are at hand, without waiting, and say so."""
-        if self.content.is_over or not cursor.read_ready(view, start):
-            return False
-        self._means.statistics.read(waited=False)
-        return True
+    def take_ready(self, cursor: Cursor, start: int, size: int) -> Taken | None:
+        """The bytes from `start` if all are at hand; the part takes them back."""
+        if self.content.is_over:
+            return None
+        taken = cursor.take_ready(start, start + size)
+        if taken is not None:
+            self._means.statistics.read(waited=False)
+        return taken
 
-    def read_into(self, cursor: Cursor, view: memoryview, start: int, deadline: Deadline) -> int:
-        """Fill `view` with the bytes from `start`; the number of bytes, fewer only at the end of the content.
+    def read(self, cursor: Cursor, start: int, size: int, waiter: Waiter) -> Cancel:
+        """Give `waiter` the bytes from `start`, now or when they have come, fewer only at the end.
 
         `cursor` is that of the handle that reads.
-
-        Raises:
-            DeadlinePassed: not in time.
-            ContentChanged: the content is no longer there.
-            EmpiricalError: it could not be read.
         """
-        stop = min(start + len(view), self.content.size)
+        stop = min(start + size, self.content.size)
         if self.content.is_over:
-            raise ContentChanged("the file changed since it was opened")
+            waiter.fail(ContentChanged("the file changed since it was opened"))
+            return _nothing
         if start >= stop:
-            return 0
-        view = view[: stop - start]
-        needed, new = self._begin(cursor, Range(start, stop))
-        is_ours = False
-        while True:
-            try:
-                for part in needed:
-                    begin, end = max(start, part.start), min(stop, part.stop)
-                    part.read_into(view[begin - start : end - start], begin, deadline)
-                self._means.statistics.read(waited=cursor.waited)
-                return len(view)
-            except (_Spooling, Closing) as error:
-                if self._closed:
-                    raise
-                if is_ours and self._download_failure is not None:
-                    raise self._download_failure from error
-                is_ours = is_ours or any(part.failure is error for part in new)
-            except (ContentChanged, ResourceGone):
-                raise
-            except EmpiricalError as error:
-                failed = [part for part in needed if part.failure is error]
-                if is_ours or not failed or set(failed) & set(new):
-                    raise
-                # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
-            finally:
-                self._let_go(cursor, needed)
-            needed, new = self._use(Range(start, stop))
+            waiter.give([])
+            return _nothing
+        extent = Range(start, stop)
+        try:
+            needed, new = self._begin(cursor, extent)
+        except EmpiricalError as error:
+            waiter.fail(error)
+            return _nothing
+        read = _Read(cursor, extent, waiter, needed, new, cursor.waited)
+        read.go_on = partial(self._go_on, read)
+        read.go_on()
+        return partial(self._cancel, read)
 
     def fetch_ahead(self, cursor: Cursor) -> bool:
         """Begin to fetch the whole content for `cursor`, which is to read it; False without the memory."""
@@ -145,11 +179,98 @@ class Reader:
         """Drop everything that is held and stop what is being fetched."""
         with self._lock:
             self._closed = True
-            self._parts.clear()
+            waiting = self._parts.clear()
             whole, self._whole = self._whole, None
         self._means.fetcher.forget(self.content)
         if whole is not None:
-            whole.drop()
+            waiting += whole.drop()
+        for call in waiting:
+            call()
+
+    def _go_on(self, read: _Read) -> None:
+        """Finish a read if its bytes are here; else be called back."""
+        try:
+            while not self._has_ended(read):
+                pass
+        except EmpiricalError as error:
+            if self._end(read):
+                read.waiter.fail(error)
+        except Exception:
+            log.exception("a read failed in a way that it should not")
+            if self._end(read):
+                read.waiter.fail(EmpiricalError("an internal error; the log has more"))
+
+    def _cancel(self, read: _Read) -> None:
+        self._end(read)
+        if read.waits_for is not None:
+            read.waits_for.withdraw(read.go_on)
+
+    def _has_ended(self, read: _Read) -> bool:
+        """Whether nothing is left to do now; otherwise other parts are needed than before."""
+        if read.is_over:
+            return True
+        try:
+            for part in read.needed:
+                read.waits_for = part
+                if not part.when_here(min(read.extent.stop, part.stop), read.go_on):
+                    return True
+            self._finish(read)
+        except (_Spooling, Closing) as error:
+            if self._closed:
+                raise
+            if read.is_ours and self._download_failure is not None:
+                raise self._download_failure from error
+            read.is_ours = read.is_ours or any(part.failure is error for part in read.new)
+        except (ContentChanged, ResourceGone):
+            raise
+        except EmpiricalError as error:
+            failed = [part for part in read.needed if part.failure is error]
+            if read.is_ours or not failed or set(failed) & set(read.new):
+                raise
+            # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
+        else:
+            return True
+        with self._lock:
+            if read.is_over:
+                return True
+            self._let_go(read)
+            read.needed, read.new = self._cover(read.extent)
+        self._fetch(read.needed)
+        return False
+
+    def _finish(self, read: _Read) -> None:
+        """Give a read its bytes, all of which are here.
+
+        Raises:
+            Closing: some are no longer.
+        """
+        start, stop = read.extent.start, read.extent.stop
+        pieces: list[memoryview] = []
+        taken: list[Part] = []
+        try:
+            for part in read.needed:
+                found = part.take(max(start, part.start), min(stop, part.stop))
+                if found is None:
+                    raise Closing("nobody reads on")
+                taken.append(part)
+                pieces += found
+            if self._end(read):
+                self._means.statistics.read(waited=read.waited)
+                read.waiter.give(pieces)
+        except OSError as error:
+            raise SpoolFailed(f"the local disk does not give a file back: {error.strerror}") from error
+        finally:
+            for part in taken:
+                part.give_back()
+
+    def _end(self, read: _Read) -> bool:
+        """End a read; False if it was over already."""
+        with self._lock:
+            if read.is_over:
+                return False
+            read.is_over = True
+            self._let_go(read)
+            return True
 
     def _begin(self, cursor: Cursor, read: Range) -> tuple[list[Part], list[Part]]:
         """Begin to fetch what a read needs, and what lies ahead of it."""
@@ -182,12 +303,6 @@ class Reader:
             self._account.press()
         return needed, [*new, *ahead]
 
-    def _use(self, read: Range) -> tuple[list[Part], list[Part]]:
-        with self._lock:
-            needed, new = self._cover(read)
-        self._fetch(needed)
-        return needed, new
-
     def _cover(self, read: Range) -> tuple[list[Part], list[Part]]:
         """All parts that a read needs, in order, and those of them that are new. The lock is held."""
         if self._closed:
@@ -200,10 +315,10 @@ class Reader:
             return [self._whole], []
         return self._parts.use(read)
 
-    def _let_go(self, cursor: Cursor, needed: list[Part]) -> None:
-        with self._lock:
-            self._parts.let_go(needed)
-            self._parts.drop_unwanted(cursor, cursor.policy.wants)
+    def _let_go(self, read: _Read) -> None:
+        """The lock is held."""
+        self._parts.let_go(read.needed)
+        self._parts.drop_unwanted(read.cursor, read.cursor.policy.wants)
 
     def _shrink(self, size: int) -> None:
         with self._lock:

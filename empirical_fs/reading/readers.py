@@ -4,10 +4,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.reader import Cursor, Means, Reader
+from empirical_fs.reading.reader import Cancel, Cursor, Means, Reader, Taken, Waiter
 from empirical_fs.resource import Resource
 
 
@@ -28,20 +27,16 @@ class Handle:
         self._cursor = Cursor(reader.content.size)
         self._on_first_read: OnFirstRead | None = on_first_read
 
-    def read_ready(self, view: memoryview, start: int) -> bool:
-        """Fill `view` with the bytes from `start` if they are at hand, without waiting, and say so."""
-        return self._reader.read_ready(self._cursor, view, start)
+    def take_ready(self, start: int, size: int) -> Taken | None:
+        """The bytes from `start` if all are at hand; the part takes them back."""
+        return self._reader.take_ready(self._cursor, start, size)
 
-    def read_into(self, view: memoryview, start: int, deadline: Deadline) -> int:
-        """Fill `view` with the bytes from `start`; the number of bytes, fewer only at the end of the content.
-
-        Raises:
-            As `Reader.read_into`.
-        """
+    def read(self, start: int, size: int, waiter: Waiter) -> Cancel:
+        """Give `waiter` the bytes from `start`, now or when they have come, fewer only at the end."""
         on_first_read, self._on_first_read = self._on_first_read, None
         if on_first_read is not None:
             on_first_read(self)
-        return self._reader.read_into(self._cursor, view, start, deadline)
+        return self._reader.read(self._cursor, start, size, waiter)
 
     def fetch_ahead(self) -> bool:
         """Begin to fetch the whole content; False if there is no memory for it."""

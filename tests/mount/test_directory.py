@@ -84,7 +84,7 @@ def mount_of(sandbox: Sandbox, path: Path, number: str, *options: str) -> Iterat
 
 def lookups(mount: Mounted) -> int:
     """How often the kernel has asked for the attributes of a file."""
-    return len(re.findall(r"getattr '/file", mount.log.read_text()))
+    return len(re.findall(r"(?:lookup|getattr) '/file", mount.log.read_text()))
 
 
 @pytest.mark.parametrize("number", LIBRARIES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.mount import LIBFUSE_FAILED
+from empirical_fs.fuse.session import LIBFUSE_FAILED
 from tests.conftest import Mount
 from tests.harness import (
     KEY,

@@ -1,0 +1,15 @@
+"""The kernel's side: what the kernel asks through libfuse's low-level API, and what it is told.
+
+    library      which libfuse there is; its structures and functions by ctypes, with all that differs
+                 between libfuse 2 and 3
+    options      the mount options: which are libfuse's, and which we act on ourselves
+    session      mounts, and has threads take requests until the mount is gone; notifications
+    request      one request of the kernel, which is answered exactly once, by whoever has the answer
+    nodes        which version of which resource each inode of the kernel is; pure policy
+    directory    a listing as it began, and cookies that belong to its entries
+    operations   one function for each operation: names, attributes, opens and reads
+    tracing      what `-vv` tells of each request
+
+It knows the catalogue (names and attributes) and the reading side (bytes), and neither HTTP nor how far to
+read ahead. Only `mount` imports it.
+"""

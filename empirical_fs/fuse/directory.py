@@ -1,0 +1,56 @@
+"""The directory as programs go through it: a listing goes on as it began, and its places belong to files."""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import count
+
+from empirical_fs.catalog import Catalog
+from empirical_fs.snapshot import Entry, Snapshot
+
+AFTER_SELF, AFTER_PARENT = 1, 2
+"""The cookies behind `.` and `..`."""
+_AFTER_FILES = 3
+_COOKIE_MAX = 2**63 - 1
+
+
+def cookie_after(entry: Entry) -> int:
+    """The place behind a file, the same in every listing: files come in the order of their ids."""
+    # The three highest ids share the last place, which is behind all of them.
+    return min(entry.resource.id + _AFTER_FILES, _COOKIE_MAX)
+
+
+class Directory:
+    """The listings that are open. The lock guards their table."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """List what `catalog` has."""
+        self._catalog = catalog
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._begun: dict[int, Snapshot] = {}
+
+    def open(self) -> int:
+        """A number for a listing that is about to begin."""
+        return next(self._numbers)
+
+    def close(self, listing: int) -> None:
+        """End a listing."""
+        with self._lock:
+            self._begun.pop(listing, None)
+
+    def entries(self, listing: int, cookie: int) -> Iterator[Entry]:
+        """The files behind a place; from the beginning on, a listing shows the directory as it is then."""
+        files, last = self._snapshot(listing, cookie).in_order, cookie - _AFTER_FILES
+        first = bisect_right(files, last, key=lambda entry: entry.resource.id) if last >= 0 else 0
+        return (files[place] for place in range(first, len(files)))
+
+    def is_latest(self, listing: int) -> bool:
+        """Whether a listing that has begun shows the directory as lookups do."""
+        return self._begun.get(listing) is self._catalog.latest
+
+    def _snapshot(self, listing: int, cookie: int) -> Snapshot:
+        with self._lock:
+            if cookie == 0 or listing not in self._begun:
+                self._begun[listing] = self._catalog.snapshot()
+            return self._begun[listing]

@@ -1,0 +1,386 @@
+"""Which libfuse serves, and its low-level API by ctypes, with all that differs between libfuse 2 and 3.
+
+fusepy (libfuse 2) and mfusepy (libfuse 3) find and load the library, and describe the structures of the
+system that it takes (`struct stat`, `statvfs`, `fuse_file_info`); the table of the low-level operations and
+the functions are described here (fuse_lowlevel.h of 2.9 and of 3.0 to 3.17).
+"""
+
+import ctypes
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from ctypes.util import find_library
+from importlib.util import find_spec
+from platform import machine
+from typing import Any
+
+from empirical_fs.errors import SetupError
+
+LIBRARY_VARIABLE = "EMPIRICAL_FS_LIBFUSE"
+"""The environment variable that chooses the library: 2 or 3."""
+
+ROOT_NUMBER = 1
+"""FUSE_ROOT_ID in linux/fuse.h: the inode number of the root."""
+
+_FUSEPYS = 2
+"""The version of libfuse that fusepy knows; FUSE_LIBRARY_PATH may have it load another."""
+_INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
+_INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
+
+_REQUEST = _POINTER = _SESSION = ctypes.c_void_p
+_NUMBER = ctypes.c_uint64
+_NAME = ctypes.c_char_p
+
+ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR = 1 << 0, 1 << 4, 1 << 11
+READDIRPLUS, READDIRPLUS_AUTO = 1 << 13, 1 << 14
+"""Capabilities of the connection (FUSE_CAP_ in fuse_common.h). Libfuse 2 knows the first three."""
+_WANTED = ASYNC_READ | EXPORT_SUPPORT | IOCTL_DIR | READDIRPLUS | READDIRPLUS_AUTO
+"""Libfuse 3 asks for more by itself, of which AUTO_INVAL_DATA would have the kernel ask for the attributes
+before each read, and a direct read that waits could not be interrupted with ASYNC_DIO."""
+_LOW = 2**32 - 1
+
+_STAT_SIZES = {"x86_64": 144, "aarch64": 128}
+"""Bytes of `struct stat` (bits/struct_stat.h of glibc), where a binding may describe fewer."""
+
+
+class Arguments(ctypes.Structure):
+    """`struct fuse_args` in fuse_opt.h."""
+
+    _fields_ = (
+        ("argc", ctypes.c_int),
+        ("argv", ctypes.POINTER(ctypes.c_char_p)),
+        ("allocated", ctypes.c_int),
+    )
+
+
+class Context(ctypes.Structure):
+    """The beginning of `struct fuse_ctx`: who calls."""
+
+    _fields_ = (("uid", ctypes.c_uint32), ("gid", ctypes.c_uint32), ("pid", ctypes.c_int32))
+
+
+class Forget(ctypes.Structure):
+    """`struct fuse_forget_data`."""
+
+    _fields_ = (("number", ctypes.c_uint64), ("lookups", ctypes.c_uint64))
+
+
+class Piece(ctypes.Structure):
+    """`struct iovec` in readv(2)."""
+
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Connection2(ctypes.Structure):
+    """`struct fuse_conn_info` of libfuse 2, which fusepy does not describe."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint)
+        for name in (
+            *("proto_major", "proto_minor", "async_read", "max_write", "max_readahead", "capable", "want"),
+            *("max_background", "congestion_threshold"),
+        )
+    )
+
+
+_FILE = (_REQUEST, _NUMBER, _POINTER)
+_RANGE = (_REQUEST, _NUMBER, ctypes.c_size_t, ctypes.c_int64, _POINTER)
+_TWO_NAMES = (_REQUEST, _NUMBER, _NAME, _NUMBER, _NAME)
+
+_SIGNATURES: Mapping[str, tuple[Any, ...]] = {
+    "init": (_POINTER, _POINTER),
+    "lookup": (_REQUEST, _NUMBER, _NAME),
+    "forget": (_REQUEST, _NUMBER, ctypes.c_uint64),
+    "getattr": _FILE,
+    "setattr": (_REQUEST, _NUMBER, _POINTER, ctypes.c_int, _POINTER),
+    "mknod": (_REQUEST, _NUMBER, _NAME, ctypes.c_uint32, ctypes.c_uint64),
+    "mkdir": (_REQUEST, _NUMBER, _NAME, ctypes.c_uint32),
+    "unlink": (_REQUEST, _NUMBER, _NAME),
+    "rmdir": (_REQUEST, _NUMBER, _NAME),
+    "symlink": (_REQUEST, _NAME, _NUMBER, _NAME),
+    "rename": _TWO_NAMES,
+    "link": (_REQUEST, _NUMBER, _NUMBER, _NAME),
+    "open": _FILE,
+    "read": _RANGE,
+    "write": (_REQUEST, _NUMBER, _POINTER, ctypes.c_size_t, ctypes.c_int64, _POINTER),
+    "flush": _FILE,
+    "release": _FILE,
+    "fsync": (_REQUEST, _NUMBER, ctypes.c_int, _POINTER),
+    "opendir": _FILE,
+    "readdir": _RANGE,
+    "releasedir": _FILE,
+    "statfs": (_REQUEST, _NUMBER),
+    "setxattr": (_REQUEST, _NUMBER, _NAME, _POINTER, ctypes.c_size_t, ctypes.c_int),
+    "getxattr": (_REQUEST, _NUMBER, _NAME, ctypes.c_size_t),
+    "listxattr": (_REQUEST, _NUMBER, ctypes.c_size_t),
+    "removexattr": (_REQUEST, _NUMBER, _NAME),
+    "create": (_REQUEST, _NUMBER, _NAME, ctypes.c_uint32, _POINTER),
+    "ioctl": (
+        *(_REQUEST, _NUMBER, ctypes.c_uint, _POINTER, _POINTER, ctypes.c_uint),
+        *(_POINTER, ctypes.c_size_t, ctypes.c_size_t),
+    ),
+    "forget_multi": (_REQUEST, ctypes.c_size_t, ctypes.POINTER(Forget)),
+    "fallocate": (_REQUEST, _NUMBER, ctypes.c_int, ctypes.c_int64, ctypes.c_int64, _POINTER),
+    "readdirplus": _RANGE,
+}
+"""The arguments of the operations that are served; all return nothing."""
+
+_TABLE_2 = (
+    *("init", "destroy", "lookup", "forget", "getattr", "setattr", "readlink", "mknod", "mkdir", "unlink"),
+    *("rmdir", "symlink", "rename", "link", "open", "read", "write", "flush", "release", "fsync", "opendir"),
+    *("readdir", "releasedir", "fsyncdir", "statfs", "setxattr", "getxattr", "listxattr", "removexattr"),
+    *("access", "create", "getlk", "setlk", "bmap", "ioctl", "poll", "write_buf", "retrieve_reply"),
+    *("forget_multi", "flock", "fallocate"),
+)
+"""`struct fuse_lowlevel_ops` of libfuse 2.9."""
+_TABLE_3 = (*_TABLE_2, "readdirplus", "copy_file_range", "lseek")
+"""That of libfuse 3, which is told how much of it we know."""
+
+INTERRUPTED = ctypes.CFUNCTYPE(None, _REQUEST, _POINTER)
+"""`fuse_interrupt_func_t`."""
+
+
+def check_library() -> int:
+    """The version of libfuse that would serve: 2 or 3.
+
+    That is libfuse 3 where mfusepy is there, which the extra `fuse3` brings, and the fusermount3 by which it
+    mounts for users; else libfuse 2, with fusepy. The environment variable EMPIRICAL_FS_LIBFUSE=2 or =3 takes
+    that one and no other. FUSE_LIBRARY_PATH, which both bindings know, names the file of the library.
+
+    Raises:
+        SetupError: something is missing, or EMPIRICAL_FS_LIBFUSE has another value.
+    """
+    return load_library().major
+
+
+def load_library() -> "Library":
+    """The library that serves.
+
+    Raises:
+        SetupError: as `check_library`.
+    """
+    loaders = {"2": _libfuse2, "3": _libfuse3}
+    chosen = os.environ.get(LIBRARY_VARIABLE)
+    if chosen and chosen not in loaders:
+        raise SetupError(f"{LIBRARY_VARIABLE} must be 2 or 3")
+    tried = (chosen,) if chosen else _by_preference()
+    found = next(filter(None, (loaders[version]() for version in tried)), None)
+    if found is not None:
+        return found
+    if chosen == "2":
+        raise SetupError(f"libfuse 2 is not installed; on Debian and Ubuntu: {_INSTALL_2}")
+    if find_library("fuse3") is not None and find_spec("mfusepy") is None:
+        raise SetupError(f"there is libfuse 3, and mfusepy is missing: {_INSTALL_BINDING}")
+    if chosen == "3":
+        raise SetupError(f"libfuse 3 is not installed; on Debian and Ubuntu: {_INSTALL_3}")
+    raise SetupError(
+        f"libfuse is not installed; on Debian and Ubuntu: {_INSTALL_2},"
+        f" or where that is gone: {_INSTALL_3} && {_INSTALL_BINDING}"
+    )
+
+
+def _by_preference() -> tuple[str, str]:
+    can_3_mount = os.getuid() == 0 or shutil.which("fusermount3") is not None
+    return ("3", "2") if can_3_mount else ("2", "3")
+
+
+def _libfuse2() -> "Library | None":
+    try:
+        import fuse  # noqa: PLC0415 - fails where libfuse is missing
+    except OSError:
+        return None
+    found = Library(fuse)
+    return found if found.major == _FUSEPYS else None
+
+
+def _libfuse3() -> "Library | None":
+    if find_spec("mfusepy") is None:
+        return None
+    # By itself mfusepy takes libfuse 2 where both are.
+    os.environ["FUSE_LIBRARY_NAME"] = "fuse3"
+    try:
+        import mfusepy  # noqa: PLC0415 - fails where libfuse is missing, or too new
+    except (OSError, AttributeError):
+        return None
+    found = Library(mfusepy)
+    return found if found.major != _FUSEPYS else None
+
+
+class Library:
+    """The low-level API of the libfuse that a binding has loaded.
+
+    Functions that may wait, or copy much, let go of Python's lock; the others keep it, since letting go takes
+    longer than the call.
+    """
+
+    def __init__(self, binding: Any) -> None:
+        """Describe what `binding`, which is fusepy or mfusepy, has loaded."""
+        loaded = binding._libfuse  # neither offers another way to it
+        self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
+        # 29 is 2.9, 314 is 3.14 (FUSE_VERSION in fuse_common.h).
+        self.major = 2 if loaded.fuse_version() < 30 else 3  # noqa: PLR2004
+        self.stat, self.statvfs, self.file_info = binding.c_stat, binding.c_statvfs, binding.fuse_file_info
+        self._connection = _Connection2 if self.major == _FUSEPYS else binding.fuse_conn_info
+        self.entry = _entry_type(self.stat)
+        table = _TABLE_2 if self.major == _FUSEPYS else _TABLE_3
+        self._types = {
+            name: ctypes.CFUNCTYPE(None, *_SIGNATURES[name]) for name in table if name in _SIGNATURES
+        }
+        self.operations = _operations_type(table, self._types)
+
+        number, size = ctypes.c_uint64, ctypes.c_size_t
+        self.reply_err = self._function("fuse_reply_err", _REQUEST, ctypes.c_int)
+        self.reply_none = self._function("fuse_reply_none", _REQUEST, result=None)
+        self.reply_entry = self._function("fuse_reply_entry", _REQUEST, _POINTER)
+        self.reply_attr = self._function("fuse_reply_attr", _REQUEST, _POINTER, ctypes.c_double)
+        self.reply_open = self._function("fuse_reply_open", _REQUEST, _POINTER)
+        self.reply_buf = self._function("fuse_reply_buf", _REQUEST, _POINTER, size)
+        self.reply_iov = self._function("fuse_reply_iov", _REQUEST, _POINTER, ctypes.c_int)
+        self.reply_statfs = self._function("fuse_reply_statfs", _REQUEST, _POINTER)
+        self.reply_xattr = self._function("fuse_reply_xattr", _REQUEST, size)
+        self.reply_ioctl = self._function("fuse_reply_ioctl", _REQUEST, ctypes.c_int, _POINTER, size)
+        self.on_interrupt = self._function(
+            "fuse_req_interrupt_func", _REQUEST, INTERRUPTED, _POINTER, result=None
+        )
+        self._context = self._function("fuse_req_ctx", _REQUEST, result=ctypes.POINTER(Context), quick=True)
+        self.add_entry = self._function(
+            "fuse_add_direntry",
+            _REQUEST,
+            _POINTER,
+            size,
+            _NAME,
+            _POINTER,
+            ctypes.c_int64,
+            result=size,
+            quick=True,
+        )
+        self.add_entry_plus = self.add_entry
+        if self.has_readdirplus:
+            self.add_entry_plus = self._function(
+                *("fuse_add_direntry_plus", _REQUEST, _POINTER, size, _NAME, _POINTER, ctypes.c_int64),
+                result=size,
+                quick=True,
+            )
+        self._loop = self._function("fuse_session_loop", _SESSION)
+        self._new = self._function(
+            "fuse_lowlevel_new" if self.major == _FUSEPYS else "fuse_session_new",
+            *(_POINTER, _POINTER, size, _POINTER),
+            result=_SESSION,
+        )
+        self._inval_inode = self._function(
+            "fuse_lowlevel_notify_inval_inode", _POINTER, number, ctypes.c_int64, ctypes.c_int64
+        )
+        self._inval_entry = self._function("fuse_lowlevel_notify_inval_entry", _POINTER, number, _NAME, size)
+
+    @property
+    def has_readdirplus(self) -> bool:
+        """Whether a listing can tell attributes (READDIRPLUS)."""
+        return self.major != _FUSEPYS
+
+    @property
+    def takes_large_reads(self) -> bool:
+        """Whether the kernel may ask for more than 128 KiB at a time, of which libfuse 2 knows nothing."""
+        return self.major != _FUSEPYS
+
+    def callback(self, operation: str, call: Callable[..., None]) -> Any:
+        """`call` as libfuse calls that operation; keep it as long as libfuse may."""
+        return self._types[operation](call)
+
+    def serves(self, operation: str) -> bool:
+        """Whether this libfuse hands that operation on."""
+        return operation in self._types
+
+    def context(self, request: int) -> Context:
+        """Who called for a request that is not answered yet."""
+        found: Context = self._context(request).contents
+        return found
+
+    def mount(self, mountpoint: str, options: str, operations: Any) -> "Mounted | None":
+        """Mount, and hand the kernel's requests to `operations`; None if it failed, and libfuse said why."""
+        words = [b"empirical-mount", b"-o", os.fsencode(options)]
+        arguments = Arguments(len(words), (ctypes.c_char_p * len(words))(*words), 0)
+        table = (ctypes.byref(operations), ctypes.sizeof(operations), None)
+        place = os.fsencode(mountpoint)
+        if self.major == _FUSEPYS:
+            mount = self._function("fuse_mount", ctypes.c_char_p, _POINTER, result=_POINTER)
+            channel = mount(place, ctypes.byref(arguments))
+            if not channel:
+                return None
+            session = self._new(ctypes.byref(arguments), *table)
+            if not session:
+                self._function("fuse_unmount", ctypes.c_char_p, _POINTER, result=None)(place, channel)
+                return None
+            self._function("fuse_session_add_chan", _SESSION, _POINTER, result=None)(session, channel)
+            return Mounted(session, channel)
+        session = self._new(ctypes.byref(arguments), *table)
+        if not session or self._function("fuse_session_mount", _SESSION, ctypes.c_char_p)(session, place):
+            return None
+        return Mounted(session, session)
+
+    def loop(self, mounted: "Mounted") -> bool:
+        """Hand on requests in this thread until the mount is gone; False if libfuse failed."""
+        return bool(self._loop(mounted.session) == 0)
+
+    def connect(self, connection: int, numbers: Mapping[str, int]) -> None:
+        """Choose what the kernel is to do, and set `numbers` of the `struct fuse_conn_info` of init."""
+        known = self._connection.from_address(connection)
+        for name, value in numbers.items():
+            setattr(known, name, value)
+        if self.major == _FUSEPYS:
+            known.want |= EXPORT_SUPPORT | IOCTL_DIR
+            return
+        known.want = (known.want | EXPORT_SUPPORT) & _WANTED & known.capable
+        if hasattr(known, "want_ext"):
+            # Libfuse refuses to go on if only one of them was changed, or both in different ways.
+            known.want_ext = known.want_ext & ~_LOW | known.want
+
+    def invalidate_inode(self, mounted: "Mounted", number: int, offset: int) -> int:
+        """Have the kernel drop attributes of an inode, and its pages from an `offset` that is not negative.
+
+        Waits for pages that are being read; never call it from an operation, for which the kernel may wait.
+        Returns 0 or a negative errno, -ENOENT where the kernel does not have the inode.
+        """
+        return int(self._inval_inode(mounted.notified, number, offset, 0))
+
+    def invalidate_entry(self, mounted: "Mounted", name: bytes) -> int:
+        """Have the kernel drop what it knows of a name in the root; as `invalidate_inode` otherwise."""
+        return int(self._inval_entry(mounted.notified, ROOT_NUMBER, name, len(name)))
+
+    def _function(self, name: str, *arguments: Any, result: Any = ctypes.c_int, quick: bool = False) -> Any:
+        found = getattr(self._quick if quick else self._waiting, name)
+        found.argtypes, found.restype = arguments, result
+        return found
+
+
+class Mounted:
+    """A session of libfuse, and what it takes notifications by: libfuse 2 has a channel for that."""
+
+    def __init__(self, session: int, notified: int) -> None:
+        """Keep both pointers."""
+        self.session = session
+        self.notified = notified
+
+
+def _entry_type(stat: Any) -> Any:
+    """`struct fuse_entry_param` with the system's `struct stat`, of which fusepy leaves off the end."""
+
+    class Entry(ctypes.Structure):
+        _fields_ = (
+            ("number", ctypes.c_uint64),
+            ("generation", ctypes.c_uint64),
+            ("attributes", stat),
+            ("_reserved", ctypes.c_char * max(_STAT_SIZES.get(machine(), 0) - ctypes.sizeof(stat), 0)),
+            ("attribute_seconds", ctypes.c_double),
+            ("entry_seconds", ctypes.c_double),
+        )
+
+    return Entry
+
+
+def _operations_type(table: tuple[str, ...], types: Mapping[str, Any]) -> Any:
+    """`struct fuse_lowlevel_ops`."""
+
+    class Operations(ctypes.Structure):
+        _fields_ = tuple((name, types.get(name, _POINTER)) for name in table)
+
+    return Operations

@@ -1,0 +1,178 @@
+"""Which version of which resource each inode of the kernel is: pure policy, so that no two are mixed.
+
+A node is one version, and the kernel's pages of it are pages of that version alone, however often it is
+opened. A name that means another version by now leads to another node at the next lookup. The kernel knows a
+node by its number, which belongs to it for the life of the mount; programs see `st_ino`, which comes from the
+resource's id, in its place.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from empirical_fs.fuse.library import ROOT_NUMBER
+from empirical_fs.snapshot import Entry
+
+_REMEMBERED_MAX = 2**20
+_SENT_BACK_MAX = 64
+
+
+class Content(Protocol):
+    """The bytes of a version."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the store has shown that they are no longer there."""
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One inode of the kernel: a version of a resource."""
+
+    number: int
+    entry: Entry
+    """What the kernel was told of it."""
+    content: Content | None = None
+    """What its pages are of, from the first open on."""
+    lookups: int = 0
+    """How often the kernel was told of it and has not forgotten."""
+    handles: int = 0
+    told_until: float = float("-inf")
+    """When the kernel drops the attributes that it was told last, on the clock of whoever tells."""
+    sent_back: set[int] | None = None
+    """The threads whose open was refused; who comes again has found the node by its number."""
+    is_unlisted: bool = False
+    """Whether its resource has left the listing: once it is unused, it cannot be found again."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the store has shown that this version is no longer there."""
+        return self.content is not None and self.content.is_over
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the kernel has it."""
+        return bool(self.lookups or self.handles)
+
+    def is_superseded_by(self, now: Entry | None) -> bool:
+        """Whether its resource, which the listing has as `now`, is another version or gone."""
+        return self.is_over or self.entry.is_superseded_by(now)
+
+
+class Nodes:
+    """The nodes that the kernel may name. Not safe between threads; its owner serialises."""
+
+    def __init__(self) -> None:
+        """Begin with nothing told to the kernel."""
+        self._by_number: dict[int, Node] = {}
+        self._of: dict[int, list[Node]] = {}
+        """The nodes of each listed resource, by its id; the newest version is the last."""
+        self._unused: OrderedDict[int, Node] = OrderedDict()
+        """Those that the kernel has forgotten: a file handle may still have the number."""
+        self._numbers = count(ROOT_NUMBER + 1)
+
+    def __len__(self) -> int:
+        """How many can be found."""
+        return len(self._by_number)
+
+    def of(self, entry: Entry) -> Node:
+        """The node of that version, which is made if there is none."""
+        node = self.current(entry.resource.id)
+        if node is not None and not node.is_superseded_by(entry):
+            # Its name, and what is said of it beside its content, may be others by now.
+            node.entry = entry
+            return node
+        node = Node(next(self._numbers), entry)
+        self._by_number[node.number] = node
+        self._of.setdefault(entry.resource.id, []).append(node)
+        self._note_use(node)
+        return node
+
+    def current(self, resource_id: int) -> Node | None:
+        """The newest node of a resource, if the kernel was told of any."""
+        nodes = self._of.get(resource_id)
+        return nodes[-1] if nodes else None
+
+    def all_of(self, resource_id: int) -> tuple[Node, ...]:
+        """Every node of a listed resource that can be found."""
+        return tuple(self._of.get(resource_id, ()))
+
+    def find(self, number: int) -> Node | None:
+        """The node of that number."""
+        return self._by_number.get(number)
+
+    def looked_up(self, node: Node) -> None:
+        """The kernel is told of a node once more."""
+        node.lookups += 1
+        self._note_use(node)
+
+    def forget(self, number: int, lookups: int) -> None:
+        """The kernel forgets so many of the times that it was told of a node."""
+        node = self._by_number.get(number)
+        if node is not None:
+            node.lookups = max(node.lookups - lookups, 0)
+            node.told_until = float("-inf")
+            self._note_use(node)
+
+    def opened(self, node: Node, content: Content | None) -> bool:
+        """A handle is opened for the bytes `content`; False, and none is, if the node is of other bytes."""
+        if node.content is None:
+            node.content = content
+        if node.content is not content:
+            return False
+        node.handles += 1
+        node.sent_back = None
+        self._note_use(node)
+        return True
+
+    def released(self, node: Node) -> None:
+        """A handle is closed."""
+        node.handles -= 1
+        self._note_use(node)
+
+    def send_back(self, node: Node, caller: int) -> bool:
+        """Refuse an open of a version that is over; False if that caller was refused before.
+
+        The kernel looks the name up again, and opens what it finds. Who comes again has no name to look up.
+        """
+        if node.sent_back is not None and caller in node.sent_back:
+            return False
+        if node.sent_back is None or len(node.sent_back) >= _SENT_BACK_MAX:
+            node.sent_back = set()
+        node.sent_back.add(caller)
+        return True
+
+    def renew(self, node: Node, now: Entry) -> bool:
+        """Give a node another version, once its pages and attributes are dropped; not while it is open."""
+        if node.handles:
+            return False
+        node.entry, node.content, node.sent_back = now, None, None
+        node.told_until = float("-inf")
+        return True
+
+    def vanished(self, resource_id: int) -> None:
+        """A resource is not listed any more: what the kernel does not use of it cannot be found again."""
+        for node in self._of.pop(resource_id, ()):
+            node.is_unlisted = True
+            self._note_use(node)
+
+    def _note_use(self, node: Node) -> None:
+        if node.is_used:
+            self._unused.pop(node.number, None)
+            return
+        self._unused[node.number] = node
+        self._unused.move_to_end(node.number)
+        if node.is_unlisted:
+            self._remove(node)
+        while len(self._unused) > _REMEMBERED_MAX:
+            self._remove(next(iter(self._unused.values())))
+
+    def _remove(self, node: Node) -> None:
+        del self._unused[node.number], self._by_number[node.number]
+        resource_id = node.entry.resource.id
+        nodes = self._of.get(resource_id)
+        if nodes is not None and node in nodes:
+            nodes.remove(node)
+            if not nodes:
+                del self._of[resource_id]

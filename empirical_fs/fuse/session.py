@@ -1,0 +1,173 @@
+"""A mount: threads that take the kernel's requests until it is gone, and what the kernel is told beside."""
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from empirical_fs.errors import Closing, SetupError
+from empirical_fs.fuse.library import Library, Mounted
+from empirical_fs.fuse.options import FuseOptions
+from empirical_fs.fuse.request import Desk, Request
+from empirical_fs.memory_allocator import keep_freed_memory
+from empirical_fs.timer import Timer
+
+LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
+
+_THREADS = 4
+"""Threads that take requests. None of them ever waits, so that they serve any number of readers."""
+_LAST_ANSWERS_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class LibfuseFailed(SetupError):
+    """Libfuse could not go on; the mount, if it is still there, has nobody who answers."""
+
+
+class Operations(Protocol):
+    """What answers: a method for each operation, which takes the request and what libfuse gives."""
+
+    def new_request(self, desk: Desk, raw: int, operation: str, words: tuple[Any, ...]) -> Request:
+        """The request that an operation begins with."""
+
+    def failed(self, operation: str, request: Request, error: BaseException) -> None:
+        """An operation has raised: answer the request, if it is still open."""
+
+    def connected(self) -> None:
+        """The kernel has accepted the mount."""
+
+
+class Session:
+    """One mount of the low-level API.
+
+    The lock guards whether the kernel may still be told anything; it is held while it is told, so that
+    nobody tells a mount that is gone.
+    """
+
+    def __init__(self, library: Library, timer: Timer) -> None:
+        """Not mounted yet."""
+        self._library = library
+        self._desk = Desk(library, timer)
+        self._lock = threading.Lock()
+        self._mounted: Mounted | None = None
+        self._kept: list[Any] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their answers."""
+        return len(self._desk)
+
+    def serve(self, operations: Operations, mountpoint: str, options: FuseOptions) -> None:
+        """Mount and answer the kernel until the file system is unmounted.
+
+        Raises:
+            SetupError: it cannot be mounted; libfuse has said why on stderr.
+            LibfuseFailed: libfuse failed afterwards.
+        """
+        keep_freed_memory()
+        table = self._table(operations, options)
+        self._kept.append(table)
+        mounted = self._library.mount(mountpoint, options.text, table)
+        if mounted is None:
+            raise SetupError("libfuse cannot mount")
+        self._mounted = mounted
+        try:
+            if not self._run(mounted):
+                raise LibfuseFailed(LIBFUSE_FAILED)
+        finally:
+            self._end()
+
+    def drop_entry(self, name: str) -> None:
+        """Have the kernel look a name up again. Never from an operation: the kernel may wait for that."""
+        self._notify(lambda mounted: self._library.invalidate_entry(mounted, name.encode()))
+
+    def drop_attributes(self, number: int) -> None:
+        """Have the kernel ask for the attributes of an inode again; as `drop_entry`."""
+        self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, -1))
+
+    def drop_pages(self, number: int) -> bool:
+        """Have the kernel drop attributes and pages; whether it holds none now. As `drop_entry`."""
+        return self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, 0))
+
+    def _notify(self, tell: Callable[[Mounted], int]) -> bool:
+        with self._lock:
+            if self._mounted is None:
+                return False
+            result = -tell(self._mounted)
+        if result not in (0, errno.ENOENT):
+            log.debug("the kernel was not told of a change: %s", os.strerror(result))
+            return False
+        return True
+
+    def _table(self, operations: Operations, options: FuseOptions) -> Any:
+        """`struct fuse_lowlevel_ops` with callbacks for the methods of `operations` that libfuse knows."""
+        table = self._library.operations()
+        for name, *_ in table._fields_:
+            handle = getattr(operations, name, None)
+            if handle is not None and self._library.serves(name):
+                setattr(table, name, self._library.callback(name, self._answering(name, handle, operations)))
+
+        def init(_data: int, connection: int) -> None:
+            try:
+                self._library.connect(connection, options.connection)
+                operations.connected()
+            except BaseException:
+                log.exception("the mount could not begin as it should")
+
+        table.init = self._library.callback("init", init)
+        return table
+
+    def _answering(
+        self, name: str, handle: Callable[..., None], operations: Operations
+    ) -> Callable[..., None]:
+        """The callback of one operation, which leaves no request without an answer and raises nothing."""
+        desk, new_request = self._desk, operations.new_request
+
+        def call(raw: int, *words: Any) -> None:
+            request = new_request(desk, raw, name, words)
+            desk.accept(request)
+            try:
+                handle(request, *words)
+            except BaseException as error:  # noqa: BLE001 - libfuse must not see it, and the kernel is answered
+                operations.failed(name, request, error)
+            if not request.is_deferred and desk.is_open(request):
+                log.error("%s gave no answer", name)
+                request.refuse(errno.EIO)
+
+        return call
+
+    def _run(self, mounted: Mounted) -> bool:
+        """Have threads take requests until the mount is gone; False if libfuse failed.
+
+        Threads of Python's own, which stay: of those that libfuse makes, Python would have to make up its
+        state anew for each, which takes a fifth of the CPU of a GB.
+        """
+        ended = SimpleQueue[bool]()
+        started = 0
+        for number in range(_THREADS):
+            thread = threading.Thread(
+                target=lambda: ended.put(self._library.loop(mounted)), name=f"fuse-{number}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                # One is enough to serve, for none of them waits.
+                if not started:
+                    raise
+                log.info("the system has no more threads to answer the kernel by")
+                break
+            started += 1
+        return all(ended.get() for _ in range(started))
+
+    def _end(self) -> None:
+        """Nothing is answered any more.
+
+        Libfuse's session is left to the end of the process: whoever is about to answer may still use it.
+        """
+        with self._lock:
+            self._mounted = None
+        self._desk.end(Closing("the file system is unmounted"))

@@ -1,0 +1,20 @@
+"""How glibc treats memory that was freed."""
+
+import ctypes
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_KEPT_FREED = 16 * 2**20
+_ARENAS = 2
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the buffers that libfuse and Python allocate and free for every request.
+
+    It would give them back to the system each time, and page faults cost more than the copying.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_FREED)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_FREED)
+        # Each heap of its own keeps as much, and Python's lock lets few threads allocate at once.
+        mallopt(_M_ARENA_MAX, _ARENAS)

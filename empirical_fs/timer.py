@@ -1,0 +1,91 @@
+"""Calls back at a time: one thread for all deadlines."""
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+
+log = logging.getLogger(__name__)
+
+
+class Alarm:
+    """Something that is to be called later, unless it is cancelled before."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        """Keep `call` until it is its time."""
+        self._call: Callable[[], object] | None = call
+
+    def cancel(self) -> None:
+        """Forget it; it may be called just now by the timer's thread."""
+        self._call = None
+
+    def ring(self) -> None:
+        """Call it, once, unless it was cancelled."""
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+
+class Timer:
+    """Alarms on the monotonic clock. The condition's lock guards the alarms and whether this is closed.
+
+    What is called must not wait: the others would come late.
+    """
+
+    def __init__(self) -> None:
+        """Call nothing before `start`."""
+        self._changed = threading.Condition(threading.Lock())
+        self._alarms: list[tuple[float, int, Alarm]] = []
+        self._numbers = count()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, in the process that serves.
+
+        Raises:
+            RuntimeError: the system has no thread for it.
+        """
+        self._thread.start()
+
+    def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        """Have `call` called in that many seconds, by the timer's thread."""
+        alarm = Alarm(call)
+        at = time.monotonic() + seconds
+        with self._changed:
+            heapq.heappush(self._alarms, (at, next(self._numbers), alarm))
+            if self._alarms[0][2] is alarm:
+                self._changed.notify()
+        return alarm
+
+    def close(self) -> None:
+        """Call nothing any more, and wait for what is being called."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (alarm := self._next()) is not None:
+            try:
+                alarm.ring()
+            except Exception:
+                log.exception("a deadline failed in a way that it should not")
+
+    def _next(self) -> Alarm | None:
+        """The next alarm, when it is its time; None at the end."""
+        with self._changed:
+            while not self._is_closed:
+                if not self._alarms:
+                    self._changed.wait()
+                    continue
+                left = self._alarms[0][0] - time.monotonic()
+                if left <= 0:
+                    return heapq.heappop(self._alarms)[2]
+                self._changed.wait(left)
+        return None
