@@ -1,12 +1,9 @@
 """The two clocks: one for what expires in the world outside, one for how long a caller waits."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from empirical_fs.errors import Abandoned, DeadlinePassed
-
-_LOOK_SECONDS = 0.1
+from empirical_fs.errors import DeadlinePassed
 
 # Linux counts the time asleep in CLOCK_BOOTTIME alone; a URL expires while a laptop sleeps.
 _AGING_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -22,26 +19,11 @@ class Deadline:
     """The moment on the monotonic clock (suspend not counted) at which a caller stops waiting."""
 
     at: float
-    is_abandoned: Callable[[], bool] | None = None
-    """Tells, some times a second while the caller waits, whether it wants to wait any longer."""
 
     @classmethod
-    def after(cls, seconds: float, is_abandoned: Callable[[], bool] | None = None) -> "Deadline":
+    def after(cls, seconds: float) -> "Deadline":
         """The deadline that many seconds from now."""
-        return cls(time.monotonic() + seconds, is_abandoned)
-
-    def until_next_look(self) -> float:
-        """Seconds to wait before asking again, above zero: those left, or fewer.
-
-        Raises:
-            DeadlinePassed: none are left.
-            Abandoned: the caller does not want to wait any longer.
-        """
-        if self.is_abandoned is None:
-            return self.remaining()
-        if self.is_abandoned():
-            raise Abandoned("the reader does not wait any more")
-        return min(self.remaining(), _LOOK_SECONDS)
+        return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
         """Seconds left, above zero.

@@ -13,21 +13,24 @@ log = logging.getLogger(__name__)
 class Alarm:
     """Something that is to be called later, unless it is cancelled before."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("_calls",)
 
     def __init__(self, call: Callable[[], object]) -> None:
         """Keep `call` until it is its time."""
-        self._call: Callable[[], object] | None = call
+        self._calls = [call]
 
     def cancel(self) -> None:
         """Forget it; it may be called just now by the timer's thread."""
-        self._call = None
+        self._calls.clear()
 
     def ring(self) -> None:
-        """Call it, once, unless it was cancelled."""
-        call, self._call = self._call, None
-        if call is not None:
-            call()
+        """Call it, unless it was called or cancelled before."""
+        try:
+            # One operation on the list, which Python serialises: of two that ring, one calls.
+            call = self._calls.pop()
+        except IndexError:
+            return
+        call()
 
 
 class Timer:

@@ -326,7 +326,8 @@ class Reader:
 
     def _fetch(self, parts: list[Part]) -> None:
         for part in parts:
-            if not part.is_begun:
+            # The whole is filled by the thread that found that the server knows no ranges.
+            if not part.is_begun and part is not self._whole:
                 self._means.fetcher.fetch(self.content, part, self._spool)
 
     def _fetch_ahead(self, parts: dict[Part, int]) -> None:

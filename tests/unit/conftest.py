@@ -11,7 +11,10 @@ from hypothesis import settings
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
+from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.reading.answers import Extent
+from empirical_fs.reading.part import Part
+from empirical_fs.reading.reader import Cancel
 from empirical_fs.reading.store import Body
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
@@ -32,6 +35,56 @@ class NotingDeadline(Deadline):
     def remaining(self) -> float:
         self.noted.release()
         return super().remaining()
+
+
+class Waiting:
+    """Somebody who reads and waits in a thread, as the kernel's requests do without one."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._data = b""
+        self._error: EmpiricalError | None = None
+
+    def give(self, pieces: list[memoryview]) -> None:
+        assert not self._ended.is_set(), "told twice"
+        self._data = b"".join(pieces)
+        self._ended.set()
+
+    def fail(self, error: EmpiricalError) -> None:
+        assert not self._ended.is_set(), "told twice"
+        self._error = error
+        self._ended.set()
+
+    def bytes_of(self, begin: Callable[["Waiting"], Cancel], deadline: Deadline) -> bytes:
+        """What the read gives that `begin` begins; cancelled at the deadline."""
+        cancel = begin(self)
+        while not self._ended.is_set():
+            try:
+                self._ended.wait(deadline.remaining())
+            except DeadlinePassed:
+                cancel()
+                raise
+        if self._error is not None:
+            raise self._error
+        return self._data
+
+
+def read_part(part: Part, start: int, stop: int, deadline: Deadline) -> bytes:
+    """The bytes of a part, once they are here."""
+    here = threading.Event()
+    while not part.when_here(stop, here.set):
+        try:
+            here.wait(deadline.remaining())
+        except DeadlinePassed:
+            part.withdraw(here.set)
+            raise
+    pieces = part.take(start, stop)
+    if pieces is None:
+        raise Closing("nobody reads on")
+    try:
+        return b"".join(pieces)
+    finally:
+        part.give_back()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from empirical_fs.reading.fetcher import Fetcher, OnWhole
 from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.readahead import Range
-from empirical_fs.reading.reader import Cursor, Means, Reader
+from empirical_fs.reading.reader import Cursor, Means, Reader, _Read
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
+from tests.unit.conftest import Waiting
 
 MIB = 2**20
 _AT_ONCE = 32
@@ -274,9 +275,11 @@ class Simulation:
         """What `Reader.read` does, but that time passes here instead of the wait for a part."""
         reader, cursor, shown = self._readers[file], self.cursors[file], self._fetcher.shown
         shown.asked += read.size
-        if cursor.read_ready(self._view[: read.size], read.start):
+        ready = cursor.take_ready(read.start, read.stop)
+        if ready is not None:
+            ready[0].give_back()
             return
-        needed, _ = reader._begin(cursor, read)
+        needed, new = reader._begin(cursor, read)
         held = max(self._fetcher.held_in_all(), self._budget.held)
         shown.held_most = max(shown.held_most, held)
         shown.held_too_much = max(shown.held_too_much, held - self.budget - read.size)
@@ -290,4 +293,4 @@ class Simulation:
         seconds = self._fetcher.now - begun
         if seconds > 0:
             shown.waits.append(Wait(read.start, seconds, ahead, self.connections, len(shown.requests)))
-        reader._let_go(cursor, needed)
+        reader._end(_Read(cursor, read, Waiting(), needed, new, cursor.waited))

@@ -35,7 +35,20 @@ class World:
         self.before_fetch: Callable[[], object] = lambda: None
         self.before_answer: Callable[[], object] = lambda: None
         self.before_measure: Callable[[], object] = lambda: None
-        self.catalog = Catalog(self.fetch, self.measure, max_age, self.changes.append)
+        self.catalog = Catalog(self.fetch, self.measure, max_age, self.tell)
+
+    def tell(self, changed: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
+        assert changed == newer.changed_since(older)
+        self.changes.append(changed)
+
+    def opened(self, identity: int) -> Resource:
+        """What is opened: what is listed once nothing is in doubt any more, or cannot be settled."""
+        for _ in range(2):
+            if self.catalog.is_in_doubt(identity):
+                settled = threading.Event()
+                self.catalog.when_settled(identity, settled.set)
+                assert settled.wait(PATIENCE)
+        return self.catalog.latest.resources[identity]
 
     def fetch(self) -> Listing:
         self.fetches += 1
@@ -190,8 +203,8 @@ def test_what_is_in_doubt_is_opened_by_the_next_listing() -> None:
     world.before_fetch = lambda: world.catalog.distrust(resource(1)) if world.fetches == 2 else None
     world.catalog.distrust(resource(1))
     world.resources = (resource(1, updated_ns=5), resource(2, updated_ns=5))
-    assert world.catalog.lookup_to_open("2.txt").resource.updated_ns == 0
-    assert world.catalog.lookup_to_open("1.txt").resource.updated_ns == 5
+    assert world.opened(2).updated_ns == 0
+    assert world.opened(1).updated_ns == 5
     settle()
     assert world.fetches == 3
 
@@ -206,7 +219,7 @@ def test_what_is_in_doubt_is_opened_as_it_was_where_nothing_better_comes() -> No
 
     world.before_fetch = fail
     world.catalog.distrust(resource(1))
-    assert world.catalog.lookup_to_open("1.txt").resource.updated_ns == 0
+    assert world.opened(1).updated_ns == 0
 
 
 def test_unknown_sizes_are_measured_once() -> None:

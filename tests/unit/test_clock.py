@@ -4,7 +4,7 @@ import time
 import pytest
 
 from empirical_fs.clock import Deadline, aging_clock
-from empirical_fs.errors import Abandoned, DeadlinePassed
+from empirical_fs.errors import DeadlinePassed
 
 
 def test_deadline_counts_down() -> None:
@@ -26,16 +26,3 @@ def test_aging_clock_is_boottime() -> None:
     monotonic = time.monotonic()
     first, second = aging_clock(), aging_clock()
     assert monotonic <= first <= second
-
-
-def test_a_caller_that_may_go_away_is_looked_after() -> None:
-    """Waits are short where the caller may go away, and end with it; else they are as long as may be."""
-    answers = [False, False, True]
-    deadline = Deadline.after(100, lambda: answers.pop(0))
-    assert 0 < deadline.until_next_look() < 1
-    assert 0 < deadline.until_next_look() < 1
-    with pytest.raises(Abandoned):
-        deadline.until_next_look()
-    assert Deadline.after(100).until_next_look() > 99
-    with pytest.raises(DeadlinePassed):
-        Deadline.after(0, lambda: False).until_next_look()

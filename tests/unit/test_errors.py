@@ -2,15 +2,18 @@ import errno
 import importlib
 import logging
 import pkgutil
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 import empirical_fs
 from empirical_fs import errors
 from empirical_fs.errors import EmpiricalError
-from empirical_fs.operations import ERRNO, Operations
+from empirical_fs.fuse.errnos import ERRNO, Refusal
+from empirical_fs.fuse.operations import Operations
+from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
+from tests.unit.fuse.answers import NoLibrary, desk
 
 
 def every_error(kind: type[EmpiricalError] = EmpiricalError) -> list[type[EmpiricalError]]:
@@ -34,23 +37,22 @@ EXPECTED = {
 
 
 class Failing(Operations):
-    """One operation that fails as it is told to; it needs nothing of the rest."""
+    """Operations that need nothing but where failures are counted."""
 
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
+    def __init__(self) -> None:
         self._statistics = Statistics()
 
-    def statfs(self, path: str) -> NoReturn:
-        raise self.error
 
-
-def errno_of(error: BaseException) -> int | None:
+def errno_of(error: BaseException) -> int:
     """The errno with which an operation leaves that raises `error`."""
-    try:
-        Failing(error)("statfs", "/")
-    except OSError as left:
-        return left.errno
-    raise AssertionError("it did not fail")
+    library = NoLibrary()
+    at = desk(library)
+    request = Request(at, 1)
+    at.accept(request)
+    Failing().failed("statfs", request, error)
+    ((name, number),) = library.said
+    assert name == "reply_err"
+    return int(number)
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
@@ -68,7 +70,7 @@ def test_table_names_only_our_errors() -> None:
 @pytest.mark.parametrize(
     ("error", "number"),
     [
-        (OSError(errno.EROFS, "read-only"), errno.EROFS),
+        (Refusal(errno.EROFS), errno.EROFS),
         (ValueError("bug"), errno.EIO),
         (RecursionError("bug"), errno.EIO),
         (SystemExit(1), errno.EIO),
@@ -77,13 +79,14 @@ def test_table_names_only_our_errors() -> None:
     ],
 )
 def test_anything_else(error: BaseException, number: int) -> None:
-    """An OSError keeps its errno; any other exception is EIO and never gets out to the binding."""
+    """A refusal keeps its errno; any other exception is EIO and never gets out to libfuse."""
     assert errno_of(error) == number
 
 
-def test_an_os_error_without_errno() -> None:
-    """An OSError that has no errno gets one: the binding could not make an answer of it."""
-    assert errno_of(OSError("no number")) == errno.EIO
+@pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.ENOSPC, "full")])
+def test_an_os_error(error: OSError) -> None:
+    """What the system says to us is no answer to somebody else."""
+    assert errno_of(error) == errno.EIO
 
 
 def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:

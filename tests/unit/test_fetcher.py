@@ -14,7 +14,7 @@ from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
 from tests.harness import wait_until
-from tests.unit.conftest import zeros
+from tests.unit.conftest import read_part, zeros
 
 PATIENCE = 10.0
 SIZE = 64 * 2**20
@@ -92,7 +92,7 @@ def never(body: Body, part: Part) -> None:
 def outcome(waited: Part) -> EmpiricalError | None:
     """Why the end of a part did not come; None if it did."""
     try:
-        waited.read_into(memoryview(bytearray(1)), waited.stop - 1, Deadline.after(PATIENCE))
+        read_part(waited, waited.stop - 1, waited.stop, Deadline.after(PATIENCE))
     except EmpiricalError as error:
         return error
     return None

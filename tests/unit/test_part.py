@@ -13,6 +13,7 @@ from empirical_fs.errors import Closing, DeadlinePassed, StoreUnavailable
 from empirical_fs.reading.buffers import BLOCK, Blocks, MemoryBuffer
 from empirical_fs.reading.part import Part
 from tests.unit.conftest import NotingDeadline
+from tests.unit.conftest import read_part as read
 
 PATIENCE = 10.0
 START = 1000
@@ -38,15 +39,14 @@ def append(arriving: Part, piece: bytes) -> None:
     arriving.advance(len(piece))
 
 
-def read(arriving: Part, start: int, stop: int, deadline: Deadline) -> bytes:
-    view = bytearray(stop - start)
-    arriving.read_into(memoryview(view), start, deadline)
-    return bytes(view)
-
-
 def read_ready(arriving: Part, start: int, stop: int) -> bytes | None:
-    view = bytearray(stop - start)
-    return bytes(view) if arriving.read_ready(memoryview(view), start) else None
+    pieces = arriving.take(start, stop)
+    if pieces is None:
+        return None
+    try:
+        return b"".join(pieces)
+    finally:
+        arriving.give_back()
 
 
 @given(st.lists(st.integers(0, len(CONTENT))), st.integers(0, 255), st.integers(0, 255))
@@ -174,5 +174,32 @@ def test_who_waits_for_a_dropped_part_is_told(pool: ThreadPoolExecutor) -> None:
     dropped, waiting = part(), Semaphore(0)
     future = pool.submit(read, dropped, START, START + 1, NotingDeadline(soon().at, noted=waiting))
     assert waiting.acquire(timeout=PATIENCE)
-    dropped.drop()
+    for call in dropped.drop():
+        call()
     assert isinstance(future.exception(PATIENCE), Closing)
+
+
+def test_memory_that_is_being_read_is_not_given_back() -> None:
+    """A dropped part keeps its memory until who has taken bytes of it gives them back."""
+    blocks = Blocks()
+    dropped = part(BLOCK, blocks)
+    append(dropped, CONTENT)
+    pieces = dropped.take(START, START + 3)
+    assert pieces is not None
+    dropped.drop()
+    taken = blocks.take()
+    taken[:3] = b"abc"
+    assert b"".join(pieces) == CONTENT[:3]
+    dropped.give_back()
+    assert blocks.take()[:3] == CONTENT[:3]
+
+
+def test_who_withdraws_is_not_told() -> None:
+    """A reader that does not wait any more is left alone, and the others are told."""
+    arriving, told = part(), list[str]()
+    first, second = (lambda: told.append("first")), (lambda: told.append("second"))
+    assert not arriving.when_here(START + 5, first)
+    assert not arriving.when_here(START + 5, second)
+    arriving.withdraw(first)
+    append(arriving, CONTENT)
+    assert told == ["second"]

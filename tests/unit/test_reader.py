@@ -34,7 +34,7 @@ from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.reading.store import Body, Sink
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
-from tests.unit.conftest import NotingDeadline, unnoticed
+from tests.unit.conftest import NotingDeadline, Waiting, unnoticed
 
 PATIENCE = 10.0
 MIB = 2**20
@@ -176,13 +176,17 @@ class Opened:
     def read(
         self, start: int, size: int, cursor: Cursor | None = None, deadline: Deadline | None = None
     ) -> bytes:
-        buffer = bytearray(size)
-        cursor = cursor or self.cursor()
-        if self.reader.read_ready(cursor, memoryview(buffer), start):
-            return bytes(buffer)
-        count = self.reader.read_into(cursor, memoryview(buffer), start, deadline or Deadline.after(PATIENCE))
-        assert not any(buffer[count:])
-        return bytes(buffer[:count])
+        reading = cursor or self.cursor()
+        ready = self.reader.take_ready(reading, start, size)
+        if ready is not None:
+            part, pieces = ready
+            data = b"".join(pieces)
+            part.give_back()
+            return data
+        return Waiting().bytes_of(
+            lambda waiter: self.reader.read(reading, start, size, waiter),
+            deadline or Deadline.after(PATIENCE),
+        )
 
     def read_on(self, start: int, reads: int, cursor: Cursor | None = None) -> bytes:
         """What a sequential reader gets."""
@@ -683,8 +687,13 @@ def test_closing_ends_waiting(opened: Opened, pool: ThreadPoolExecutor) -> None:
 
 def shortcut(cursor: Cursor, start: int, size: int) -> bytes | None:
     """What the shortcut serves."""
-    buffer = bytearray(size)
-    return bytes(buffer) if cursor.read_ready(memoryview(buffer), start) else None
+    ready = cursor.take_ready(start, start + size)
+    if ready is None:
+        return None
+    part, pieces = ready
+    data = b"".join(pieces)
+    part.give_back()
+    return data
 
 
 def filled(part: Part) -> Part:

@@ -15,7 +15,7 @@ from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
-from tests.unit.conftest import unnoticed
+from tests.unit.conftest import Waiting, unnoticed
 from tests.unit.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges, Inline
 
 
@@ -46,9 +46,7 @@ def files() -> Iterator[Files]:
 
 
 def read(handle: Handle, start: int, size: int) -> bytes:
-    buffer = bytearray(size)
-    count = handle.read_into(memoryview(buffer), start, Deadline.after(PATIENCE))
-    return bytes(buffer[:count])
+    return Waiting().bytes_of(lambda waiter: handle.read(start, size, waiter), Deadline.after(PATIENCE))
 
 
 def test_handles_share_a_content(files: Files) -> None:

@@ -187,7 +187,6 @@ ALWAYS: dict[str, str | bool] = {
     "nosuid": True,
     "nodev": True,
     "default_permissions": True,
-    "use_ino": True,
     "subtype": "empirical-mount",
 }
 

@@ -13,7 +13,7 @@ from empirical_fs.reading.siblings import RECOGNISED_AT
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
-from tests.unit.conftest import unnoticed
+from tests.unit.conftest import Waiting, unnoticed
 from tests.unit.test_reader import DATA, PATIENCE, FakeRanges, Inline
 
 COUNT = 20
@@ -52,10 +52,10 @@ class Walked:
 
     def read(self, number: int) -> bytes:
         """The whole of a file, opened and closed."""
-        handle, buffer = self.open(number), bytearray(SIZE)
-        handle.read_into(memoryview(buffer), 0, Deadline.after(PATIENCE))
+        handle = self.open(number)
+        data = Waiting().bytes_of(lambda waiter: handle.read(0, SIZE, waiter), Deadline.after(PATIENCE))
         handle.close()
-        return bytes(buffer)
+        return data
 
     def requests(self) -> int:
         return len(self.ranges.fetched)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.extended_attributes import extended_attributes
+from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.resource import Resource
 
 

@@ -1,0 +1,30 @@
+"""A desk whose requests are answered to nobody, for tests of what answers them."""
+
+from typing import Any, cast
+
+from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.request import Desk
+from empirical_fs.timer import Timer
+
+
+class NoLibrary:
+    """Notes the answers of libfuse's functions, each as its name and what it was given."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Any]] = []
+        self.result = 0
+        self.interrupt: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        def reply(_raw: int, *words: Any) -> int:
+            self.said.append((name, words[0] if words else None))
+            return self.result
+
+        return reply
+
+    def on_interrupt(self, raw: int, interrupted: Any, number: int) -> None:
+        self.interrupt = lambda: interrupted(raw, number)
+
+
+def desk(library: NoLibrary, timer: Timer | None = None) -> Desk:
+    return Desk(cast(Library, library), timer or Timer())
