@@ -189,8 +189,7 @@ def _libfuse2() -> "Library | None":
         import fuse  # noqa: PLC0415 - fails where libfuse is missing
     except OSError:
         return None
-    found = Library(fuse)
-    return found if found.major == _FUSEPYS else None
+    return Library(fuse) if _major_of(fuse) == _FUSEPYS else None
 
 
 def _libfuse3() -> "Library | None":
@@ -202,8 +201,13 @@ def _libfuse3() -> "Library | None":
         import mfusepy  # noqa: PLC0415 - fails where libfuse is missing, or too new
     except (OSError, AttributeError):
         return None
-    found = Library(mfusepy)
-    return found if found.major != _FUSEPYS else None
+    return Library(mfusepy) if _major_of(mfusepy) != _FUSEPYS else None
+
+
+def _major_of(binding: Any) -> int:
+    """The version of the library that a binding has loaded, whatever that is."""
+    # 29 is 2.9, 314 is 3.14 (FUSE_VERSION in fuse_common.h).
+    return 2 if binding._libfuse.fuse_version() < 30 else 3  # noqa: PLR2004
 
 
 class Library:
@@ -217,8 +221,7 @@ class Library:
         """Describe what `binding`, which is fusepy or mfusepy, has loaded."""
         loaded = binding._libfuse  # neither offers another way to it
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
-        # 29 is 2.9, 314 is 3.14 (FUSE_VERSION in fuse_common.h).
-        self.major = 2 if loaded.fuse_version() < 30 else 3  # noqa: PLR2004
+        self.major = _major_of(binding)
         self.stat, self.statvfs, self.file_info = binding.c_stat, binding.c_statvfs, binding.fuse_file_info
         self._connection = _Connection2 if self.major == _FUSEPYS else binding.fuse_conn_info
         self.entry = _entry_type(self.stat)

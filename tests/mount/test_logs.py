@@ -88,7 +88,7 @@ def test_everything(project: Sandbox, mount: Mount) -> None:
             f"GET of resource {resource}, bytes 0 to 7: HTTP 206",
             "open '/good': 0",
             "read '/good' [0-9]+ bytes at 0: 7",
-            r"getattr '/line\\nbreak': NoSuchFile: .*|getattr '/line\\nbreak': ENOENT",
+            r"lookup '/line\\nbreak': NoSuchFile: .*|lookup '/line\\nbreak': ENOENT",
         ):
             assert re.search(f"DEBUG .*(?:{line}) in [0-9.]+ ms\n", log()), (line, log())
         assert KEY not in log()
