@@ -2,6 +2,7 @@
 
 import math
 import socket
+import ssl
 import time
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
@@ -18,6 +19,7 @@ class Answer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
         """Read from `sock`; the head may take as long as the socket may pause."""
         super().__init__(sock, *args, **named)
+        self._connected = sock
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._incoming = _Incoming(self.fp.detach())
         self._reader = self.fp = _Reader(self._incoming)
@@ -31,6 +33,23 @@ class Answer(HTTPResponse):
     def allow(self, seconds: float | None) -> None:
         """Begin no read by the file object later than so many seconds from now."""
         self._incoming.until = math.inf if seconds is None else time.monotonic() + seconds
+
+    def has_come(self) -> bool:
+        """Whether there is something of it to be read, or its end, without waiting.
+
+        Raises:
+            OSError: the connection broke off.
+        """
+        connected = self._connected
+        timeout = connected.gettimeout()
+        self._incoming.until = math.inf
+        connected.settimeout(0)
+        try:
+            return bool(self._reader.peek(1)) or self._incoming.is_at_end
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False  # of a TLS record that has come a part may be there
+        finally:
+            connected.settimeout(timeout)
 
     def begin(self) -> None:
         """Read the head, and those of interim answers before it (RFC 9110, 15.2).
@@ -64,6 +83,7 @@ class _Incoming(RawIOBase):
 
     def __init__(self, raw: RawIOBase) -> None:
         self.until = 0.0
+        self.is_at_end = False
         self._raw = raw
 
     def readable(self) -> bool:
@@ -75,6 +95,7 @@ class _Incoming(RawIOBase):
         if time.monotonic() > self.until:
             raise TimeoutError
         count: int | None = self._raw.readinto(view)
+        self.is_at_end = count == 0
         return count
 
     def close(self) -> None:

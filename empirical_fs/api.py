@@ -199,8 +199,8 @@ class Api:
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
         body, piece = bytearray(), memoryview(bytearray(_PIECE))
-        read_into = self._http.body(response)
-        while count := read_into(piece):
+        incoming = self._http.body(response)
+        while count := incoming.read_into(piece):
             body += piece[:count]
             if len(body) > _ANSWER_MAX:
                 raise NotTheApi(

@@ -6,9 +6,10 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Protocol
 from urllib.request import getproxies
 
 import httpx
@@ -20,8 +21,9 @@ from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, Setu
 from empirical_fs.outages import Outages
 from empirical_fs.retry import retry_after
 from empirical_fs.server import Server
-from empirical_fs.transport import BODY_TIMEOUT, CANCELLATION, READ_INTO, PooledTransport
+from empirical_fs.transport import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport, Stream
 from empirical_fs.urls import is_loopback
+from empirical_fs.waits import Readable, Steps, drive
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
@@ -36,9 +38,6 @@ _KEEPALIVE_SECONDS = 60.0
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _HEADERS = {"User-Agent": f"empirical-fs/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
-
-ReadInto = Callable[[memoryview], int]
-"""Reads into a memoryview what has arrived: at least a byte, 0 at the end."""
 
 
 class Http:
@@ -78,11 +77,11 @@ class Http:
             # fifth less CPU.
             transport = PooledTransport(connections, context)
             self._closing = [transport.close]
-            self._send_directly = self._send = transport.handle_request
+            self._send_directly = self._send = transport.request
             if getproxies():
                 client = _proxied_client(connections, context)
                 self._closing.append(client.close)
-                self._send = partial(client.send, stream=True)
+                self._send = partial(_send, client)
         except (OSError, ValueError, httpx.InvalidURL) as error:
             # Its text may hold the password of a proxy.
             raise SetupError(
@@ -106,6 +105,16 @@ class Http:
         deadline: Deadline,
         cancellation: Cancellation | None = None,
     ) -> httpx.Response:
+        """As `request`, waiting in this thread."""
+        return drive(self.request(url, headers, deadline, cancellation))
+
+    def request(
+        self,
+        url: httpx.URL,
+        headers: dict[str, str],
+        deadline: Deadline,
+        cancellation: Cancellation | None = None,
+    ) -> Steps[httpx.Response]:
         """The head of the answer to a GET; the caller reads the body with `body` and closes it.
 
         By `cancellation` the request can be ended at any time, until the response is closed.
@@ -122,7 +131,7 @@ class Http:
             raise self._unavailable(f"{server.host} asked to be left alone", pause)
         begun = time.monotonic()
         try:
-            response = self._get(url, headers, deadline, cancellation)
+            response = yield from self._request(url, headers, deadline, cancellation)
         except (ApiUnavailable, StoreUnavailable) as error:
             is_ours = cancellation is not None and cancellation.is_cancelled
             if error.silent is not None and not is_ours:
@@ -133,13 +142,13 @@ class Http:
             self._outages.asked_to_wait(server, asked)
         return response
 
-    def _get(
+    def _request(
         self,
         url: httpx.URL,
         headers: dict[str, str],
         deadline: Deadline,
         cancellation: Cancellation | None,
-    ) -> httpx.Response:
+    ) -> Steps[httpx.Response]:
         # A plain-http request to this machine would show a proxy the key or the signature.
         send = self._send_directly if is_loopback(url) else self._send
         left = deadline.remaining()
@@ -156,27 +165,22 @@ class Http:
         }
         with self._translated(url):
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
-            response = send(request)
+            response = yield from send(request)
         response.request = request
         return response
 
-    def body(self, response: httpx.Response) -> ReadInto:
-        """What reads the body of an answer into memory as it arrives: at least a byte, 0 at its end.
+    def body(self, response: httpx.Response) -> "Incoming":
+        """The body of an answer as it arrives.
 
-        It raises ApiUnavailable or StoreUnavailable where the body stalls or breaks off.
+        To read or to wait for it raises ApiUnavailable or StoreUnavailable where it stalls or breaks off.
         """
-        read_into: ReadInto = response.extensions.get(READ_INTO) or _Pieces(response.iter_raw()).read_into
-
-        def translated(view: memoryview) -> int:
-            with self._translated():
-                return read_into(view)
-
-        return translated
+        stream: Stream | None = response.extensions.get(BODY)
+        return Incoming(stream or _Pieces(response.iter_raw()), self._translated)
 
     def _probe(self, server: Server) -> bool:
         url = httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/")
         try:
-            self._get(url, {}, Deadline.after(_PROBE_SECONDS), None).close()
+            drive(self._request(url, {}, Deadline.after(_PROBE_SECONDS), None)).close()
         except EmpiricalError:
             return False
         return True
@@ -206,12 +210,60 @@ def _proxied_client(connections: int, context: ssl.SSLContext) -> httpx.Client:
     )
 
 
+class _Source(Protocol):
+    """Where a body comes from."""
+
+    def wait(self) -> Readable | None:
+        """What to wait for before something can be read; None if nothing."""
+
+    def read_into(self, view: memoryview) -> int:
+        """Read what has arrived, at least a byte; 0 at the end."""
+
+
+class Incoming:
+    """The body of an answer, whose errors are ours."""
+
+    def __init__(self, source: _Source, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        """Read `source`, whose errors `translated` translates."""
+        self._source = source
+        self._translated = translated
+
+    def arrived(self) -> Steps[None]:
+        """Wait until something has arrived, or the end, where that can be told.
+
+        Raises:
+            ApiUnavailable, StoreUnavailable: it stalls or broke off.
+        """
+        with self._translated():
+            wait = self._source.wait()
+            if wait is not None and not (yield wait):
+                raise httpx.ReadTimeout("the body stalled")
+
+    def read_into(self, view: memoryview) -> int:
+        """Read into a memoryview what has arrived: at least a byte, 0 at the end.
+
+        Raises:
+            ApiUnavailable, StoreUnavailable: it stalls or broke off.
+        """
+        with self._translated():
+            return self._source.read_into(view)
+
+
+def _send(client: httpx.Client, request: httpx.Request) -> Steps[httpx.Response]:
+    """Send by httpx's own client, which waits itself."""
+    yield from ()
+    return client.send(request, stream=True)
+
+
 class _Pieces:
     """The body of an answer that came through a proxy, which httpx reads in pieces of its own."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
+
+    def wait(self) -> Readable | None:
+        return None  # nobody can tell
 
     def read_into(self, view: memoryview) -> int:
         while not self._rest:

@@ -31,6 +31,7 @@ from empirical_fs.fuse.operations import Files, Operations
 from empirical_fs.fuse.operations import Means as Answering
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, Session
+from empirical_fs.lanes import Lane, Waits
 from empirical_fs.listing import Progress
 from empirical_fs.mount_options import SOURCE_PREFIX
 from empirical_fs.privacy import forbid_dumps
@@ -40,7 +41,7 @@ from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
-from empirical_fs.reading.store import Store
+from empirical_fs.reading.store import IN_FLIGHT, Store
 from empirical_fs.reading.walks import Walks
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
@@ -55,6 +56,10 @@ _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 128
+_WANTED_THREADS, _AHEAD_THREADS = 8, 12
+"""For the requests to the store: for what readers wait for, and for what lies ahead. Who waits needs none."""
+_ELSEWHERE_THREADS = 2
+"""For requests to the API for another URL."""
 _LATER_THREADS = 8
 """For opens of files whose size is not known, each of which asks the store for it."""
 _COMMAND_THREADS = 2
@@ -187,7 +192,12 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     inodes = InodeTable(session)
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, inodes.changed)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
-    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved)
+    waits = Waits(timer, _ELSEWHERE_THREADS)
+    lanes = (
+        Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT),
+        Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
+    )
+    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics))
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     stderr = _CapturedStderr()
@@ -224,12 +234,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         finally:
             stderr.stop()
             closing.set()
-            walks.close()
-            readers.close()
-            fetcher.close()
-            store.close()
-            api.close()
-            timer.close()
+            for each in (walks, readers, *lanes, waits, store, api, timer):
+                each.close()
 
 
 @contextmanager

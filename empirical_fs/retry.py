@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 from tenacity import (
     RetryCallState,
@@ -52,12 +53,14 @@ def retrying(
     deadline: Deadline,
     closing: threading.Event,
     gave_up: Callable[[Server, float], None],
+    sleep: Callable[[float], object] | None = None,
 ) -> Retrying:
     """Tries that go on while they fail with `kind`, until no further one would start before `deadline`.
 
     Waits grow exponentially from a tenth of a second, with jitter, and are never shorter than the
-    server's `Retry-After`. They end early when `closing` is set. The last failure is raised; if it is a
-    server's silence, `gave_up` is told first, with the moment of the monotonic clock at which this began.
+    server's `Retry-After`. They end early when `closing` is set, unless `sleep` is told of them, and waits
+    itself. The last failure is raised; if it is a server's silence, `gave_up` is told first, with the moment
+    of the monotonic clock at which this began.
     """
     begun = time.monotonic()
     failures: list[BaseException | None] = []
@@ -75,14 +78,23 @@ def retrying(
             gave_up(failure.silent, begun)
         raise failure
 
-    return Retrying(
+    return _Tries(
         retry=retry_if_exception_type((kind, DeadlinePassed)),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
         stop=stop_any(stop_before_delay(deadline.remaining()), stop_when_event_set(closing), _TooLate()),
         before_sleep=note,
-        sleep=sleep_using_event(closing),
+        sleep=sleep or sleep_using_event(closing),
         retry_error_callback=end,
     )
+
+
+class _Tries(Retrying):
+    """Tries that go on in another thread than they began in, if need be."""
+
+    def __init__(self, **policy: Any) -> None:
+        super().__init__(**policy)
+        # By default tenacity's count of the tries is the thread's.
+        self._local = SimpleNamespace()  # type: ignore[assignment]
 
 
 def _failure(state: RetryCallState) -> BaseException | None:

@@ -84,16 +84,20 @@ class SignedUrls:
         self._keep(page.resources, asked_at, page.server_time)
         return page
 
+    def known(self, resource_id: int) -> str | None:
+        """A URL for the resource that is at hand and has not expired by our knowledge."""
+        with self._lock:
+            signed = self._cache.get(resource_id)
+        return None if signed is None else signed.url
+
     def get(self, resource_id: int, deadline: Deadline) -> str:
-        """A URL for the resource that has not expired by our knowledge.
+        """As `known`; one that is not at hand is signed.
 
         Raises:
             ApiError: it could not be signed; ResourceGone if there is no such resource.
             DeadlinePassed: not in time.
         """
-        with self._lock:
-            signed = self._cache.get(resource_id)
-        return signed.url if signed else self._sign(resource_id, deadline)
+        return self.known(resource_id) or self._sign(resource_id, deadline)
 
     def renew(self, resource_id: int, refused: str, deadline: Deadline) -> str:
         """Another URL in place of one that the store refused; one that is newer already, if there is.

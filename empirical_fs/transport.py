@@ -4,10 +4,10 @@ httpx's own hands every body through h11, which copies it several times: 0.9 s o
 0.2 s this way. The protocol is the standard library's http.client; only the pool is ours.
 """
 
-import select
 import socket
 import ssl
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,9 +21,10 @@ from empirical_fs.answer import Answer
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
 from empirical_fs.server import Server
+from empirical_fs.waits import Readable, Steps, drive, is_readable
 
-READ_INTO = "empirical_fs.read_into"
-"""The extension of a response that reads its body into memory: `Stream.read_into`."""
+BODY = "empirical_fs.body"
+"""The extension of a response that reads its body into memory: its `Stream`."""
 BODY_TIMEOUT = "empirical_fs.body_timeout"
 """The extension of a request: the seconds that the body may pause, if not as long as the head."""
 CANCELLATION = "empirical_fs.cancellation"
@@ -34,6 +35,8 @@ _KEPT_SECONDS = 50.0
 _PIECE = 64 * 2**10
 _GATHERED = 512 * 2**10
 _SOON_SECONDS = 0.02
+_FOREVER = 3600.0
+"""Seconds, where nobody has said how long."""
 
 
 class PooledTransport(httpx.BaseTransport):
@@ -51,7 +54,11 @@ class PooledTransport(httpx.BaseTransport):
         self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The head of the answer, with `READ_INTO` among its extensions.
+        """As `request`, in this thread."""
+        return drive(self.request(request))
+
+    def request(self, request: httpx.Request) -> Steps[httpx.Response]:
+        """The head of the answer, with `BODY` among its extensions.
 
         Raises:
             httpx.TransportError: no connection, or no answer over it, in time.
@@ -75,7 +82,8 @@ class PooledTransport(httpx.BaseTransport):
             if cancellation is not None and not cancellation.attach(connected):
                 raise httpx.ReadError("nobody wants the answer any more")
             connected.settimeout(timeout["read"])
-            answer = _exchange(connection, request)
+            _ask(connection, request)
+            answer = yield from _answered(connection, request, timeout["read"])
             connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
         except BaseException:
             if cancellation is None or not cancellation.is_cancelled:
@@ -88,7 +96,7 @@ class PooledTransport(httpx.BaseTransport):
             answer.status,
             headers=answer.raw_headers,
             stream=stream,
-            extensions={READ_INTO: stream.read_into},
+            extensions={BODY: stream},
         )
 
     def close(self) -> None:
@@ -120,7 +128,7 @@ class PooledTransport(httpx.BaseTransport):
                 if not self._idle[server]:
                     return None
                 kept_since, connection = self._idle[server].pop()
-            if aging_clock() - kept_since < _KEPT_SECONDS and not _is_readable(connection):
+            if aging_clock() - kept_since < _KEPT_SECONDS and not is_readable(connection.sock):
                 return connection
             connection.close()
 
@@ -131,7 +139,6 @@ class PooledTransport(httpx.BaseTransport):
             if scheme == "https"
             else HTTPConnection(host, port, timeout=timeout)
         )
-        connection.response_class = Answer
         try:
             connection.connect()
         except TimeoutError as error:
@@ -157,6 +164,20 @@ class Stream(httpx.SyncByteStream):
         self._received = 0
         self._is_at_end = self._left == 0
         self._is_kept_alive = not answer.will_close
+
+    def wait(self) -> Readable | None:
+        """What to wait for before something of the body, or its end, can be read; None if nothing."""
+        if self._is_at_end:
+            return None
+        with _translated():
+            if self._buffered is not None:
+                has_come = self._answer.has_come()
+            else:
+                has_pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+                has_come = has_pending or is_readable(self._socket)
+        return (
+            None if has_come else Readable(self._socket, _FOREVER if self._timeout is None else self._timeout)
+        )
 
     def read_into(self, view: memoryview) -> int:
         """Read what has arrived, at least a byte; 0 at the end of the body.
@@ -237,21 +258,31 @@ class End(Protocol):
         """Say whether its connection can serve another one."""
 
 
-def _exchange(connection: HTTPConnection, request: httpx.Request) -> Answer:
+def _ask(connection: HTTPConnection, request: httpx.Request) -> None:
     with _translated():
         path = request.url.raw_path.decode("ascii")
         connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.raw:
             connection.putheader(name, value)
         connection.endheaders()
-        return cast("Answer", connection.getresponse())
 
 
-def _is_readable(connection: HTTPConnection) -> bool:
-    """Whether an idle connection has something to say: its end, or more than was asked for."""
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
+def _answered(connection: HTTPConnection, request: httpx.Request, patience: float | None) -> Steps[Answer]:
+    """The answer with its head, which may take `patience` seconds."""
+    with _translated():
+        limit = time.monotonic() + (_FOREVER if patience is None else patience)
+        answer = Answer(connection.sock, method=request.method)
+        try:
+            while not answer.has_come():
+                if not (yield Readable(connection.sock, limit - time.monotonic())):
+                    raise TimeoutError
+            answer.allow(limit - time.monotonic())
+            # http.client makes the answer itself, and begins to read at once.
+            connection.response_class = lambda *_, **__: answer  # type: ignore[assignment]
+            return cast("Answer", connection.getresponse())
+        except BaseException:
+            answer.close()
+            raise
 
 
 @contextmanager

@@ -1,12 +1,12 @@
-"""The threads that fetch parts, and what their transfers show of the link."""
+"""Fetches parts, and learns what the transfers show of the link."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from empirical_fs.errors import EmpiricalError, SpoolFailed
 from empirical_fs.reading.content import Content
@@ -14,8 +14,9 @@ from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.runs import Run, Runs
-from empirical_fs.reading.store import IN_FLIGHT, Body
+from empirical_fs.reading.store import Body
 from empirical_fs.statistics import Statistics
+from empirical_fs.waits import Steps
 
 OnWhole = Callable[[Body, Part], None]
 """Told that the server sent the whole content in place of a part; takes over the open body."""
@@ -24,6 +25,18 @@ OnMoved = Callable[[int], None]
 """Told how many bytes a transfer ahead has brought, by the thread that moved them."""
 
 _TICK = 1e-6
+
+
+class Runner(Protocol):
+    """Does work that waits."""
+
+    def run(self, steps: Steps[None]) -> None:
+        """Do these steps, which raise nothing, when it is their turn.
+
+        Raises:
+            RuntimeError: the system has no thread for them.
+        """
+
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +62,8 @@ class Fetcher:
         ranges: Ranges,
         statistics: Statistics,
         on_moved: OnMoved,
-        wanted: Executor | None = None,
-        ahead: Executor | None = None,
+        wanted: Runner,
+        ahead: Runner,
     ) -> None:
         """Fetch by `ranges`.
 
@@ -58,15 +71,13 @@ class Fetcher:
             ranges: where the bytes come from.
             statistics: counts them.
             on_moved: told of every transfer ahead.
-            wanted: runs the fetches for which a reader waits; threads of its own by default.
-            ahead: runs the others, so that these never hold up the first.
+            wanted: does the fetches for which a reader waits.
+            ahead: does the others, so that these never hold up the first.
         """
         self._ranges = ranges
         self._statistics = statistics
         self._on_moved = on_moved
-        # More than may be in flight: those that wait before the next try hold up nobody.
-        self._wanted = wanted or ThreadPoolExecutor(IN_FLIGHT * 2, "wanted")
-        self._ahead = ahead or ThreadPoolExecutor(IN_FLIGHT // 2, "ahead")
+        self._wanted, self._ahead = wanted, ahead
         self._runs = Runs()
         self._lock = threading.Lock()
         self._link = Link()
@@ -79,15 +90,10 @@ class Fetcher:
         """How many transfers side by side the link rewards."""
         return self._link.connections
 
-    def close(self) -> None:
-        """Begin nothing any more; what has begun ends by itself."""
-        for executor in (self._wanted, self._ahead):
-            executor.shutdown(wait=False, cancel_futures=True)
-
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         """Begin to fetch a part for which a reader waits, unless that has begun or is about to."""
         if not self._runs.is_next(content, part):
-            self._wanted.submit(self._fill, Run(content, part.stop, part.stop), part, on_whole)
+            self._wanted.run(self._fill(Run(content, part.stop, part.stop), part, on_whole))
 
     def fetch_ahead(
         self, content: Content, part: Part, on_whole: OnWhole, request_stop: int | None = None
@@ -99,23 +105,28 @@ class Fetcher:
         """
         run = self._runs.add(content, part, request_stop or part.stop)
         if run is not None:
-            self._ahead.submit(self._fill_ahead, run, on_whole)
+            self._ahead.run(self._fill_ahead(run, on_whole))
 
     def forget(self, content: Content) -> None:
         """Leave nothing open of a content whose parts were dropped."""
         self._runs.forget(content)
 
     def fetch_whole(self, content: Content, whole: Part, body: Body) -> None:
-        """Put an open body, and what it lacks if it breaks off, into `whole`, here and now."""
-        with failing(whole), whole.filling(), self._counting(whole):
-            self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
+        """Put an open body, and what it lacks if it breaks off, into `whole`."""
+        self._wanted.run(self._fill_whole(content, whole, body))
 
-    def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> None:
+    def _fill_whole(self, content: Content, whole: Part, body: Body) -> Steps[None]:
+        with failing(whole), whole.filling(), self._counting(whole):
+            yield from self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
+
+    def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
         with failing(part), part.filling() as is_ours:
             if is_ours:
                 begun = run.take_body(part.start)
                 with self._counting(part):
-                    body = self._ranges.fetch(run.content, part.start, part.stop, part, run.stop, begun)
+                    body = yield from self._ranges.fetch(
+                        run.content, part.start, part.stop, part, run.stop, begun
+                    )
                 if body is not None and body.at == part.stop:
                     run.body = body
                 elif body is not None:
@@ -129,15 +140,15 @@ class Fetcher:
             finally:
                 self._statistics.fetched(part.arrived)
 
-    def _fill_ahead(self, run: Run, on_whole: OnWhole) -> None:
+    def _fill_ahead(self, run: Run, on_whole: OnWhole) -> Steps[None]:
         while (part := self._runs.next(run)) is not None:
             if not part.is_begun:
-                self._fill_observed(run, part, on_whole)
+                yield from self._fill_observed(run, part, on_whole)
 
-    def _fill_observed(self, run: Run, part: Part, on_whole: OnWhole) -> None:
+    def _fill_observed(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
         before = self._total(begun=part)
         try:
-            self._fill(run, part, on_whole)
+            yield from self._fill(run, part, on_whole)
         finally:
             after = self._total(ended=part)
             self._on_moved(part.arrived)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from empirical_fs.cancellation import Cancellation
@@ -14,6 +15,7 @@ from empirical_fs.reading.store import Body, Sink, Store
 from empirical_fs.resource import Resource
 from empirical_fs.retry import retrying
 from empirical_fs.signed_urls import SignedUrls
+from empirical_fs.waits import Pause, Steps, drive, elsewhere
 
 _Answer = TypeVar("_Answer")
 
@@ -57,7 +59,7 @@ class Ranges:
         sink: Sink,
         request_stop: int | None = None,
         body: Body | None = None,
-    ) -> Body | None:
+    ) -> Steps[Body | None]:
         """Put the bytes from `start` to `stop` into `sink`, in order, as they arrive.
 
         Args:
@@ -81,20 +83,24 @@ class Ranges:
         wants_whole = (start, stop) == (0, content.size)
         request_stop = max(stop, request_stop or stop)
         counted = _Counted(sink, start)
-        if body is not None and self._goes_on(body, counted, stop):
+        if body is not None and (yield from self._goes_on(body, counted, stop)):
             return body
         while counted.at < stop:
             deadline = Deadline(counted.moved_at + self._patience)
-            for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
+            pauses: list[float] = []
+            tries = retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up, pauses.append)
+            for attempt in tries:
+                while pauses:
+                    yield Pause(pauses.pop())
                 with attempt:
                     counted.room()  # raises if nobody wants the bytes any more
                     begun = counted.at
-                    body = self._open(content, begun, request_stop, deadline, sink.cancellation)
+                    body = yield from self._open(content, begun, request_stop, deadline, sink.cancellation)
                     if not wants_whole and not body.extent.is_part(begun, request_stop):
                         body.hand_to(Cancellation())
                         return body
                     try:
-                        if _is_left_open(body, counted, stop):
+                        if (yield from _is_left_open(body, counted, stop)):
                             return body
                     except StoreUnavailable:
                         # What came so far shows that the store is well: ask for the rest at once.
@@ -102,11 +108,11 @@ class Ranges:
                             raise
         return None
 
-    def _goes_on(self, body: Body, counted: _Counted, stop: int) -> bool:
+    def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
         """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""
         body.hand_to(counted.cancellation)
         try:
-            return _is_left_open(body, counted, stop)
+            return (yield from _is_left_open(body, counted, stop))
         except StoreUnavailable as error:
             # A server may have closed it meanwhile, which says nothing about how it answers now.
             log.debug("a body that was left open ended: %s", error)
@@ -121,19 +127,23 @@ class Ranges:
         deadline = Deadline.after(self._patience)
         for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
             with attempt:
-                return self._signed(resource.id, deadline, lambda url: self._store.size(url, deadline))
+                return drive(self._signed(resource.id, deadline, partial(self._size, deadline)))
         raise AssertionError("retrying ends with a size or an exception")
+
+    def _size(self, deadline: Deadline, url: str) -> Steps[int]:
+        yield from ()
+        return self._store.size(url, deadline)
 
     def _open(
         self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation
-    ) -> Body:
+    ) -> Steps[Body]:
         """The open body of one answer, with the URL signed again once if the store refuses it.
 
         Raises:
             As `fetch`.
         """
         try:
-            body = self._signed(
+            body = yield from self._signed(
                 content.resource_id,
                 deadline,
                 lambda url: self._store.get(url, content, start, stop, deadline, cancellation),
@@ -148,21 +158,26 @@ class Ranges:
             raise
         return body
 
-    def _signed(self, resource_id: int, deadline: Deadline, get: Callable[[str], _Answer]) -> _Answer:
-        url = self._urls.get(resource_id, deadline)
+    def _signed(
+        self, resource_id: int, deadline: Deadline, get: Callable[[str], Steps[_Answer]]
+    ) -> Steps[_Answer]:
+        url = self._urls.known(resource_id)
+        if url is None:
+            url = yield from elsewhere(lambda: self._urls.get(resource_id, deadline))
         try:
-            return get(url)
+            return (yield from get(url))
         except (UrlRefused, UnsafeUrl):
-            url = self._urls.renew(resource_id, url, deadline)
+            refused = url
+        url = yield from elsewhere(lambda: self._urls.renew(resource_id, refused, deadline))
         try:
-            return get(url)
+            return (yield from get(url))
         except UrlRefused as error:
             if error.status in _NOT_FOUND:
                 raise ContentChanged("the object is gone") from error
             raise
 
 
-def _is_left_open(body: Body, counted: _Counted, stop: int) -> bool:
+def _is_left_open(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
     """Pour the bytes up to `stop`; close the body unless it has more, and say whether it has.
 
     Raises:
@@ -170,7 +185,7 @@ def _is_left_open(body: Body, counted: _Counted, stop: int) -> bool:
     """
     has_more = False
     try:
-        body.pour(counted, counted.at, min(stop, body.extent.stop))
+        yield from body.pour(counted, counted.at, min(stop, body.extent.stop))
         has_more = body.extent.stop > stop
     finally:
         if has_more:

@@ -12,13 +12,14 @@ import httpx
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, StoreUnavailable
-from empirical_fs.http import Http
+from empirical_fs.http import Http, Incoming
 from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
 from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import LEFT_OPEN
 from empirical_fs.tracing import traced
 from empirical_fs.urls import parse_given, parse_redirect
+from empirical_fs.waits import Steps, drive
 
 IN_FLIGHT = 64
 """Requests to the store under way at once, at most, while `LEFT_OPEN` more are left open."""
@@ -56,7 +57,7 @@ class Body:
     def __init__(
         self,
         extent: Extent,
-        read_into: Callable[[memoryview], int],
+        incoming: Incoming,
         close: Callable[[], None],
         cancellation: Cancellation,
     ) -> None:
@@ -64,7 +65,7 @@ class Body:
         self.extent = extent
         self.at = extent.start
         """The offset in the object of the next byte."""
-        self._read_into = read_into
+        self._incoming = incoming
         self._close = close
         self._cancellation = cancellation
 
@@ -79,7 +80,7 @@ class Body:
         cancellation.take_over(self._cancellation)
         self._cancellation = cancellation
 
-    def pour(self, sink: Sink, start: int, stop: int) -> None:
+    def pour(self, sink: Sink, start: int, stop: int) -> Steps[None]:
         """Put the bytes from `start` to `stop`, offsets in the object, into `sink` as they arrive.
 
         A body of no announced length is poured to its end only.
@@ -90,17 +91,19 @@ class Body:
             OSError: there is no place to hold back a body of no announced length.
         """
         if not self.extent.is_announced:
-            self._pour_checked(sink, start)
+            yield from self._pour_checked(sink, start)
             return
         waste = memoryview(bytearray(min(start - self.at, _WASTE) or 1))
         while self.at < start:
+            yield from self._incoming.arrived()
             self._read(waste[: start - self.at])
         while self.at < stop:
+            yield from self._incoming.arrived()
             sink.advance(self._read(sink.room()[: stop - self.at]))
-        if self.at == self.extent.stop and self._read_into(waste[:1]):
+        if self.at == self.extent.stop and self._incoming.read_into(waste[:1]):
             raise BadAnswer("the store sent more bytes than it announced")
 
-    def _pour_checked(self, sink: Sink, start: int) -> None:
+    def _pour_checked(self, sink: Sink, start: int) -> Steps[None]:
         """Hold the bytes back until the end shows that they are as many as the object has.
 
         A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning.
@@ -108,7 +111,7 @@ class Body:
         size = self.extent.stop
         piece = memoryview(bytearray(_WASTE))
         with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=spool_place()) as spool:
-            while count := self._read_into(piece):
+            while count := (yield from self._next(piece)):
                 spool.write(piece[:count])
                 if spool.tell() > size:
                     raise BadAnswer("the store sent more bytes than the object has")
@@ -120,8 +123,12 @@ class Body:
                 sink.advance(count)
                 start += count
 
+    def _next(self, view: memoryview) -> Steps[int]:
+        yield from self._incoming.arrived()
+        return self._incoming.read_into(view)
+
     def _read(self, view: memoryview) -> int:
-        count = self._read_into(view)
+        count = self._incoming.read_into(view)
         if not count:
             raise StoreUnavailable("the body ended early")
         self.at += count
@@ -154,7 +161,7 @@ class Store:
         stop: int,
         deadline: Deadline,
         cancellation: Cancellation,
-    ) -> Body:
+    ) -> Steps[Body]:
         """The bytes from `start` to `stop` of `content`, or all of it from a server without ranges.
 
         Raises:
@@ -169,7 +176,7 @@ class Store:
             headers["If-Match"] = etag
         what = f"GET of resource {content.resource_id}, bytes {start} to {stop}"
         with traced(log, what) as ended:
-            response = self._get(url, headers, deadline, cancellation)
+            response = yield from self._get(url, headers, deadline, cancellation)
             ended(f"HTTP {response.status_code}")
         try:
             extent = check_answer(response.status_code, response.headers, start, stop, content.size, etag)
@@ -184,7 +191,7 @@ class Store:
         Raises:
             As `get`.
         """
-        response = self._get(url, {"Range": "bytes=0-0"}, deadline)
+        response = drive(self._get(url, {"Range": "bytes=0-0"}, deadline))
         try:
             return size_from_answer(response.status_code, response.headers)
         finally:
@@ -192,10 +199,10 @@ class Store:
 
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation | None = None
-    ) -> httpx.Response:
+    ) -> Steps[httpx.Response]:
         url = self._parse_given(text)
         for _ in range(_REDIRECTS_MAX + 1):
-            response = self._http.get(url, headers, deadline, cancellation)
+            response = yield from self._http.request(url, headers, deadline, cancellation)
             if response.status_code not in _REDIRECT_STATUSES:
                 return response
             response.close()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,10 +12,12 @@ from hypothesis import settings
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
+from empirical_fs.http import Incoming
 from empirical_fs.reading.answers import Extent
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.reader import Cancel
 from empirical_fs.reading.store import Body
+from empirical_fs.waits import Steps, drive
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
 settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=50)
@@ -35,6 +37,36 @@ class NotingDeadline(Deadline):
     def remaining(self) -> float:
         self.noted.release()
         return super().remaining()
+
+
+class Inline:
+    """Does what waits at once, in the thread that asks for it."""
+
+    def run(self, steps: Steps[None]) -> None:
+        drive(steps)
+
+
+class InThreads:
+    """Does what waits in a thread of its own."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def run(self, steps: Steps[None]) -> None:
+        self._executor.submit(drive, steps)
+
+
+class Arrived(Incoming):
+    """A body of which nothing is waited for."""
+
+    def __init__(self, read_into: Callable[[memoryview], int]) -> None:
+        self._read = read_into
+
+    def arrived(self) -> Steps[None]:
+        yield from ()
+
+    def read_into(self, view: memoryview) -> int:
+        return self._read(view)
 
 
 class Waiting:
@@ -166,5 +198,5 @@ def zeros(start: int, stop: int, closed: Callable[[int], None] = unnoticed) -> B
         left -= count
         return count
 
-    body = Body(Extent(start, stop, None, None), read_into, lambda: closed(body.at), Cancellation())
+    body = Body(Extent(start, stop, None, None), Arrived(read_into), lambda: closed(body.at), Cancellation())
     return body

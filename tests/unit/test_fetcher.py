@@ -1,3 +1,4 @@
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -5,6 +6,7 @@ import pytest
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, SpoolFailed, StoreUnavailable
+from empirical_fs.lanes import Lane, Waits
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetcher import Fetcher
@@ -13,6 +15,8 @@ from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.store import IN_FLIGHT, Body, Sink
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
+from empirical_fs.timer import Timer
+from empirical_fs.waits import Readable, Steps
 from tests.harness import wait_until
 from tests.unit.conftest import read_part, zeros
 
@@ -22,11 +26,29 @@ How = Callable[[Fetcher, Content, Part, Callable[..., None]], None]
 CONTENT = Content(Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None), SIZE)
 
 
+class Gate:
+    """Something for which work waits as it does for the network."""
+
+    def __init__(self) -> None:
+        self._inside, self._outside = socket.socketpair()
+
+    def set(self) -> None:
+        self._outside.close()
+
+    def close(self) -> None:
+        self._inside.close()
+
+    def opened(self) -> Steps[None]:
+        # Each piece of work has a socket of its own.
+        with self._inside.dup() as connected:
+            assert (yield Readable(connected, PATIENCE))
+
+
 class Blocked(Ranges):
     """A store whose answers wait for `go`, then fail if they are to, or fill all with zeros."""
 
     def __init__(self) -> None:
-        self.begun, self.go = threading.Semaphore(0), threading.Event()
+        self.begun, self.go = threading.Semaphore(0), Gate()
         self.error: BaseException | None = None
         self.whole: Body | None = None
         self.fetched: list[int] = []
@@ -42,10 +64,10 @@ class Blocked(Ranges):
         sink: Sink,
         request_stop: int | None = None,
         body: Body | None = None,
-    ) -> Body | None:
+    ) -> Steps[Body | None]:
         self.fetched.append(start)
         self.begun.release()
-        assert self.go.wait(PATIENCE)
+        yield from self.go.opened()
         if self.error is not None:
             raise self.error
         if self.whole is not None:
@@ -54,7 +76,7 @@ class Blocked(Ranges):
         if body is None:
             self.requests.append((start, request_stop))
             body = zeros(start, request_stop, self.closed.append)
-        body.pour(sink, start, stop)
+        yield from body.pour(sink, start, stop)
         if stop < request_stop:
             return body
         body.close()
@@ -66,6 +88,7 @@ def ranges() -> Iterator[Blocked]:
     ranges = Blocked()
     yield ranges
     ranges.go.set()
+    ranges.go.close()
 
 
 @pytest.fixture
@@ -76,9 +99,15 @@ def moved() -> list[int]:
 
 @pytest.fixture
 def fetcher(ranges: Blocked, moved: list[int]) -> Iterator[Fetcher]:
-    fetcher = Fetcher(ranges, Statistics(), moved.append)
-    yield fetcher
-    fetcher.close()
+    timer = Timer()
+    timer.start()
+    waits = Waits(timer, 1)
+    wanted = Lane("wanted", waits, threads=4, most=IN_FLIGHT)
+    ahead = Lane("ahead", waits, threads=4, most=IN_FLIGHT // 2)
+    yield Fetcher(ranges, Statistics(), moved.append, wanted, ahead)
+    ranges.go.set()
+    for each in (wanted, ahead, waits, timer):
+        each.close()
 
 
 def part(number: int = 0, size: int = 2**20) -> Part:

@@ -23,13 +23,14 @@ from empirical_fs.errors import (
     ResourceGone,
     UnsafeUrl,
 )
-from empirical_fs.http import Http, ReadInto
+from empirical_fs.http import Http, Incoming
 from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
 from empirical_fs.names import NAME_MAX
 from empirical_fs.resource import Resource
 from empirical_fs.signed_urls import lifetime
 from empirical_fs.snapshot import Snapshot
 from empirical_fs.urls import parse_fetchable
+from tests.unit.conftest import Arrived
 from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
 
 KEY = "key-of-this-test"
@@ -56,7 +57,7 @@ class Canned(Http):
         request = httpx.Request("GET", url)
         return httpx.Response(status, headers=answered, stream=httpx.ByteStream(body), request=request)
 
-    def body(self, response: httpx.Response) -> ReadInto:
+    def body(self, response: httpx.Response) -> Incoming:
         rest = memoryview(self._canned[0])
 
         def read_into(view: memoryview) -> int:
@@ -66,7 +67,7 @@ class Canned(Http):
             rest = rest[count:]
             return count
 
-        return read_into
+        return Arrived(read_into)
 
 
 def answered(

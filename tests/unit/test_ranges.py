@@ -22,6 +22,7 @@ from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.store import IN_FLIGHT, Body, Store
 from empirical_fs.resource import Resource
 from empirical_fs.signed_urls import SignedUrls
+from empirical_fs.waits import drive
 from tests.unit.conftest import Answer, Asked, Server
 
 DATA = bytes(range(256)) * 1024
@@ -36,6 +37,9 @@ class FakeUrls(SignedUrls):
         self.base = base
         self.signed = 0
         self.error: EmpiricalError | None = None
+
+    def known(self, resource_id: int) -> str | None:
+        return None
 
     def get(self, resource_id: int, deadline: Deadline) -> str:
         if self.error is not None:
@@ -82,7 +86,7 @@ class Reading:
     def fetch(self, start: int, stop: int) -> bytes:
         """The bytes of one fetch."""
         before = len(self.got)
-        assert self.ranges.fetch(self.content, start, stop, self.sink) is None
+        assert drive(self.ranges.fetch(self.content, start, stop, self.sink)) is None
         return self.got[before:]
 
     def asked_for(self) -> list[str]:
@@ -301,10 +305,10 @@ def test_signing_that_fails(reading: Reading) -> None:
 def test_a_server_without_ranges(reading: Reading) -> None:
     """The whole body of a server without ranges is handed back, open, and can be read to its end."""
     reading.server.answer = always(Answer(200, DATA))
-    body = reading.ranges.fetch(reading.content, 100, 200, reading.sink)
+    body = drive(reading.ranges.fetch(reading.content, 100, 200, reading.sink))
     assert body is not None
     assert reading.got == b""
-    assert reading.ranges.fetch(reading.content, 0, SIZE, reading.sink, body=body) is None
+    assert drive(reading.ranges.fetch(reading.content, 0, SIZE, reading.sink, body=body)) is None
     assert reading.got == DATA
     assert len(reading.server.asked) == 1
 
@@ -368,7 +372,7 @@ def test_a_body_without_a_length_that_is_the_object(reading: Reading) -> None:
 
 def left_open(reading: Reading, stop: int = 100_000, request_stop: int = 200_000) -> Body:
     """The body of a request that goes on, after a first part."""
-    body = reading.ranges.fetch(reading.content, 0, stop, reading.sink, request_stop=request_stop)
+    body = drive(reading.ranges.fetch(reading.content, 0, stop, reading.sink, request_stop=request_stop))
     assert body is not None
     assert body.at == stop
     return body
@@ -378,8 +382,8 @@ def test_a_request_that_goes_on(reading: Reading) -> None:
     """A body is left open at the end of a part, and brings the next ones up to its own end."""
     body: Body | None = left_open(reading)
     for start, stop in [(100_000, 150_000), (150_000, 200_000)]:
-        body = reading.ranges.fetch(
-            reading.content, start, stop, reading.sink, request_stop=200_000, body=body
+        body = drive(
+            reading.ranges.fetch(reading.content, start, stop, reading.sink, request_stop=200_000, body=body)
         )
     assert body is None
     assert reading.got == DATA[:200_000]
@@ -394,8 +398,8 @@ def test_a_part_ends_within_a_shorter_answer(reading: Reading) -> None:
 
     reading.server.answer = in_order(less)
     body = left_open(reading)
-    end = reading.ranges.fetch(
-        reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body
+    end = drive(
+        reading.ranges.fetch(reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body)
     )
     assert end is not None
     assert end.at == 180_000
@@ -409,8 +413,8 @@ def test_a_body_that_was_left_open_and_breaks_off(reading: Reading, cut: int) ->
     """What is missing is asked for at once, by a request that goes as far as the first one did."""
     reading.server.answer = in_order(lambda asked: served(asked, cut=cut))
     body = left_open(reading)
-    end = reading.ranges.fetch(
-        reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body
+    end = drive(
+        reading.ranges.fetch(reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body)
     )
     assert end is not None
     end.close()
@@ -421,7 +425,7 @@ def test_a_body_that_was_left_open_and_breaks_off(reading: Reading, cut: int) ->
 def test_a_server_without_ranges_and_a_request_that_would_go_on(reading: Reading) -> None:
     """The whole object, without a length, is not believed before its end because it begins well."""
     reading.server.answer = always(unannounced(DATA))
-    body = reading.ranges.fetch(reading.content, 0, 100, reading.sink, request_stop=SIZE)
+    body = drive(reading.ranges.fetch(reading.content, 0, 100, reading.sink, request_stop=SIZE))
     assert body is not None
     assert body.at == 0
     body.close()
@@ -443,7 +447,7 @@ def test_a_body_is_closed_where_nobody_wants_its_bytes(server: Server) -> None:
     for _ in range(2 * (IN_FLIGHT + LEFT_OPEN)):
         body = left_open(reading, 10, 20)
         with pytest.raises(Closing):
-            reading.ranges.fetch(reading.content, 10, 20, Refusing(), body=body)
+            drive(reading.ranges.fetch(reading.content, 10, 20, Refusing(), body=body))
     store.close()
 
 
@@ -461,8 +465,8 @@ def test_who_ends_a_request_that_goes_on(
         rest.cancellation.cancel()
         # What has arrived may be read all the same; the rest would have to come.
         with pytest.raises(StoreUnavailable):
-            body.pour(rest, 1000, SIZE)
+            drive(body.pour(rest, 1000, SIZE))
     else:
-        body.pour(rest, 1000, SIZE)
+        drive(body.pour(rest, 1000, SIZE))
         assert bytes(rest.got) == DATA[1000:]
     body.close()

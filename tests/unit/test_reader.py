@@ -1,10 +1,9 @@
 import errno
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
 from random import Random
-from typing import ParamSpec, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +33,8 @@ from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.reading.store import Body, Sink
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
-from tests.unit.conftest import NotingDeadline, Waiting, unnoticed
+from empirical_fs.waits import Steps
+from tests.unit.conftest import Arrived, Inline, InThreads, NotingDeadline, Waiting, unnoticed
 
 PATIENCE = 10.0
 MIB = 2**20
@@ -44,23 +44,6 @@ LONG = Random(2).randbytes(24 * MIB)
 STEP = 128 * 2**10
 CHUNK = 100_001
 Failure = Callable[[int, int], BaseException | None]
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
-
-
-class Inline(Executor):
-    """Runs what is submitted at once, in the thread that submits it."""
-
-    def submit(
-        self,
-        fn: Callable[_Arguments, _Result],
-        /,
-        *args: _Arguments.args,
-        **kwargs: _Arguments.kwargs,
-    ) -> Future[_Result]:
-        future: Future[_Result] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
 
 
 class FakeRanges(Ranges):
@@ -90,13 +73,13 @@ class FakeRanges(Ranges):
         sink: Sink,
         request_stop: int | None = None,
         body: Body | None = None,
-    ) -> Body | None:
+    ) -> Steps[Body | None]:
         if body is not None:
             try:
                 error = self.failure_of_the_whole()
                 if error is not None:
                     raise error
-                body.pour(sink, start, stop)
+                yield from body.pour(sink, start, stop)
             finally:
                 body.close()
             return None
@@ -123,7 +106,9 @@ class FakeRanges(Ranges):
         with self._lock:
             self.open_bodies += 1
         size = len(self.data)
-        return Body(Extent(0, size, size, None), self._reading(0, size), self._closed, Cancellation())
+        return Body(
+            Extent(0, size, size, None), Arrived(self._reading(0, size)), self._closed, Cancellation()
+        )
 
     def _reading(self, start: int, stop: int) -> Callable[[memoryview], int]:
         at = start
@@ -159,12 +144,12 @@ class Opened:
         ahead: Executor | None = None,
         beside: "Opened | None" = None,
     ) -> None:
-        executor = executor or Inline()
+        wanted = InThreads(executor) if executor else Inline()
         self.data = data
         self.ranges = FakeRanges(data)
         self.budget: Budget = Budget(budget) if beside is None else beside.budget
         self.blocks: Blocks = Blocks() if beside is None else beside.blocks
-        fetcher = Fetcher(self.ranges, Statistics(), unnoticed, executor, ahead or executor)
+        fetcher = Fetcher(self.ranges, Statistics(), unnoticed, wanted, InThreads(ahead) if ahead else wanted)
         resource = Resource(id=1, name="a", url=None, size=len(data), updated_ns=0, link=None)
         self.content = Content(resource, len(data))
         self.means = Means(fetcher, self.budget, self.blocks, Statistics())
@@ -415,7 +400,7 @@ def test_a_fetch_ahead_that_fails_under_a_reader(
     fetching: ThreadPoolExecutor, pool: ThreadPoolExecutor
 ) -> None:
     """Who waits for bytes that were fetched ahead, and failed, fetches what it needs itself."""
-    opened = Opened(Inline(), ahead=fetching)
+    opened = Opened(ahead=fetching)
     cursor = opened.cursor()
     doomed: list[tuple[int, int]] = []
     begun, end = threading.Semaphore(0), threading.Event()

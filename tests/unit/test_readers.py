@@ -15,8 +15,8 @@ from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
-from tests.unit.conftest import Waiting, unnoticed
-from tests.unit.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges, Inline
+from tests.unit.conftest import Inline, Waiting, unnoticed
+from tests.unit.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges
 
 
 def resource(size: int | None = SIZE, updated_ns: int = 0) -> Resource:

@@ -5,6 +5,7 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.runs import Run, Runs
 from empirical_fs.resource import Resource
+from empirical_fs.waits import drive
 from tests.unit.conftest import zeros
 
 PART = 1000
@@ -44,7 +45,7 @@ def fill(run: Run, filled: Part) -> None:
     """What a thread does to a part."""
     body = run.take_body(filled.start)
     assert body is not None
-    body.pour(filled, filled.start, filled.stop)
+    drive(body.pour(filled, filled.start, filled.stop))
     run.body = body
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from empirical_fs.transport import READ_INTO, PooledTransport
+from empirical_fs.transport import BODY, PooledTransport
 from tests.unit.wire import Listening, Send, hang_up
 
 PATIENCE = 10.0
@@ -64,7 +64,7 @@ def connected(connections: int = 4) -> Iterator[httpx.Client]:
 def read_into(response: httpx.Response, size: int) -> bytes:
     """What one call reads into a view of `size` bytes."""
     buffer = bytearray(size)
-    count: int = response.extensions[READ_INTO](memoryview(buffer))
+    count: int = response.extensions[BODY].read_into(memoryview(buffer))
     assert not any(buffer[count:])
     return bytes(buffer[:count])
 

@@ -13,8 +13,8 @@ from empirical_fs.reading.siblings import RECOGNISED_AT
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
-from tests.unit.conftest import Waiting, unnoticed
-from tests.unit.test_reader import DATA, PATIENCE, FakeRanges, Inline
+from tests.unit.conftest import Inline, Waiting, unnoticed
+from tests.unit.test_reader import DATA, PATIENCE, FakeRanges
 
 COUNT = 20
 SIZE = 1000

@@ -145,7 +145,7 @@ def read(wire: Wire, http: Http, patience: float) -> tuple[int, bytes]:
     """The status and the body, or as much of it as can be enough for a test."""
     response = http.get(wire.url, {}, Deadline.after(patience))
     try:
-        body, piece, read_into = bytearray(), memoryview(bytearray(2**16)), http.body(response)
+        body, piece, read_into = bytearray(), memoryview(bytearray(2**16)), http.body(response).read_into
         while (count := read_into(piece)) and len(body) < ENOUGH:
             assert count <= len(piece)
             body += piece[:count]

@@ -1,0 +1,271 @@
+"""A few threads that do the steps of much work, most of which waits for the network."""
+
+import logging
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from empirical_fs.timer import Alarm, Timer
+from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, Wait, is_readable, wait_here
+
+_GRACE_SECONDS = 0.05
+"""What a thread waits itself, if it has nothing better to do, for to hand a wait over takes its time."""
+
+_FREE_THREADS = 2
+"""Threads of a lane that never wait so, but are there for what comes next."""
+
+
+class GoOn(Protocol):
+    """Goes on with what had to wait."""
+
+    def __call__(self, *, has_come: bool) -> object:
+        """What it waits for has come, or its time is over."""
+
+
+log = logging.getLogger(__name__)
+
+
+class _Parked:
+    """A wait for a socket, which ends once: by the socket or by the timer."""
+
+    def __init__(self, leave: Callable[[], None], go_on: GoOn) -> None:
+        self._leave = leave
+        self._go_on = [go_on]
+        self.expiry: Alarm | None = None
+
+    def end(self, *, has_come: bool) -> None:
+        try:
+            # One operation on the list, which Python serialises: of two that end it, one does.
+            go_on = self._go_on.pop()
+        except IndexError:
+            return
+        if self.expiry is not None:
+            self.expiry.cancel()
+        self._leave()
+        go_on(has_come=has_come)
+
+
+class Waits:
+    """Waits for sockets and for times, in two threads for all.
+
+    The lock guards whether the thread runs that waits for sockets, which the selector lets others add to.
+    """
+
+    def __init__(self, timer: Timer, elsewhere: int) -> None:
+        """Wait for nothing yet; times are `timer`'s, and `elsewhere` threads are for functions that wait."""
+        self._timer = timer
+        self._elsewhere = ThreadPoolExecutor(elsewhere, "elsewhere")
+        self._lock = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._is_started = False
+
+    def wait(self, wait: Wait, go_on: GoOn) -> None:
+        """Have `go_on` told, once, when the wait is over, by another thread, or at once.
+
+        Raises:
+            RuntimeError: the system has no thread for it.
+        """
+        if isinstance(wait, Pause):
+            self._timer.after(wait.seconds, partial(go_on, has_come=True))
+        elif isinstance(wait, Elsewhere):
+            self._elsewhere.submit(wait.function).add_done_callback(lambda _: go_on(has_come=True))
+        else:
+            self._wait_readable(wait, go_on)
+
+    def close(self) -> None:
+        """Wait for nothing new elsewhere; who waits for a socket is left to the end of the process."""
+        self._elsewhere.shutdown(wait=False, cancel_futures=True)
+
+    def _wait_readable(self, wait: Readable, go_on: GoOn) -> None:
+        self._start()
+        parked = _Parked(partial(self._leave, wait.socket), go_on)
+        parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
+        try:
+            self._selector.register(wait.socket, selectors.EVENT_READ, parked)
+        except (OSError, ValueError, KeyError) as error:
+            # It is closed, as the next read will find, or the system has no room for another.
+            log.debug("a socket cannot be waited for: %s", error)
+            parked.end(has_come=True)
+
+    def _leave(self, connected: socket.socket) -> None:
+        with suppress(OSError, ValueError, KeyError):  # it was closed meanwhile, or could not be waited for
+            self._selector.unregister(connected)
+
+    def _start(self) -> None:
+        with self._lock:
+            if not self._is_started:
+                threading.Thread(target=self._run, name="sockets", daemon=True).start()
+                self._is_started = True
+
+    def _run(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                key.data.end(has_come=True)
+
+
+@dataclass(eq=False, slots=True)
+class _Task:
+    steps: Steps[None]
+    has_come: bool | None = None
+    """What the steps are sent next; None begins them."""
+
+
+class Lane:
+    """Does the steps of so many pieces of work at once, the rest in turn, by fewer threads.
+
+    The condition's lock guards the queues and the counts.
+    """
+
+    def __init__(self, name: str, waits: Waits, *, threads: int, most: int) -> None:
+        """Do nothing yet.
+
+        Args:
+            name: of its threads.
+            waits: has the work that waits.
+            threads: how many there are at most.
+            most: how many pieces of work are under way at once; one that pauses is not.
+        """
+        self._name = name
+        self._waits = waits
+        self._threads_most, self._most = threads, most
+        self._changed = threading.Condition(threading.Lock())
+        self._new: deque[_Task] = deque()
+        self._ready: deque[_Task] = deque()
+        self._under_way = self._threads = self._idle = self._gracious = 0
+        self._is_closed = False
+
+    def run(self, steps: Steps[None]) -> None:
+        """Do these steps, which raise nothing, as soon as it is their turn.
+
+        Raises:
+            RuntimeError: the system has no thread for them.
+        """
+        task = _Task(steps)
+        with self._changed:
+            self._new.append(task)
+            self._admit()
+            self._see_to_threads(task)
+
+    def close(self) -> None:
+        """Begin nothing any more; what has begun ends by itself."""
+        with self._changed:
+            self._is_closed = True
+            self._new.clear()
+            self._changed.notify_all()
+
+    def _admit(self) -> None:
+        """Make ready what is next in turn. The lock is held."""
+        while self._new and self._under_way < self._most and not self._is_closed:
+            self._under_way += 1
+            self._ready.append(self._new.popleft())
+
+    def _see_to_threads(self, new: _Task | None = None) -> None:
+        """Wake a thread for what is ready, or start one. The lock is held."""
+        if len(self._ready) <= self._idle:
+            self._changed.notify()
+        elif self._threads < self._threads_most and self._ready:
+            try:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            except RuntimeError:
+                if new is not None and not self._threads:
+                    self._give_back(new)
+                    raise
+                # Those that are there come to it.
+                log.debug("the system has no more threads for %s", self._name)
+            else:
+                self._threads += 1
+
+    def _give_back(self, task: _Task) -> None:
+        """Nobody can do a task that came just now. The lock is held."""
+        if task in self._ready:
+            self._ready.remove(task)
+            self._under_way -= 1
+        elif task in self._new:
+            self._new.remove(task)
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            if self._has_ended(task):
+                with self._changed:
+                    self._under_way -= 1
+                    self._admit()
+                    self._see_to_threads()
+
+    def _next(self) -> _Task | None:
+        """The next task that is ready; None when there is none and will be none."""
+        with self._changed:
+            self._idle += 1
+            while not self._ready and not self._is_closed:
+                self._changed.wait()
+            self._idle -= 1
+            if self._ready:
+                return self._ready.popleft()
+            self._threads -= 1
+            return None
+
+    def _has_ended(self, task: _Task) -> bool:
+        """Do the steps of a task until its end, or until somebody else is to go on with it."""
+        try:
+            while True:
+                wait = next(task.steps) if task.has_come is None else task.steps.send(task.has_come)
+                if isinstance(wait, Readable) and self._has_come_soon(wait):
+                    task.has_come = True
+                    continue
+                try:
+                    self._park(task, wait)
+                except RuntimeError as error:
+                    log.debug("a thread waits itself, for the system has no more: %s", error)
+                    task.has_come = wait_here(wait)
+                else:
+                    return False
+        except StopIteration:
+            return True
+        except BaseException:
+            log.exception("%s failed in a way that it should not", self._name)
+            return True
+
+    def _has_come_soon(self, wait: Readable) -> bool:
+        """Whether a socket can be read at once, or soon where the thread has nothing better to do."""
+        with self._changed:
+            is_gracious = not self._ready and self._gracious < self._threads_most - _FREE_THREADS
+            self._gracious += is_gracious
+        try:
+            return is_readable(wait.socket, min(_GRACE_SECONDS, wait.seconds) if is_gracious else 0)
+        except (OSError, ValueError):
+            return True  # it is closed, as the next read will find
+        finally:
+            if is_gracious:
+                with self._changed:
+                    self._gracious -= 1
+
+    def _park(self, task: _Task, wait: Wait) -> None:
+        """Leave a task to who waits for it; it may go on before this returns."""
+        if not isinstance(wait, Pause):
+            self._waits.wait(wait, partial(self._resume, task))
+            return
+        self._waits.wait(wait, partial(self._resume_in_turn, task))
+        with self._changed:
+            self._under_way -= 1
+            self._admit()
+            self._see_to_threads()
+
+    def _resume(self, task: _Task, *, has_come: bool) -> None:
+        task.has_come = has_come
+        with self._changed:
+            self._ready.append(task)
+            self._see_to_threads()
+
+    def _resume_in_turn(self, task: _Task, *, has_come: bool) -> None:
+        task.has_come = has_come
+        with self._changed:
+            # It has waited already, and goes before what has not begun.
+            self._new.appendleft(task)
+            self._admit()
+            self._see_to_threads()
