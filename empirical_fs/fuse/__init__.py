@@ -6,8 +6,11 @@
     session      mounts, and has threads take requests until the mount is gone; notifications
     request      one request of the kernel, which is answered exactly once, by whoever has the answer
     nodes        which version of which resource each inode of the kernel is; pure policy
+    inode_table  the nodes between threads, and what the kernel is told when they become something else
     directory    a listing as it began, and cookies that belong to its entries
     operations   one function for each operation: names, attributes, opens and reads
+    attributes   the structures in which the kernel is told of files; xattrs: the extended ones
+    errnos       which errno a program hears for what went wrong: the one table
     tracing      what `-vv` tells of each request
 
 It knows the catalogue (names and attributes) and the reading side (bytes), and neither HTTP nor how far to

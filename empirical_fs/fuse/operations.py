@@ -70,32 +70,46 @@ class Means:
     """Seconds after which whatever waits has failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _OpenFile:
     source: Handle | bytes
     node: Node
     waiting: "dict[_Waiting, None]" = field(default_factory=dict)
     """The reads that wait for their bytes. Each step is one operation on the dictionary."""
+    left: tuple[int, ...] = ()
+    """The thread that closed a descriptor last; another object each time."""
 
 
 class _Waiting:
     """A read that waits: it is answered by whoever has its bytes, or hears why they will not come."""
 
-    __slots__ = ("_cancel", "_opened", "_operations", "_request", "caller")
+    __slots__ = ("_caller", "_cancel", "_opened", "_operations", "_request")
 
-    def __init__(self, operations: "Operations", request: Request, opened: _OpenFile, caller: int) -> None:
+    def __init__(self, operations: "Operations", request: Request, opened: _OpenFile) -> None:
         self._operations = operations
         self._request = request
         self._opened = opened
-        self.caller = caller
+        self._caller = request.context.pid
         self._cancel: Callable[[], object] | None = None
-        opened.waiting[self] = None
 
-    def begun(self, cancel: Callable[[], object]) -> None:
-        """The bytes are asked for; `cancel` ends that."""
-        self._cancel = cancel
+    def begin(self, source: Handle, offset: int, size: int, left: tuple[int, ...]) -> None:
+        """Ask for the bytes; `left` is who had closed a descriptor last when the read came."""
+        opened = self._opened
+        opened.waiting[self] = None
+        # Who closed one meanwhile did not find this.
+        if opened.left is not left:
+            self.give_up_for(opened.left[0])
+        if self._request.is_open:
+            self._cancel = source.read(offset, size, self)
         if not self._request.is_open:
-            cancel()
+            opened.waiting.pop(self, None)
+            if self._cancel is not None:
+                self._cancel()
+
+    def give_up_for(self, leaver: int) -> None:
+        """A thread closes a descriptor: whoever does so, or is dead, waits for nothing."""
+        if self._caller == leaver or not _is_alive(self._caller):
+            self.fail(Abandoned("the reader does not wait any more"))
 
     def give(self, pieces: list[memoryview]) -> None:
         """The bytes are here, until this returns."""
@@ -219,9 +233,9 @@ class Operations:
             finally:
                 part.give_back()
             return
-        waiting = _Waiting(self, request, opened, request.context.pid)
+        left, waiting = opened.left, _Waiting(self, request, opened)
         request.defer(self._timeout, waiting.fail)
-        waiting.begun(source.read(offset, size, waiting))
+        waiting.begin(source, offset, size, left)
 
     def flush(self, request: Request, _number: int, info: int) -> None:
         """A descriptor is closed: reads that its thread began are given up.
@@ -231,10 +245,10 @@ class Operations:
         anew.
         """
         opened, caller = self._open_files[self._library.file_info.from_address(info).fh], request.context.pid
+        opened.left = (caller,)
         request.refuse(0)
         for waiting in list(opened.waiting):
-            if waiting.caller == caller or not _is_alive(waiting.caller):
-                waiting.fail(Abandoned("the reader does not wait any more"))
+            waiting.give_up_for(caller)
 
     def release(self, request: Request, _number: int, info: int) -> None:
         """The last descriptor of an open is closed."""
@@ -505,7 +519,7 @@ class Operations:
 
     def _described(self, operation: str, words: tuple[Any, ...]) -> str:
         """What an operation is about; its name as a literal, for that may have a line break in it."""
-        number = words[0]
+        number = None if operation == "forget_multi" else words[0]
         if operation == "lookup" and number == ROOT_NUMBER:
             subject = words[1].decode(errors="surrogateescape")
         else:

@@ -25,6 +25,7 @@ _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead",
 """Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
 _ALSO_OF_THE_MOUNT = {"max_read"}
 """Of these libfuse 3 wants to be told as well, and the same."""
+_OF_THE_HIGH_LEVEL = "modules"
 _NUMBER_MAX = 2**31 - 1
 _SECONDS_MAX = 2.0**31
 
@@ -55,6 +56,8 @@ def fuse_options(
     Raises:
         SetupError: an option has a bad value.
     """
+    if _OF_THE_HIGH_LEVEL in given:
+        raise SetupError(f"-o {_OF_THE_HIGH_LEVEL}: libfuse's modules cannot be stacked on this file system")
     ours = _OF_THE_KERNEL_CACHE | _MEANINGLESS | {"direct_io"}
     connection: dict[str, int] = {}
     if library.major > 2:  # noqa: PLR2004 - libfuse 2 takes them all

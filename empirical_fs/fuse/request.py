@@ -54,11 +54,16 @@ class Desk:
         # Libfuse gives a negative errno, and nothing where the kernel takes no answer.
         return -(reply(request.raw, *words) or 0)
 
-    def listen(self, request: "Request") -> None:
-        """Have the request given up when the kernel says that its caller was interrupted."""
+    def listen(self, request: "Request") -> bool:
+        """Have the request given up when the kernel says that its caller was interrupted; False if it was.
+
+        Where the caller was interrupted before, libfuse calls back at once, and uses the request afterwards:
+        it must not be answered from there (fuse_req_interrupt_func in fuse_lowlevel.c).
+        """
         number = id(request)
         self._interruptible[number] = request
         self.library.on_interrupt(request.raw, self._interrupted, number)
+        return request.comes_first()
 
     def hush(self, request: "Request") -> None:
         """The request is about to be answered."""
@@ -70,10 +75,10 @@ class Desk:
             request.give_up(error)
 
     def _interrupt(self, _raw: int, number: int) -> None:
-        """Libfuse calls this, with a lock of that request held; answering it from here is allowed."""
+        """Libfuse calls this, and keeps that request until it returns, unless it calls from `listen`."""
         try:
             request = self._interruptible.get(number)
-            if request is not None:
+            if request is not None and not request.comes_first():
                 request.give_up(Abandoned("the reader does not wait any more"))
         except BaseException:
             log.exception("an interruption failed in a way that it should not")
@@ -82,7 +87,7 @@ class Desk:
 class Request:
     """A request of the kernel."""
 
-    __slots__ = ("_alarm", "_desk", "_on_given_up", "is_deferred", "raw")
+    __slots__ = ("_alarm", "_desk", "_first", "_on_given_up", "is_deferred", "raw")
 
     def __init__(self, desk: Desk, raw: int) -> None:
         """The request that libfuse knows as `raw`, until it is answered."""
@@ -92,6 +97,7 @@ class Request:
         """Whether somebody is to answer later."""
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
+        self._first = [None]
 
     @property
     def is_open(self) -> bool:
@@ -106,12 +112,26 @@ class Request:
     def defer(self, seconds: float, on_given_up: OnGivenUp) -> None:
         """Answer later, within `seconds`; otherwise, and when the caller is interrupted, it is given up.
 
-        To be called before anybody else may answer.
+        To be called before anybody else may answer, who would have libfuse free the request under our hands.
         """
         self.is_deferred = True
         self._on_given_up = on_given_up
-        self._alarm = self._desk.timer.after(seconds, self._expire)
-        self._desk.listen(self)
+        if self._desk.listen(self):
+            self._alarm = self._desk.timer.after(seconds, self._expire)
+        else:
+            on_given_up(Abandoned("the reader does not wait any more"))
+
+    def comes_first(self) -> bool:
+        """Whether this is the first of two calls: `listen` asks at its end, an interruption when it comes.
+
+        Whoever comes second has the request given up.
+        """
+        try:
+            # One operation on the list, which Python serialises.
+            self._first.pop()
+        except IndexError:
+            return False
+        return True
 
     def give_up(self, error: EmpiricalError) -> None:
         """Nobody waits for this any more, because of `error`."""

@@ -19,7 +19,6 @@ LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was stil
 
 _THREADS = 4
 """Threads that take requests. None of them ever waits, so that they serve any number of readers."""
-_LAST_ANSWERS_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 

@@ -65,6 +65,7 @@ def test_direct_reads() -> None:
         {"entry_timeout": "nan"},
         {"negative_timeout": True},
         {"intr_signal": "x"},
+        {"modules": "iconv"},
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@ import errno
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,23 @@ def test_an_interruption(timer: Timer) -> None:
     library.interrupt()
     library.interrupt()
     assert [type(error) for error in asked.given_up] == [Abandoned]
+
+
+def test_an_interruption_before_anybody_listens(timer: Timer) -> None:
+    """Libfuse calls back while it is told to, and needs the request until it returns: it is answered then."""
+
+    class Interrupted(NoLibrary):
+        def on_interrupt(self, raw: int, interrupted: Any, number: int) -> None:
+            interrupted(raw, number)
+            assert self.said == []
+            super().on_interrupt(raw, interrupted, number)
+
+    library = Interrupted()
+    asked = Asked(desk(library, timer))
+    assert [type(error) for error in asked.given_up] == [Abandoned]
+    assert library.said == [("reply_err", errno.EINTR)]
+    library.interrupt()
+    assert len(library.said) == 1
 
 
 def test_the_end(timer: Timer) -> None:
