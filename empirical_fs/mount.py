@@ -30,7 +30,7 @@ from empirical_fs.fuse.library import load_library
 from empirical_fs.fuse.operations import Files, Operations
 from empirical_fs.fuse.operations import Means as Answering
 from empirical_fs.fuse.options import fuse_options
-from empirical_fs.fuse.session import LibfuseFailed, Session
+from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.lanes import Lane, Waits
 from empirical_fs.listing import Progress
 from empirical_fs.mount_options import SOURCE_PREFIX
@@ -222,14 +222,13 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         files = Files(catalog, inodes, walks)
         operations = Operations(files, answering, status.commands, lifecycle.connected)
         _stop_on_signals(lifecycle)
-        timer.start()
         stderr.start()
         try:
             session.serve(operations, str(settings.mountpoint), options)
         except LibfuseFailed:
             lifecycle.abandon()
             raise
-        except SetupError as error:
+        except MountFailed as error:
             raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
         finally:
             stderr.stop()

@@ -320,6 +320,14 @@ class Library:
             return None
         return Mounted(session, session)
 
+    def unmount(self, mounted: "Mounted", mountpoint: str) -> None:
+        """Take away a mount that nobody will serve."""
+        if self.major == _FUSEPYS:
+            unmount = self._function("fuse_unmount", ctypes.c_char_p, _POINTER, result=None)
+            unmount(os.fsencode(mountpoint), mounted.notified)
+        else:
+            self._function("fuse_session_unmount", _SESSION, result=None)(mounted.session)
+
     def loop(self, mounted: "Mounted") -> bool:
         """Hand on requests in this thread until the mount is gone; False if libfuse failed."""
         return bool(self._loop(mounted.session) == 0)

@@ -43,7 +43,7 @@ class Node:
     sent_back: set[int] | None = None
     """The threads whose open was refused; who comes again has found the node by its number."""
     is_unlisted: bool = False
-    """Whether its resource has left the listing: once it is unused, it cannot be found again."""
+    """Whether its resource has left the listing: once it is unused, nobody can find it again."""
 
     @property
     def is_over(self) -> bool:
@@ -67,7 +67,7 @@ class Nodes:
         """Begin with nothing told to the kernel."""
         self._by_number: dict[int, Node] = {}
         self._of: dict[int, list[Node]] = {}
-        """The nodes of each listed resource, by its id; the newest version is the last."""
+        """The nodes of each resource, by its id; the newest version is the last."""
         self._unused: OrderedDict[int, Node] = OrderedDict()
         """Those that the kernel has forgotten: a file handle may still have the number."""
         self._numbers = count(ROOT_NUMBER + 1)
@@ -78,6 +78,8 @@ class Nodes:
 
     def of(self, entry: Entry) -> Node:
         """The node of that version, which is made if there is none."""
+        for each in self._of.get(entry.resource.id, ()):
+            each.is_unlisted = False
         node = self.current(entry.resource.id)
         if node is not None and not node.is_superseded_by(entry):
             # Its name, and what is said of it beside its content, may be others by now.
@@ -95,7 +97,7 @@ class Nodes:
         return nodes[-1] if nodes else None
 
     def all_of(self, resource_id: int) -> tuple[Node, ...]:
-        """Every node of a listed resource that can be found."""
+        """Every node of a resource that can be found."""
         return tuple(self._of.get(resource_id, ()))
 
     def find(self, number: int) -> Node | None:
@@ -153,7 +155,7 @@ class Nodes:
 
     def vanished(self, resource_id: int) -> None:
         """A resource is not listed any more: what the kernel does not use of it cannot be found again."""
-        for node in self._of.pop(resource_id, ()):
+        for node in self.all_of(resource_id):
             node.is_unlisted = True
             self._note_use(node)
 
@@ -171,8 +173,7 @@ class Nodes:
     def _remove(self, node: Node) -> None:
         del self._unused[node.number], self._by_number[node.number]
         resource_id = node.entry.resource.id
-        nodes = self._of.get(resource_id)
-        if nodes is not None and node in nodes:
-            nodes.remove(node)
-            if not nodes:
-                del self._of[resource_id]
+        nodes = self._of[resource_id]
+        nodes.remove(node)
+        if not nodes:
+            del self._of[resource_id]

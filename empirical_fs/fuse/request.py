@@ -31,10 +31,6 @@ class Desk:
         self._interruptible: dict[int, Request] = {}
         self._interrupted = INTERRUPTED(self._interrupt)
 
-    def __len__(self) -> int:
-        """How many requests are not answered yet."""
-        return len(self._open)
-
     def accept(self, request: "Request") -> None:
         """Take note of a request that has just come."""
         self._open[request] = None

@@ -17,10 +17,16 @@ from empirical_fs.timer import Timer
 
 LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
 
+NO_THREAD = "the system has no thread to serve by; see ulimit -u, or TasksMax of systemd"
+
 _THREADS = 4
 """Threads that take requests. None of them ever waits, so that they serve any number of readers."""
 
 log = logging.getLogger(__name__)
+
+
+class MountFailed(SetupError):
+    """Libfuse could not mount, and has said why on stderr."""
 
 
 class LibfuseFailed(SetupError):
@@ -48,34 +54,42 @@ class Session:
     """
 
     def __init__(self, library: Library, timer: Timer) -> None:
-        """Not mounted yet."""
+        """Not mounted yet; `timer`, which has the deadlines, is started with the mount."""
         self._library = library
+        self._timer = timer
         self._desk = Desk(library, timer)
         self._lock = threading.Lock()
         self._mounted: Mounted | None = None
         self._kept: list[Any] = []
-
-    @property
-    def waiting(self) -> int:
-        """How many requests wait for their answers."""
-        return len(self._desk)
+        self._ended = SimpleQueue[bool]()
+        self._started = 0
 
     def serve(self, operations: Operations, mountpoint: str, options: FuseOptions) -> None:
         """Mount and answer the kernel until the file system is unmounted.
 
         Raises:
-            SetupError: it cannot be mounted; libfuse has said why on stderr.
+            MountFailed: libfuse cannot mount.
+            SetupError: the system has no thread to serve by.
             LibfuseFailed: libfuse failed afterwards.
         """
         keep_freed_memory()
+        try:
+            self._timer.start()
+        except RuntimeError as error:
+            raise SetupError(NO_THREAD) from error
         table = self._table(operations, options)
         self._kept.append(table)
         mounted = self._library.mount(mountpoint, options.text, table)
         if mounted is None:
-            raise SetupError("libfuse cannot mount")
+            raise MountFailed("libfuse cannot mount")
         self._mounted = mounted
         try:
-            if not self._run(mounted):
+            self._start(mounted)
+        except RuntimeError as error:
+            self._library.unmount(mounted, mountpoint)
+            raise SetupError(NO_THREAD) from error
+        try:
+            if not all(self._ended.get() for _ in range(self._started)):
                 raise LibfuseFailed(LIBFUSE_FAILED)
         finally:
             self._end()
@@ -139,28 +153,27 @@ class Session:
 
         return call
 
-    def _run(self, mounted: Mounted) -> bool:
-        """Have threads take requests until the mount is gone; False if libfuse failed.
+    def _start(self, mounted: Mounted) -> None:
+        """Have threads take requests until the mount is gone; each tells `_ended` whether libfuse went well.
 
         Threads of Python's own, which stay: of those that libfuse makes, Python would have to make up its
         state anew for each, which takes a fifth of the CPU of a GB.
         """
-        ended = SimpleQueue[bool]()
-        started = 0
         for number in range(_THREADS):
             thread = threading.Thread(
-                target=lambda: ended.put(self._library.loop(mounted)), name=f"fuse-{number}", daemon=True
+                target=lambda: self._ended.put(self._library.loop(mounted)),
+                name=f"fuse-{number}",
+                daemon=True,
             )
             try:
                 thread.start()
             except RuntimeError:
                 # One is enough to serve, for none of them waits.
-                if not started:
+                if not self._started:
                     raise
                 log.info("the system has no more threads to answer the kernel by")
                 break
-            started += 1
-        return all(ended.get() for _ in range(started))
+            self._started += 1
 
     def _end(self) -> None:
         """Nothing is answered any more.

@@ -207,6 +207,16 @@ def test_what_has_vanished_is_found_as_long_as_it_is_used() -> None:
     assert nodes.current(1) is None
 
 
+def test_a_resource_that_returns() -> None:
+    """What the kernel still has of it is what it becomes again, and stays when the kernel is done with it."""
+    nodes = Nodes()
+    node = told(nodes, entry())
+    nodes.vanished(1)
+    assert told(nodes, entry()) is node
+    nodes.forget(node.number, 2)
+    assert nodes.find(node.number) is node
+
+
 def test_a_size_that_is_found_is_told_by_another_node() -> None:
     """What the kernel took for empty becomes another inode; a size that is not known yet makes none."""
     nodes = Nodes()
