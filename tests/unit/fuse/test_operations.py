@@ -1,0 +1,153 @@
+"""A read that waits, and whoever closes the file, is interrupted, or has the bytes at the same moment."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from empirical_fs.errors import Abandoned, Closing, EmpiricalError
+from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.operations import Operations, _OpenFile, _Waiting
+from empirical_fs.fuse.request import Request
+from empirical_fs.reading.readers import Handle
+from empirical_fs.resource import Resource
+from empirical_fs.snapshot import Entry
+from tests.unit.fuse.answers import NoLibrary, desk
+
+ENTRY = Entry("a", Resource(id=1, name="a", url=None, size=9, updated_ns=0, link=None))
+
+
+@dataclass
+class Caller:
+    pid: int
+
+
+class Library(NoLibrary):
+    """Its requests are all of one thread."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__()
+        self.pid = pid
+
+    def context(self, _: int) -> Caller:
+        return Caller(self.pid)
+
+
+class Source:
+    """A handle whose bytes come when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiter: Any = None
+        self.cancelled = 0
+        self.before_return: Callable[[Any], object] = lambda _: None
+
+    def read(self, _offset: int, _size: int, waiter: Any) -> Callable[[], None]:
+        self.waiter = waiter
+        self.before_return(waiter)
+        return self.cancel
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+
+class Reads:
+    """One open file, and a read of it that waits; stands for the operations too."""
+
+    def __init__(self, pid: int | None = None) -> None:
+        self.library = Library(os.getpid() if pid is None else pid)
+        at = desk(self.library)
+        self.request = Request(at, 1)
+        at.accept(self.request)
+        self.source = Source()
+        self.opened = _OpenFile(cast(Handle, self.source), Node(2, ENTRY))
+        self.failures: list[EmpiricalError] = []
+        self.waiting = _Waiting(cast(Operations, self), self.request, self.opened)
+        self.request.defer(10, self.waiting.fail)
+
+    def read_failed(self, _node: Node, request: Request, error: EmpiricalError) -> None:
+        if request.refuse(errno.EINTR):
+            self.failures.append(error)
+
+    def begin(self, left: tuple[int, ...] = ()) -> None:
+        self.waiting.begin(cast(Handle, self.source), 0, 9, left)
+
+
+def test_bytes_that_come_later() -> None:
+    """They are the answer, and nothing is left that waits."""
+    reads = Reads()
+    reads.begin()
+    assert list(reads.opened.waiting) == [reads.waiting]
+    reads.source.waiter.give([memoryview(bytearray(b"abc"))])
+    assert [name for name, _ in reads.library.said] == ["reply_buf"]
+    assert not reads.opened.waiting
+    assert reads.source.cancelled == 0
+
+
+@pytest.mark.parametrize("how", ["give", "fail"])
+def test_bytes_that_are_here_already(how: str) -> None:
+    """Whoever is asked for them may answer before it returns."""
+    reads = Reads()
+    reads.source.before_return = lambda waiter: (
+        waiter.give([memoryview(bytearray(b"abc"))]) if how == "give" else waiter.fail(Closing("over"))
+    )
+    reads.begin()
+    assert len(reads.library.said) == 1
+    assert not reads.opened.waiting
+
+
+def test_who_is_interrupted_before_it_asks() -> None:
+    """Nothing is asked for, and nothing is left that waits."""
+    reads = Reads()
+    reads.library.interrupt()
+    reads.begin()
+    assert [type(error) for error in reads.failures] == [Abandoned]
+    assert reads.source.waiter is None
+    assert not reads.opened.waiting
+
+
+def test_who_is_interrupted_while_it_asks() -> None:
+    """What it asked for is taken back."""
+    reads = Reads()
+    reads.source.before_return = lambda _: reads.library.interrupt()
+    reads.begin()
+    assert len(reads.failures) == 1
+    assert reads.source.cancelled == 1
+    assert not reads.opened.waiting
+
+
+def test_who_closes_just_before_it_waits() -> None:
+    """The one that closed did not find the read, which then finds that it has closed."""
+    reads = Reads()
+    reads.opened.left = (os.getpid(),)
+    reads.begin(left=())
+    assert [type(error) for error in reads.failures] == [Abandoned]
+    assert reads.source.waiter is None
+
+
+def test_who_closed_before_the_read_came() -> None:
+    """Another read of the same thread is its next one."""
+    reads = Reads()
+    left = reads.opened.left = (os.getpid(),)
+    reads.begin(left)
+    assert reads.failures == []
+    assert reads.source.waiter is not None
+
+
+def test_whose_reads_end_when_a_thread_closes() -> None:
+    """Its own, and those of threads that are dead; not those of others that live, or cannot be seen."""
+    ended: dict[str, int] = {}
+    thread = threading.Thread(target=lambda: ended.update(dead=threading.get_native_id()))
+    thread.start()
+    thread.join()
+    callers = {"own": 7, "dead": ended["dead"], "other": os.getpid(), "unseen": 0}
+    given_up = {}
+    for name, pid in callers.items():
+        reads = Reads(pid)
+        reads.begin()
+        reads.waiting.give_up_for(7)
+        given_up[name] = bool(reads.failures)
+    assert given_up == {"own": True, "dead": True, "other": False, "unseen": False}
