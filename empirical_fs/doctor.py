@@ -26,6 +26,7 @@ from empirical_fs.settings import DEFAULT, KEY_VARIABLE, parse_api_url, take_key
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
 from empirical_fs.urls import parse_given
+from empirical_fs.waits import drive
 
 PATIENCE_MAX = 10.0
 """Seconds that one check takes at most."""
@@ -191,7 +192,7 @@ def _first_byte(ranges: Ranges, resource: Resource) -> str:
     """Fetch it, and tell of that."""
     begun = time.monotonic()
     size = ranges.measure(resource) if resource.size is None else resource.size
-    body = ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte())
+    body = drive(ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte()))
     took = f"in {time.monotonic() - begun:.2f} s"
     if body is not None:
         body.close()
