@@ -24,11 +24,13 @@ from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
 from empirical_fs.errors import SetupError
+from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.library import load_library
-from empirical_fs.fuse.operations import Files, Operations
-from empirical_fs.fuse.operations import Means as Answering
+from empirical_fs.fuse.opening import Files
+from empirical_fs.fuse.operations import Means as Answers
+from empirical_fs.fuse.operations import Operations
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.lanes import Lane, Waits
@@ -209,18 +211,16 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         _threads(_LATER_THREADS, "later") as later,
         _threads(_COMMAND_THREADS, "command") as for_commands,
     ):
-        answering = Answering(
+        answers = Answers(
             library=library,
             options=options,
             attributes=Attributes(library, settings.options, options, generation),
-            statistics=statistics,
+            answering=Answering(statistics, later, settings.timeout),
             timer=timer,
-            later=later,
+            commands=status.commands,
             for_commands=for_commands,
-            timeout=settings.timeout,
         )
-        files = Files(catalog, inodes, walks)
-        operations = Operations(files, answering, status.commands, lifecycle.connected)
+        operations = Operations(Files(catalog, inodes, walks), answers, lifecycle.connected)
         _stop_on_signals(lifecycle)
         stderr.start()
         try:

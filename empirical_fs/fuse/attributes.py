@@ -3,7 +3,8 @@
 import stat
 from typing import Any
 
-from empirical_fs.fuse.library import ROOT_NUMBER, Library
+from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.mount_options import MountOptions
 from empirical_fs.names import NAME_MAX

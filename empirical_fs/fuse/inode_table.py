@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from empirical_fs.fuse.library import ROOT_NUMBER
-from empirical_fs.fuse.nodes import Content, Node, Nodes
+from empirical_fs.fuse.nodes import ROOT_NUMBER, Content, Node, Nodes
 from empirical_fs.snapshot import Entry, Snapshot
 
 

@@ -11,25 +11,33 @@ import shutil
 from collections.abc import Callable, Mapping
 from ctypes.util import find_library
 from importlib.util import find_spec
-from platform import machine
 from typing import Any
 
 from empirical_fs.errors import SetupError
+from empirical_fs.fuse.nodes import ROOT_NUMBER
+from empirical_fs.fuse.structures import (
+    INTERRUPTED,
+    NAME,
+    POINTER,
+    REQUEST,
+    SESSION,
+    SIGNATURES,
+    TABLE_2,
+    TABLE_3,
+    Arguments,
+    Connection2,
+    Context,
+    entry_type,
+    operations_type,
+)
 
 LIBRARY_VARIABLE = "EMPIRICAL_FS_LIBFUSE"
 """The environment variable that chooses the library: 2 or 3."""
-
-ROOT_NUMBER = 1
-"""FUSE_ROOT_ID in linux/fuse.h: the inode number of the root."""
 
 _FUSEPYS = 2
 """The version of libfuse that fusepy knows; FUSE_LIBRARY_PATH may have it load another."""
 _INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
 _INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
-
-_REQUEST = _POINTER = _SESSION = ctypes.c_void_p
-_NUMBER = ctypes.c_uint64
-_NAME = ctypes.c_char_p
 
 ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR = 1 << 0, 1 << 4, 1 << 11
 READDIRPLUS, READDIRPLUS_AUTO = 1 << 13, 1 << 14
@@ -38,106 +46,6 @@ _WANTED = ASYNC_READ | EXPORT_SUPPORT | IOCTL_DIR | READDIRPLUS | READDIRPLUS_AU
 """Libfuse 3 asks for more by itself, of which AUTO_INVAL_DATA would have the kernel ask for the attributes
 before each read, and a direct read that waits could not be interrupted with ASYNC_DIO."""
 _LOW = 2**32 - 1
-
-_STAT_SIZES = {"x86_64": 144, "aarch64": 128}
-"""Bytes of `struct stat` (bits/struct_stat.h of glibc), where a binding may describe fewer."""
-
-
-class Arguments(ctypes.Structure):
-    """`struct fuse_args` in fuse_opt.h."""
-
-    _fields_ = (
-        ("argc", ctypes.c_int),
-        ("argv", ctypes.POINTER(ctypes.c_char_p)),
-        ("allocated", ctypes.c_int),
-    )
-
-
-class Context(ctypes.Structure):
-    """The beginning of `struct fuse_ctx`: who calls."""
-
-    _fields_ = (("uid", ctypes.c_uint32), ("gid", ctypes.c_uint32), ("pid", ctypes.c_int32))
-
-
-class Forget(ctypes.Structure):
-    """`struct fuse_forget_data`."""
-
-    _fields_ = (("number", ctypes.c_uint64), ("lookups", ctypes.c_uint64))
-
-
-class Piece(ctypes.Structure):
-    """`struct iovec` in readv(2)."""
-
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-class _Connection2(ctypes.Structure):
-    """`struct fuse_conn_info` of libfuse 2, which fusepy does not describe."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_uint)
-        for name in (
-            *("proto_major", "proto_minor", "async_read", "max_write", "max_readahead", "capable", "want"),
-            *("max_background", "congestion_threshold"),
-        )
-    )
-
-
-_FILE = (_REQUEST, _NUMBER, _POINTER)
-_RANGE = (_REQUEST, _NUMBER, ctypes.c_size_t, ctypes.c_int64, _POINTER)
-_TWO_NAMES = (_REQUEST, _NUMBER, _NAME, _NUMBER, _NAME)
-
-_SIGNATURES: Mapping[str, tuple[Any, ...]] = {
-    "init": (_POINTER, _POINTER),
-    "lookup": (_REQUEST, _NUMBER, _NAME),
-    "forget": (_REQUEST, _NUMBER, ctypes.c_uint64),
-    "getattr": _FILE,
-    "setattr": (_REQUEST, _NUMBER, _POINTER, ctypes.c_int, _POINTER),
-    "mknod": (_REQUEST, _NUMBER, _NAME, ctypes.c_uint32, ctypes.c_uint64),
-    "mkdir": (_REQUEST, _NUMBER, _NAME, ctypes.c_uint32),
-    "unlink": (_REQUEST, _NUMBER, _NAME),
-    "rmdir": (_REQUEST, _NUMBER, _NAME),
-    "symlink": (_REQUEST, _NAME, _NUMBER, _NAME),
-    "rename": _TWO_NAMES,
-    "link": (_REQUEST, _NUMBER, _NUMBER, _NAME),
-    "open": _FILE,
-    "read": _RANGE,
-    "write": (_REQUEST, _NUMBER, _POINTER, ctypes.c_size_t, ctypes.c_int64, _POINTER),
-    "flush": _FILE,
-    "release": _FILE,
-    "fsync": (_REQUEST, _NUMBER, ctypes.c_int, _POINTER),
-    "opendir": _FILE,
-    "readdir": _RANGE,
-    "releasedir": _FILE,
-    "statfs": (_REQUEST, _NUMBER),
-    "setxattr": (_REQUEST, _NUMBER, _NAME, _POINTER, ctypes.c_size_t, ctypes.c_int),
-    "getxattr": (_REQUEST, _NUMBER, _NAME, ctypes.c_size_t),
-    "listxattr": (_REQUEST, _NUMBER, ctypes.c_size_t),
-    "removexattr": (_REQUEST, _NUMBER, _NAME),
-    "create": (_REQUEST, _NUMBER, _NAME, ctypes.c_uint32, _POINTER),
-    "ioctl": (
-        *(_REQUEST, _NUMBER, ctypes.c_uint, _POINTER, _POINTER, ctypes.c_uint),
-        *(_POINTER, ctypes.c_size_t, ctypes.c_size_t),
-    ),
-    "forget_multi": (_REQUEST, ctypes.c_size_t, ctypes.POINTER(Forget)),
-    "fallocate": (_REQUEST, _NUMBER, ctypes.c_int, ctypes.c_int64, ctypes.c_int64, _POINTER),
-    "readdirplus": _RANGE,
-}
-"""The arguments of the operations that are served; all return nothing."""
-
-_TABLE_2 = (
-    *("init", "destroy", "lookup", "forget", "getattr", "setattr", "readlink", "mknod", "mkdir", "unlink"),
-    *("rmdir", "symlink", "rename", "link", "open", "read", "write", "flush", "release", "fsync", "opendir"),
-    *("readdir", "releasedir", "fsyncdir", "statfs", "setxattr", "getxattr", "listxattr", "removexattr"),
-    *("access", "create", "getlk", "setlk", "bmap", "ioctl", "poll", "write_buf", "retrieve_reply"),
-    *("forget_multi", "flock", "fallocate"),
-)
-"""`struct fuse_lowlevel_ops` of libfuse 2.9."""
-_TABLE_3 = (*_TABLE_2, "readdirplus", "copy_file_range", "lseek")
-"""That of libfuse 3, which is told how much of it we know."""
-
-INTERRUPTED = ctypes.CFUNCTYPE(None, _REQUEST, _POINTER)
-"""`fuse_interrupt_func_t`."""
 
 
 def check_library() -> int:
@@ -223,36 +131,36 @@ class Library:
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
         self.major = _major_of(binding)
         self.stat, self.statvfs, self.file_info = binding.c_stat, binding.c_statvfs, binding.fuse_file_info
-        self._connection = _Connection2 if self.major == _FUSEPYS else binding.fuse_conn_info
-        self.entry = _entry_type(self.stat)
-        table = _TABLE_2 if self.major == _FUSEPYS else _TABLE_3
+        self._connection = Connection2 if self.major == _FUSEPYS else binding.fuse_conn_info
+        self.entry = entry_type(self.stat)
+        table = TABLE_2 if self.major == _FUSEPYS else TABLE_3
         self._types = {
-            name: ctypes.CFUNCTYPE(None, *_SIGNATURES[name]) for name in table if name in _SIGNATURES
+            name: ctypes.CFUNCTYPE(None, *SIGNATURES[name]) for name in table if name in SIGNATURES
         }
-        self.operations = _operations_type(table, self._types)
+        self.operations = operations_type(table, self._types)
 
         number, size = ctypes.c_uint64, ctypes.c_size_t
-        self.reply_err = self._function("fuse_reply_err", _REQUEST, ctypes.c_int)
-        self.reply_none = self._function("fuse_reply_none", _REQUEST, result=None)
-        self.reply_entry = self._function("fuse_reply_entry", _REQUEST, _POINTER)
-        self.reply_attr = self._function("fuse_reply_attr", _REQUEST, _POINTER, ctypes.c_double)
-        self.reply_open = self._function("fuse_reply_open", _REQUEST, _POINTER)
-        self.reply_buf = self._function("fuse_reply_buf", _REQUEST, _POINTER, size)
-        self.reply_iov = self._function("fuse_reply_iov", _REQUEST, _POINTER, ctypes.c_int)
-        self.reply_statfs = self._function("fuse_reply_statfs", _REQUEST, _POINTER)
-        self.reply_xattr = self._function("fuse_reply_xattr", _REQUEST, size)
-        self.reply_ioctl = self._function("fuse_reply_ioctl", _REQUEST, ctypes.c_int, _POINTER, size)
+        self.reply_err = self._function("fuse_reply_err", REQUEST, ctypes.c_int)
+        self.reply_none = self._function("fuse_reply_none", REQUEST, result=None)
+        self.reply_entry = self._function("fuse_reply_entry", REQUEST, POINTER)
+        self.reply_attr = self._function("fuse_reply_attr", REQUEST, POINTER, ctypes.c_double)
+        self.reply_open = self._function("fuse_reply_open", REQUEST, POINTER)
+        self.reply_buf = self._function("fuse_reply_buf", REQUEST, POINTER, size)
+        self.reply_iov = self._function("fuse_reply_iov", REQUEST, POINTER, ctypes.c_int)
+        self.reply_statfs = self._function("fuse_reply_statfs", REQUEST, POINTER)
+        self.reply_xattr = self._function("fuse_reply_xattr", REQUEST, size)
+        self.reply_ioctl = self._function("fuse_reply_ioctl", REQUEST, ctypes.c_int, POINTER, size)
         self.on_interrupt = self._function(
-            "fuse_req_interrupt_func", _REQUEST, INTERRUPTED, _POINTER, result=None
+            "fuse_req_interrupt_func", REQUEST, INTERRUPTED, POINTER, result=None
         )
-        self._context = self._function("fuse_req_ctx", _REQUEST, result=ctypes.POINTER(Context), quick=True)
+        self._context = self._function("fuse_req_ctx", REQUEST, result=ctypes.POINTER(Context), quick=True)
         self.add_entry = self._function(
             "fuse_add_direntry",
-            _REQUEST,
-            _POINTER,
+            REQUEST,
+            POINTER,
             size,
-            _NAME,
-            _POINTER,
+            NAME,
+            POINTER,
             ctypes.c_int64,
             result=size,
             quick=True,
@@ -260,20 +168,20 @@ class Library:
         self.add_entry_plus = self.add_entry
         if self.has_readdirplus:
             self.add_entry_plus = self._function(
-                *("fuse_add_direntry_plus", _REQUEST, _POINTER, size, _NAME, _POINTER, ctypes.c_int64),
+                *("fuse_add_direntry_plus", REQUEST, POINTER, size, NAME, POINTER, ctypes.c_int64),
                 result=size,
                 quick=True,
             )
-        self._loop = self._function("fuse_session_loop", _SESSION)
+        self._loop = self._function("fuse_session_loop", SESSION)
         self._new = self._function(
             "fuse_lowlevel_new" if self.major == _FUSEPYS else "fuse_session_new",
-            *(_POINTER, _POINTER, size, _POINTER),
-            result=_SESSION,
+            *(POINTER, POINTER, size, POINTER),
+            result=SESSION,
         )
         self._inval_inode = self._function(
-            "fuse_lowlevel_notify_inval_inode", _POINTER, number, ctypes.c_int64, ctypes.c_int64
+            "fuse_lowlevel_notify_inval_inode", POINTER, number, ctypes.c_int64, ctypes.c_int64
         )
-        self._inval_entry = self._function("fuse_lowlevel_notify_inval_entry", _POINTER, number, _NAME, size)
+        self._inval_entry = self._function("fuse_lowlevel_notify_inval_entry", POINTER, number, NAME, size)
 
     @property
     def has_readdirplus(self) -> bool:
@@ -305,28 +213,28 @@ class Library:
         table = (ctypes.byref(operations), ctypes.sizeof(operations), None)
         place = os.fsencode(mountpoint)
         if self.major == _FUSEPYS:
-            mount = self._function("fuse_mount", ctypes.c_char_p, _POINTER, result=_POINTER)
+            mount = self._function("fuse_mount", ctypes.c_char_p, POINTER, result=POINTER)
             channel = mount(place, ctypes.byref(arguments))
             if not channel:
                 return None
             session = self._new(ctypes.byref(arguments), *table)
             if not session:
-                self._function("fuse_unmount", ctypes.c_char_p, _POINTER, result=None)(place, channel)
+                self._function("fuse_unmount", ctypes.c_char_p, POINTER, result=None)(place, channel)
                 return None
-            self._function("fuse_session_add_chan", _SESSION, _POINTER, result=None)(session, channel)
+            self._function("fuse_session_add_chan", SESSION, POINTER, result=None)(session, channel)
             return Mounted(session, channel)
         session = self._new(ctypes.byref(arguments), *table)
-        if not session or self._function("fuse_session_mount", _SESSION, ctypes.c_char_p)(session, place):
+        if not session or self._function("fuse_session_mount", SESSION, ctypes.c_char_p)(session, place):
             return None
         return Mounted(session, session)
 
     def unmount(self, mounted: "Mounted", mountpoint: str) -> None:
         """Take away a mount that nobody will serve."""
         if self.major == _FUSEPYS:
-            unmount = self._function("fuse_unmount", ctypes.c_char_p, _POINTER, result=None)
+            unmount = self._function("fuse_unmount", ctypes.c_char_p, POINTER, result=None)
             unmount(os.fsencode(mountpoint), mounted.notified)
         else:
-            self._function("fuse_session_unmount", _SESSION, result=None)(mounted.session)
+            self._function("fuse_session_unmount", SESSION, result=None)(mounted.session)
 
     def loop(self, mounted: "Mounted") -> bool:
         """Hand on requests in this thread until the mount is gone; False if libfuse failed."""
@@ -370,28 +278,3 @@ class Mounted:
         """Keep both pointers."""
         self.session = session
         self.notified = notified
-
-
-def _entry_type(stat: Any) -> Any:
-    """`struct fuse_entry_param` with the system's `struct stat`, of which fusepy leaves off the end."""
-
-    class Entry(ctypes.Structure):
-        _fields_ = (
-            ("number", ctypes.c_uint64),
-            ("generation", ctypes.c_uint64),
-            ("attributes", stat),
-            ("_reserved", ctypes.c_char * max(_STAT_SIZES.get(machine(), 0) - ctypes.sizeof(stat), 0)),
-            ("attribute_seconds", ctypes.c_double),
-            ("entry_seconds", ctypes.c_double),
-        )
-
-    return Entry
-
-
-def _operations_type(table: tuple[str, ...], types: Mapping[str, Any]) -> Any:
-    """`struct fuse_lowlevel_ops`."""
-
-    class Operations(ctypes.Structure):
-        _fields_ = tuple((name, types.get(name, _POINTER)) for name in table)
-
-    return Operations

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from empirical_fs.fuse.library import ROOT_NUMBER
 from empirical_fs.snapshot import Entry
+
+ROOT_NUMBER = 1
+"""The number of the root (FUSE_ROOT_ID in linux/fuse.h)."""
 
 _REMEMBERED_MAX = 2**20
 _SENT_BACK_MAX = 64

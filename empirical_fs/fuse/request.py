@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from empirical_fs.errors import Abandoned, DeadlinePassed, EmpiricalError
-from empirical_fs.fuse.library import INTERRUPTED, Context, Library, Piece
+from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.structures import INTERRUPTED, Context, Piece
 from empirical_fs.timer import Alarm, Timer
 
 OnGivenUp = Callable[[EmpiricalError], object]

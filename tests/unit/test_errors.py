@@ -2,18 +2,21 @@ import errno
 import importlib
 import logging
 import pkgutil
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, cast
 
 import pytest
 
 import empirical_fs
 from empirical_fs import errors
 from empirical_fs.errors import EmpiricalError
+from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import ERRNO, Refusal
-from empirical_fs.fuse.operations import Operations
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
 from tests.unit.fuse.answers import NoLibrary, desk
+
+PATIENCE = 10.0
 
 
 def every_error(kind: type[EmpiricalError] = EmpiricalError) -> list[type[EmpiricalError]]:
@@ -36,20 +39,13 @@ EXPECTED = {
 """The errno contract; all else is EIO."""
 
 
-class Failing(Operations):
-    """Operations that need nothing but where failures are counted."""
-
-    def __init__(self) -> None:
-        self._statistics = Statistics()
-
-
 def errno_of(error: BaseException) -> int:
     """The errno with which an operation leaves that raises `error`."""
     library = NoLibrary()
     at = desk(library)
     request = Request(at, 1)
     at.accept(request)
-    Failing().failed("statfs", request, error)
+    Answering(Statistics(), cast(Executor, None), PATIENCE).refuse(request, About("statfs", "/"), error)
     ((name, number),) = library.said
     assert name == "reply_err"
     return int(number)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from empirical_fs.fuse.inode_table import InodeTable
-from empirical_fs.fuse.library import ROOT_NUMBER
+from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.resource import Resource
 from empirical_fs.snapshot import Entry, Snapshot
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from empirical_fs.errors import SetupError
-from empirical_fs.fuse.library import Arguments, Context, Forget, Library, Piece, load_library
+from empirical_fs.fuse.library import Library, load_library
+from empirical_fs.fuse.structures import Arguments, Context, Forget, Piece
 
 PROGRAM = """
 #define FUSE_USE_VERSION {version}

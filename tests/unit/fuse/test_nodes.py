@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from empirical_fs.fuse import nodes as module
-from empirical_fs.fuse.library import ROOT_NUMBER
-from empirical_fs.fuse.nodes import Node, Nodes
+from empirical_fs.fuse.nodes import ROOT_NUMBER, Node, Nodes
 from empirical_fs.resource import Resource
 from empirical_fs.snapshot import Entry
 

@@ -11,7 +11,7 @@ import pytest
 
 from empirical_fs.errors import Abandoned, Closing, EmpiricalError
 from empirical_fs.fuse.nodes import Node
-from empirical_fs.fuse.operations import Operations, _OpenFile, _Waiting
+from empirical_fs.fuse.open_file import OpenFile, WaitingRead
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.readers import Handle
 from empirical_fs.resource import Resource
@@ -55,7 +55,7 @@ class Source:
 
 
 class Reads:
-    """One open file, and a read of it that waits; stands for the operations too."""
+    """One open file, and a read of it that waits."""
 
     def __init__(self, pid: int | None = None) -> None:
         self.library = Library(os.getpid() if pid is None else pid)
@@ -63,12 +63,12 @@ class Reads:
         self.request = Request(at, 1)
         at.accept(self.request)
         self.source = Source()
-        self.opened = _OpenFile(cast(Handle, self.source), Node(2, ENTRY))
+        self.opened = OpenFile(cast(Handle, self.source), Node(2, ENTRY))
         self.failures: list[EmpiricalError] = []
-        self.waiting = _Waiting(cast(Operations, self), self.request, self.opened)
+        self.waiting = WaitingRead(self.request, self.opened, self.fail)
         self.request.defer(10, self.waiting.fail)
 
-    def read_failed(self, _node: Node, request: Request, error: EmpiricalError) -> None:
+    def fail(self, _node: Node, request: Request, error: EmpiricalError) -> None:
         if request.refuse(errno.EINTR):
             self.failures.append(error)
 

@@ -1,0 +1,95 @@
+"""A file that is open, and the reads of it that wait for their bytes."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from empirical_fs.errors import Abandoned, EmpiricalError
+from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.request import Request
+from empirical_fs.reading.readers import Handle
+
+OnFailed = Callable[[Node, Request, EmpiricalError], object]
+"""Answers a read whose bytes will not come."""
+
+
+@dataclass(eq=False, slots=True)
+class OpenFile:
+    """One open of a file, whichever descriptors it has."""
+
+    source: Handle | bytes
+    node: Node
+    waiting: "dict[WaitingRead, None]" = field(default_factory=dict)
+    """The reads that wait for their bytes. Each step is one operation on the dictionary."""
+    left: tuple[int, ...] = ()
+    """The thread that closed a descriptor last; another object each time."""
+
+    def leave(self, thread: int) -> None:
+        """A thread closes a descriptor: reads that it began are given up.
+
+        Who is killed while the kernel reads ahead for it is not reported; but it closes the file, and no
+        thread closes a file while it waits for its bytes. If others wait for the same pages, the kernel asks
+        anew.
+        """
+        self.left = (thread,)
+        for waiting in list(self.waiting):
+            waiting.give_up_for(thread)
+
+
+class WaitingRead:
+    """A read that waits: it is answered by whoever has its bytes, or hears why they will not come."""
+
+    __slots__ = ("_caller", "_cancel", "_on_failed", "_opened", "_request")
+
+    def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed) -> None:
+        """The read `request` of `opened`; nothing is asked for yet."""
+        self._request = request
+        self._opened = opened
+        self._on_failed = on_failed
+        self._caller = request.context.pid
+        self._cancel: Callable[[], object] | None = None
+
+    def begin(self, source: Handle, offset: int, size: int, left: tuple[int, ...]) -> None:
+        """Ask for the bytes; `left` is who had closed a descriptor last when the read came."""
+        opened = self._opened
+        opened.waiting[self] = None
+        # Who closed one meanwhile did not find this.
+        if opened.left is not left:
+            self.give_up_for(opened.left[0])
+        if self._request.is_open:
+            self._cancel = source.read(offset, size, self)
+        if not self._request.is_open:
+            opened.waiting.pop(self, None)
+            if self._cancel is not None:
+                self._cancel()
+
+    def give_up_for(self, leaver: int) -> None:
+        """A thread closes a descriptor: whoever does so, or is dead, waits for nothing."""
+        if self._caller == leaver or not _is_alive(self._caller):
+            self.fail(Abandoned("the reader does not wait any more"))
+
+    def give(self, pieces: list[memoryview]) -> None:
+        """The bytes are here, until this returns."""
+        self._opened.waiting.pop(self, None)
+        self._request.give(pieces)
+
+    def fail(self, error: EmpiricalError) -> None:
+        """The bytes will not come, or nobody waits for them."""
+        self._opened.waiting.pop(self, None)
+        if self._request.is_open:
+            self._on_failed(self._opened.node, self._request, error)
+        if self._cancel is not None:
+            self._cancel()
+
+
+def _is_alive(thread: int) -> bool:
+    """Whether there is a thread of that id; one that cannot be seen from here is not said to be dead."""
+    if thread <= 0:
+        return True
+    try:
+        os.kill(thread, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

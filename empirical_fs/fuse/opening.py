@@ -1,0 +1,121 @@
+"""Opens files: as the version that their inode is, once it is known what that is."""
+
+import errno
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+from empirical_fs.catalog import Catalog
+from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.errnos import Refusal
+from empirical_fs.fuse.inode_table import InodeTable
+from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.open_file import OpenFile
+from empirical_fs.fuse.request import Request
+from empirical_fs.reading.readers import Handle
+from empirical_fs.reading.walks import Walks
+from empirical_fs.snapshot import Entry
+from empirical_fs.timer import Timer
+
+_SETTLE_SECONDS = 1.0
+_SETTLE_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the directory has, what the kernel knows of it, and what opens it."""
+
+    catalog: Catalog
+    inodes: InodeTable
+    walks: Walks
+
+
+class Opener:
+    """Opens and closes files. What is open is in a dictionary, each step on which is one operation of it."""
+
+    def __init__(
+        self, files: Files, answering: Answering, library: Library, timer: Timer, *, is_direct: bool
+    ) -> None:
+        """Open `files`; `is_direct`, past the page cache."""
+        self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
+        self._answering = answering
+        self._library = library
+        self._timer = timer
+        self._is_direct = is_direct
+        self._numbers = count(1)
+        self._open_files: dict[int, OpenFile] = {}
+
+    def opened(self, handle: int) -> OpenFile:
+        """The open file of that handle."""
+        return self._open_files[handle]
+
+    def open(self, request: Request, node: Node, caller: int, settle_tries: int = _SETTLE_TRIES) -> None:
+        """Open a node for the thread `caller`, now or when it is known what it is.
+
+        Raises:
+            Refusal: it is something else by now: the kernel looks its name up again.
+        """
+        resource, about = node.entry.resource, _about(node)
+        if settle_tries and self._catalog.is_in_doubt(resource.id):
+            # By the old listing it would be opened in vain, or just before it becomes something else.
+            self._answering.defer(request, about)
+            work = partial(self.open, request, node, caller, settle_tries - 1)
+            go_on = partial(self._answering.go_on, request, about, work)
+            self._catalog.when_settled(resource.id, self._timer.after(_SETTLE_SECONDS, go_on).ring)
+            return
+        now = self._catalog.current(node.entry)
+        if now is None:
+            raise Refusal(errno.ESTALE)
+        if node.is_superseded_by(now):
+            if self._inodes.send_back(node, caller) or node.handles:
+                raise Refusal(errno.ESTALE)
+            self._answering.defer(request, about)
+            self._answering.go_on_later(request, about, partial(self._renew, request, node, caller, now))
+        elif not now.is_sized:
+            # The kernel does not read past the size that it knows, which is 0 so far.
+            self._answering.defer(request, about)
+            self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
+        else:
+            self._give_handle(request, node, now)
+
+    def close(self, handle: int) -> None:
+        """Close what was opened."""
+        opened = self._open_files.pop(handle)
+        self._inodes.release(opened.node)
+        if not isinstance(opened.source, bytes):
+            opened.source.close()
+
+    def _give_handle(self, request: Request, node: Node, entry: Entry) -> None:
+        content = entry.content
+        source: Handle | bytes = self._walks.open(entry.resource) if content is None else content
+        if not self._inodes.open(node, None if isinstance(source, bytes) else source.content):
+            if not isinstance(source, bytes):
+                source.close()
+            raise Refusal(errno.ESTALE)
+        info = self._library.file_info()
+        # The kernel's pages of a node are of its version, whenever they came.
+        info.fh, info.keep_cache, info.direct_io = next(self._numbers), 1, self._is_direct
+        self._open_files[info.fh] = OpenFile(source, node)
+        if not request.give_open(info):
+            self.close(info.fh)
+
+    def _measure(self, request: Request, node: Node, caller: int, entry: Entry) -> None:
+        """Find the size of a file; the kernel learns it when it looks the name up again."""
+        self._catalog.measure(entry.resource)
+        now = self._catalog.current(node.entry)
+        if now is not None and node.is_superseded_by(now):
+            self._inodes.send_back(node, caller)
+            raise Refusal(errno.ESTALE)
+        self._give_handle(request, node, entry if now is None else now)
+
+    def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
+        """Open a node that was found by its number as what its resource is now."""
+        self._inodes.renew(node, now)
+        if node.is_superseded_by(self._catalog.current(node.entry)):
+            raise Refusal(errno.ESTALE)
+        self.open(request, node, caller, settle_tries=0)
+
+
+def _about(node: Node) -> About:
+    return About("open", f"/{node.entry.name}")
