@@ -29,8 +29,7 @@ from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.library import load_library
 from empirical_fs.fuse.opening import Files
-from empirical_fs.fuse.operations import Means as Answers
-from empirical_fs.fuse.operations import Operations
+from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.lanes import Lane, Waits
@@ -211,7 +210,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         _threads(_LATER_THREADS, "later") as later,
         _threads(_COMMAND_THREADS, "command") as for_commands,
     ):
-        answers = Answers(
+        tools = Tools(
             library=library,
             options=options,
             attributes=Attributes(library, settings.options, options, generation),
@@ -220,7 +219,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
             commands=status.commands,
             for_commands=for_commands,
         )
-        operations = Operations(Files(catalog, inodes, walks), answers, lifecycle.connected)
+        operations = Operations(Files(catalog, inodes, walks), tools, lifecycle.connected)
         _stop_on_signals(lifecycle)
         stderr.start()
         try:

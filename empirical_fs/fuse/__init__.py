@@ -16,5 +16,5 @@
     tracing      what `-vv` tells of each request
 
 It knows the catalogue (names and attributes) and the reading side (bytes), and neither HTTP nor how far to
-read ahead. Only `mount` imports it.
+read ahead. `mount` puts it together; `cli` and the doctor ask `library` which libfuse would serve.
 """

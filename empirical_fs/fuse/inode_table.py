@@ -57,7 +57,7 @@ class InodeTable:
             self._note_told(node, seconds)
             return node.entry
 
-    def untell(self, node: Node) -> None:
+    def take_back(self, node: Node) -> None:
         """The kernel did not take the answer that told of a node."""
         self.forget(node.number, 1)
 

@@ -34,7 +34,7 @@ from empirical_fs.fuse.structures import (
 LIBRARY_VARIABLE = "EMPIRICAL_FS_LIBFUSE"
 """The environment variable that chooses the library: 2 or 3."""
 
-_FUSEPYS = 2
+_LIBFUSE_2 = 2
 """The version of libfuse that fusepy knows; FUSE_LIBRARY_PATH may have it load another."""
 _INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
 _INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
@@ -97,7 +97,7 @@ def _libfuse2() -> "Library | None":
         import fuse  # noqa: PLC0415 - fails where libfuse is missing
     except OSError:
         return None
-    return Library(fuse) if _major_of(fuse) == _FUSEPYS else None
+    return Library(fuse) if _major_of(fuse) == _LIBFUSE_2 else None
 
 
 def _libfuse3() -> "Library | None":
@@ -109,7 +109,7 @@ def _libfuse3() -> "Library | None":
         import mfusepy  # noqa: PLC0415 - fails where libfuse is missing, or too new
     except (OSError, AttributeError):
         return None
-    return Library(mfusepy) if _major_of(mfusepy) != _FUSEPYS else None
+    return Library(mfusepy) if _major_of(mfusepy) != _LIBFUSE_2 else None
 
 
 def _major_of(binding: Any) -> int:
@@ -131,9 +131,9 @@ class Library:
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
         self.major = _major_of(binding)
         self.stat, self.statvfs, self.file_info = binding.c_stat, binding.c_statvfs, binding.fuse_file_info
-        self._connection = Connection2 if self.major == _FUSEPYS else binding.fuse_conn_info
+        self._connection = Connection2 if self.major == _LIBFUSE_2 else binding.fuse_conn_info
         self.entry = entry_type(self.stat)
-        table = TABLE_2 if self.major == _FUSEPYS else TABLE_3
+        table = TABLE_2 if self.major == _LIBFUSE_2 else TABLE_3
         self._types = {
             name: ctypes.CFUNCTYPE(None, *SIGNATURES[name]) for name in table if name in SIGNATURES
         }
@@ -174,7 +174,7 @@ class Library:
             )
         self._loop = self._function("fuse_session_loop", SESSION)
         self._new = self._function(
-            "fuse_lowlevel_new" if self.major == _FUSEPYS else "fuse_session_new",
+            "fuse_lowlevel_new" if self.major == _LIBFUSE_2 else "fuse_session_new",
             *(POINTER, POINTER, size, POINTER),
             result=SESSION,
         )
@@ -186,12 +186,12 @@ class Library:
     @property
     def has_readdirplus(self) -> bool:
         """Whether a listing can tell attributes (READDIRPLUS)."""
-        return self.major != _FUSEPYS
+        return self.major != _LIBFUSE_2
 
     @property
     def takes_large_reads(self) -> bool:
         """Whether the kernel may ask for more than 128 KiB at a time, of which libfuse 2 knows nothing."""
-        return self.major != _FUSEPYS
+        return self.major != _LIBFUSE_2
 
     def callback(self, operation: str, call: Callable[..., None]) -> Any:
         """`call` as libfuse calls that operation; keep it as long as libfuse may."""
@@ -212,7 +212,7 @@ class Library:
         arguments = Arguments(len(words), (ctypes.c_char_p * len(words))(*words), 0)
         table = (ctypes.byref(operations), ctypes.sizeof(operations), None)
         place = os.fsencode(mountpoint)
-        if self.major == _FUSEPYS:
+        if self.major == _LIBFUSE_2:
             mount = self._function("fuse_mount", ctypes.c_char_p, POINTER, result=POINTER)
             channel = mount(place, ctypes.byref(arguments))
             if not channel:
@@ -230,7 +230,7 @@ class Library:
 
     def unmount(self, mounted: "Mounted", mountpoint: str) -> None:
         """Take away a mount that nobody will serve."""
-        if self.major == _FUSEPYS:
+        if self.major == _LIBFUSE_2:
             unmount = self._function("fuse_unmount", ctypes.c_char_p, POINTER, result=None)
             unmount(os.fsencode(mountpoint), mounted.notified)
         else:
@@ -240,12 +240,12 @@ class Library:
         """Hand on requests in this thread until the mount is gone; False if libfuse failed."""
         return bool(self._loop(mounted.session) == 0)
 
-    def connect(self, connection: int, numbers: Mapping[str, int]) -> None:
+    def negotiate(self, connection: int, numbers: Mapping[str, int]) -> None:
         """Choose what the kernel is to do, and set `numbers` of the `struct fuse_conn_info` of init."""
         known = self._connection.from_address(connection)
         for name, value in numbers.items():
             setattr(known, name, value)
-        if self.major == _FUSEPYS:
+        if self.major == _LIBFUSE_2:
             known.want |= EXPORT_SUPPORT | IOCTL_DIR
             return
         known.want = (known.want | EXPORT_SUPPORT) & _WANTED & known.capable

@@ -74,10 +74,6 @@ class Nodes:
         """Those that the kernel has forgotten: a file handle may still have the number."""
         self._numbers = count(ROOT_NUMBER + 1)
 
-    def __len__(self) -> int:
-        """How many can be found."""
-        return len(self._by_number)
-
     def of(self, entry: Entry) -> Node:
         """The node of that version, which is made if there is none."""
         for each in self._of.get(entry.resource.id, ()):

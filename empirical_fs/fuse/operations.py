@@ -21,7 +21,7 @@ from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
 from empirical_fs.fuse.open_file import WaitingRead
 from empirical_fs.fuse.opening import Files, Opener
 from empirical_fs.fuse.options import FuseOptions
-from empirical_fs.fuse.request import Desk, Request
+from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Tools:
     """What the answers are made with."""
 
     library: Library
@@ -56,26 +56,26 @@ class Means:
 class Operations:
     """The file system as libfuse calls it, from several threads at once. No function here waits."""
 
-    def __init__(self, files: Files, means: Means, on_connected: Callable[[], None]) -> None:
+    def __init__(self, files: Files, tools: Tools, on_connected: Callable[[], None]) -> None:
         """Serve `files`; `on_connected` is called when the kernel has accepted the mount."""
         self._catalog, self._inodes = files.catalog, files.inodes
-        self._library, self._options, self._attributes = means.library, means.options, means.attributes
-        self._answering = means.answering
-        self._commands, self._for_commands = means.commands, means.for_commands
+        self._library, self._options, self._attributes = tools.library, tools.options, tools.attributes
+        self._answering = tools.answering
+        self._commands, self._for_commands = tools.commands, tools.for_commands
         self._directory = Directory(files.catalog)
         self._opener = Opener(
-            files, means.answering, means.library, means.timer, is_direct=means.options.is_direct
+            files, tools.answering, tools.library, tools.timer, is_direct=tools.options.is_direct
         )
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
-        if not means.library.has_readdirplus:
-            self.readdirplus = None  # type: ignore[assignment,method-assign]
 
-    def new_request(self, desk: Desk, raw: int, operation: str, words: tuple[Any, ...]) -> Request:
+    def new_request(
+        self, requests: OpenRequests, raw: int, operation: str, words: tuple[Any, ...]
+    ) -> Request:
         """The request that an operation begins with."""
         if self._is_traced:
-            return TracedRequest(desk, raw, self._described(operation, words))
-        return Request(desk, raw)
+            return TracedRequest(requests, raw, self._described(operation, words))
+        return Request(requests, raw)
 
     def failed(self, operation: str, request: Request, error: BaseException) -> None:
         """An operation has raised: answer the request, if it is still open, and tell of it."""
@@ -98,7 +98,7 @@ class Operations:
             return
         node = self._inodes.tell(entry, self._options.attribute_seconds)
         if not request.give_entry(self._attributes.of_node(node.number, entry)):
-            self._inodes.untell(node)
+            self._inodes.take_back(node)
 
     def forget(self, request: Request, number: int, lookups: int) -> None:
         """The kernel forgets so many lookups of an inode."""
@@ -202,14 +202,14 @@ class Operations:
             )
             if taken > room:
                 if node is not None:
-                    self._inodes.untell(node)
+                    self._inodes.take_back(node)
                 break
             at += taken
             if node is not None:
                 told.append(node)
         if not request.give_bytes(buffer.raw[:at]):
             for node in told:
-                self._inodes.untell(node)
+                self._inodes.take_back(node)
 
     def releasedir(self, request: Request, _number: int, info: int) -> None:
         """End a listing."""
@@ -267,7 +267,7 @@ class Operations:
             raise Refusal(errno.ESTALE)
         entry = self._inodes.tell_again(node, self._options.attribute_seconds, now)
         if not request.give_entry(self._attributes.of_node(number, entry)):
-            self._inodes.untell(node)
+            self._inodes.take_back(node)
 
     def _fail_read(self, node: Node, request: Request, error: EmpiricalError) -> None:
         """The bytes that a read waits for will not come."""
@@ -322,6 +322,8 @@ class Operations:
             node = self._inodes.find(number) if isinstance(number, int) else None
             subject = "" if node is None else node.entry.name
         extent = f" {words[1]} bytes at {words[2]}" if operation == "read" else ""
+        if operation == "getxattr":
+            extent = f" {words[1].decode(errors='surrogateescape')!r}"
         return f"{operation} {'/' + subject!r}{extent}"
 
 

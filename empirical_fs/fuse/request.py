@@ -16,7 +16,7 @@ OnGivenUp = Callable[[EmpiricalError], object]
 log = logging.getLogger(__name__)
 
 
-class Desk:
+class OpenRequests:
     """The requests that are open.
 
     No lock: each step is one operation on a dictionary, which Python serialises.
@@ -62,7 +62,7 @@ class Desk:
         self.library.on_interrupt(request.raw, self._interrupted, number)
         return request.comes_first()
 
-    def hush(self, request: "Request") -> None:
+    def stop_listening(self, request: "Request") -> None:
         """The request is about to be answered."""
         self._interruptible.pop(id(request), None)
 
@@ -84,11 +84,11 @@ class Desk:
 class Request:
     """A request of the kernel."""
 
-    __slots__ = ("_alarm", "_desk", "_first", "_on_given_up", "is_deferred", "raw")
+    __slots__ = ("_alarm", "_first", "_on_given_up", "_requests", "is_deferred", "raw")
 
-    def __init__(self, desk: Desk, raw: int) -> None:
+    def __init__(self, requests: OpenRequests, raw: int) -> None:
         """The request that libfuse knows as `raw`, until it is answered."""
-        self._desk = desk
+        self._requests = requests
         self.raw = raw
         self.is_deferred = False
         """Whether somebody is to answer later."""
@@ -99,12 +99,12 @@ class Request:
     @property
     def is_open(self) -> bool:
         """Whether it is still to be answered."""
-        return self._desk.is_open(self)
+        return self._requests.is_open(self)
 
     @property
     def context(self) -> Context:
         """Who asks; only before the answer, in the operation itself."""
-        return self._desk.library.context(self.raw)
+        return self._requests.library.context(self.raw)
 
     def defer(self, seconds: float, on_given_up: OnGivenUp) -> None:
         """Answer later, within `seconds`; otherwise, and when the caller is interrupted, it is given up.
@@ -113,8 +113,8 @@ class Request:
         """
         self.is_deferred = True
         self._on_given_up = on_given_up
-        if self._desk.listen(self):
-            self._alarm = self._desk.timer.after(seconds, self._expire)
+        if self._requests.listen(self):
+            self._alarm = self._requests.timer.after(seconds, self._expire)
         else:
             on_given_up(Abandoned("the reader does not wait any more"))
 
@@ -139,38 +139,38 @@ class Request:
         """Drop what would give it up."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._desk.hush(self)
+        self._requests.stop_listening(self)
 
     def _expire(self) -> None:
         self.give_up(DeadlinePassed("it could not be had in time"))
 
     def refuse(self, number: int) -> bool:
         """Answer with an errno, or 0 for success; False if it was answered already."""
-        return self._answer(self._desk.library.reply_err, number) is not None
+        return self._answer(self._requests.library.reply_err, number) is not None
 
     def forget(self) -> None:
         """End a request that takes no answer."""
-        self._answer(self._desk.library.reply_none)
+        self._answer(self._requests.library.reply_none)
 
     def give_entry(self, entry: Any) -> bool:
         """Answer with a `struct fuse_entry_param`; False if the caller is gone: then it is no lookup."""
-        return self._answer(self._desk.library.reply_entry, ctypes.byref(entry)) == 0
+        return self._answer(self._requests.library.reply_entry, ctypes.byref(entry)) == 0
 
     def give_attributes(self, attributes: Any, seconds: float) -> bool:
         """Answer with a `struct stat`, which the kernel may keep for so long."""
-        return self._answer(self._desk.library.reply_attr, ctypes.byref(attributes), seconds) == 0
+        return self._answer(self._requests.library.reply_attr, ctypes.byref(attributes), seconds) == 0
 
     def give_open(self, info: Any) -> bool:
         """Answer an open; False if the caller is gone: then there is no handle."""
-        return self._answer(self._desk.library.reply_open, ctypes.byref(info)) == 0
+        return self._answer(self._requests.library.reply_open, ctypes.byref(info)) == 0
 
     def give_bytes(self, data: bytes) -> bool:
         """Answer with bytes."""
-        return self._answer(self._desk.library.reply_buf, data, len(data)) == 0
+        return self._answer(self._requests.library.reply_buf, data, len(data)) == 0
 
     def give(self, pieces: Sequence[memoryview]) -> bool:
         """Answer with bytes that lie elsewhere, one piece after the other, and stay until this returns."""
-        library = self._desk.library
+        library = self._requests.library
         if len(pieces) == 1:
             first = ctypes.byref(ctypes.c_char.from_buffer(pieces[0]))
             return self._answer(library.reply_buf, first, len(pieces[0])) == 0
@@ -182,18 +182,18 @@ class Request:
 
     def give_statfs(self, space: Any) -> bool:
         """Answer with a `struct statvfs`."""
-        return self._answer(self._desk.library.reply_statfs, ctypes.byref(space)) == 0
+        return self._answer(self._requests.library.reply_statfs, ctypes.byref(space)) == 0
 
     def give_size(self, size: int) -> bool:
         """Answer how large the value of an extended attribute, or the list of them, is."""
-        return self._answer(self._desk.library.reply_xattr, size) == 0
+        return self._answer(self._requests.library.reply_xattr, size) == 0
 
     def give_ioctl(self, data: bytes) -> bool:
         """Answer an ioctl, which succeeded."""
-        return self._answer(self._desk.library.reply_ioctl, 0, data, len(data)) == 0
+        return self._answer(self._requests.library.reply_ioctl, 0, data, len(data)) == 0
 
     def _answer(self, reply: Callable[..., int | None], *words: Any) -> int | None:
-        answered = self._desk.answer(self, reply, *words)
+        answered = self._requests.answer(self, reply, *words)
         if answered is None and not self.is_deferred:
             raise AssertionError("a request was answered twice")
         return answered

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from empirical_fs.errors import Closing, SetupError
 from empirical_fs.fuse.library import Library, Mounted
 from empirical_fs.fuse.options import FuseOptions
-from empirical_fs.fuse.request import Desk, Request
+from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.memory_allocator import keep_freed_memory
 from empirical_fs.timer import Timer
 
@@ -36,7 +36,9 @@ class LibfuseFailed(SetupError):
 class Operations(Protocol):
     """What answers: a method for each operation, which takes the request and what libfuse gives."""
 
-    def new_request(self, desk: Desk, raw: int, operation: str, words: tuple[Any, ...]) -> Request:
+    def new_request(
+        self, requests: OpenRequests, raw: int, operation: str, words: tuple[Any, ...]
+    ) -> Request:
         """The request that an operation begins with."""
 
     def failed(self, operation: str, request: Request, error: BaseException) -> None:
@@ -57,7 +59,7 @@ class Session:
         """Not mounted yet; `timer`, which has the deadlines, is started with the mount."""
         self._library = library
         self._timer = timer
-        self._desk = Desk(library, timer)
+        self._requests = OpenRequests(library, timer)
         self._lock = threading.Lock()
         self._mounted: Mounted | None = None
         self._kept: list[Any] = []
@@ -126,7 +128,7 @@ class Session:
 
         def init(_data: int, connection: int) -> None:
             try:
-                self._library.connect(connection, options.connection)
+                self._library.negotiate(connection, options.connection)
                 operations.connected()
             except BaseException:
                 log.exception("the mount could not begin as it should")
@@ -138,16 +140,16 @@ class Session:
         self, name: str, handle: Callable[..., None], operations: Operations
     ) -> Callable[..., None]:
         """The callback of one operation, which leaves no request without an answer and raises nothing."""
-        desk, new_request = self._desk, operations.new_request
+        requests, new_request = self._requests, operations.new_request
 
         def call(raw: int, *words: Any) -> None:
-            request = new_request(desk, raw, name, words)
-            desk.accept(request)
+            request = new_request(requests, raw, name, words)
+            requests.accept(request)
             try:
                 handle(request, *words)
             except BaseException as error:  # noqa: BLE001 - libfuse must not see it, and the kernel is answered
                 operations.failed(name, request, error)
-            if not request.is_deferred and desk.is_open(request):
+            if not request.is_deferred and requests.is_open(request):
                 log.error("%s gave no answer", name)
                 request.refuse(errno.EIO)
 
@@ -182,4 +184,4 @@ class Session:
         """
         with self._lock:
             self._mounted = None
-        self._desk.end(Closing("the file system is unmounted"))
+        self._requests.end(Closing("the file system is unmounted"))

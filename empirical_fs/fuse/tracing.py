@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from empirical_fs.fuse.request import Desk, Request
+from empirical_fs.fuse.request import OpenRequests, Request
 
 log = logging.getLogger(__name__)
 
@@ -16,9 +16,9 @@ class TracedRequest(Request):
 
     __slots__ = ("_begun", "_outcome", "_what")
 
-    def __init__(self, desk: Desk, raw: int, what: str) -> None:
+    def __init__(self, requests: OpenRequests, raw: int, what: str) -> None:
         """The request that libfuse knows as `raw`; `what` says what it is about."""
-        super().__init__(desk, raw)
+        super().__init__(requests, raw)
         self._what = what
         self._begun = time.monotonic()
         self._outcome: object = "done"

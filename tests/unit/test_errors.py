@@ -14,7 +14,7 @@ from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import ERRNO, Refusal
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
-from tests.unit.fuse.answers import NoLibrary, desk
+from tests.unit.fuse.answers import NoLibrary, requests
 
 PATIENCE = 10.0
 
@@ -42,7 +42,7 @@ EXPECTED = {
 def errno_of(error: BaseException) -> int:
     """The errno with which an operation leaves that raises `error`."""
     library = NoLibrary()
-    at = desk(library)
+    at = requests(library)
     request = Request(at, 1)
     at.accept(request)
     Answering(Statistics(), cast(Executor, None), PATIENCE).refuse(request, About("statfs", "/"), error)

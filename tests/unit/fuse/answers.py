@@ -1,9 +1,9 @@
-"""A desk whose requests are answered to nobody, for tests of what answers them."""
+"""A requests whose requests are answered to nobody, for tests of what answers them."""
 
 from typing import Any, cast
 
 from empirical_fs.fuse.library import Library
-from empirical_fs.fuse.request import Desk
+from empirical_fs.fuse.request import OpenRequests
 from empirical_fs.timer import Timer
 
 
@@ -26,5 +26,5 @@ class NoLibrary:
         self.interrupt = lambda: interrupted(raw, number)
 
 
-def desk(library: NoLibrary, timer: Timer | None = None) -> Desk:
-    return Desk(cast(Library, library), timer or Timer())
+def requests(library: NoLibrary, timer: Timer | None = None) -> OpenRequests:
+    return OpenRequests(cast(Library, library), timer or Timer())

@@ -123,5 +123,5 @@ def test_a_file_handle_of_an_inode_that_the_kernel_forgot(world: World) -> None:
 def test_an_answer_that_was_not_taken(world: World) -> None:
     """It counts as no lookup."""
     node = world.inodes.tell(world.entry("a"), SECONDS)
-    world.inodes.untell(node)
+    world.inodes.take_back(node)
     assert not node.is_used

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
-from empirical_fs.fuse.request import Desk, Request
+from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.timer import Timer
-from tests.unit.fuse.answers import NoLibrary, desk
+from tests.unit.fuse.answers import NoLibrary, requests
 
 PATIENCE = 10.0
 
@@ -17,10 +17,10 @@ PATIENCE = 10.0
 class Asked:
     """A request that waits, and why it was given up."""
 
-    def __init__(self, desk: Desk, seconds: float = PATIENCE) -> None:
+    def __init__(self, requests: OpenRequests, seconds: float = PATIENCE) -> None:
         self.given_up: list[EmpiricalError] = []
-        self.request = Request(desk, 1)
-        desk.accept(self.request)
+        self.request = Request(requests, 1)
+        requests.accept(self.request)
         self.request.defer(seconds, self.give_up)
 
     def give_up(self, error: EmpiricalError) -> None:
@@ -39,7 +39,7 @@ def timer() -> Iterator[Timer]:
 def test_a_second_answer_is_loud() -> None:
     """It is a mistake of ours, which libfuse must never see."""
     library = NoLibrary()
-    at = desk(library)
+    at = requests(library)
     request = Request(at, 1)
     at.accept(request)
     assert request.is_open
@@ -53,7 +53,7 @@ def test_a_second_answer_is_loud() -> None:
 def test_whoever_comes_first_answers(timer: Timer) -> None:
     """Of all who may answer a request that waits, one does, and the others are told that they did not."""
     library = NoLibrary()
-    asked = Asked(desk(library, timer))
+    asked = Asked(requests(library, timer))
     barrier = threading.Barrier(8)
 
     def answer() -> bool:
@@ -71,7 +71,7 @@ def test_whoever_comes_first_answers(timer: Timer) -> None:
 def test_the_deadline(timer: Timer) -> None:
     """A request that nobody answers is given up in time, once."""
     library = NoLibrary()
-    at = desk(library, timer)
+    at = requests(library, timer)
     asked, rung = Asked(at, 0.01), threading.Event()
     timer.after(0.05, rung.set)
     assert rung.wait(PATIENCE)
@@ -83,7 +83,7 @@ def test_the_deadline(timer: Timer) -> None:
 def test_an_interruption(timer: Timer) -> None:
     """It gives the request up, and comes to nothing after the answer."""
     library = NoLibrary()
-    asked = Asked(desk(library, timer))
+    asked = Asked(requests(library, timer))
     library.interrupt()
     library.interrupt()
     assert [type(error) for error in asked.given_up] == [Abandoned]
@@ -99,7 +99,7 @@ def test_an_interruption_before_anybody_listens(timer: Timer) -> None:
             super().on_interrupt(raw, interrupted, number)
 
     library = Interrupted()
-    asked = Asked(desk(library, timer))
+    asked = Asked(requests(library, timer))
     assert [type(error) for error in asked.given_up] == [Abandoned]
     assert library.said == [("reply_err", errno.EINTR)]
     library.interrupt()
@@ -109,7 +109,7 @@ def test_an_interruption_before_anybody_listens(timer: Timer) -> None:
 def test_the_end(timer: Timer) -> None:
     """Whoever waits at the end of the mount is answered, whoever is being answered is left alone."""
     library = NoLibrary()
-    at = desk(library, timer)
+    at = requests(library, timer)
     waiting, answered = Asked(at), Asked(at)
     answered.request.give_bytes(b"abc")
     under_way = Request(at, 2)
@@ -125,7 +125,7 @@ def test_a_caller_that_is_gone(result: int) -> None:
     """Libfuse says so, and so does the answer: what it told of counts as not told."""
     library = NoLibrary()
     library.result = result
-    at = desk(library)
+    at = requests(library)
     request = Request(at, 1)
     at.accept(request)
     assert request.give_bytes(b"abc") == (result == 0)
@@ -135,7 +135,7 @@ def test_a_caller_that_is_gone(result: int) -> None:
 def test_pieces(pieces: list[bytes]) -> None:
     """None, one and several are answered, each by the call that suits."""
     library = NoLibrary()
-    at = desk(library)
+    at = requests(library)
     request = Request(at, 1)
     at.accept(request)
     assert request.give([memoryview(bytearray(piece)) for piece in pieces])
