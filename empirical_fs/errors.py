@@ -6,6 +6,7 @@
     ├── DeadlinePassed        the time that a caller may wait is over
     ├── Closing               the file system is being unmounted
     ├── SpoolFailed           no room for a file from a server without ranges
+    ├── NoThread              the system has no thread to spare
     ├── Abandoned             whoever asked does not wait any more
     ├── OutOfReach            a server that did not answer others before, so it was not asked
     ├── ApiError
@@ -49,6 +50,14 @@ class Closing(EmpiricalError):
 
 class SpoolFailed(EmpiricalError):
     """A file from a server without ranges could not be kept on the local disk."""
+
+
+class NoThread(EmpiricalError):
+    """The system has no thread to spare, just now."""
+
+    def __init__(self) -> None:
+        """Say what may help."""
+        super().__init__("the system has no thread to spare; see ulimit -u, or TasksMax of systemd")
 
 
 class Abandoned(EmpiricalError):

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from empirical_fs.errors import NoThread
 from empirical_fs.timer import Alarm, Timer
 from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, Wait, is_readable, wait_here
 
 _GRACE_SECONDS = 0.05
 """What a thread waits itself, if it has nothing better to do, for to hand a wait over takes its time."""
+
+_STALLED_SECONDS = 1.0
+"""After so long without a word, work that waits for a socket makes place for other work."""
 
 _FREE_THREADS = 2
 """Threads of a lane that never wait so, but are there for what comes next."""
@@ -123,7 +127,7 @@ class Lane:
     The condition's lock guards the queues and the counts.
     """
 
-    def __init__(self, name: str, waits: Waits, *, threads: int, most: int) -> None:
+    def __init__(self, name: str, waits: Waits, *, threads: int, most: int, stalled: int = 0) -> None:
         """Do nothing yet.
 
         Args:
@@ -131,21 +135,22 @@ class Lane:
             waits: has the work that waits.
             threads: how many there are at most.
             most: how many pieces of work are under way at once; one that pauses is not.
+            stalled: how many more may wait for a socket that has been silent for a second.
         """
         self._name = name
         self._waits = waits
-        self._threads_most, self._most = threads, most
+        self._threads_most, self._most, self._stalled_most = threads, most, stalled
         self._changed = threading.Condition(threading.Lock())
         self._new: deque[_Task] = deque()
         self._ready: deque[_Task] = deque()
-        self._under_way = self._threads = self._idle = self._gracious = 0
+        self._under_way = self._threads = self._idle = self._gracious = self._stalled = 0
         self._is_closed = False
 
     def run(self, steps: Steps[None]) -> None:
         """Do these steps, which raise nothing, as soon as it is their turn.
 
         Raises:
-            RuntimeError: the system has no thread for them.
+            NoThread: nobody can do them.
         """
         task = _Task(steps)
         with self._changed:
@@ -173,10 +178,10 @@ class Lane:
         elif self._threads < self._threads_most and self._ready:
             try:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
-            except RuntimeError:
+            except RuntimeError as error:
                 if new is not None and not self._threads:
                     self._give_back(new)
-                    raise
+                    raise NoThread from error
                 # Those that are there come to it.
                 log.debug("the system has no more threads for %s", self._name)
             else:
@@ -246,15 +251,46 @@ class Lane:
                     self._gracious -= 1
 
     def _park(self, task: _Task, wait: Wait) -> None:
-        """Leave a task to who waits for it; it may go on before this returns."""
-        if not isinstance(wait, Pause):
+        """Leave a task to who waits for it; it may go on before this returns.
+
+        Raises:
+            RuntimeError: the system has no thread for that.
+        """
+        if isinstance(wait, Pause):
+            self._waits.wait(wait, partial(self._resume_in_turn, task))
+            self._leave_place()
+        elif isinstance(wait, Readable) and wait.seconds > _STALLED_SECONDS:
+            begun = Readable(wait.socket, _STALLED_SECONDS)
+            rest = Readable(wait.socket, wait.seconds - _STALLED_SECONDS)
+            self._waits.wait(begun, partial(self._resume_or_stall, task, rest))
+        else:
             self._waits.wait(wait, partial(self._resume, task))
-            return
-        self._waits.wait(wait, partial(self._resume_in_turn, task))
+
+    def _leave_place(self) -> None:
+        """A task that waits does not keep others from beginning."""
         with self._changed:
             self._under_way -= 1
             self._admit()
             self._see_to_threads()
+
+    def _resume_or_stall(self, task: _Task, rest: Readable, *, has_come: bool) -> None:
+        """Go on, or wait for the rest of the time without a place."""
+        with self._changed:
+            stalls = not has_come and self._stalled < self._stalled_most
+            self._stalled += stalls
+        if has_come:
+            self._resume(task, has_come=True)
+        elif stalls:
+            self._leave_place()
+            self._waits.wait(rest, partial(self._resume_stalled, task))
+        else:
+            self._waits.wait(rest, partial(self._resume, task))
+
+    def _resume_stalled(self, task: _Task, *, has_come: bool) -> None:
+        with self._changed:
+            self._stalled -= 1
+            self._under_way += 1
+        self._resume(task, has_come=has_come)
 
     def _resume(self, task: _Task, *, has_come: bool) -> None:
         task.has_come = has_come

@@ -23,7 +23,7 @@ from empirical_fs import kernel_read_ahead, macos, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import NoThread, SetupError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.inode_table import InodeTable
@@ -42,7 +42,7 @@ from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
-from empirical_fs.reading.store import IN_FLIGHT, Store
+from empirical_fs.reading.store import IN_FLIGHT, STALLED, Store
 from empirical_fs.reading.walks import Walks
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
@@ -56,7 +56,8 @@ _NAMES_SECONDS_MAX = 60.0
 _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
-_IN_FLIGHT_IN_KERNEL = 128
+_IN_FLIGHT_IN_KERNEL = 4096
+"""Requests that the kernel makes ahead of its readers; one that waits holds no thread."""
 _WANTED_THREADS, _AHEAD_THREADS = 8, 12
 """For the requests to the store: for what readers wait for, and for what lies ahead. Who waits needs none."""
 _ELSEWHERE_THREADS = 2
@@ -65,6 +66,7 @@ _LATER_THREADS = 8
 """For opens of files whose size is not known, each of which asks the store for it."""
 _COMMAND_THREADS = 2
 _GENERATION_BYTES = 4
+_STACK = 2**20
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 _UNMOUNT_FAILURES = (SetupError, OSError)
 
@@ -126,7 +128,10 @@ class _Lifecycle:
             widen = threading.Thread(
                 target=self._widen, args=(self._mount.device,), name="read-ahead", daemon=True
             )
-            widen.start()
+            try:
+                widen.start()
+            except RuntimeError as error:
+                log.info("the kernel reads 128 KiB ahead: %s", error)
         self._stderr.stop()
         self._ready()
         self._is_connected.set()
@@ -173,6 +178,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         SetupError: the mount failed.
     """
     forbid_dumps()
+    # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
+    threading.stack_size(_STACK)
     library = load_library()
     options = fuse_options(
         library,
@@ -195,7 +202,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
     waits = Waits(timer, _ELSEWHERE_THREADS)
     lanes = (
-        Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT),
+        Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
         Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes)
@@ -251,7 +258,7 @@ def _given(settings: Settings) -> dict[str, str | bool]:
     host = settings.api_url.netloc.decode("ascii")
     options: dict[str, str | bool] = {
         "fsname": f"{SOURCE_PREFIX}{host}",
-        # The kernel's default of 12 would have a dozen reads that wait hold up all others.
+        # By the kernel's default a dozen reads that wait would hold up all others.
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,
     }
@@ -298,7 +305,10 @@ def _stop_on_signals(lifecycle: _Lifecycle) -> None:
                     logging.shutdown()
                     os._exit(0)
 
-    threading.Thread(target=wait, name="signals", daemon=True).start()
+    try:
+        threading.Thread(target=wait, name="signals", daemon=True).start()
+    except RuntimeError as error:
+        raise NoThread from error
 
 
 def _is_ignored(number: signal.Signals) -> bool:

@@ -26,6 +26,8 @@ _FOR_MOUNT = {"defaults", "auto", "noauto", "user", "nouser", "users", "owner", 
 _FOR_MOUNT_PREFIXES = ("x-", "X-", "comment=")
 _OF_MOUNT_FUSE = {"rw", "dev", "suid"}
 """What mount.fuse(8) says whoever asks, unless fstab(5) has the contrary."""
+_COMMA = re.compile(r"(?<!\\),")
+"""One that ends an option; a backslash before it makes it part of the value, as for libfuse."""
 _IDENTITY = re.compile(r"[0-9]{1,10}")
 _NO_IDENTITY = 2**32 - 1
 _UMASK = re.compile(r"0*[0-7]{1,3}")
@@ -76,7 +78,8 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
 
 def split(texts: Iterable[str]) -> list[str]:
     """The options in the arguments of every `-o`, each a list with commas."""
-    return [item for text in texts for item in text.split(",") if item]
+    items = (item for text in texts for item in _COMMA.split(text))
+    return [item.replace("\\,", ",") for item in items if item]
 
 
 def of_mount_command(texts: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
-from empirical_fs.errors import EmpiricalError, NoSuchFile
+from empirical_fs.errors import EmpiricalError, NoSuchFile, NoThread
 from empirical_fs.fuse.errnos import UNTOLD, errno_of
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
@@ -65,6 +65,9 @@ class Answering:
         """The same in a thread that may wait.
 
         Raises:
-            RuntimeError: the system has no thread for it.
+            NoThread: nobody can do it.
         """
-        (by or self._later).submit(self.go_on, request, about, work)
+        try:
+            (by or self._later).submit(self.go_on, request, about, work)
+        except RuntimeError as error:
+            raise NoThread from error

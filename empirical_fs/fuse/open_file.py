@@ -1,16 +1,19 @@
 """A file that is open, and the reads of it that wait for their bytes."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from empirical_fs.errors import Abandoned, EmpiricalError
+from empirical_fs.fuse.callers import has_ended
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.readers import Handle
 
 OnFailed = Callable[[Node, Request, EmpiricalError], object]
 """Answers a read whose bytes will not come."""
+
+
+_LEAVERS_MAX = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -21,8 +24,8 @@ class OpenFile:
     node: Node
     waiting: "dict[WaitingRead, None]" = field(default_factory=dict)
     """The reads that wait for their bytes. Each step is one operation on the dictionary."""
-    left: tuple[int, ...] = ()
-    """The thread that closed a descriptor last; another object each time."""
+    leavers: tuple[int, ...] = ()
+    """The threads that closed a descriptor last; another object each time."""
 
     def leave(self, thread: int) -> None:
         """A thread closes a descriptor: reads that it began are given up.
@@ -31,7 +34,7 @@ class OpenFile:
         thread closes a file while it waits for its bytes. If others wait for the same pages, the kernel asks
         anew.
         """
-        self.left = (thread,)
+        self.leavers = (thread, *self.leavers[: _LEAVERS_MAX - 1])
         for waiting in list(self.waiting):
             waiting.give_up_for(thread)
 
@@ -49,13 +52,16 @@ class WaitingRead:
         self._caller = request.context.pid
         self._cancel: Callable[[], object] | None = None
 
-    def begin(self, source: Handle, offset: int, size: int, left: tuple[int, ...]) -> None:
-        """Ask for the bytes; `left` is who had closed a descriptor last when the read came."""
+    def begin(self, source: Handle, offset: int, size: int, leavers: tuple[int, ...]) -> None:
+        """Ask for the bytes; `leavers` are those who had closed a descriptor when the read came."""
         opened = self._opened
         opened.waiting[self] = None
-        # Who closed one meanwhile did not find this.
-        if opened.left is not left:
-            self.give_up_for(opened.left[0])
+        if opened.leavers is not leavers:
+            # Who closed one meanwhile did not find this.
+            self.give_up_for(opened.leavers[0])
+        elif self._caller in leavers and has_ended(self._caller):
+            # The kernel may send what it reads ahead after the end of its reader.
+            self.fail(Abandoned("the reader does not wait any more"))
         if self._request.is_open:
             self._cancel = source.read(offset, size, self)
         if not self._request.is_open:
@@ -65,7 +71,7 @@ class WaitingRead:
 
     def give_up_for(self, leaver: int) -> None:
         """A thread closes a descriptor: whoever does so, or is dead, waits for nothing."""
-        if self._caller == leaver or not _is_alive(self._caller):
+        if self._caller == leaver or has_ended(self._caller):
             self.fail(Abandoned("the reader does not wait any more"))
 
     def give(self, pieces: list[memoryview]) -> None:
@@ -80,16 +86,3 @@ class WaitingRead:
             self._on_failed(self._opened.node, self._request, error)
         if self._cancel is not None:
             self._cancel()
-
-
-def _is_alive(thread: int) -> bool:
-    """Whether there is a thread of that id; one that cannot be seen from here is not said to be dead."""
-    if thread <= 0:
-        return True
-    try:
-        os.kill(thread, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -141,9 +141,9 @@ class Operations:
             finally:
                 part.give_back()
             return
-        left, waiting = opened.left, WaitingRead(request, opened, self._fail_read)
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, self._fail_read)
         request.defer(self._answering.timeout, waiting.fail)
-        waiting.begin(source, offset, size, left)
+        waiting.begin(source, offset, size, leavers)
 
     def flush(self, request: Request, _number: int, info: int) -> None:
         """A descriptor is closed: nothing was ever written, but its thread waits for nothing any more."""

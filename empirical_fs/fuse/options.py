@@ -4,6 +4,8 @@ Users give what libfuse's high-level API knows, as they do to every mount progra
 leaves some of these to the file system.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead",
 _ALSO_OF_THE_MOUNT = {"max_read"}
 """Of these libfuse 3 wants to be told as well, and the same."""
 _OF_THE_HIGH_LEVEL = "modules"
+_NUMBERS = {"remember", "intr_signal", "max_idle_threads", "max_threads"}
+_NUMBER = re.compile(r"-?[0-9]{1,10}")
 _NUMBER_MAX = 2**31 - 1
 _SECONDS_MAX = 2.0**31
 
@@ -63,10 +67,13 @@ def fuse_options(
     if library.major > 2:  # noqa: PLR2004 - libfuse 2 takes them all
         ours |= _GONE | (_OF_THE_CONNECTION - _ALSO_OF_THE_MOUNT)
         connection = {name: _number(name, given[name]) for name in sorted(_OF_THE_CONNECTION & given.keys())}
-    for name in sorted({"remember", "intr_signal"} & given.keys()):
-        _number(name, given[name])
+    for name in sorted(_NUMBERS & given.keys()):
+        _number(name, given[name], least=-1)
+    _seconds(given, "ac_attr_timeout", 0.0)
     words = [
-        name if value is True else f"{name}={value}" for name, value in given.items() if name not in ours
+        name if value is True else f"{name}={_escaped(str(value))}"
+        for name, value in given.items()
+        if name not in ours
     ]
     return FuseOptions(
         text=",".join(words),
@@ -78,8 +85,13 @@ def fuse_options(
     )
 
 
-def _number(name: str, value: object) -> int:
-    if not isinstance(value, str) or not value.isdecimal() or not value.isascii() or int(value) > _NUMBER_MAX:
+def _escaped(value: str) -> str:
+    """A value as libfuse takes it, for which a comma ends it and a backslash does not stand for itself."""
+    return value.replace("\\", "\\\\").replace(",", "\\,")
+
+
+def _number(name: str, value: object, least: int = 0) -> int:
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value) or not least <= int(value) <= _NUMBER_MAX:
         raise SetupError(f"-o {name} takes a number")
     return int(value)
 
@@ -89,9 +101,10 @@ def _seconds(given: Mapping[str, object], name: str, default: float) -> float:
     if value is None:
         return default
     try:
-        seconds = float(value) if isinstance(value, str) else -1.0
+        seconds = float(str(value))
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= _SECONDS_MAX:
+        seconds = math.nan
+    if math.isnan(seconds):
         raise SetupError(f"-o {name} takes a number of seconds")
-    return seconds
+    # libfuse takes less than nothing for nothing (calc_timeout_sec in fuse_lowlevel.c).
+    return min(max(seconds, 0.0), _SECONDS_MAX)

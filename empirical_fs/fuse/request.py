@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from empirical_fs.errors import Abandoned, DeadlinePassed, EmpiricalError
+from empirical_fs.fuse.callers import is_ending
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.structures import INTERRUPTED, Context, Piece
 from empirical_fs.timer import Alarm, Timer
 
 OnGivenUp = Callable[[EmpiricalError], object]
 """Told that nobody waits for an answer any more, and why; it answers that, and ends what was begun for it."""
+
+_GRACE_SECONDS = 0.75
+"""How long an answer may still come for a caller that handles its signal."""
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +80,7 @@ class OpenRequests:
         try:
             request = self._interruptible.get(number)
             if request is not None and not request.comes_first():
-                request.give_up(Abandoned("the reader does not wait any more"))
+                request.interrupt()
         except BaseException:
             log.exception("an interruption failed in a way that it should not")
 
@@ -84,7 +88,7 @@ class OpenRequests:
 class Request:
     """A request of the kernel."""
 
-    __slots__ = ("_alarm", "_first", "_on_given_up", "_requests", "is_deferred", "raw")
+    __slots__ = ("_alarm", "_caller", "_first", "_on_given_up", "_requests", "is_deferred", "raw")
 
     def __init__(self, requests: OpenRequests, raw: int) -> None:
         """The request that libfuse knows as `raw`, until it is answered."""
@@ -95,6 +99,7 @@ class Request:
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
         self._first = [None]
+        self._caller = 0
 
     @property
     def is_open(self) -> bool:
@@ -113,10 +118,25 @@ class Request:
         """
         self.is_deferred = True
         self._on_given_up = on_given_up
-        if self._requests.listen(self):
-            self._alarm = self._requests.timer.after(seconds, self._expire)
+        self._caller = self.context.pid
+        is_interrupted = not self._requests.listen(self)
+        self._alarm = self._requests.timer.after(seconds, self._expire)
+        if is_interrupted:
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        """A signal has interrupted the caller: give this up, at once if the caller is about to end.
+
+        Who handles the signal, or stops and goes on, asks anew, and would never get an answer that takes
+        longer than its signals are apart.
+        """
+        if is_ending(self._caller):
+            self._abandon()
         else:
-            on_given_up(Abandoned("the reader does not wait any more"))
+            self._requests.timer.after(_GRACE_SECONDS, self._abandon)
+
+    def _abandon(self) -> None:
+        self.give_up(Abandoned("the reader does not wait any more"))
 
     def comes_first(self) -> bool:
         """Whether this is the first of two calls: `listen` asks at its end, an interruption when it comes.

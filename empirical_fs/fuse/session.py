@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from empirical_fs.errors import Closing, SetupError
+from empirical_fs.errors import Closing, NoThread, SetupError
 from empirical_fs.fuse.library import Library, Mounted
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import OpenRequests, Request
@@ -16,8 +16,6 @@ from empirical_fs.memory_allocator import keep_freed_memory
 from empirical_fs.timer import Timer
 
 LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
-
-NO_THREAD = "the system has no thread to serve by; see ulimit -u, or TasksMax of systemd"
 
 _THREADS = 4
 """Threads that take requests. None of them ever waits, so that they serve any number of readers."""
@@ -71,14 +69,14 @@ class Session:
 
         Raises:
             MountFailed: libfuse cannot mount.
-            SetupError: the system has no thread to serve by.
+            NoThread: nobody can serve it.
             LibfuseFailed: libfuse failed afterwards.
         """
         keep_freed_memory()
         try:
             self._timer.start()
         except RuntimeError as error:
-            raise SetupError(NO_THREAD) from error
+            raise NoThread from error
         table = self._table(operations, options)
         self._kept.append(table)
         mounted = self._library.mount(mountpoint, options.text, table)
@@ -89,7 +87,7 @@ class Session:
             self._start(mounted)
         except RuntimeError as error:
             self._library.unmount(mounted, mountpoint)
-            raise SetupError(NO_THREAD) from error
+            raise NoThread from error
         try:
             if not all(self._ended.get() for _ in range(self._started)):
                 raise LibfuseFailed(LIBFUSE_FAILED)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from empirical_fs.errors import EmpiricalError, SpoolFailed
+from empirical_fs.errors import EmpiricalError, NoThread, SpoolFailed
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
@@ -34,7 +34,7 @@ class Runner(Protocol):
         """Do these steps, which raise nothing, when it is their turn.
 
         Raises:
-            RuntimeError: the system has no thread for them.
+            NoThread: nobody can do them.
         """
 
 
@@ -91,7 +91,11 @@ class Fetcher:
         return self._link.connections
 
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
-        """Begin to fetch a part for which a reader waits, unless that has begun or is about to."""
+        """Begin to fetch a part for which a reader waits, unless that has begun or is about to.
+
+        Raises:
+            NoThread: nobody can fetch it.
+        """
         if not self._runs.is_next(content, part):
             self._wanted.run(self._fill(Run(content, part.stop, part.stop), part, on_whole))
 
@@ -102,10 +106,18 @@ class Fetcher:
 
         It comes by a request for the bytes up to `request_stop`, its own end by default; by that one a part
         that begins where this one ends comes too, if it is asked for soon.
+
+        Raises:
+            NoThread: nobody can fetch it.
         """
         run = self._runs.add(content, part, request_stop or part.stop)
-        if run is not None:
+        if run is None:
+            return
+        try:
             self._ahead.run(self._fill_ahead(run, on_whole))
+        except NoThread:
+            self._runs.drop(run)
+            raise
 
     def forget(self, content: Content) -> None:
         """Leave nothing open of a content whose parts were dropped."""

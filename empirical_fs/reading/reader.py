@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, ResourceGone, SpoolFailed
+from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, NoThread, ResourceGone, SpoolFailed
 from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
@@ -297,7 +297,12 @@ class Reader:
             needed, new = self._cover(read)
             cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)
             cursor.allow_shortcut(needed[-1], read.stop)
-        self._fetch(needed)
+        try:
+            self._fetch(needed)
+        except NoThread:
+            with self._lock:
+                self._parts.let_go(needed)
+            raise
         self._fetch_ahead({part: stop for part, stop in ahead.items() if part not in needed})
         if is_refused:
             self._account.press()
@@ -333,7 +338,11 @@ class Reader:
     def _fetch_ahead(self, parts: dict[Part, int]) -> None:
         """Fetch parts, each by a request that ends where it says."""
         for part, request_stop in parts.items():
-            self._means.fetcher.fetch_ahead(self.content, part, self._spool, request_stop)
+            try:
+                self._means.fetcher.fetch_ahead(self.content, part, self._spool, request_stop)
+            except NoThread as error:
+                # Whoever comes to need it begins it.
+                log.debug("nothing is fetched ahead: %s", error)
 
     def _spool(self, body: Body, part: Part) -> None:
         """Keep the whole content as it streams in, in place of `part`, unless that is done already."""

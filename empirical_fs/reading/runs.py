@@ -93,6 +93,13 @@ class Runs:
             each.close()
         return None
 
+    def drop(self, run: Run) -> None:
+        """End a run that nobody moves: whoever needs its parts begins them."""
+        with self._lock:
+            run.waiting.clear()
+            self._end(run)
+        run.close()
+
     def forget(self, content: Content) -> None:
         """End the runs of a content that is not read any more."""
         with self._lock:

@@ -22,7 +22,9 @@ from empirical_fs.urls import parse_given, parse_redirect
 from empirical_fs.waits import Steps, drive
 
 IN_FLIGHT = 64
-"""Requests to the store under way at once, at most, while `LEFT_OPEN` more are left open."""
+"""Requests to the store that move at once, at most."""
+STALLED = 448
+"""More of them that the store leaves without a word, at most: one that is silent must not hold up others."""
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +147,7 @@ class Store:
         """
         # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
-        self._http = Http(IN_FLIGHT + LEFT_OPEN, StoreUnavailable, closing, patience)
+        self._http = Http(IN_FLIGHT + STALLED + LEFT_OPEN, StoreUnavailable, closing, patience)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
 

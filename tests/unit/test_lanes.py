@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from empirical_fs.errors import NoThread
 from empirical_fs.lanes import Lane, Waits
 from empirical_fs.timer import Timer
 from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, drive, elsewhere, is_readable
@@ -179,7 +180,7 @@ def test_without_a_thread(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         for _ in range(3):
-            with pytest.raises(RuntimeError):
+            with pytest.raises(NoThread):
                 lane.run(work())
     assert not done.is_set()
     lane.run(work())

@@ -175,3 +175,16 @@ def test_what_is_taken_up_again_does_not_make_room(runs: Runs, closed: list[int]
     assert runs.next(parked[0]) is not None
     park(runs, contents[2], closed)
     assert closed == []
+
+
+def test_a_run_that_nobody_moves(runs: Runs, closed: list[int]) -> None:
+    """It is over, with its body, and a part that follows takes a run of its own."""
+    of = content()
+    run = park(runs, of, closed)
+    assert runs.add(of, part(1), STOP) is run
+    runs.drop(run)
+    assert closed == [PART]
+    assert not runs.is_next(of, part(1))
+    other = runs.add(of, part(1), STOP)
+    assert other is not None
+    assert other is not run

@@ -1,5 +1,6 @@
 """A requests whose requests are answered to nobody, for tests of what answers them."""
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from empirical_fs.fuse.library import Library
@@ -7,16 +8,26 @@ from empirical_fs.fuse.request import OpenRequests
 from empirical_fs.timer import Timer
 
 
+@dataclass
+class Caller:
+    """Who asks."""
+
+    pid: int
+
+
 class NoLibrary:
     """Notes the answers of libfuse's functions, each as its name and what it was given."""
 
     def __init__(self) -> None:
         self.said: list[tuple[str, Any]] = []
+        self.pid = 0
         self.result = 0
         self.interrupt: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        def reply(_raw: int, *words: Any) -> int:
+        def reply(_raw: int, *words: Any) -> Any:
+            if name == "context":
+                return Caller(self.pid)
             self.said.append((name, words[0] if words else None))
             return self.result
 

@@ -3,7 +3,6 @@
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -21,22 +20,6 @@ ENTRY = Entry("a", Resource(id=1, name="a", url=None, size=9, updated_ns=0, link
 
 NO_THREAD = 2**22 + 1
 """More than Linux numbers (PID_MAX_LIMIT)."""
-
-
-@dataclass
-class Caller:
-    pid: int
-
-
-class Library(NoLibrary):
-    """Its requests are all of one thread."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__()
-        self.pid = pid
-
-    def context(self, _: int) -> Caller:
-        return Caller(self.pid)
 
 
 class Source:
@@ -60,7 +43,8 @@ class Reads:
     """One open file, and a read of it that waits."""
 
     def __init__(self, pid: int | None = None) -> None:
-        self.library = Library(os.getpid() if pid is None else pid)
+        self.library = NoLibrary()
+        self.library.pid = os.getpid() if pid is None else pid
         at = requests(self.library)
         self.request = Request(at, 1)
         at.accept(self.request)
@@ -74,8 +58,8 @@ class Reads:
         if request.refuse(errno.EINTR):
             self.failures.append(error)
 
-    def begin(self, left: tuple[int, ...] = ()) -> None:
-        self.waiting.begin(cast(Handle, self.source), 0, 9, left)
+    def begin(self, leavers: tuple[int, ...] = ()) -> None:
+        self.waiting.begin(cast(Handle, self.source), 0, 9, leavers)
 
 
 def test_bytes_that_come_later() -> None:
@@ -103,7 +87,7 @@ def test_bytes_that_are_here_already(how: str) -> None:
 
 def test_who_is_interrupted_before_it_asks() -> None:
     """Nothing is asked for, and nothing is left that waits."""
-    reads = Reads()
+    reads = Reads(0)
     reads.library.interrupt()
     reads.begin()
     assert [type(error) for error in reads.failures] == [Abandoned]
@@ -113,7 +97,7 @@ def test_who_is_interrupted_before_it_asks() -> None:
 
 def test_who_is_interrupted_while_it_asks() -> None:
     """What it asked for is taken back."""
-    reads = Reads()
+    reads = Reads(0)
     reads.source.before_return = lambda _: reads.library.interrupt()
     reads.begin()
     assert len(reads.failures) == 1
@@ -124,8 +108,8 @@ def test_who_is_interrupted_while_it_asks() -> None:
 def test_who_closes_just_before_it_waits() -> None:
     """The one that closed did not find the read, which then finds that it has closed."""
     reads = Reads()
-    reads.opened.left = (os.getpid(),)
-    reads.begin(left=())
+    reads.opened.leave(os.getpid())
+    reads.begin(leavers=())
     assert [type(error) for error in reads.failures] == [Abandoned]
     assert reads.source.waiter is None
 
@@ -133,10 +117,23 @@ def test_who_closes_just_before_it_waits() -> None:
 def test_who_closed_before_the_read_came() -> None:
     """Another read of the same thread is its next one."""
     reads = Reads()
-    left = reads.opened.left = (os.getpid(),)
-    reads.begin(left)
+    reads.opened.leave(os.getpid())
+    reads.begin(reads.opened.leavers)
     assert reads.failures == []
     assert reads.source.waiter is not None
+
+
+def test_a_read_that_comes_after_its_reader() -> None:
+    """The kernel may send what it reads ahead late: nobody waits for the bytes any more."""
+    reads = Reads(NO_THREAD)
+    reads.opened.leave(NO_THREAD)
+    reads.begin(reads.opened.leavers)
+    assert [type(error) for error in reads.failures] == [Abandoned]
+    assert reads.source.waiter is None
+    assert len(reads.opened.leavers) == 1
+    for thread in range(100):
+        reads.opened.leave(thread)
+    assert len(reads.opened.leavers) < 100
 
 
 def test_whose_reads_end_when_a_thread_closes() -> None:

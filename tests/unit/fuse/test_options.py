@@ -49,6 +49,20 @@ def test_what_libfuse_3_leaves_to_us() -> None:
     assert (found.text, found.connection) == ("max_read=131072", {"max_background": 20, "max_read": 131072})
 
 
+def test_values_that_libfuse_would_take_apart() -> None:
+    """A comma would end a value, and a backslash take along the comma behind it, and so the next option."""
+    assert options(3, fsname="a\\", ro=True).text == "fsname=a\\\\,ro"
+    assert options(2, fsname="a,b\\c").text == "fsname=a\\,b\\\\c"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("-1", 0.0), ("1e300", 2.0**31), ("inf", 2.0**31), ("0.5", 0.5)]
+)
+def test_seconds(given: str, seconds: float) -> None:
+    """Less than none is none, and too many are as many as there can be."""
+    assert options(3, attr_timeout=given, remember="-1").attribute_seconds == seconds
+
+
 def test_direct_reads() -> None:
     """They are our answer to an open."""
     assert options(3, direct_io=True).is_direct
@@ -61,7 +75,9 @@ def test_direct_reads() -> None:
         {"max_background": True},
         {"max_background": str(2**31)},
         {"attr_timeout": "soon"},
-        {"entry_timeout": "-1"},
+        {"max_threads": "abc"},
+        {"max_idle_threads": True},
+        {"ac_attr_timeout": "abc"},
         {"entry_timeout": "nan"},
         {"negative_timeout": True},
         {"intr_signal": "x"},

@@ -1,4 +1,5 @@
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
+from empirical_fs.fuse import request as module
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.timer import Timer
+from tests.harness import wait_until
 from tests.unit.fuse.answers import NoLibrary, requests
 
 PATIENCE = 10.0
@@ -87,6 +90,21 @@ def test_an_interruption(timer: Timer) -> None:
     library.interrupt()
     library.interrupt()
     assert [type(error) for error in asked.given_up] == [Abandoned]
+
+
+def test_an_interruption_of_who_goes_on(timer: Timer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who handles the signal may still have its answer, and hears of the interruption if it does not come."""
+    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.05)
+    library = NoLibrary()
+    library.pid = os.getpid()
+    at = requests(library, timer)
+    first, second = Asked(at), Asked(at)
+    library.interrupt()
+    assert first.given_up == second.given_up == []
+    assert second.request.is_open
+    wait_until(lambda: second.given_up, "the end of its patience")
+    assert first.given_up == []
+    assert library.said == [("reply_err", errno.EINTR)]
 
 
 def test_an_interruption_before_anybody_listens(timer: Timer) -> None:
