@@ -28,6 +28,7 @@ from empirical_fs.fuse.structures import (
     Connection2,
     Context,
     entry_type,
+    file_info_type,
     operations_type,
 )
 
@@ -130,7 +131,8 @@ class Library:
         loaded = binding._libfuse  # neither offers another way to it
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
         self.major = _major_of(binding)
-        self.stat, self.statvfs, self.file_info = binding.c_stat, binding.c_statvfs, binding.fuse_file_info
+        self.stat, self.statvfs = binding.c_stat, binding.c_statvfs
+        self.file_info = file_info_type(binding.fuse_file_info)
         self._connection = Connection2 if self.major == _LIBFUSE_2 else binding.fuse_conn_info
         self.entry = entry_type(self.stat)
         table = TABLE_2 if self.major == _LIBFUSE_2 else TABLE_3

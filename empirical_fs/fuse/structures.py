@@ -14,6 +14,9 @@ REQUEST = POINTER = SESSION = ctypes.c_void_p
 NUMBER = ctypes.c_uint64
 NAME = ctypes.c_char_p
 
+_FILE_INFO_SIZE = 64
+"""Bytes of `struct fuse_file_info` in libfuse 3.17; before it had 40."""
+
 _STAT_SIZES = {"x86_64": 144, "aarch64": 128}
 """Bytes of `struct stat` (bits/struct_stat.h of glibc), where a binding may describe fewer."""
 
@@ -129,6 +132,15 @@ def entry_type(stat: Any) -> Any:
         )
 
     return Entry
+
+
+def file_info_type(described: Any) -> Any:
+    """`struct fuse_file_info`, which has grown at its end in libfuse 3.17 beyond what bindings describe."""
+
+    class FileInfo(described):  # type: ignore[misc]
+        _fields_ = (("_reserved", ctypes.c_char * max(_FILE_INFO_SIZE - ctypes.sizeof(described), 0)),)
+
+    return FileInfo
 
 
 def operations_type(table: tuple[str, ...], types: Mapping[str, Any]) -> Any:
