@@ -21,7 +21,8 @@ PROGRAM = """
 #include <sys/uio.h>
 #include <fuse_lowlevel.h>
 int main(void) {{
-    printf("%zu %zu %zu %zu %zu %zu %zu %zu %zu %zu\\n", sizeof(struct fuse_lowlevel_ops), sizeof(struct fuse_file_info),
+    printf("%zu %zu %zu %zu %zu %zu %zu %zu %zu %zu\\n",
+        sizeof(struct fuse_lowlevel_ops), sizeof(struct fuse_file_info),
         sizeof(struct fuse_entry_param), offsetof(struct fuse_entry_param, entry_timeout),
         offsetof(struct fuse_file_info, fh), sizeof(struct fuse_forget_data), sizeof(struct iovec),
         sizeof(struct fuse_args), offsetof(struct fuse_ctx, pid), offsetof(struct fuse_lowlevel_ops, ioctl));
