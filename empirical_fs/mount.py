@@ -60,8 +60,8 @@ _IN_FLIGHT_IN_KERNEL = 4096
 """Requests that the kernel makes ahead of its readers; one that waits holds no thread."""
 _WANTED_THREADS, _AHEAD_THREADS = 6, 10
 """For the requests to the store: for what readers wait for, and for what lies ahead. Who waits needs none."""
-_ELSEWHERE_THREADS = 6
-"""For requests to the API for another URL."""
+_ELSEWHERE_THREADS = 32
+"""For requests to the API for another URL, which wait themselves: made only where the API lets them wait."""
 _LATER_THREADS = 8
 """For opens of files whose size is not known, each of which asks the store for it."""
 _COMMAND_THREADS = 2
