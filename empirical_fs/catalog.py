@@ -38,7 +38,7 @@ class Catalog:
         fetch: Callable[[], Listing],
         measure: Callable[[Resource], int],
         max_age: float,
-        on_change: "OnChange",
+        on_change: OnChange,
     ) -> None:
         """Make the catalogue; it is empty until `load`.
 

@@ -42,24 +42,26 @@ class OpenFile:
 class WaitingRead:
     """A read that waits: it is answered by whoever has its bytes, or hears why they will not come."""
 
-    __slots__ = ("_caller", "_cancel", "_on_failed", "_opened", "_request")
+    __slots__ = ("_cancel", "_on_failed", "_opened", "_request")
 
     def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed) -> None:
         """The read `request` of `opened`; nothing is asked for yet."""
         self._request = request
         self._opened = opened
         self._on_failed = on_failed
-        self._caller = request.context.pid
         self._cancel: Callable[[], object] | None = None
 
     def begin(self, source: Handle, offset: int, size: int, leavers: tuple[int, ...]) -> None:
-        """Ask for the bytes; `leavers` are those who had closed a descriptor when the read came."""
+        """Ask for the bytes, once the request is deferred.
+
+        `leavers` are those who had closed a descriptor when the read came.
+        """
         opened = self._opened
         opened.waiting[self] = None
         if opened.leavers is not leavers:
             # Who closed one meanwhile did not find this.
             self.give_up_for(opened.leavers[0])
-        elif self._caller in leavers and has_ended(self._caller):
+        elif self._request.caller in leavers and has_ended(self._request.caller):
             # The kernel may send what it reads ahead after the end of its reader.
             self.fail(Abandoned("the reader does not wait any more"))
         if self._request.is_open:
@@ -71,7 +73,7 @@ class WaitingRead:
 
     def give_up_for(self, leaver: int) -> None:
         """A thread closes a descriptor: whoever does so, or is dead, waits for nothing."""
-        if self._caller == leaver or has_ended(self._caller):
+        if self._request.caller == leaver or has_ended(self._request.caller):
             self.fail(Abandoned("the reader does not wait any more"))
 
     def give(self, pieces: list[memoryview]) -> None:

@@ -88,7 +88,7 @@ class OpenRequests:
 class Request:
     """A request of the kernel."""
 
-    __slots__ = ("_alarm", "_caller", "_first", "_on_given_up", "_requests", "is_deferred", "raw")
+    __slots__ = ("_alarm", "_first", "_on_given_up", "_requests", "caller", "is_deferred", "raw")
 
     def __init__(self, requests: OpenRequests, raw: int) -> None:
         """The request that libfuse knows as `raw`, until it is answered."""
@@ -98,8 +98,8 @@ class Request:
         """Whether somebody is to answer later."""
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
-        self._first = [None]
-        self._caller = 0
+        self.caller = 0
+        """The thread that asks, of a request that is deferred; 0 for one that cannot be seen from here."""
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +118,8 @@ class Request:
         """
         self.is_deferred = True
         self._on_given_up = on_given_up
-        self._caller = self.context.pid
+        self._first = [None]
+        self.caller = self.context.pid
         is_interrupted = not self._requests.listen(self)
         self._alarm = self._requests.timer.after(seconds, self._expire)
         if is_interrupted:
@@ -130,7 +131,7 @@ class Request:
         Who handles the signal, or stops and goes on, asks anew, and would never get an answer that takes
         longer than its signals are apart.
         """
-        if is_ending(self._caller):
+        if is_ending(self.caller):
             self._abandon()
         else:
             self._requests.timer.after(_GRACE_SECONDS, self._abandon)

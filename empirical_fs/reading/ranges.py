@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 from empirical_fs.cancellation import Cancellation
@@ -127,12 +126,9 @@ class Ranges:
         deadline = Deadline.after(self._patience)
         for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
             with attempt:
-                return drive(self._signed(resource.id, deadline, partial(self._size, deadline)))
+                signed = self._signed(resource.id, deadline, lambda url: self._store.size(url, deadline))
+                return drive(signed)
         raise AssertionError("retrying ends with a size or an exception")
-
-    def _size(self, deadline: Deadline, url: str) -> Steps[int]:
-        yield from ()
-        return self._store.size(url, deadline)
 
     def _open(
         self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation

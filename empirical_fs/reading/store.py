@@ -19,7 +19,7 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import LEFT_OPEN
 from empirical_fs.tracing import traced
 from empirical_fs.urls import parse_given, parse_redirect
-from empirical_fs.waits import Steps, drive
+from empirical_fs.waits import Steps
 
 IN_FLIGHT = 64
 """Requests to the store that move at once, at most."""
@@ -187,13 +187,13 @@ class Store:
             raise
         return Body(extent, self._http.body(response), response.close, cancellation)
 
-    def size(self, url: str, deadline: Deadline) -> int:
+    def size(self, url: str, deadline: Deadline) -> Steps[int]:
         """The size of an object in bytes, by a GET of one: a presigned URL refuses HEAD (api.md).
 
         Raises:
             As `get`.
         """
-        response = drive(self._get(url, {"Range": "bytes=0-0"}, deadline))
+        response = yield from self._get(url, {"Range": "bytes=0-0"}, deadline)
         try:
             return size_from_answer(response.status_code, response.headers)
         finally:

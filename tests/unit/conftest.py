@@ -17,6 +17,7 @@ from empirical_fs.reading.answers import Extent
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.reader import Cancel
 from empirical_fs.reading.store import Body
+from empirical_fs.timer import Timer
 from empirical_fs.waits import Steps, drive
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
@@ -180,6 +181,14 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture
+def timer() -> Iterator[Timer]:
+    timer = Timer()
+    timer.start()
+    yield timer
+    timer.close()
 
 
 @pytest.fixture(scope="module")

@@ -98,15 +98,13 @@ def moved() -> list[int]:
 
 
 @pytest.fixture
-def fetcher(ranges: Blocked, moved: list[int]) -> Iterator[Fetcher]:
-    timer = Timer()
-    timer.start()
+def fetcher(ranges: Blocked, moved: list[int], timer: Timer) -> Iterator[Fetcher]:
     waits = Waits(timer, 1)
     wanted = Lane("wanted", waits, threads=4, most=IN_FLIGHT)
     ahead = Lane("ahead", waits, threads=4, most=IN_FLIGHT // 2)
     yield Fetcher(ranges, Statistics(), moved.append, wanted, ahead)
     ranges.go.set()
-    for each in (wanted, ahead, waits, timer):
+    for each in (wanted, ahead, waits):
         each.close()
 
 

@@ -37,13 +37,10 @@ def peers() -> Iterator[list[Peer]]:
 
 
 @pytest.fixture
-def waits() -> Iterator[Waits]:
-    timer = Timer()
-    timer.start()
+def waits(timer: Timer) -> Iterator[Waits]:
     waits = Waits(timer, 1)
     yield waits
     waits.close()
-    timer.close()
 
 
 @pytest.fixture

@@ -1,20 +1,11 @@
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from empirical_fs.timer import Timer
 
 PATIENCE = 10.0
-
-
-@pytest.fixture
-def timer() -> Iterator[Timer]:
-    timer = Timer()
-    timer.start()
-    yield timer
-    timer.close()
 
 
 def test_alarms_ring_in_their_order(timer: Timer) -> None:

@@ -1,7 +1,6 @@
 import errno
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,14 +28,6 @@ class Asked:
     def give_up(self, error: EmpiricalError) -> None:
         self.given_up.append(error)
         self.request.refuse(errno.EINTR)
-
-
-@pytest.fixture
-def timer() -> Iterator[Timer]:
-    timer = Timer()
-    timer.start()
-    yield timer
-    timer.close()
 
 
 def test_a_second_answer_is_loud() -> None:
