@@ -11,6 +11,7 @@ from empirical_fs.errors import EmpiricalError, NoSuchFile
 from empirical_fs.listing import Listing
 from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
+from empirical_fs.settling import young
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.snapshot import Entry, Snapshot
 
@@ -56,6 +57,8 @@ class Catalog:
         self._lock = threading.Lock()
         self._settling: list[tuple[int, Callable[[], object]]] = []
         """Who is told when a refresh has brought a snapshot, or has failed, and because of which resource."""
+        self._young: Mapping[int, float] = {}
+        """Until when the store may lag behind the listing, on the aging clock, by the ids."""
         self._doubts: dict[int, float] = {}
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
@@ -110,6 +113,15 @@ class Catalog:
         return self._snapshot
 
     @property
+    def asked_at(self) -> float:
+        """When the listing was asked for that the snapshot is made of, on the aging clock."""
+        return self._asked_at
+
+    def young_until(self, resource_id: int) -> float:
+        """Until when the store may lag behind the listing on a resource, on the aging clock."""
+        return self._young.get(resource_id, float("-inf"))
+
+    @property
     def age(self) -> float:
         """Seconds since the listing was asked for that the snapshot is made of."""
         return aging_clock() - self._asked_at
@@ -156,12 +168,12 @@ class Catalog:
         return self.latest if is_probe(name) else self.snapshot()
 
     def _as_known(self, entry: Entry) -> Entry:
-        return entry if entry.is_sized else replace(entry, resource=self._as_measured(entry.resource))
+        return entry if entry.resource.size else replace(entry, resource=self._as_measured(entry.resource))
 
     def distrust(self, resource: Resource) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
         with self._lock:
-            self._measured.clear()
+            self._measured.pop(_version(resource), None)
             self._doubts[resource.id] = aging_clock()
         self._make_due()
 
@@ -176,22 +188,25 @@ class Catalog:
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if self._as_measured(resource).size is None:
+        if not self.is_measured(resource):
             self._with_size(resource)
             self._make_due()
 
+    def is_measured(self, resource: Resource) -> bool:
+        """Whether the store has said how large an upload is for which the API gave no size, or 0."""
+        return _version(resource) in self._measured
+
     def _as_measured(self, resource: Resource) -> Resource:
-        return replace(resource, size=self._measured.get((resource.id, resource.updated_ns)))
+        """With the size that the store has, where the API gave none, or 0, which may be one that it lacks."""
+        if resource.size or resource.link is not None:
+            return resource
+        return replace(resource, size=self._measured.get(_version(resource), resource.size))
 
     def _with_size(self, resource: Resource) -> Resource:
-        sized = self._as_measured(resource)
-        if sized.size is not None:
-            return sized
-        version = (resource.id, resource.updated_ns)
-        limit = Deadline.after(_MEASURE_SECONDS)
-        size = self._measuring.do(version, lambda: self._measure(resource), limit)
-        self._measured[version] = size
-        return replace(resource, size=size)
+        if not self.is_measured(resource):
+            version, limit = _version(resource), Deadline.after(_MEASURE_SECONDS)
+            self._measured[version] = self._measuring.do(version, lambda: self._measure(resource), limit)
+        return self._as_measured(resource)
 
     def _refresh(self) -> None:
         try:
@@ -234,6 +249,8 @@ class Catalog:
         snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
         with self._lock:
             older, self._snapshot = self._snapshot, snapshot
+            before = None if self._asked_at == float("-inf") else older.resources
+            self._young = young(snapshot.resources, before, self._young, asked_at, listing.server_time)
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
             # What the store disagreed with meanwhile may still be in this listing.
@@ -250,12 +267,13 @@ class Catalog:
 
     def _all_sized(self, listing: Listing) -> list[Resource]:
         """The resources with the sizes that the API did not give, as far as these can be found."""
-        unknown = [each for each in listing.resources if not each.is_sized]
+        known = [self._as_measured(each) for each in listing.resources]
+        unknown = [each for each in known if not each.is_sized]
         if not unknown:
-            return list(listing.resources)
+            return known
         with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
             sized = {resource.id: resource for resource in pool.map(self._sized_or_not, unknown)}
-        return [sized.get(resource.id, resource) for resource in listing.resources]
+        return [sized.get(resource.id, resource) for resource in known]
 
     def _sized_or_not(self, resource: Resource) -> Resource:
         try:
@@ -263,3 +281,7 @@ class Catalog:
         except EmpiricalError as error:
             log.warning("the size of resource %d is not known yet: %s", resource.id, error)
             return resource
+
+
+def _version(resource: Resource) -> tuple[int, int]:
+    return resource.id, resource.updated_ns

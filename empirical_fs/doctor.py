@@ -72,6 +72,10 @@ class _OneByte:
     def advance(self, count: int) -> None:
         """It was wanted for its coming."""
 
+    def has_kept(self, at: int, again: memoryview) -> bool:
+        """There is nothing to compare: one byte comes once."""
+        return True
+
 
 def examine(
     configure: Callable[[], Configuration], place: Callable[[], Path] | None, etc: Path = machine.ETC
@@ -153,7 +157,7 @@ def _project(wanted: _Wanted, patience: float) -> Iterator[Finding]:
         yield from diagnoses.skipped((CLOCK, STORE), API)
         return
     urls = SignedUrls(api, wanted.url_ttl, limit, Statistics())
-    service = _Service(urls, Ranges(store, urls, limit, closing), limit)
+    service = _Service(urls, Ranges(store, urls, lambda _: None, limit, closing), limit)
     try:
         answered = attempt(lambda: _first_page(service), patience)
         yield diagnoses.of_key(str(wanted.key_file or KEY_VARIABLE), answered)

@@ -18,7 +18,8 @@
         ├── StoreUnavailable  no answer, a body that broke off, 429 or 5xx: worth asking again
         ├── UrlRefused        the store does not accept the signed URL
         ├── UnsafeUrl         a URL that must not be fetched
-        ├── BadAnswer         an answer that does not fit the request
+        ├── BadAnswer         an answer that is of no use: worth asking again, a few times
+        │   └── OtherLength   one of another length, which may be the object by now, or some page
         └── ContentChanged    the object is not the one that the reader opened
 
 Only the messages are for people; `operations.py` maps the classes to errno in one table. No message
@@ -145,7 +146,11 @@ class UnsafeUrl(StoreError):
 
 
 class BadAnswer(StoreError):
-    """An answer of the store that does not fit the request."""
+    """An answer of the store that does not fit the request, or cannot be tied to the object."""
+
+
+class OtherLength(BadAnswer):
+    """A whole of another length than the listing says, and nothing that says what it is of."""
 
 
 class ContentChanged(StoreError):

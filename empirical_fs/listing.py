@@ -4,6 +4,7 @@ Only `fetch_page` touches the network, and it is handed in; the rest is policy.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Listing:
 
     resources: tuple[Resource, ...]
     malformed: tuple[Malformed, ...]
+    server_time: float
+    """The server's clock as it began to answer, or ours if it does not tell; seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,15 @@ def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
 
 
 def _combined(walks: Iterable[_Walk]) -> Listing:
+    pages = [page for walk in walks for page in walk.pages]
+    server_time = next((page.server_time for page in pages if page.server_time is not None), time.time())
     resources: dict[int, Resource] = {}
     malformed: dict[str, Malformed] = {}
-    for page in (page for walk in walks for page in walk.pages):
+    for page in pages:
         for resource in page.resources:
             known = resources.get(resource.id)
             if known is None or known.updated_ns <= resource.updated_ns:
                 resources[resource.id] = resource
         for error in page.malformed:
             malformed[str(error)] = error
-    return Listing(tuple(resources.values()), tuple(malformed.values()))
+    return Listing(tuple(resources.values()), tuple(malformed.values()), server_time)

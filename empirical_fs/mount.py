@@ -44,6 +44,7 @@ from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
 from empirical_fs.reading.store import IN_FLIGHT, STALLED, Store
 from empirical_fs.reading.walks import Walks
+from empirical_fs.resource import Resource
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
@@ -195,7 +196,11 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     api = Api(settings.api_url, settings.key, closing, patience)
     store = Store(settings.api_url, closing, patience)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
-    ranges = Ranges(store, urls, patience, closing)
+
+    def listed(resource_id: int) -> Resource | None:
+        return catalog.latest.resources.get(resource_id)
+
+    ranges = Ranges(store, urls, listed, patience, closing)
     session = Session(library, timer)
     inodes = InodeTable(session)
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, inodes.changed)
@@ -206,7 +211,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes)
-    readers = Readers(Means(fetcher, budget, Blocks(), statistics))
+    readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     stderr = _CapturedStderr()
     widens = library.takes_large_reads and "max_readahead" not in settings.options.fuse
@@ -226,7 +231,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
             commands=status.commands,
             for_commands=for_commands,
         )
-        operations = Operations(Files(catalog, inodes, walks), tools, lifecycle.connected)
+        files = Files(catalog, inodes, walks, ranges.ask_again)
+        operations = Operations(files, tools, lifecycle.connected)
         _stop_on_signals(lifecycle)
         stderr.start()
         try:

@@ -22,11 +22,15 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, DeadlinePassed, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, BadAnswer, DeadlinePassed, StoreUnavailable
 from empirical_fs.server import Server
 
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
+_USELESS_MAX = 4
+"""Tries after which an answer that is of no use is believed to be all that will come."""
+
+_Unavailable = ApiUnavailable | StoreUnavailable
 
 
 def is_busy(status: int) -> bool:
@@ -49,14 +53,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def retrying(
-    kind: type[ApiUnavailable] | type[StoreUnavailable],
+    kinds: type[_Unavailable] | tuple[type[_Unavailable | BadAnswer], ...],
     deadline: Deadline,
     closing: threading.Event,
     gave_up: Callable[[Server, float], None],
     sleep: Callable[[float], object] | None = None,
 ) -> Retrying:
-    """Tries that go on while they fail with `kind`, until no further one would start before `deadline`.
+    """Tries that go on while they fail with `kinds`, until no further one would start before `deadline`.
 
+    Of answers that are of no use (BadAnswer), a few are enough.
     Waits grow exponentially from a tenth of a second, with jitter, and are never shorter than the
     server's `Retry-After`. They end early when `closing` is set, unless `sleep` is told of them, and waits
     itself. The last failure is raised; if it is a server's silence, `gave_up` is told first, with the moment
@@ -74,14 +79,16 @@ def retrying(
             # A wait took longer than it should: what went wrong before says more.
             failure = failures[-1]
         assert failure is not None
-        if isinstance(failure, kind) and failure.silent is not None and not closing.is_set():
+        if isinstance(failure, _Unavailable) and failure.silent is not None and not closing.is_set():
             gave_up(failure.silent, begun)
         raise failure
 
     return _Tries(
-        retry=retry_if_exception_type((kind, DeadlinePassed)),
+        retry=retry_if_exception_type(kinds) | retry_if_exception_type(DeadlinePassed),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
-        stop=stop_any(stop_before_delay(deadline.remaining()), stop_when_event_set(closing), _TooLate()),
+        stop=stop_any(
+            stop_before_delay(deadline.remaining()), stop_when_event_set(closing), _TooLate(), _TooUseless()
+        ),
         before_sleep=note,
         sleep=sleep or sleep_using_event(closing),
         retry_error_callback=end,
@@ -106,6 +113,13 @@ class _TooLate(stop_base):
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         return isinstance(_failure(retry_state), DeadlinePassed)
+
+
+class _TooUseless(stop_base):
+    """Stops after an answer of no use, if there have been several tries."""
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return isinstance(_failure(retry_state), BadAnswer) and retry_state.attempt_number >= _USELESS_MAX
 
 
 def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:

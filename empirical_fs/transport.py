@@ -21,7 +21,7 @@ from empirical_fs.answer import Answer
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
 from empirical_fs.server import Server
-from empirical_fs.waits import Readable, Steps, drive, is_readable
+from empirical_fs.waits import Readable, Steps, drive, has_arrived
 
 BODY = "empirical_fs.body"
 """The extension of a response that reads its body into memory: its `Stream`."""
@@ -128,7 +128,7 @@ class PooledTransport(httpx.BaseTransport):
                 if not self._idle[server]:
                     return None
                 kept_since, connection = self._idle[server].pop()
-            if aging_clock() - kept_since < _KEPT_SECONDS and not is_readable(connection.sock):
+            if aging_clock() - kept_since < _KEPT_SECONDS and not has_arrived(connection.sock):
                 return connection
             connection.close()
 
@@ -170,11 +170,7 @@ class Stream(httpx.SyncByteStream):
         if self._is_at_end:
             return None
         with _translated():
-            if self._buffered is not None:
-                has_come = self._answer.has_come()
-            else:
-                has_pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-                has_come = has_pending or is_readable(self._socket)
+            has_come = has_arrived(self._socket) if self._buffered is None else self._answer.has_come()
         return (
             None if has_come else Readable(self._socket, _FOREVER if self._timeout is None else self._timeout)
         )
@@ -248,7 +244,8 @@ class Stream(httpx.SyncByteStream):
         if end is None:
             return
         self._answer.close()
-        end(is_reusable=self._is_at_end and self._is_kept_alive and not self._answer.is_followed)
+        is_whole = self._is_at_end and self._is_kept_alive
+        end(is_reusable=is_whole and not self._answer.is_followed and not has_arrived(self._socket))
 
 
 class End(Protocol):

@@ -6,6 +6,7 @@ them in the thread that calls, which waits; a lane (`lanes`) has a few threads d
 
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -48,6 +49,14 @@ def is_readable(connected: socket.socket, seconds: float = 0) -> bool:
     poll = select.poll()
     poll.register(connected, select.POLLIN)
     return bool(poll.poll(max(seconds, 0) * 1000))
+
+
+def has_arrived(connected: socket.socket) -> bool:
+    """Whether there is something to read, or the end, without waiting.
+
+    What TLS has deciphered is no longer in the socket.
+    """
+    return (isinstance(connected, ssl.SSLSocket) and connected.pending() > 0) or is_readable(connected)
 
 
 def elsewhere(function: Callable[[], _Result]) -> Steps[_Result]:

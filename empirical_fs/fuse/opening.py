@@ -1,11 +1,14 @@
 """Opens files: as the version that their inode is, once it is known what that is."""
 
 import errno
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
 from empirical_fs.catalog import Catalog
+from empirical_fs.errors import ContentChanged, EmpiricalError
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.inode_table import InodeTable
@@ -13,10 +16,13 @@ from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.request import Request
+from empirical_fs.reading.content import Content
 from empirical_fs.reading.readers import Handle
 from empirical_fs.reading.walks import Walks
 from empirical_fs.snapshot import Entry
 from empirical_fs.timer import Timer
+
+log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 1.0
 _SETTLE_TRIES = 2
@@ -29,6 +35,8 @@ class Files:
     catalog: Catalog
     inodes: InodeTable
     walks: Walks
+    ask_again: Callable[[Content], None]
+    """Asks the store whether it still has what was read before; raises EmpiricalError."""
 
 
 class Opener:
@@ -39,6 +47,7 @@ class Opener:
     ) -> None:
         """Open `files`; `is_direct`, past the page cache."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
+        self._ask_store_again = files.ask_again
         self._answering = answering
         self._library = library
         self._timer = timer
@@ -72,10 +81,14 @@ class Opener:
                 raise Refusal(errno.ESTALE)
             self._answering.defer(request, about)
             self._answering.go_on_later(request, about, partial(self._renew, request, node, caller, now))
-        elif not now.is_sized:
+        elif self._is_to_be_measured(now):
             # The kernel does not read past the size that it knows, which is 0 so far.
             self._answering.defer(request, about)
             self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
+        elif content := self._content_to_be_asked_for(now):
+            self._answering.defer(request, about)
+            work = partial(self._ask_again, request, node, caller, now, content)
+            self._answering.go_on_later(request, about, work)
         else:
             self._give_handle(request, node, now)
 
@@ -86,6 +99,15 @@ class Opener:
         if not isinstance(opened.source, bytes):
             opened.source.close()
 
+    def _is_to_be_measured(self, entry: Entry) -> bool:
+        """Whether only the store knows its size: the API may say 0 of what it does not know."""
+        resource = entry.resource
+        return not resource.size and resource.link is None and not self._catalog.is_measured(resource)
+
+    def _content_to_be_asked_for(self, entry: Entry) -> Content | None:
+        content = self._walks.latest(entry.resource) if entry.resource.size else None
+        return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
+
     def _give_handle(self, request: Request, node: Node, entry: Entry) -> None:
         content = entry.content
         source: Handle | bytes = self._walks.open(entry.resource) if content is None else content
@@ -94,8 +116,9 @@ class Opener:
                 source.close()
             raise Refusal(errno.ESTALE)
         info = self._library.file_info()
-        # The kernel's pages of a node are of its version, whenever they came.
-        info.fh, info.keep_cache, info.direct_io = next(self._numbers), 1, self._is_direct
+        info.fh, info.direct_io = next(self._numbers), self._is_direct
+        # The kernel's pages of a node are of its version, whenever they came, if versions can be told apart.
+        info.keep_cache = isinstance(source, bytes) or not source.content.is_untied
         self._open_files[info.fh] = OpenFile(source, node)
         if not request.give_open(info):
             self.close(info.fh)
@@ -108,6 +131,17 @@ class Opener:
             self._inodes.send_back(node, caller)
             raise Refusal(errno.ESTALE)
         self._give_handle(request, node, entry if now is None else now)
+
+    def _ask_again(self, request: Request, node: Node, caller: int, entry: Entry, content: Content) -> None:
+        """Open a file unless the store has caught up with the listing since it was read."""
+        try:
+            self._ask_store_again(content)
+        except ContentChanged:
+            self.open(request, node, caller, settle_tries=0)
+            return
+        except EmpiricalError as error:
+            log.debug("open /%s: whether it is still the same cannot be said: %s", entry.name, error)
+        self._give_handle(request, node, entry)
 
     def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
         """Open a node that was found by its number as what its resource is now."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from empirical_fs.control import encoded
-from empirical_fs.errors import ContentChanged, EmpiricalError, NoSuchFile, ResourceGone
+from empirical_fs.errors import ContentChanged, EmpiricalError, NoSuchFile, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
@@ -271,7 +271,7 @@ class Operations:
 
     def _fail_read(self, node: Node, request: Request, error: EmpiricalError) -> None:
         """The bytes that a read waits for will not come."""
-        if isinstance(error, ContentChanged | ResourceGone):
+        if isinstance(error, ContentChanged | ResourceGone | OtherLength):
             # Before the answer: whoever hears of it opens the file again at once.
             self._catalog.distrust(node.entry.resource)
         self._answering.refuse(request, About("read", f"/{node.entry.name}"), error)

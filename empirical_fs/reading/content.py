@@ -1,56 +1,123 @@
 """The identity of what is read: one version of the bytes of one resource."""
 
 import threading
+from collections.abc import Callable
 
+from empirical_fs.clock import aging_clock
 from empirical_fs.errors import ContentChanged
+from empirical_fs.reading.versions import Head, Known, Validators, judge
 from empirical_fs.resource import Resource
+from empirical_fs.settling import Settling
 
 
 class Content:
     """One version of a resource's bytes; two objects are two versions, whatever they have in common.
 
-    The lock guards the ETag and whether the version is known to be over.
+    The lock guards the validators, whether the version is known to be over, and whether it has settled.
     """
 
-    def __init__(self, resource: Resource, size: int) -> None:
-        """The version that a listing describes, of `size` bytes."""
+    def __init__(
+        self,
+        resource: Resource,
+        size: int,
+        *,
+        before: "Content | None" = None,
+        young_until: float = float("-inf"),
+        clock: Callable[[], float] = aging_clock,
+    ) -> None:
+        """The version that a listing describes, of `size` bytes.
+
+        Args:
+            resource: what the listing has.
+            size: bytes, by the listing or as they were measured.
+            before: the version that was read before this one.
+            young_until: when the store has caught up with the listing, on `clock`.
+            clock: tells seconds.
+        """
         self.resource_id = resource.id
         self.size = size
         self._updated_ns = resource.updated_ns
         self._listed_size = resource.size
+        self._clock = clock
         self._lock = threading.Lock()
-        self._etag: str | None = None
+        self._before = None if before is None else before.validators
+        self._settling = Settling(young_until)
+        self._validators: Validators | None = None
+        self._is_length_known = False
         self._over = False
 
     @property
-    def etag(self) -> str | None:
-        """The ETag of the first answer; None before it, and where the store sends none."""
-        return self._etag
+    def validators(self) -> Validators | None:
+        """The validators of the first answer; None before it."""
+        return self._validators
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether its answers have validators that tie them to each other."""
+        return self._validators is not None and not self._validators.is_none
+
+    @property
+    def is_untied(self) -> bool:
+        """Whether nothing but its length tells it from another version."""
+        return self._validators is not None and self._validators.is_none
 
     @property
     def is_over(self) -> bool:
         """Whether the store has shown that this version is no longer there."""
         return self._over
 
-    def is_as_listed(self, resource: Resource) -> bool:
+    @property
+    def is_length_known(self) -> bool:
+        """Whether the store has said how long the object is."""
+        return self._is_length_known
+
+    def is_as_listed(self, resource: Resource | None) -> bool:
         """Whether `resource` describes this version and the store has not shown otherwise."""
-        same = (self._updated_ns, self._listed_size) == (resource.updated_ns, resource.size)
-        return same and not self._over
+        return not self._over and self.is_described_by(resource)
+
+    def is_described_by(self, resource: Resource | None) -> bool:
+        """Whether `resource`, which a listing has, is this version; None is one that it has no more."""
+        if resource is None or resource.updated_ns != self._updated_ns:
+            return False
+        # A size that is only not known yet makes no other version.
+        return resource.size in (None, self._listed_size)
 
     def end(self) -> None:
         """Note that this version is no longer there."""
         with self._lock:
             self._over = True
 
-    def learn(self, etag: str | None) -> None:
-        """Take the ETag of an answer.
+    def tie(self, head: Head, *, is_listed: bool) -> None:
+        """Take an answer with this head for one of this version, or raise; the first one gives validators.
 
         Raises:
-            ContentChanged: it is not that of the answers before; two first answers raced.
+            ContentChanged: the version is over, as `judge` says.
+            BadAnswer: the answer is of no use, as `judge` says.
         """
         with self._lock:
-            if self._etag is None:
-                self._etag = etag
-            elif etag not in (None, self._etag):
+            if self._over:
+                raise ContentChanged("the object changed while others read it")
+            try:
+                judge(Known(self.size, self._validators, is_listed), head)
+            except ContentChanged:
                 self._over = True
-                raise ContentChanged("the object has another ETag than before")
+                raise
+            if self._validators is None:
+                self._validators = head.validators
+                before = self._before
+                is_another = before is not None and before.differ_from(head.validators)
+                self._settling.answered(self._clock(), is_another=is_another)
+            self._is_length_known = self._is_length_known or head.total is not None
+
+    def know_length(self) -> None:
+        """Note that the store has nothing behind the last byte that the listing counts."""
+        self._is_length_known = True
+
+    def is_to_be_asked(self, listed_at: float) -> bool:
+        """Whether to ask the store for it once more, now that a listing was fetched at `listed_at`."""
+        return self.is_tied and self._settling.is_to_be_asked(listed_at)
+
+    def asked(self) -> None:
+        """Note that the store still has this version."""
+        with self._lock:
+            self._settling.answered(self._clock(), is_another=False)

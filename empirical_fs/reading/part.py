@@ -101,6 +101,22 @@ class Part:
         for call in due:
             call()
 
+    def has_kept(self, at: int, again: memoryview) -> bool:
+        """Whether bytes that came again, from the offset `at` on, are those that are here.
+
+        Only for the one that fills it. Bytes before its start are not compared.
+
+        Raises:
+            OSError: the disk that they were kept on does not give them.
+        """
+        start, stop = max(at, self.start), at + len(again)
+        again = again[start - at :]
+        for piece in self._buffer.pieces(start - self.start, stop - self.start) if start < stop else ():
+            if piece != again[: len(piece)]:
+                return False
+            again = again[len(piece) :]
+        return True
+
     def fail(self, failure: EmpiricalError) -> None:
         """Say to all who wait, and to the fetch, that no more bytes will come; the first reason stays."""
         for call in self._fail(failure):

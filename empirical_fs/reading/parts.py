@@ -39,14 +39,12 @@ class Parts(Generic[_Owner]):
 
     def use(self, wanted: Range) -> tuple[list[Part], list[Part]]:
         """All parts for `wanted`, in order, until `let_go`; and those of them that are new."""
-        used = self._sound(wanted)
-        if gaps := _gaps(used, wanted):
-            new = [self._hold(gap, None) for gap in gaps]
-            for held in new:
-                self._account.reserve(held.part.size)
-            used = self._sound(wanted)
-        else:
-            new = []
+        # A fetch may fail at any moment: which parts are sound is decided once.
+        sound = self._sound(wanted)
+        new = [self._hold(gap, None) for gap in _gaps(sound, wanted)]
+        for held in new:
+            self._account.reserve(held.part.size)
+        used = sorted([*sound, *new], key=lambda held: held.part.start) if new else sound
         for held in used:
             held.users += 1
         return [held.part for held in used], [held.part for held in new]

@@ -4,22 +4,33 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ContentChanged, ResourceGone, StoreUnavailable, UnsafeUrl, UrlRefused
+from empirical_fs.errors import (
+    BadAnswer,
+    ContentChanged,
+    ResourceGone,
+    StoreUnavailable,
+    UnsafeUrl,
+    UrlRefused,
+)
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.store import Body, Sink, Store
+from empirical_fs.reading.store import Asked, Body, Sink, Store
+from empirical_fs.reading.versions import Extent, Head, Refused, measured
 from empirical_fs.resource import Resource
 from empirical_fs.retry import retrying
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.waits import Pause, Steps, drive, elsewhere
 
-_Answer = TypeVar("_Answer")
-
 _NOT_FOUND = (404, 410)
 _WORTH_RESUMING = 64 * 2**10
+_WORTH_RETRYING = (StoreUnavailable, BadAnswer)
+_ASKED_AGAIN_SECONDS = 5.0
+"""Whoever opens a file waits no longer to hear that nothing has changed."""
+
+Listed = Callable[[int], Resource | None]
+"""What the listing has now of a resource, by its id."""
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +42,7 @@ class _Counted:
         self.at = at
         self.moved_at = time.monotonic()
         self.room = sink.room
+        self.has_kept = sink.has_kept
         self.cancellation = sink.cancellation
         self._sink = sink
 
@@ -43,10 +55,16 @@ class _Counted:
 class Ranges:
     """Ranges of contents from the store. Immutable, so threads may share it."""
 
-    def __init__(self, store: Store, urls: SignedUrls, patience: float, closing: threading.Event) -> None:
-        """Read from `store` by `urls`; give up after `patience` seconds without a byte, or on `closing`."""
+    def __init__(
+        self, store: Store, urls: SignedUrls, listed: Listed, patience: float, closing: threading.Event
+    ) -> None:
+        """Read from `store` by `urls` what is `listed`.
+
+        Give up after `patience` seconds without a byte, or on `closing`.
+        """
         self._store = store
         self._urls = urls
+        self._listed = listed
         self._patience = patience
         self._closing = closing
 
@@ -79,23 +97,38 @@ class Ranges:
             EmpiricalError: it could not be read.
             BaseException: whatever `sink` raises.
         """
+        try:
+            return (yield from self._fetch(content, start, stop, _Counted(sink, start), request_stop, body))
+        except (ContentChanged, ResourceGone):
+            content.end()
+            raise
+
+    def _fetch(  # noqa: PLR0913, PLR0917 - as `fetch`
+        self,
+        content: Content,
+        start: int,
+        stop: int,
+        counted: _Counted,
+        request_stop: int | None,
+        body: Body | None,
+    ) -> Steps[Body | None]:
         wants_whole = (start, stop) == (0, content.size)
         request_stop = max(stop, request_stop or stop)
-        counted = _Counted(sink, start)
         if body is not None and (yield from self._goes_on(body, counted, stop)):
             return body
         while counted.at < stop:
             deadline = Deadline(counted.moved_at + self._patience)
             pauses: list[float] = []
-            tries = retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up, pauses.append)
+            tries = retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up, pauses.append)
             for attempt in tries:
                 while pauses:
                     yield Pause(pauses.pop())
                 with attempt:
                     counted.room()  # raises if nobody wants the bytes any more
-                    begun = counted.at
-                    body = yield from self._open(content, begun, request_stop, deadline, sink.cancellation)
-                    if not wants_whole and not body.extent.is_part(begun, request_stop):
+                    # Nothing else ties what comes now to what came before it broke off.
+                    begun, first = counted.at, counted.at if content.is_tied else start
+                    body = yield from self._open(content, first, request_stop, deadline, counted.cancellation)
+                    if not wants_whole and not body.extent.is_part(first, request_stop):
                         body.hand_to(Cancellation())
                         return body
                     try:
@@ -112,61 +145,112 @@ class Ranges:
         body.hand_to(counted.cancellation)
         try:
             return (yield from _is_left_open(body, counted, stop))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, BadAnswer) as error:
             # A server may have closed it meanwhile, which says nothing about how it answers now.
             log.debug("a body that was left open ended: %s", error)
             return False
 
     def measure(self, resource: Resource) -> int:
-        """The size in bytes of an upload for which the API gave none.
+        """The size in bytes of an upload for which the API gave none, or 0, which may be one that it lacks.
+
+        A presigned URL refuses HEAD (api.md): it is a GET of one byte.
 
         Raises:
             EmpiricalError: it could not be found.
         """
+        asked = Asked(resource.id, 0, 1, None)
         deadline = Deadline.after(self._patience)
-        for attempt in retrying(StoreUnavailable, deadline, self._closing, self._store.gave_up):
+        for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
             with attempt:
-                signed = self._signed(resource.id, deadline, lambda url: self._store.size(url, deadline))
-                return drive(signed)
+                return measured(drive(self._head(asked, deadline, Cancellation())), resource.size)
         raise AssertionError("retrying ends with a size or an exception")
+
+    def ask_again(self, content: Content) -> None:
+        """Ask the store whether it still has the same object, which was read before.
+
+        Raises:
+            ContentChanged: it has another one by now.
+            EmpiricalError: it does not say.
+        """
+        deadline = Deadline.after(min(self._patience, _ASKED_AGAIN_SECONDS))
+        asked = self._asked(content, 0, 1)
+        for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
+            with attempt:
+                head = drive(self._head(asked, deadline, Cancellation()))
+                content.tie(head, is_listed=self._is_listed(content))
+                content.asked()
+                return
 
     def _open(
         self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation
     ) -> Steps[Body]:
-        """The open body of one answer, with the URL signed again once if the store refuses it.
+        """The open body of one answer, which is tied to `content`.
 
         Raises:
             As `fetch`.
         """
+        head, body = yield from self._answered(self._asked(content, start, stop), deadline, cancellation)
         try:
-            body = yield from self._signed(
-                content.resource_id,
-                deadline,
-                lambda url: self._store.get(url, content, start, stop, deadline, cancellation),
-            )
-        except (ContentChanged, ResourceGone):
-            content.end()
-            raise
-        try:
-            content.learn(body.extent.etag)
-        except ContentChanged:
-            body.close()
+            content.tie(head, is_listed=self._is_listed(content))
+            if body is None:
+                raise AssertionError("a refusal can be tied to nothing")
+            if head.total is None and body.extent.is_range and not content.is_length_known:
+                yield from self._find_end(content, deadline, cancellation)
+        except BaseException:
+            if body is not None:
+                body.close()
             raise
         return body
 
-    def _signed(
-        self, resource_id: int, deadline: Deadline, get: Callable[[str], Steps[_Answer]]
-    ) -> Steps[_Answer]:
-        url = self._urls.known(resource_id)
+    def _find_end(self, content: Content, deadline: Deadline, cancellation: Cancellation) -> Steps[None]:
+        """Ask for the byte behind the last one: an answer that tells no total would hide it.
+
+        Raises:
+            ContentChanged: there is one, or the object is another one by now.
+        """
+        size = content.size
+        head = yield from self._head(self._asked(content, size, size + 1), deadline, cancellation)
+        if head.brings is not Refused.PAST_THE_END:
+            content.tie(head, is_listed=self._is_listed(content))
+            if isinstance(head.brings, Extent) and head.brings.stop > size:
+                raise ContentChanged(f"the object has more bytes than the {size} that the listing says")
+        elif head.total not in (None, size):
+            raise ContentChanged(f"the object has {head.total} bytes, the listing says {size}")
+        content.know_length()
+
+    def _asked(self, content: Content, start: int, stop: int) -> Asked:
+        validators = content.validators
+        if_match = None if validators is None else validators.if_match
+        return Asked(content.resource_id, start, stop, content.size, if_match)
+
+    def _is_listed(self, content: Content) -> bool:
+        return content.is_described_by(self._listed(content.resource_id))
+
+    def _head(self, asked: Asked, deadline: Deadline, cancellation: Cancellation) -> Steps[Head]:
+        """What the store says of an object; the bytes are of no interest."""
+        head, body = yield from self._answered(asked, deadline, cancellation)
+        if body is not None:
+            body.close()
+        return head
+
+    def _answered(
+        self, asked: Asked, deadline: Deadline, cancellation: Cancellation
+    ) -> Steps[tuple[Head, Body | None]]:
+        """The answer of the store, with the URL signed again once if it refuses it.
+
+        Raises:
+            EmpiricalError: there is none; ContentChanged if there is no object.
+        """
+        url = self._urls.known(asked.resource_id)
         if url is None:
-            url = yield from elsewhere(lambda: self._urls.get(resource_id, deadline))
+            url = yield from elsewhere(lambda: self._urls.get(asked.resource_id, deadline))
         try:
-            return (yield from get(url))
+            return (yield from self._store.get(url, asked, deadline, cancellation))
         except (UrlRefused, UnsafeUrl):
             refused = url
-        url = yield from elsewhere(lambda: self._urls.renew(resource_id, refused, deadline))
+        url = yield from elsewhere(lambda: self._urls.renew(asked.resource_id, refused, deadline))
         try:
-            return (yield from get(url))
+            return (yield from self._store.get(url, asked, deadline, cancellation))
         except UrlRefused as error:
             if error.status in _NOT_FOUND:
                 raise ContentChanged("the object is gone") from error
@@ -179,13 +263,13 @@ def _is_left_open(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
     Raises:
         As `Body.pour`.
     """
-    has_more = False
+    is_left_open = False
     try:
         yield from body.pour(counted, counted.at, min(stop, body.extent.stop))
-        has_more = body.extent.stop > stop
+        is_left_open = body.has_more
     finally:
-        if has_more:
+        if is_left_open:
             body.hand_to(Cancellation())
         else:
             body.close()
-    return has_more
+    return is_left_open

@@ -249,11 +249,16 @@ class Reader:
         taken: list[Part] = []
         try:
             for part in read.needed:
-                found = part.take(max(start, part.start), min(stop, part.stop))
+                if start < part.start:
+                    raise AssertionError("the parts of a read have a gap")
+                found = part.take(start, min(stop, part.stop))
                 if found is None:
                     raise Closing("nobody reads on")
                 taken.append(part)
                 pieces += found
+                start += sum(map(len, found))
+            if start != stop:
+                raise AssertionError("the parts of a read do not make up what was asked for")
             if self._end(read):
                 self._means.statistics.read(waited=read.waited)
                 read.waiter.give(pieces)

@@ -55,13 +55,20 @@ OnFirstRead = Callable[[Handle], None]
 class Readers:
     """One reader for each content that is open, and the last content of each resource.
 
-    A content is remembered between opens because of its ETag: the kernel may still hold pages of it,
+    A content is remembered between opens because of its validators: the kernel may still hold pages of it,
     and no page of another version may join them. The lock guards both tables.
     """
 
-    def __init__(self, means: Means) -> None:
-        """Begin with nothing open."""
+    def __init__(self, means: Means, young_until: Callable[[int], float]) -> None:
+        """Begin with nothing open.
+
+        Args:
+            means: what the readers share.
+            young_until: tells of a resource until when the store may lag behind the listing, on the aging
+                clock.
+        """
         self._means = means
+        self._young_until = young_until
         self._lock = threading.Lock()
         self._latest: dict[int, Content] = {}
         self._open: dict[Content, _Open] = {}
@@ -75,14 +82,21 @@ class Readers:
         if resource.size is None:
             raise BadAnswer(f"the size of resource {resource.id} is not known")
         with self._lock:
-            content = self._latest.get(resource.id)
+            content = before = self._latest.get(resource.id)
             if content is None or not content.is_as_listed(resource):
-                content = self._latest[resource.id] = Content(resource, resource.size)
+                until = self._young_until(resource.id)
+                content = Content(resource, resource.size, before=before, young_until=until)
+                self._latest[resource.id] = content
             opened = self._open.get(content)
             if opened is None:
                 opened = self._open[content] = _Open(Reader(content, self._means))
             opened.handles += 1
             return Handle(self, opened.reader, on_first_read)
+
+    def latest(self, resource: Resource) -> Content | None:
+        """The content that `open` would open, if it was open before."""
+        content = self._latest.get(resource.id)
+        return content if content is not None and content.is_as_listed(resource) else None
 
     def release(self, content: Content) -> None:
         """Close one handle of `content`."""

@@ -4,6 +4,7 @@ import logging
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Protocol
 
@@ -11,12 +12,12 @@ import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import BadAnswer, StoreUnavailable
+from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable
 from empirical_fs.http import Http, Incoming
-from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
+from empirical_fs.reading.answers import read_head
 from empirical_fs.reading.buffers import spool_place
-from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import LEFT_OPEN
+from empirical_fs.reading.versions import Extent, Head
 from empirical_fs.tracing import traced
 from empirical_fs.urls import parse_given, parse_redirect
 from empirical_fs.waits import Steps
@@ -52,9 +53,12 @@ class Sink(Protocol):
     def advance(self, count: int) -> None:
         """Take note that `count` bytes were put into the room."""
 
+    def has_kept(self, at: int, again: memoryview) -> bool:
+        """Whether bytes that came again, from the offset `at` on, are those that it has, if it has any."""
+
 
 class Body:
-    """The open body of a checked answer; close it when done."""
+    """The open body of an answer whose head was read; close it when done."""
 
     def __init__(
         self,
@@ -85,45 +89,53 @@ class Body:
     def pour(self, sink: Sink, start: int, stop: int) -> Steps[None]:
         """Put the bytes from `start` to `stop`, offsets in the object, into `sink` as they arrive.
 
-        A body of no announced length is poured to its end only.
+        What comes before `start` has come already, or is not wanted. A body of no announced length is read to
+        its end, and nothing of it is left.
 
         Raises:
+            ContentChanged: what comes again is not what came before.
             StoreUnavailable: the body stalled or ended before its length.
             BadAnswer: it is longer than the answer said.
             OSError: there is no place to hold back a body of no announced length.
         """
         if not self.extent.is_announced:
-            yield from self._pour_checked(sink, start)
+            yield from self._pour_held_back(sink, start, stop)
             return
         waste = memoryview(bytearray(min(start - self.at, _WASTE) or 1))
         while self.at < start:
             yield from self._incoming.arrived()
-            self._read(waste[: start - self.at])
+            at = self.at
+            _check_again(sink, at, waste[: self._read(waste[: start - at])])
         while self.at < stop:
             yield from self._incoming.arrived()
             sink.advance(self._read(sink.room()[: stop - self.at]))
-        if self.at == self.extent.stop and self._incoming.read_into(waste[:1]):
-            raise BadAnswer("the store sent more bytes than it announced")
 
-    def _pour_checked(self, sink: Sink, start: int) -> Steps[None]:
-        """Hold the bytes back until the end shows that they are as many as the object has.
+    @property
+    def has_more(self) -> bool:
+        """Whether some of it is still to be poured."""
+        return self.at < self.extent.stop
 
-        A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning.
+    def _pour_held_back(self, sink: Sink, start: int, stop: int) -> Steps[None]:
+        """Hold the bytes back until the end shows that they are as many as the head says.
+
+        A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning; nor may
+        the beginning of the object for the part that was asked for.
         """
-        size = self.extent.stop
+        first, size = self.extent.start, self.extent.stop - self.extent.start
         piece = memoryview(bytearray(_WASTE))
         with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=spool_place()) as spool:
             while count := (yield from self._next(piece)):
                 spool.write(piece[:count])
                 if spool.tell() > size:
-                    raise BadAnswer("the store sent more bytes than the object has")
+                    raise BadAnswer("the store sent more bytes than the head of its answer says")
             if spool.tell() < size:
                 raise StoreUnavailable("the body ended early")
-            spool.seek(start)
-            while start < size:
-                count = spool.readinto(sink.room()[: size - start])
-                sink.advance(count)
-                start += count
+            self.at = self.extent.stop
+            spool.seek(0)
+            while (at := first + spool.tell()) < start:
+                _check_again(sink, at, piece[: spool.readinto(piece[: start - at])])
+            while (at := first + spool.tell()) < stop:
+                sink.advance(spool.readinto(sink.room()[: stop - at]))
 
     def _next(self, view: memoryview) -> Steps[int]:
         yield from self._incoming.arrived()
@@ -135,6 +147,26 @@ class Body:
             raise StoreUnavailable("the body ended early")
         self.at += count
         return count
+
+
+def _check_again(sink: Sink, at: int, again: memoryview) -> None:
+    if not sink.has_kept(at, again):
+        raise ContentChanged("the object has other bytes than before")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for of an object."""
+
+    resource_id: int
+    start: int
+    """The offset of the first byte."""
+    stop: int
+    """The offset after the last one."""
+    size: int | None
+    """Bytes of the object; None where that is not known."""
+    if_match: str | None = None
+    """The ETag that the object must have."""
 
 
 class Store:
@@ -155,52 +187,37 @@ class Store:
         """Close the connections; bodies that are still read break off."""
         self._http.close()
 
-    def get(  # noqa: PLR0913, PLR0917 - where, what, and for how long
-        self,
-        url: str,
-        content: Content,
-        start: int,
-        stop: int,
-        deadline: Deadline,
-        cancellation: Cancellation,
-    ) -> Steps[Body]:
-        """The bytes from `start` to `stop` of `content`, or all of it from a server without ranges.
+    def get(
+        self, url: str, asked: Asked, deadline: Deadline, cancellation: Cancellation
+    ) -> Steps[tuple[Head, Body | None]]:
+        """What the store says of an object, and the bytes, unless it refuses them.
+
+        They are those that were asked for, or all of them from a server without ranges.
 
         Raises:
             OutOfReach: it did not answer others either.
-            StoreError: as `check_answer`, or the URL or a redirect is unsafe.
+            StoreError: as `read_head`, or the URL or a redirect is unsafe.
             DeadlinePassed: not in time.
         """
-        etag = content.etag
-        headers = {"Range": f"bytes={start}-{stop - 1}"}
-        # RFC 9110, 13.1.1: If-Match takes strong ones only.
-        if etag is not None and etag.startswith('"'):
-            headers["If-Match"] = etag
-        what = f"GET of resource {content.resource_id}, bytes {start} to {stop}"
+        headers = {"Range": f"bytes={asked.start}-{asked.stop - 1}"}
+        if asked.if_match is not None:
+            headers["If-Match"] = asked.if_match
+        what = f"GET of resource {asked.resource_id}, bytes {asked.start} to {asked.stop}"
         with traced(log, what) as ended:
             response = yield from self._get(url, headers, deadline, cancellation)
             ended(f"HTTP {response.status_code}")
         try:
-            extent = check_answer(response.status_code, response.headers, start, stop, content.size, etag)
+            head = read_head(response.status_code, response.headers, asked.start, asked.stop, asked.size)
         except BaseException:
             response.close()
             raise
-        return Body(extent, self._http.body(response), response.close, cancellation)
-
-    def size(self, url: str, deadline: Deadline) -> Steps[int]:
-        """The size of an object in bytes, by a GET of one: a presigned URL refuses HEAD (api.md).
-
-        Raises:
-            As `get`.
-        """
-        response = yield from self._get(url, {"Range": "bytes=0-0"}, deadline)
-        try:
-            return size_from_answer(response.status_code, response.headers)
-        finally:
+        if not isinstance(head.brings, Extent):
             response.close()
+            return head, None
+        return head, Body(head.brings, self._http.body(response), response.close, cancellation)
 
     def _get(
-        self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation | None = None
+        self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation
     ) -> Steps[httpx.Response]:
         url = self._parse_given(text)
         for _ in range(_REDIRECTS_MAX + 1):

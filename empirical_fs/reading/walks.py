@@ -7,6 +7,7 @@ from typing import Protocol
 
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer
+from empirical_fs.reading.content import Content
 from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.reading.siblings import Siblings
 from empirical_fs.resource import Resource
@@ -64,6 +65,10 @@ class Walks:
                 return ready.handle
             ready.handle.close()
         return self._readers.open(resource, self._read)
+
+    def latest(self, resource: Resource) -> Content | None:
+        """The content that `open` would open, if it was open before."""
+        return self._readers.latest(resource)
 
     def close(self) -> None:
         """Close what nobody came for, and fetch nothing ahead any more."""

@@ -13,10 +13,10 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.http import Incoming
-from empirical_fs.reading.answers import Extent
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.reader import Cancel
 from empirical_fs.reading.store import Body
+from empirical_fs.reading.versions import Extent
 from empirical_fs.timer import Timer
 from empirical_fs.waits import Steps, drive
 
@@ -207,5 +207,5 @@ def zeros(start: int, stop: int, closed: Callable[[int], None] = unnoticed) -> B
         left -= count
         return count
 
-    body = Body(Extent(start, stop, None, None), Arrived(read_into), lambda: closed(body.at), Cancellation())
+    body = Body(Extent(start, stop), Arrived(read_into), lambda: closed(body.at), Cancellation())
     return body

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -53,7 +54,7 @@ class World:
     def fetch(self) -> Listing:
         self.fetches += 1
         self.before_fetch()
-        listing = Listing(self.resources, self.malformed)
+        listing = Listing(self.resources, self.malformed, time.time())
         self.before_answer()
         return listing
 

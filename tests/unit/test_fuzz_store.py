@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreError, StoreUnavailable
-from empirical_fs.reading.answers import Extent, check_answer, size_from_answer
+from empirical_fs.reading.answers import read_head
+from empirical_fs.reading.versions import Extent, Head, Known, Validators, judge, measured
 from empirical_fs.retry import retry_after, retrying
 from tests.unit.hostile import DATES, INTEGER_MAX, outcome
 
@@ -54,41 +55,52 @@ SPANS = st.sampled_from([(5, 10), (0, 1), (0, 100), (INTEGER_MAX - 1, INTEGER_MA
 
 @settings(max_examples=120)
 @given(
-    STATUSES, ANSWERS, SPANS, st.sampled_from([None, 0, 100, INTEGER_MAX]), st.sampled_from([None, '"v1"'])
+    STATUSES,
+    ANSWERS,
+    SPANS,
+    st.sampled_from([0, 100, INTEGER_MAX]),
+    st.sampled_from([None, Validators(), Validators('"v1"')]),
 )
-@example(200, [(b"Content-Length", b"100"), (b"ETag", b'"\xe9"')], (5, 10), None, None)
+@example(200, [(b"Content-Length", b"100"), (b"ETag", b'"\xe9"')], (5, 10), 100, None)
 @example(200, [(b"Content-Length", b"100"), (b"ETag", b'"\r\n b"')], (5, 10), 100, None)
 def test_any_answer(
-    status: int, raw: Headers, span: tuple[int, int], size: int | None, etag: str | None
+    status: int, raw: Headers, span: tuple[int, int], size: int, known: Validators | None
 ) -> None:
     """An answer is a documented error or an extent that is whole or within what was asked for."""
     headers, (start, stop) = httpx.Headers(raw), span
-    extent = outcome(lambda: check_answer(status, headers, start, stop, size, etag), StoreError)
-    if isinstance(extent, Extent):
+
+    def served() -> Head:
+        head = read_head(status, headers, start, stop, size)
+        judge(Known(size, known), head)
+        return head
+
+    head = outcome(served, StoreError)
+    if isinstance(head, Head):
+        extent = head.brings
+        assert isinstance(extent, Extent)
         assert status in (200, 206)
         assert 0 <= extent.start <= extent.stop
-        assert extent.total is None or extent.stop <= extent.total
-        assert size is None or extent.total in (None, size)
-        assert etag is None or extent.etag in (None, etag)
-        is_whole = extent.start == 0 and extent.stop in (size, extent.total)
+        assert head.total in (None, size)
+        assert known is None or (head.validators.etag or "").removeprefix("W/") == (known.etag or "")
+        is_whole = extent.start == 0 and extent.stop in (size, head.total)
         assert is_whole or start == extent.start < extent.stop <= stop
-        length = headers.get("content-length")
+        length = headers.get("content-length") or None
         assert length is None or int(length) == extent.stop - extent.start
         # The next request sends it back in If-Match.
-        sent = extent.etag or ""
+        sent = head.validators.if_match or ""
         assert sent.isascii()
         assert sent.isprintable()
-    elif isinstance(extent, StoreUnavailable):
-        assert extent.retry_after is None or extent.retry_after >= 0
+    elif isinstance(head, StoreUnavailable):
+        assert head.retry_after is None or head.retry_after >= 0
 
 
 @settings(max_examples=120)
-@given(STATUSES, ANSWERS)
-@example(206, [(b"Content-Range", b"bytes 0-0/9999999999999999999")])
-@example(200, [(b"Content-Length", b"9223372036854775808")])
-def test_any_size(status: int, raw: Headers) -> None:
+@given(STATUSES, ANSWERS, st.sampled_from([None, 0]))
+@example(206, [(b"Content-Range", b"bytes 0-0/9999999999999999999")], None)
+@example(200, [(b"Content-Length", b"9223372036854775808")], None)
+def test_any_size(status: int, raw: Headers, listed: int | None) -> None:
     """A size that was measured is one that the size of a file can be."""
-    size = outcome(lambda: size_from_answer(status, httpx.Headers(raw)), StoreError)
+    size = outcome(lambda: measured(read_head(status, httpx.Headers(raw), 0, 1, None), listed), StoreError)
     if isinstance(size, int):
         assert status in (200, 206, 416)
         assert size >= 0

@@ -104,7 +104,8 @@ def test_pages_that_hold_still_are_read_once() -> None:
 def test_an_empty_project() -> None:
     """A project without resources is an empty listing, from one request."""
     project = Project(0, {})
-    assert fetch_listing(project.page) == Listing((), ())
+    listing = fetch_listing(project.page)
+    assert (listing.resources, listing.malformed) == ((), ())
     assert project.requests == 1
 
 

@@ -1,5 +1,8 @@
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +15,7 @@ from empirical_fs.errors import (
     ContentChanged,
     EmpiricalError,
     KeyRefused,
+    OtherLength,
     StoreUnavailable,
     UnsafeUrl,
     UrlRefused,
@@ -55,6 +59,7 @@ class Collected:
     """A sink that keeps what it gets, piece by piece."""
 
     def __init__(self) -> None:
+        self.start = 0
         self.got = bytearray()
         self.cancellation = Cancellation()
         self._room = bytearray(50_000)
@@ -65,6 +70,11 @@ class Collected:
     def advance(self, count: int) -> None:
         self.got += self._room[:count]
 
+    def has_kept(self, at: int, again: memoryview) -> bool:
+        skipped = max(self.start - at, 0)
+        kept = self.got[at + skipped - self.start :][: len(again) - skipped]
+        return again[skipped:] == kept
+
 
 class Reading:
     """Ranges of one content from the server of this test."""
@@ -74,8 +84,9 @@ class Reading:
         self.store = store
         self.urls = FakeUrls(server.url)
         self.resource = Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None)
+        self.listed: Resource | None = self.resource
         self.content = Content(self.resource, SIZE)
-        self.ranges = Ranges(self.store, self.urls, patience, threading.Event())
+        self.ranges = Ranges(self.store, self.urls, lambda _: self.listed, patience, threading.Event())
         self.sink = Collected()
 
     @property
@@ -187,10 +198,7 @@ def test_never_two_versions(reading: Reading) -> None:
     assert reading.content.is_over
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [Answer(412), Answer(416), Answer(200, b"x" * 5), Answer(206, b"x", {"Content-Range": "bytes 0-0/9"})],
-)
+@pytest.mark.parametrize("answer", [Answer(416), Answer(206, b"x", {"Content-Range": "bytes 0-0/9"})])
 def test_changes_end_the_content(reading: Reading, answer: Answer) -> None:
     """An answer that shows another object ends the content."""
     reading.server.answer = always(answer)
@@ -320,6 +328,136 @@ def test_a_whole_body_that_breaks_off(reading: Reading) -> None:
     assert reading.fetch(0, SIZE) == DATA
 
 
+def untied(asked: Asked, **shape: Any) -> Answer:
+    """What a store answers that sends no validators."""
+    return served(asked, etag="", **shape)
+
+
+def test_an_untied_body_that_breaks_off_starts_again(reading: Reading) -> None:
+    """Without a validator, what broke off is asked for from its start, and what came before is compared."""
+    reading.server.answer = in_order(lambda asked: untied(asked, cut=70_000), untied)
+    reading.sink.start = 1000
+    assert reading.fetch(1000, 200_000) == DATA[1000:200_000]
+    assert reading.asked_for() == ["bytes=1000-199999"] * 2
+
+
+def test_an_untied_body_is_never_of_two_versions(reading: Reading) -> None:
+    """Without a validator, bytes that come again and differ end the content."""
+    other = Answer(200, DATA[:69_999] + b"x" + DATA[70_000:])
+    cut = Answer(200, DATA[:70_000], {"Content-Length": str(SIZE)})
+    reading.server.answer = in_order(always(cut), always(other))
+    with pytest.raises(ContentChanged):
+        reading.fetch(0, SIZE)
+    assert reading.got == DATA[:70_000]
+    assert reading.content.is_over
+
+
+def test_an_untied_answer_of_another_listing(reading: Reading) -> None:
+    """When the listing has another version, untied answers are not of the old one."""
+    reading.server.answer = untied
+    assert reading.fetch(0, 10) == DATA[:10]
+    reading.listed = replace(reading.resource, updated_ns=1)
+    with pytest.raises(ContentChanged):
+        reading.fetch(10, 20)
+    assert reading.got == DATA[:10]
+
+
+def test_a_renamed_object(reading: Reading) -> None:
+    """When the listing has another version, an object with the same ETag is served all the same."""
+    assert reading.fetch(0, 10) == DATA[:10]
+    reading.listed = replace(reading.resource, updated_ns=1)
+    assert reading.fetch(10, 20) == DATA[10:20]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Answer(200, b"<html>sign in</html>"),
+        Answer(200, b"<html>sign in</html>", {"ETag": '"page"'}),
+        Answer(412),
+        Answer(416, b"", {"Content-Range": f"bytes */{SIZE}"}),
+        Answer(206, DATA[:10]),
+        Answer(204),
+    ],
+)
+def test_an_answer_of_no_use_is_asked_for_again(reading: Reading, page: Answer) -> None:
+    """An answer that says nothing of the object does not end the content, and another one is asked for."""
+    reading.server.answer = in_order(always(page))
+    assert reading.fetch(0, 10) == DATA[:10]
+    assert not reading.content.is_over
+
+
+def test_answers_of_no_use_end_a_fetch(reading: Reading) -> None:
+    """After a few answers of no use the fetch fails, without waiting for the end of patience."""
+    reading.server.answer = always(Answer(200, b"<html>sign in</html>"))
+    with pytest.raises(OtherLength):
+        reading.fetch(0, 10)
+    assert 1 < len(reading.server.asked) < 10
+    assert not reading.content.is_over
+
+
+@pytest.mark.parametrize("status", [200, 206])
+@pytest.mark.parametrize("body", [DATA, DATA[5:16], DATA[5:14], b""])
+def test_a_part_of_unknown_length_is_checked_before_it_is_believed(
+    reading: Reading, status: int, body: bytes
+) -> None:
+    """No byte of a body is handed on that is not as long as its Content-Range says."""
+    head = {"Content-Range": f"bytes 5-14/{SIZE}", "Content-Length": "", "ETag": TAG}
+    reading.ranges = Ranges(reading.store, reading.urls, lambda _: reading.listed, 1, threading.Event())
+    reading.server.answer = always(Answer(status, body, head))
+    with pytest.raises((BadAnswer, StoreUnavailable)):
+        reading.fetch(5, 15)
+    assert reading.got == b""
+
+
+def test_a_part_of_unknown_length(reading: Reading) -> None:
+    """A body without a Content-Length that is as long as its Content-Range says is the part."""
+    head = {"Content-Range": f"bytes 5-14/{SIZE}", "Content-Length": "", "ETag": TAG}
+    reading.server.answer = always(Answer(206, DATA[5:15], head))
+    assert reading.fetch(5, 15) == DATA[5:15]
+
+
+class Endless:
+    """A store that tells no total, with an object that may be longer than the listing says."""
+
+    def __init__(self, size: int) -> None:
+        self.data = DATA + DATA[: size - SIZE] if size > SIZE else DATA[:size]
+
+    def __call__(self, asked: Asked) -> Answer:
+        first, last = (int(each) for each in asked.headers["range"].removeprefix("bytes=").split("-"))
+        if first >= len(self.data):
+            return Answer(416)
+        body = self.data[first : last + 1]
+        return Answer(206, body, {"Content-Range": f"bytes {first}-{first + len(body) - 1}/*", "ETag": TAG})
+
+
+def test_a_total_that_is_not_told(reading: Reading) -> None:
+    """A store that tells no total is asked once whether there is more than the listing says."""
+    reading.server.answer = Endless(SIZE)
+    assert reading.fetch(0, 10) == DATA[:10]
+    assert reading.fetch(10, 20) == DATA[10:20]
+    assert reading.asked_for() == ["bytes=0-9", f"bytes={SIZE}-{SIZE}", "bytes=10-19"]
+
+
+def test_an_object_that_is_longer_than_listed(reading: Reading) -> None:
+    """An object that has more bytes than the listing says is never cut off without a word."""
+    reading.server.answer = Endless(SIZE + 1)
+    with pytest.raises(ContentChanged):
+        reading.fetch(0, 10)
+    assert reading.got == b""
+
+
+@pytest.mark.parametrize(("etag", "is_over"), [(TAG, False), ('"v2"', True)])
+def test_asked_again(reading: Reading, etag: str, *, is_over: bool) -> None:
+    """Asked again, the store says by one byte whether it still has the same object."""
+    reading.fetch(5, 10)
+    reading.server.answer = lambda asked: served(asked, etag=etag)
+    with pytest.raises(ContentChanged) if is_over else nullcontext():
+        reading.ranges.ask_again(reading.content)
+    assert reading.asked_for() == ["bytes=5-9", "bytes=0-0"]
+    assert reading.content.is_over is is_over
+
+
 @pytest.mark.parametrize(
     ("answer", "size"),
     [
@@ -332,7 +470,7 @@ def test_a_whole_body_that_breaks_off(reading: Reading) -> None:
 def test_measured(reading: Reading, answer: Answer, size: int) -> None:
     """The size of an object is found by a GET of its first byte, signed again where it is refused."""
     reading.server.answer = in_order(always(Answer(503)), always(Answer(403)), always(answer))
-    assert reading.ranges.measure(reading.resource) == size
+    assert reading.ranges.measure(replace(reading.resource, size=None)) == size
     assert reading.asked_for() == ["bytes=0-0"] * 3
 
 
@@ -355,7 +493,7 @@ def unannounced(body: bytes) -> Answer:
 def test_a_body_without_a_length_is_checked_before_it_is_believed(reading: Reading, page: bytes) -> None:
     """No byte of a page that came in place of the object is handed over, nor is it resumed."""
     reading.server.answer = always(unannounced(page))
-    reading.ranges = Ranges(reading.store, reading.urls, 0.5, threading.Event())
+    reading.ranges = Ranges(reading.store, reading.urls, lambda _: reading.listed, 0.5, threading.Event())
     with pytest.raises((StoreUnavailable, BadAnswer)):
         reading.fetch(0, SIZE)
     assert reading.got == b""

@@ -21,7 +21,6 @@ from empirical_fs.errors import (
     SpoolFailed,
     StoreUnavailable,
 )
-from empirical_fs.reading.answers import Extent
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import BLOCK, Blocks, MemoryBuffer
 from empirical_fs.reading.content import Content
@@ -31,6 +30,7 @@ from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.readahead import FIRST_PART, KEPT_BEHIND
 from empirical_fs.reading.reader import Cursor, Means, Reader
 from empirical_fs.reading.store import Body, Sink
+from empirical_fs.reading.versions import Extent
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
 from empirical_fs.waits import Steps
@@ -107,7 +107,7 @@ class FakeRanges(Ranges):
             self.open_bodies += 1
         size = len(self.data)
         return Body(
-            Extent(0, size, size, None), Arrived(self._reading(0, size)), self._closed, Cancellation()
+            Extent(0, size, is_range=False), Arrived(self._reading(0, size)), self._closed, Cancellation()
         )
 
     def _reading(self, start: int, stop: int) -> Callable[[memoryview], int]:

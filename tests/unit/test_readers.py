@@ -13,6 +13,7 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Handle, Readers
+from empirical_fs.reading.versions import Extent, Head, Validators
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
 from tests.unit.conftest import Inline, Waiting, unnoticed
@@ -30,7 +31,7 @@ class Files:
         self.ranges = FakeRanges()
         self.budget = Budget(budget)
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
-        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()))
+        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()), lambda _: float("-inf"))
         self.told: list[Handle] = []
 
     def open(self, of: Resource | None = None) -> Handle:
@@ -173,15 +174,63 @@ def test_opening_and_closing_side_by_side(
     assert files.budget.held == 0
 
 
-def test_etag_is_learnt_once() -> None:
-    """The first ETag stays; an answer without one says nothing, and another one ends the content."""
+def head(etag: str | None, total: int | None = SIZE) -> Head:
+    return Head(Extent(0, 1), Validators(etag), total)
+
+
+def test_validators_are_learnt_once() -> None:
+    """The first validators stay; an answer without them is of no use, and others end the content."""
     content = Content(resource(), SIZE)
-    content.learn(None)
-    content.learn('"a"')
-    content.learn(None)
-    content.learn('"a"')
-    assert (content.etag, content.is_over) == ('"a"', False)
+    content.tie(head('"a"'), is_listed=True)
+    with pytest.raises(BadAnswer):
+        content.tie(head(None), is_listed=True)
+    content.tie(head('"a"'), is_listed=True)
+    assert (content.validators, content.is_over) == (Validators('"a"'), False)
     with pytest.raises(ContentChanged):
-        content.learn('"b"')
+        content.tie(head('"b"'), is_listed=True)
     assert content.is_over
     assert not content.is_as_listed(resource())
+    with pytest.raises(ContentChanged):
+        content.tie(head('"a"'), is_listed=True)
+
+
+def test_a_content_whose_bytes_are_untied_learns_nothing() -> None:
+    """A validator that comes up after bytes without one ends the content, rather than being adopted."""
+    content = Content(resource(), SIZE)
+    content.tie(head(None), is_listed=True)
+    assert content.is_untied
+    with pytest.raises(ContentChanged):
+        content.tie(head('"b"'), is_listed=True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (resource(), True),
+        (resource(None), True),
+        (resource(updated_ns=1), False),
+        (resource(SIZE + 1), False),
+        (None, False),
+    ],
+)
+def test_described_by_a_listing(listed: Resource | None, *, expected: bool) -> None:
+    """A content is what the listing has as long as its date and size are; an unknown size says nothing."""
+    assert Content(resource(), SIZE).is_described_by(listed) is expected
+
+
+def test_a_young_content_is_asked_for_again() -> None:
+    """The store is asked again for a young content that was read, until it answers by another object."""
+    now = 100.0
+    first = Content(resource(), SIZE, young_until=150, clock=lambda: now)
+    assert not first.is_to_be_asked(now + 1)
+    first.tie(head('"a"'), is_listed=True)
+    assert first.is_to_be_asked(now + 1)
+    first.asked()
+    assert not first.is_to_be_asked(now)
+    assert first.is_to_be_asked(now + 1)
+    same = Content(resource(updated_ns=1), SIZE, before=first, young_until=150, clock=lambda: now)
+    same.tie(head('"a"'), is_listed=True)
+    assert same.is_to_be_asked(now + 1)
+    other = Content(resource(updated_ns=1), SIZE, before=first, young_until=150, clock=lambda: now)
+    other.tie(head('"b"'), is_listed=True)
+    assert not other.is_to_be_asked(now + 1)

@@ -44,7 +44,7 @@ class Walked:
         self.ranges = FakeRanges()
         self.budget = Budget(memory)
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
-        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()))
+        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()), lambda _: float("-inf"))
         self.walks = Walks(self.readers, lambda: self.project, largest)
 
     def open(self, number: int) -> Handle:

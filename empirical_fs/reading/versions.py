@@ -1,0 +1,176 @@
+"""Which answer belongs to which version of a content: served, changed or unusable. Pure rules, no I/O.
+
+A version is known by its validators (RFC 9110, 8.8): the ETag, a version id, Last-Modified and the length.
+The first answer gives them, but for the length, which the listing gives. An answer is served if it is tied
+to the version: its strongest validator is that of the first answer, and no other one differs. Where a store
+sends none at all, the length and the listing are all that is left to go by.
+"""
+
+from dataclasses import dataclass, fields
+from enum import Enum, auto
+
+from empirical_fs.errors import BadAnswer, ContentChanged, OtherLength
+
+_WEAK = "W/"
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What an answer says of the version that it is of, the strongest first; None for what it lacks."""
+
+    etag: str | None = None
+    """As it was sent, in whatever form."""
+    version_id: str | None = None
+    last_modified: str | None = None
+    """A date, to be compared as text: a second may hold two versions, so it is the weakest."""
+
+    @property
+    def if_match(self) -> str | None:
+        """The ETag, if a request may demand it: RFC 9110, 13.1.1, compares strong ones only."""
+        etag = self.etag
+        may_be_sent = etag is not None and etag.startswith('"') and etag.isascii() and etag.isprintable()
+        return etag if may_be_sent else None
+
+    def differ_from(self, others: "Validators") -> bool:
+        """Whether both have a validator of one kind that is not the same."""
+        return any(ours != theirs for ours, theirs in self._beside(others) if None not in (ours, theirs))
+
+    def tie(self, others: "Validators") -> bool:
+        """Whether both have the strongest validator that either has, and it is the same."""
+        strongest = next((pair for pair in self._beside(others) if pair != (None, None)), None)
+        return strongest is not None and strongest[0] == strongest[1]
+
+    def are_weaker_than(self, others: "Validators") -> bool:
+        """Whether the strongest validator that either has is one of `others` alone."""
+        strongest = next((pair for pair in self._beside(others) if pair != (None, None)), (None, None))
+        return strongest[0] is None and strongest[1] is not None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is no validator at all."""
+        return self == Validators()
+
+    def _beside(self, others: "Validators") -> list[tuple[str | None, str | None]]:
+        pairs = [(getattr(self, each.name), getattr(others, each.name)) for each in fields(self)]
+        # A server between may mark a tag as weak, or not; it is the same tag (RFC 9110, 8.8.3.2).
+        return [(_opaque(pairs[0][0]), _opaque(pairs[0][1])), *pairs[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the body of an answer holds."""
+
+    start: int
+    """The offset in the object of the body's first byte."""
+    stop: int
+    """The offset after its last byte."""
+    is_announced: bool = True
+    """Whether the answer says how long its body is; if not, only its end tells whether it is the object."""
+    is_range: bool = True
+    """Whether the answer says where in the object its body lies; else it is all of the object."""
+
+    def is_part(self, start: int, stop: int) -> bool:
+        """Whether it begins at `start`, goes no farther than `stop`, and is not a whole of unknown length."""
+        return self.start == start and self.stop <= stop and (self.is_announced or self.is_range)
+
+
+class Refused(Enum):
+    """Why an answer that speaks of the object brings no bytes of it."""
+
+    CONDITION = auto()
+    """The ETag is not the one that was demanded (412)."""
+    PAST_THE_END = auto()
+    """The object has no such bytes (416)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the head of an answer says of an object."""
+
+    brings: Extent | Refused
+    validators: Validators = Validators()
+    total: int | None = None
+    """The size of the object in bytes; None where the answer does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a version before an answer comes."""
+
+    size: int
+    """Bytes, by the listing."""
+    validators: Validators | None = None
+    """Those of the first answer; None before it."""
+    is_listed: bool = True
+    """Whether the listing still has this version."""
+
+
+def judge(known: Known, head: Head) -> None:
+    """Return if an answer with this head can be served as a part of the version.
+
+    Raises:
+        ContentChanged: the version is over, by a validator or by the listing.
+        BadAnswer: the answer says nothing of the version: it cannot be tied to it, or makes no sense.
+    """
+    first, found = known.validators, head.validators
+    if isinstance(head.brings, Refused):
+        _judge_refusal(known, head)
+        return
+    is_tied = first is not None and first.tie(found)
+    if first is not None:
+        if first.differ_from(found):
+            raise ContentChanged("the object has other validators than before")
+        if not is_tied:
+            _judge_untied(first, found, is_listed=known.is_listed)
+    if head.total not in (None, known.size):
+        if not head.brings.is_range and not is_tied:
+            # A sign-in page is a whole of some length, too.
+            raise OtherLength(f"the store sent {head.total} bytes, and nothing says that they are the object")
+        raise ContentChanged(f"the object has {head.total} bytes, the listing says {known.size}")
+
+
+def measured(head: Head, listed: int | None) -> int:
+    """The size in bytes of an object, from the answer to a GET of its first byte.
+
+    `listed` is the size by the listing; None where that has none.
+
+    Raises:
+        BadAnswer: the answer gives no size that can be believed.
+    """
+    if head.brings is Refused.PAST_THE_END:
+        if head.total == 0:
+            return 0
+        raise BadAnswer("the store refuses the first byte of the object, and does not say that it is empty")
+    if head.brings is Refused.CONDITION or head.total is None:
+        raise BadAnswer("the store does not say how large the object is")
+    if not head.brings.is_range and head.validators.is_none and listed not in (None, head.total):
+        raise OtherLength(f"the store sent {head.total} bytes, and nothing says that they are the object")
+    return head.total
+
+
+def _judge_untied(first: Validators, found: Validators, *, is_listed: bool) -> None:
+    """An answer that has no validator of the first one's, and none that differs."""
+    if not is_listed:
+        raise ContentChanged(
+            "the listing has another version, and the store's answer is not tied to this one"
+        )
+    if first.are_weaker_than(found):
+        # What was served before may be of another version: a store that sends a validator always does.
+        raise ContentChanged("the object has a validator that it did not have before")
+    if not first.is_none:
+        # RFC 9110, 15.3.7: a part has the validators that the whole would have.
+        raise BadAnswer("the store sent something without the object's validators")
+
+
+def _judge_refusal(known: Known, head: Head) -> None:
+    if head.brings is Refused.CONDITION:
+        if known.validators is None or known.validators.if_match is None:
+            raise BadAnswer("the store refuses a condition that was not made (HTTP 412)")
+        raise ContentChanged("the object has another ETag than before (HTTP 412)")
+    if head.total == known.size:
+        raise BadAnswer("the store refuses bytes that the object has by its own word (HTTP 416)")
+    raise ContentChanged("the object is shorter than the listing says (HTTP 416)")
+
+
+def _opaque(etag: str | None) -> str | None:
+    return None if etag is None else etag.removeprefix(_WEAK)

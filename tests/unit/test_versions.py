@@ -1,0 +1,241 @@
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empirical_fs.errors import BadAnswer, ContentChanged, OtherLength, StoreError
+from empirical_fs.reading.versions import Extent, Head, Known, Refused, Validators, judge, measured
+
+SIZE = 100
+PART, WHOLE, OPEN = (
+    Extent(10, 20),
+    Extent(0, SIZE, is_range=False),
+    Extent(0, SIZE, is_announced=False, is_range=False),
+)
+TAG, OTHER = Validators('"v1"'), Validators('"v2"')
+WEAK, OTHER_WEAK = Validators('W/"v1"'), Validators('W/"v2"')
+ODD = Validators("v1 \xe9")
+NOON, LATER = Validators(last_modified="noon"), Validators(last_modified="later")
+ID, OTHER_ID = Validators(version_id="1"), Validators(version_id="2")
+ALL = Validators('"v1"', "1", "noon")
+NONE = Validators()
+
+SERVED = None
+
+
+def known(validators: Validators | None, *, is_listed: bool = True) -> Known:
+    return Known(SIZE, validators, is_listed)
+
+
+def part(validators: Validators, total: int | None = SIZE) -> Head:
+    return Head(PART, validators, total)
+
+
+def whole(validators: Validators, length: int | None = SIZE) -> Head:
+    extent = OPEN if length is None else Extent(0, length, is_range=False)
+    return Head(extent, validators, length)
+
+
+def verdict(what: Known, head: Head) -> type[StoreError] | None:
+    """How it is judged: the error, or None for what is served."""
+    try:
+        judge(what, head)
+    except StoreError as error:
+        return type(error)
+    return SERVED
+
+
+@pytest.mark.parametrize("found", [NONE, TAG, WEAK, ODD, NOON, ID, ALL])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_the_first_answer(found: Validators, *, is_listed: bool) -> None:
+    """The first answer is served, whatever validators it has."""
+    assert verdict(known(None, is_listed=is_listed), part(found)) is SERVED
+    assert verdict(known(None, is_listed=is_listed), whole(found)) is SERVED
+
+
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [
+        (TAG, TAG),
+        (WEAK, WEAK),
+        (ODD, ODD),
+        (NOON, NOON),
+        (ID, ID),
+        (ALL, ALL),
+        # A server between marks tags as weak, or takes the mark away.
+        (TAG, WEAK),
+        (WEAK, TAG),
+        # Validators that are weaker than the one that ties may come and go.
+        (ALL, TAG),
+        (TAG, ALL),
+        (ALL, Validators('"v1"', last_modified="noon")),
+        (Validators(version_id="1", last_modified="noon"), ID),
+    ],
+)
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_tied(first: Validators, found: Validators, *, is_listed: bool) -> None:
+    """An answer with the strongest validator of the first one is served, whatever the listing says."""
+    assert verdict(known(first, is_listed=is_listed), part(found)) is SERVED
+    assert verdict(known(first, is_listed=is_listed), part(found, None)) is SERVED
+    assert verdict(known(first, is_listed=is_listed), whole(found)) is SERVED
+
+
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [
+        (TAG, OTHER),
+        (TAG, OTHER_WEAK),
+        (WEAK, OTHER),
+        (WEAK, OTHER_WEAK),
+        (ODD, Validators("v2 \xe9")),
+        (ODD, TAG),
+        (NOON, LATER),
+        (ID, OTHER_ID),
+        # A difference in any is a change.
+        (ALL, Validators('"v2"', "1", "noon")),
+        (ALL, Validators('"v1"', "2", "noon")),
+        (ALL, Validators('"v1"', "1", "later")),
+        (ALL, LATER),
+        # Bytes that were served untied may be of another version than a tag that comes up now.
+        (NONE, TAG),
+        (NONE, NOON),
+        (NOON, ALL),
+        (ID, ALL),
+    ],
+)
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_other_validators(first: Validators, found: Validators, *, is_listed: bool) -> None:
+    """Another validator than before, or one where there was none, ends the version."""
+    assert verdict(known(first, is_listed=is_listed), part(found)) is ContentChanged
+    assert verdict(known(first, is_listed=is_listed), whole(found)) is ContentChanged
+
+
+@pytest.mark.parametrize(
+    ("first", "found"), [(TAG, NONE), (WEAK, NONE), (NOON, NONE), (ID, NONE), (ALL, NONE), (ALL, NOON)]
+)
+@pytest.mark.parametrize("head", [part, whole])
+def test_validators_that_are_missing(
+    first: Validators, found: Validators, head: Callable[[Validators, int], Head]
+) -> None:
+    """An answer that lacks validators says nothing; if the listing has another version, that one is over."""
+    assert verdict(known(first), head(found, SIZE)) is BadAnswer
+    assert verdict(known(first, is_listed=False), head(found, SIZE)) is ContentChanged
+
+
+def test_a_store_without_validators() -> None:
+    """Where there are none, answers are served until the listing has another version."""
+    assert verdict(known(NONE), part(NONE)) is SERVED
+    assert verdict(known(NONE), whole(NONE, None)) is SERVED
+    assert verdict(known(NONE, is_listed=False), part(NONE)) is ContentChanged
+
+
+@pytest.mark.parametrize(
+    ("first", "head", "expected"),
+    [
+        # A part has a total, which is a validator.
+        (None, part(NONE, 101), ContentChanged),
+        (None, part(TAG, 99), ContentChanged),
+        (TAG, part(TAG, 101), ContentChanged),
+        (NONE, part(NONE, 101), ContentChanged),
+        (TAG, part(NONE, 101), BadAnswer),
+        # A whole of another length may be a page of whoever is between.
+        (None, whole(NONE, 99), OtherLength),
+        (None, whole(TAG, 5), OtherLength),
+        (NONE, whole(NONE, 0), OtherLength),
+        (TAG, whole(NONE, 99), BadAnswer),
+        (TAG, whole(TAG, 99), ContentChanged),
+        (TAG, whole(OTHER, 99), ContentChanged),
+    ],
+)
+def test_lengths(first: Validators | None, head: Head, expected: type[StoreError]) -> None:
+    """Another total ends the version; a whole that nothing ties to the object says nothing."""
+    assert verdict(known(first), head) is expected
+
+
+@pytest.mark.parametrize(
+    ("first", "head", "expected"),
+    [
+        (TAG, Head(Refused.CONDITION), ContentChanged),
+        (WEAK, Head(Refused.CONDITION), BadAnswer),
+        (ODD, Head(Refused.CONDITION), BadAnswer),
+        (NONE, Head(Refused.CONDITION), BadAnswer),
+        (None, Head(Refused.CONDITION), BadAnswer),
+        (TAG, Head(Refused.PAST_THE_END, total=SIZE), BadAnswer),
+        (None, Head(Refused.PAST_THE_END, total=SIZE), BadAnswer),
+        (None, Head(Refused.PAST_THE_END, total=5), ContentChanged),
+        (TAG, Head(Refused.PAST_THE_END), ContentChanged),
+    ],
+)
+def test_refusals(first: Validators | None, head: Head, expected: type[StoreError]) -> None:
+    """A refusal ends the version if a condition was made, or if the object is shorter by it."""
+    assert verdict(known(first), head) is expected
+
+
+VALIDATORS = st.builds(
+    Validators,
+    st.sampled_from([None, '"v1"', '"v2"', 'W/"v1"']),
+    st.sampled_from([None, "1", "2"]),
+    st.sampled_from([None, "noon", "later"]),
+)
+
+
+@given(
+    VALIDATORS,
+    VALIDATORS,
+    st.sampled_from([None, SIZE, 99]),
+)
+def test_nothing_is_served_that_differs(first: Validators, found: Validators, total: int | None) -> None:
+    """What is served has no validator that differs, and the strongest one in common, if there is any."""
+    if verdict(known(first), part(found, total)) is not SERVED:
+        return
+    assert total in (None, SIZE)
+    pairs = [
+        ((first.etag or "").removeprefix("W/"), (found.etag or "").removeprefix("W/")),
+        (first.version_id or "", found.version_id or ""),
+        (first.last_modified or "", found.last_modified or ""),
+    ]
+    assert all(ours == theirs for ours, theirs in pairs if ours and theirs)
+    strongest = next((pair for pair in pairs if any(pair)), None)
+    assert strongest is None or strongest[0] == strongest[1]
+
+
+@pytest.mark.parametrize(
+    ("etag", "sent"), [('"v1"', '"v1"'), ('W/"v1"', None), ("v1", None), ('"\xe9"', None), (None, None)]
+)
+def test_if_match(etag: str | None, sent: str | None) -> None:
+    """A request demands an ETag that is strong and can be sent."""
+    assert Validators(etag).if_match == sent
+
+
+@pytest.mark.parametrize(
+    ("head", "listed", "size"),
+    [
+        (Head(Extent(0, 1), NONE, 7), None, 7),
+        (Head(Extent(0, 1), NONE, 7), 0, 7),
+        (whole(NONE, 7), None, 7),
+        (whole(TAG, 7), 0, 7),
+        (whole(NONE, 0), 0, 0),
+        (Head(Refused.PAST_THE_END, total=0), 0, 0),
+    ],
+)
+def test_measured(head: Head, listed: int | None, size: int) -> None:
+    """The size is the total of a part, the length of a whole, and 0 where not even a first byte is there."""
+    assert measured(head, listed) == size
+
+
+@pytest.mark.parametrize(
+    ("head", "listed"),
+    [
+        (Head(Extent(0, 1), TAG, None), None),
+        (whole(NONE, None), None),
+        (whole(NONE, 7), 0),
+        (Head(Refused.PAST_THE_END), None),
+        (Head(Refused.PAST_THE_END, total=7), None),
+        (Head(Refused.CONDITION), None),
+    ],
+)
+def test_no_size(head: Head, listed: int | None) -> None:
+    """An answer that gives no size, or may be a page where the API says 0, is of no use."""
+    with pytest.raises(BadAnswer):
+        measured(head, listed)
