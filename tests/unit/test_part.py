@@ -203,3 +203,32 @@ def test_who_withdraws_is_not_told() -> None:
     arriving.withdraw(first)
     append(arriving, CONTENT)
     assert told == ["second"]
+
+
+@pytest.mark.parametrize("at", [START - 50, START, START + 10])
+@pytest.mark.parametrize("changed", [None, START, START + 20])
+def test_bytes_that_come_again(at: int, changed: int | None) -> None:
+    """What comes again is compared with what is here; what lies before the part is not."""
+    arriving = part()
+    append(arriving, CONTENT[:100])
+    again = bytearray(bytes(50) + CONTENT[:100])[at - START + 50 : 100]
+    if changed is not None and changed >= at:
+        again[changed - at] ^= 1
+    is_same = changed is None or changed < at
+    assert arriving.has_kept(at, memoryview(again)) is is_same
+
+
+def test_bytes_that_come_again_in_several_blocks() -> None:
+    """The comparison crosses the blocks of memory."""
+    size = 2 * BLOCK + 10
+    content, arriving = Random(1).randbytes(size), part(size)
+    at = 0
+    while at < size:
+        room = arriving.room()
+        room[:] = content[at : at + len(room)]
+        at += len(room)
+        arriving.advance(len(room))
+    again = bytearray(content)
+    assert arriving.has_kept(START, memoryview(again))
+    again[-1] ^= 1
+    assert not arriving.has_kept(START, memoryview(again))

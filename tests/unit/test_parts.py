@@ -1,13 +1,15 @@
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from mmap import mmap
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from empirical_fs.errors import StoreUnavailable
 from empirical_fs.reading.budget import Account, Budget
-from empirical_fs.reading.buffers import Blocks
+from empirical_fs.reading.buffers import BLOCK, Blocks
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.parts import Parts
 from empirical_fs.reading.readahead import Range
@@ -145,3 +147,27 @@ def test_the_farthest_go_first() -> None:
     assert [part.start for part in tried.alive] == [0, 20]
     tried.parts.shrink(0)
     assert [part.start for part in tried.alive] == [20]
+
+
+class Interrupting(Blocks):
+    """Memory for blocks; somebody else does something just before the next one is handed out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def take(self) -> mmap:
+        self.meanwhile()
+        return super().take()
+
+
+def test_a_part_that_fails_meanwhile_leaves_no_hole() -> None:
+    """Which parts a read needs is decided once: one that fails just then is among them, and says so later."""
+    blocks = Interrupting()
+    parts = Parts[str](Account(Budget(4 * BLOCK), untouched), blocks)
+    (first,), _ = parts.use(Range(0, BLOCK))
+    blocks.meanwhile = partial(first.fail, StoreUnavailable("lost"))
+    needed, new = parts.use(Range(0, 2 * BLOCK))
+    assert [(part.start, part.stop) for part in needed] == [(0, BLOCK), (BLOCK, 2 * BLOCK)]
+    assert new == needed[1:]
+    assert first.failure is not None

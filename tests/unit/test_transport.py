@@ -5,12 +5,14 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
 from empirical_fs.transport import BODY, PooledTransport
+from tests import nginx
 from tests.unit.wire import Listening, Send, hang_up
 
 PATIENCE = 10.0
@@ -54,9 +56,32 @@ def scripted() -> Iterator[Scripted]:
     server.close()
 
 
+class Encrypted(Scripted):
+    """The same over TLS."""
+
+    def __init__(self, folder: Path) -> None:
+        nginx.make_certificate(folder)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        self.trusted = ssl.create_default_context(cafile=nginx.authority(folder))
+        super().__init__()
+        self.origin = self.origin.replace("http:", "https:")
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        with suppress(OSError), self._context.wrap_socket(connection, server_side=True) as encrypted:
+            super().serve(encrypted, number)
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Iterator[Encrypted]:
+    server = Encrypted(tmp_path)
+    yield server
+    server.close()
+
+
 @contextmanager
-def connected(connections: int = 4) -> Iterator[httpx.Client]:
-    transport = PooledTransport(connections, ssl.create_default_context())
+def connected(connections: int = 4, trusted: ssl.SSLContext | None = None) -> Iterator[httpx.Client]:
+    transport = PooledTransport(connections, trusted or ssl.create_default_context())
     with httpx.Client(transport=transport, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
@@ -111,6 +136,28 @@ def test_the_server_may_ask_to_close(scripted: Scripted) -> None:
     with connected() as client:
         assert client.get(scripted.origin).content == b"ok"
         assert client.get(scripted.origin).content == b"next"
+
+
+@pytest.mark.parametrize("size", [10, 8000, 20_000, 100_000])
+@pytest.mark.parametrize("surplus", [b"x", HEAD % 5 + b"wrong", HEAD % 20_000 + b"wrong" * 4000])
+def test_what_follows_a_body_is_never_an_answer(encrypted: Encrypted, size: int, surplus: bytes) -> None:
+    """Over TLS too, a connection on which more came than the body is not used again."""
+    body = bytes(size)
+    both = HEAD % size + body + surplus
+    encrypted.scripts = [[lambda connection: connection.sendall(both)] * 2, [answer(b"right")]]
+    with connected(trusted=encrypted.trusted) as client:
+        assert client.get(encrypted.origin).content == body
+        assert client.get(encrypted.origin).content == b"right"
+    assert encrypted.connections == 2
+
+
+def test_a_connection_over_tls_is_used_again(encrypted: Encrypted) -> None:
+    """Over TLS, a body that was read to its end leaves the connection to the next request."""
+    bodies = [bytes(size) for size in (1, 20_000, 100_000, 0)]
+    encrypted.scripts = [[answer(body) for body in bodies]]
+    with connected(trusted=encrypted.trusted) as client:
+        assert [client.get(encrypted.origin).content for _ in bodies] == bodies
+    assert encrypted.connections == 1
 
 
 def time_out(connection: socket.socket) -> None:
