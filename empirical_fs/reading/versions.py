@@ -166,6 +166,9 @@ def _judge_refusal(known: Known, head: Head) -> None:
     if head.brings is Refused.CONDITION:
         if known.validators is None or known.validators.if_match is None:
             raise BadAnswer("the store refuses a condition that was not made (HTTP 412)")
+        if known.validators.tie(head.validators):
+            # A tag that a server between has marked as weak meets no condition (RFC 9110, 13.1.1).
+            raise BadAnswer("the store refuses a condition that the object meets (HTTP 412)")
         raise ContentChanged("the object has another ETag than before (HTTP 412)")
     if head.total == known.size:
         raise BadAnswer("the store refuses bytes that the object has by its own word (HTTP 416)")

@@ -157,6 +157,9 @@ def test_lengths(first: Validators | None, head: Head, expected: type[StoreError
     ("first", "head", "expected"),
     [
         (TAG, Head(Refused.CONDITION), ContentChanged),
+        (TAG, Head(Refused.CONDITION, OTHER), ContentChanged),
+        (TAG, Head(Refused.CONDITION, TAG), BadAnswer),
+        (TAG, Head(Refused.CONDITION, WEAK), BadAnswer),
         (WEAK, Head(Refused.CONDITION), BadAnswer),
         (ODD, Head(Refused.CONDITION), BadAnswer),
         (NONE, Head(Refused.CONDITION), BadAnswer),
