@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -36,12 +37,14 @@ class Cable:
     Any thread may pull at it: all that is known belongs to the loop, which runs in a thread of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, encryption: ssl.SSLContext | None = None) -> None:
+        """Speak TLS to the clients by `encryption`, if that is given; to the server, never."""
+        self._encryption = encryption
         # Bound and never listening, so that nobody else gets the port while connections to it are refused.
         self._placeholder = _bound_to(0)
         self._port = int(self._placeholder.getsockname()[1])
         self.host = f"{_ADDRESS}:{self._port}"
-        self.url = f"http://{self.host}"
+        self.url = f"{'https' if encryption else 'http'}://{self.host}"
         self._server_port = 0
         self._listener: asyncio.Server | None = None
         self._is_dark = False
@@ -67,7 +70,9 @@ class Cable:
                 if not line.is_severed:
                     line.open.set()
             if self._listener is None:
-                self._listener = await asyncio.start_server(self._carry, sock=_bound_to(self._port))
+                self._listener = await asyncio.start_server(
+                    self._carry, sock=_bound_to(self._port), ssl=self._encryption
+                )
 
         asyncio.run_coroutine_threadsafe(plug(), self._loop).result(_PATIENCE)
 
@@ -162,7 +167,10 @@ async def _pump(line: _Line, reader: asyncio.StreamReader, writer: asyncio.Strea
         await line.open.wait()
         if not piece:
             with suppress(OSError):  # not connected any more: the other end was as quick
-                writer.write_eof()
+                if writer.can_write_eof():
+                    writer.write_eof()
+                else:
+                    writer.close()  # TLS has no half of a connection
             return
         writer.write(piece)
         await writer.drain()
@@ -176,9 +184,9 @@ def _bound_to(port: int) -> socket.socket:
 
 
 @contextmanager
-def laid() -> Iterator[Cable]:
-    """A cable that is taken away afterwards."""
-    cable = Cable()
+def laid(encryption: ssl.SSLContext | None = None) -> Iterator[Cable]:
+    """A cable that is taken away afterwards; it speaks TLS by `encryption`, if that is given."""
+    cable = Cable(encryption)
     try:
         yield cable
     finally:

@@ -27,16 +27,16 @@ from empirical_fs.sandbox.signing import Credentials
 from empirical_fs.sandbox.store import Store
 
 
-def sandbox_app(project: ProjectFolder, key: str, plan: Plan, host: str) -> ASGIApp:
-    """The API, the store and the sandbox's own face, for holders of `key`; `host` is the host of all URLs.
+def sandbox_app(project: ProjectFolder, key: str, plan: Plan, origin: str) -> ASGIApp:
+    """The API, the store and the sandbox's own face, for holders of `key`; `origin` begins all URLs.
 
     URLs are signed with a secret of this process: those of an earlier one are refused, as after a
     rotation of keys.
     """
     misbehaviour, journal = Misbehaviour(plan), Journal()
     credentials = Credentials("sandbox", secrets.token_hex())
-    store = Store(project, misbehaviour, credentials, host)
-    content = ContentEndpoint(project, misbehaviour, secrets.token_bytes(), host)
+    store = Store(project, misbehaviour, credentials, origin)
+    content = ContentEndpoint(project, misbehaviour, secrets.token_bytes(), origin)
 
     def sign(item: Item) -> str:
         return store.url(item) if misbehaviour.plan.signed_by == "store" else content.url(item)

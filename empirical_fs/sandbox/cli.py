@@ -57,8 +57,7 @@ def _run(arguments: argparse.Namespace) -> None:
         if arguments.ready_file is not None:
             _write_atomically(arguments.ready_file, base_url)
 
-    public_host: str = arguments.public_host or host
-    serve(sandbox_app(project, arguments.key, plan, public_host), listener, announce)
+    serve(sandbox_app(project, arguments.key, plan, arguments.public_host or base_url), listener, announce)
 
 
 def _read_plan(path: Path | None) -> Plan:
@@ -99,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, default=8377, help="0 takes a free one (%(default)s)")
     parser.add_argument(
         "--public-host",
-        metavar="ADDRESS:PORT",
-        type=_public_host,
+        metavar="[https://]ADDRESS:PORT",
+        type=_public_origin,
         help="the host of signed URLs, if something else forwards what comes there to here",
     )
     parser.add_argument(
@@ -129,11 +128,14 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _public_host(text: str) -> str:
-    address, colon, port = text.rpartition(":")
+def _public_origin(text: str) -> str:
+    scheme, separator, host = text.rpartition("://")
+    address, colon, port = host.rpartition(":")
+    if separator and scheme not in ("http", "https"):
+        raise argparse.ArgumentTypeError(f"{text} is neither http nor https")
     if not (colon and address.isascii() and address.isprintable() and not set(address) & set(" /?#@")):
         raise argparse.ArgumentTypeError(f"{text} is not ADDRESS:PORT")
-    return f"{address}:{_port(port)}"
+    return f"{scheme or 'http'}://{address}:{_port(port)}"
 
 
 def _key(text: str) -> str:

@@ -18,18 +18,20 @@ class ContentEndpoint:
     An `Authorization` header is refused, as the store does, since it would leak the key to no end.
     """
 
-    def __init__(self, project: ProjectFolder, misbehaviour: Misbehaviour, secret: bytes, host: str) -> None:
-        """Serve the objects of `project` at `host`, which is `ADDRESS:PORT`."""
+    def __init__(
+        self, project: ProjectFolder, misbehaviour: Misbehaviour, secret: bytes, origin: str
+    ) -> None:
+        """Serve the objects of `project` at `origin`, which is `SCHEME://ADDRESS:PORT`."""
         self._project = project
         self._misbehaviour = misbehaviour
         self._secret = secret
-        self._host = host
+        self._origin = origin
 
     def url(self, item: Item) -> str:
         """A URL that opens the item's object from now on, for as long as the plan says."""
         expires = math.ceil(self._misbehaviour.now() + self._misbehaviour.plan.url_expiry_s)
         signature = self._signature(item.number, str(expires))
-        return f"http://{self._host}/api/resources/{item.number}/content?expires={expires}&sig={signature}"
+        return f"{self._origin}/api/resources/{item.number}/content?expires={expires}&sig={signature}"
 
     async def answer(self, request: Request) -> ASGIApp:
         """The object that the URL opens, or a refusal in the store's form."""

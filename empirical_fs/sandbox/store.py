@@ -30,13 +30,14 @@ class Store:
     """
 
     def __init__(
-        self, project: ProjectFolder, misbehaviour: Misbehaviour, credentials: Credentials, host: str
+        self, project: ProjectFolder, misbehaviour: Misbehaviour, credentials: Credentials, origin: str
     ) -> None:
-        """Serve the objects of `project` at `host`, which is `ADDRESS:PORT`."""
+        """Serve the objects of `project` at `origin`, which is `SCHEME://ADDRESS:PORT`."""
         self._project = project
         self._misbehaviour = misbehaviour
         self._credentials = credentials
-        self._host = host
+        self._origin = origin
+        self._host = origin.partition("://")[2]
 
     def url(self, item: Item) -> str:
         """A URL that opens the item's object from now on, for as long as the plan says."""
@@ -48,7 +49,7 @@ class Store:
             self._misbehaviour.now(),
             self._misbehaviour.plan.url_expiry_s,
         )
-        return f"http://{self._host}{path}?{query}"
+        return f"{self._origin}{path}?{query}"
 
     async def answer(self, request: Request) -> ASGIApp:
         """The object that the URL opens, or the store's refusal."""

@@ -102,6 +102,7 @@ def test_loopback_only(tmp_path: Path, host: str) -> None:
         ("--public-host", "127.0.0.1"),
         ("--public-host", "a b:80"),
         ("--public-host", "127.0.0.1:x"),
+        ("--public-host", "ftp://127.0.0.1:80"),
     ],
 )
 def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
@@ -109,15 +110,17 @@ def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert run(tmp_path, *arguments).returncode == 2
 
 
+@pytest.mark.parametrize("scheme", ["", "http://", "https://"])
 @pytest.mark.parametrize("signed_by", ["store", "content-endpoint"])
-def test_public_host(tmp_path: Path, signed_by: str) -> None:
+def test_public_host(tmp_path: Path, signed_by: str, scheme: str) -> None:
     """URLs are signed for the public host, and open their objects only as asked for by that name."""
     (tmp_path / "a").write_bytes(b"abc")
-    with serving(tmp_path, tmp_path / ".ready", "--public-host", "elsewhere.example:80") as served:
+    with serving(tmp_path, tmp_path / ".ready", "--public-host", f"{scheme}elsewhere.example:80") as served:
         served.plan(signed_by=signed_by)
         url = served.url("a")
-        assert url.startswith("http://elsewhere.example:80/")
-        here = url.replace("http://elsewhere.example:80", served.base_url)
+        origin = f"{scheme or 'http://'}elsewhere.example:80"
+        assert url.startswith(f"{origin}/")
+        here = url.replace(origin, served.base_url)
         assert served.store.get(here, headers={"host": "elsewhere.example:80"}).content == b"abc"
         if signed_by == "store":
             assert served.store.get(here).status_code == 403

@@ -1,11 +1,16 @@
 """The command line of the soak."""
 
 import argparse
+import os
+import ssl
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+from tests import nginx
+from tests.cable import laid
 from tests.harness import Mounted, Sandbox, mounted, serving, wait_until
 from tests.soak.gauges import gauges
 from tests.soak.project import Contents, faults
@@ -23,13 +28,39 @@ def main() -> None:
     given = _parser().parse_args()
     with tempfile.TemporaryDirectory(prefix="empirical-soak-", dir="/var/tmp") as name:
         folder = Path(name).resolve()
-        with serving(folder / "project", folder / "sandbox-url") as sandbox:
+        with ExitStack() as stack:
+            trusted, cable = None, None
+            if given.tls:
+                nginx.make_certificate(folder)
+                trusted, cable = nginx.authority(folder), stack.enter_context(laid(_encryption(folder)))
+            public = () if cable is None else ("--public-host", cable.url)
+            sandbox = stack.enter_context(serving(folder / "project", folder / "sandbox-url", *public))
+            if cable is not None:
+                cable.plug(sandbox.url)
             contents = Contents(sandbox, given.seed)
             options = ("--refresh", "2", "--timeout", str(_TIMEOUT), "--url-ttl", "20", "--memory", "64M")
-            with mounted(folder / "mnt", sandbox.url, *options) as mount:
-                (folder / "copy").mkdir()
-                failed = _soak(given, sandbox, contents, mount, folder / "copy")
+            variables = {
+                "SSL_CERT_FILE": None if trusted is None else str(trusted),
+                "PYTHONPATH": _switching(folder / "site", given.switch_interval),
+            }
+            url = sandbox.url if cable is None else cable.url
+            mount = stack.enter_context(mounted(folder / "mnt", url, *options, variables=variables))
+            (folder / "copy").mkdir()
+            failed = _soak(given, sandbox, contents, mount, folder / "copy")
     sys.exit(1 if failed else 0)
+
+
+def _encryption(folder: Path) -> ssl.SSLContext:
+    encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    encryption.load_cert_chain(folder / "server.pem", folder / "server.key")
+    return encryption
+
+
+def _switching(site: Path, seconds: float) -> str:
+    """Where Python finds, as it starts, after how many seconds it is to go on with another thread."""
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(f"import sys\n\nsys.setswitchinterval({seconds})\n")
+    return os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _soak(
@@ -92,6 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, default=3, help="how long (default: 3)")
     parser.add_argument("--faults", type=float, default=0.1, help="share of requests (default: 0.1)")
+    parser.add_argument("--tls", action="store_true", help="have the servers speak TLS")
+    parser.add_argument(
+        "--switch-interval",
+        type=float,
+        default=sys.getswitchinterval(),
+        metavar="SECONDS",
+        help="after which Python goes on with another thread of the mount's (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of files, faults and reads (default: 1)")
     return parser
 

@@ -93,5 +93,11 @@ _OBJECT = (
     {"type": "stall", "after": 300_000, "seconds": 60},
     {"type": "stall", "after": 10_000, "seconds": 0.5},
     {"type": "whole"},
+    {"type": "html"},
+    {"type": "headers", "remove": ["etag"]},
+    {"type": "headers", "remove": ["content-length"]},
+    {"type": "resize", "by": 7, "length": "none"},
+    {"type": "resize", "by": -7, "length": "none"},
+    {"type": "resize", "by": 2000, "length": "kept"},
 )
 _API = (*_BOTH, {"type": "html"}, {"type": "body", "body": '{"data": {"resources": ['})

@@ -15,7 +15,8 @@ from tests.harness import environment
 from tests.soak.project import KIB, Contents
 
 _ALLOWED = (errno.EIO, errno.ESTALE)
-_PIECE = 128 * KIB
+_PIECES = (4 * KIB, 16 * KIB, 128 * KIB)
+_PIECE = _PIECES[-1]
 _RSYNC_PARTIAL = (0, 23, 24)
 """All is there, or rsync has said what is not (rsync(1))."""
 
@@ -117,10 +118,11 @@ class Readers:
         except OSError as error:
             self._seen.failed(error, time.monotonic() - begun)
 
-    def _whole(self, name: str, _chance: random.Random) -> None:
+    def _whole(self, name: str, chance: random.Random) -> None:
         with self._opened(name) as descriptor:
             got = bytearray()
-            while (piece := self._pread(descriptor, _PIECE, len(got))) and not self._stop.is_set():
+            size = chance.choice(_PIECES)
+            while (piece := self._pread(descriptor, size, len(got))) and not self._stop.is_set():
                 got += piece
         versions = self._contents.versions(name)
         if not any(version.startswith(got) and (piece or len(version) == len(got)) for version in versions):
