@@ -19,6 +19,7 @@
         ├── UrlRefused        the store does not accept the signed URL
         ├── UnsafeUrl         a URL that must not be fetched
         ├── BadAnswer         an answer that is of no use: worth asking again, a few times
+        │   ├── TooManyRedirects
         │   └── OtherLength   one of another length, which may be the object by now, or some page
         └── ContentChanged    the object is not the one that the reader opened
 
@@ -147,6 +148,10 @@ class UnsafeUrl(StoreError):
 
 class BadAnswer(StoreError):
     """An answer of the store that does not fit the request, or cannot be tied to the object."""
+
+
+class TooManyRedirects(BadAnswer):
+    """Redirects that may go on forever."""
 
 
 class OtherLength(BadAnswer):

@@ -22,7 +22,7 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, BadAnswer, DeadlinePassed, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, BadAnswer, DeadlinePassed, StoreUnavailable, TooManyRedirects
 from empirical_fs.server import Server
 
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
@@ -116,10 +116,11 @@ class _TooLate(stop_base):
 
 
 class _TooUseless(stop_base):
-    """Stops after an answer of no use, if there have been several tries."""
+    """Stops after an answer of no use, if there have been several tries; redirects were many already."""
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        return isinstance(_failure(retry_state), BadAnswer) and retry_state.attempt_number >= _USELESS_MAX
+        most = 1 if isinstance(_failure(retry_state), TooManyRedirects) else _USELESS_MAX
+        return isinstance(_failure(retry_state), BadAnswer) and retry_state.attempt_number >= most
 
 
 def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:

@@ -9,6 +9,8 @@ from empirical_fs.reading.versions import Head, Known, Validators, judge
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
 
+_NANOSECONDS = 10**9
+
 
 class Content:
     """One version of a resource's bytes; two objects are two versions, whatever they have in common.
@@ -87,27 +89,44 @@ class Content:
         with self._lock:
             self._over = True
 
-    def tie(self, head: Head, *, is_listed: bool) -> None:
-        """Take an answer with this head for one of this version, or raise; the first one gives validators.
+    def check(self, head: Head, *, is_listed: bool) -> None:
+        """See whether an answer with this head may be of this version, as far as that can be told by now.
 
         Raises:
             ContentChanged: the version is over, as `judge` says.
             BadAnswer: the answer is of no use, as `judge` says.
         """
         with self._lock:
-            if self._over:
-                raise ContentChanged("the object changed while others read it")
-            try:
-                judge(Known(self.size, self._validators, is_listed), head)
-            except ContentChanged:
-                self._over = True
-                raise
+            self._judge(head, is_listed=is_listed)
+
+    def tie(self, head: Head, *, is_listed: bool) -> None:
+        """Take an answer with this head for one of this version; the first one gives the validators.
+
+        Raises:
+            As `check`.
+        """
+        with self._lock:
+            self._judge(head, is_listed=is_listed)
             if self._validators is None:
                 self._validators = head.validators
-                before = self._before
-                is_another = before is not None and before.differ_from(head.validators)
-                self._settling.answered(self._clock(), is_another=is_another)
+                self._settling.answered(self._clock(), is_another=self._is_new(head.validators))
             self._is_length_known = self._is_length_known or head.total is not None
+
+    def _judge(self, head: Head, *, is_listed: bool) -> None:
+        """The lock is held."""
+        if self._over:
+            raise ContentChanged("the object changed while others read it")
+        try:
+            judge(Known(self.size, self._validators, is_listed), head)
+        except ContentChanged:
+            self._over = True
+            raise
+
+    def _is_new(self, found: Validators) -> bool:
+        """Whether these are of an object that the store had not before the listing changed."""
+        modified = found.modified_at
+        is_as_new = modified is not None and modified >= self._updated_ns // _NANOSECONDS
+        return is_as_new or (self._before is not None and self._before.differ_from(found))
 
     def know_length(self) -> None:
         """Note that the store has nothing behind the last byte that the listing counts."""

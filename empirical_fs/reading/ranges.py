@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
@@ -176,8 +177,7 @@ class Ranges:
         asked = self._asked(content, 0, 1)
         for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
             with attempt:
-                head = drive(self._head(asked, deadline, Cancellation()))
-                content.tie(head, is_listed=self._is_listed(content))
+                self._tie(content, drive(self._head(asked, deadline, Cancellation())))
                 content.asked()
                 return
 
@@ -191,9 +191,15 @@ class Ranges:
         """
         head, body = yield from self._answered(self._asked(content, start, stop), deadline, cancellation)
         try:
-            content.tie(head, is_listed=self._is_listed(content))
+            content.check(head, is_listed=self._is_listed(content))
             if body is None:
                 raise AssertionError("a refusal can be tied to nothing")
+            # What is less than was asked for is no proof that the store sends no validators, and what has no
+            # length may turn out to be a page.
+            body.confirm = partial(self._tie, content, head)
+            is_all = body.extent.stop >= min(stop, content.size)
+            if body.extent.is_announced and (is_all or not head.validators.is_none):
+                body.confirm()
             if head.total is None and body.extent.is_range and not content.is_length_known:
                 yield from self._find_end(content, deadline, cancellation)
         except BaseException:
@@ -211,12 +217,15 @@ class Ranges:
         size = content.size
         head = yield from self._head(self._asked(content, size, size + 1), deadline, cancellation)
         if head.brings is not Refused.PAST_THE_END:
-            content.tie(head, is_listed=self._is_listed(content))
+            content.check(head, is_listed=self._is_listed(content))
             if isinstance(head.brings, Extent) and head.brings.stop > size:
                 raise ContentChanged(f"the object has more bytes than the {size} that the listing says")
         elif head.total not in (None, size):
             raise ContentChanged(f"the object has {head.total} bytes, the listing says {size}")
         content.know_length()
+
+    def _tie(self, content: Content, head: Head) -> None:
+        content.tie(head, is_listed=self._is_listed(content))
 
     def _asked(self, content: Content, start: int, stop: int) -> Asked:
         validators = content.validators

@@ -12,7 +12,7 @@ import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable
+from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
 from empirical_fs.http import Http, Incoming
 from empirical_fs.reading.answers import read_head
 from empirical_fs.reading.buffers import spool_place
@@ -69,6 +69,8 @@ class Body:
     ) -> None:
         """Wrap an answer whose body holds `extent`; `cancellation` ends its request."""
         self.extent = extent
+        self.confirm: Callable[[], object] = lambda: None
+        """Called when a body of no announced length turns out to be as long as it should; it may raise."""
         self.at = extent.start
         """The offset in the object of the next byte."""
         self._incoming = incoming
@@ -97,6 +99,7 @@ class Body:
             StoreUnavailable: the body stalled or ended before its length.
             BadAnswer: it is longer than the answer said.
             OSError: there is no place to hold back a body of no announced length.
+            EmpiricalError: as `confirm` raises.
         """
         if not self.extent.is_announced:
             yield from self._pour_held_back(sink, start, stop)
@@ -131,6 +134,7 @@ class Body:
             if spool.tell() < size:
                 raise StoreUnavailable("the body ended early")
             self.at = self.extent.stop
+            self.confirm()
             spool.seek(0)
             while (at := first + spool.tell()) < start:
                 _check_again(sink, at, piece[: spool.readinto(piece[: start - at])])
@@ -226,4 +230,4 @@ class Store:
                 return response
             response.close()
             url = parse_redirect(url, response.headers.get("location", ""))
-        raise BadAnswer("the store redirects too often")
+        raise TooManyRedirects("the store redirects too often")

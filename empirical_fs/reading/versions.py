@@ -2,11 +2,12 @@
 
 A version is known by its validators (RFC 9110, 8.8): the ETag, a version id, Last-Modified and the length.
 The first answer gives them, but for the length, which the listing gives. An answer is served if it is tied
-to the version: its strongest validator is that of the first answer, and no other one differs. Where a store
-sends none at all, the length and the listing are all that is left to go by.
+to the version: it has the ETag of the first answer, or where that had none, another validator of it; and none
+differs. Where a store sends none at all, the length and the listing are all that is left to go by.
 """
 
 from dataclasses import dataclass, fields
+from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
 from empirical_fs.errors import BadAnswer, ContentChanged, OtherLength
@@ -16,13 +17,13 @@ _WEAK = "W/"
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What an answer says of the version that it is of, the strongest first; None for what it lacks."""
+    """What an answer says of the version that it is of; None for what it does not say."""
 
     etag: str | None = None
     """As it was sent, in whatever form."""
     version_id: str | None = None
     last_modified: str | None = None
-    """A date, to be compared as text: a second may hold two versions, so it is the weakest."""
+    """A date, to be compared as text."""
 
     @property
     def if_match(self) -> str | None:
@@ -35,15 +36,21 @@ class Validators:
         """Whether both have a validator of one kind that is not the same."""
         return any(ours != theirs for ours, theirs in self._beside(others) if None not in (ours, theirs))
 
-    def tie(self, others: "Validators") -> bool:
-        """Whether both have the strongest validator that either has, and it is the same."""
-        strongest = next((pair for pair in self._beside(others) if pair != (None, None)), None)
-        return strongest is not None and strongest[0] == strongest[1]
+    def tie(self, found: "Validators") -> bool:
+        """Whether what `found` comes with is of the version that has these.
 
-    def are_weaker_than(self, others: "Validators") -> bool:
-        """Whether the strongest validator that either has is one of `others` alone."""
-        strongest = next((pair for pair in self._beside(others) if pair != (None, None)), (None, None))
-        return strongest[0] is None and strongest[1] is not None
+        RFC 9110, 15.3.7: a part has the ETag that the whole would have.
+        """
+        shared = [ours for ours, theirs in self._beside(found) if ours is not None and ours == theirs]
+        return bool(shared) and (self.etag is None or found.etag is not None)
+
+    @property
+    def modified_at(self) -> float | None:
+        """When the object was made, in seconds since the epoch, if that is said."""
+        try:
+            return parsedate_to_datetime(self.last_modified or "").timestamp()
+        except (ValueError, OverflowError):
+            return None
 
     @property
     def is_none(self) -> bool:
@@ -154,19 +161,16 @@ def _judge_untied(first: Validators, found: Validators, *, is_listed: bool) -> N
         raise ContentChanged(
             "the listing has another version, and the store's answer is not tied to this one"
         )
-    if first.are_weaker_than(found):
+    if not first.is_none:
+        raise BadAnswer("the store sent something without the object's validators")
+    if not found.is_none:
         # What was served before may be of another version: a store that sends a validator always does.
         raise ContentChanged("the object has a validator that it did not have before")
-    if not first.is_none:
-        # RFC 9110, 15.3.7: a part has the validators that the whole would have.
-        raise BadAnswer("the store sent something without the object's validators")
 
 
 def _judge_refusal(known: Known, head: Head) -> None:
     if head.brings is Refused.CONDITION:
-        if known.validators is None or known.validators.if_match is None:
-            raise BadAnswer("the store refuses a condition that was not made (HTTP 412)")
-        if known.validators.tie(head.validators):
+        if known.validators is not None and known.validators.tie(head.validators):
             # A tag that a server between has marked as weak meets no condition (RFC 9110, 13.1.1).
             raise BadAnswer("the store refuses a condition that the object meets (HTTP 412)")
         raise ContentChanged("the object has another ETag than before (HTTP 412)")

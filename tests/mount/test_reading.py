@@ -183,12 +183,15 @@ def test_past_the_end_there_is_nothing(shared: Shared) -> None:
         os.close(descriptor)
 
 
-def test_an_empty_file_needs_no_store(sandbox: Sandbox, mount: Mount) -> None:
-    """An empty file is read without a request."""
+def test_an_empty_file_is_asked_for_once(sandbox: Sandbox, mount: Mount) -> None:
+    """Whether a file is empty that is listed so, the store is asked when it is opened first."""
     sandbox.put("empty.bin", b"")
     with mount() as mounted:
-        assert (mounted / "empty.bin").read_bytes() == b""
+        assert (mounted / "empty.bin").stat().st_size == 0
         assert sandbox.requests()["object"] == 0
+        for _ in range(3):
+            assert (mounted / "empty.bin").read_bytes() == b""
+        assert sandbox.requests()["object"] == 1
 
 
 @pytest.mark.parametrize("block", ["4K", "128K", "1M", "30M"])

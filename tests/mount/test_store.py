@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import Mount
@@ -339,17 +340,23 @@ def test_answers_that_are_no_objects_are_errors(
         assert (mounted_ / "a.bin").read_bytes() == CONTENT
 
 
-def test_fewer_bytes_than_asked_for_are_completed(project: Sandbox, mount: Mount) -> None:
-    """A server that answers a range with its first part only, and says so, is asked for the rest."""
-    headers = {"content-range": f"bytes 0-999/{SIZE}", "content-length": "1000"}
-    shortened = {"type": "status", "status": 206, "body": "A" * 1000, "headers": headers}
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_fewer_bytes_than_asked_for_are_completed(project: Sandbox, mount: Mount, *, is_tied: bool) -> None:
+    """A server that answers a range with its first part only is asked for the rest; for all, if it has no tag."""
     content = b"A" * 1000 + CONTENT[1000:]
     project.put("a.bin", content)
+    (listed,) = project.listing()
+    whole = httpx.get(listed["url"], trust_env=False)
+    tag = {"etag": whole.headers["etag"]} if is_tied else {}
+    headers = {"content-range": f"bytes 0-999/{SIZE}", "content-length": "1000", **tag}
+    shortened = {"type": "status", "status": 206, "body": "A" * 1000, "headers": headers}
+    project.forget_requests()
     with mount() as mounted_:
         project.plan(faults=[fault(shortened, times=1)])
         with opened(mounted_ / "a.bin") as descriptor:
             assert os.pread(descriptor, 4096, 0) == content[:4096]
-        assert [span(each) for each in objects(project)][:2] == [(0, 4096), (1000, 4096)]
+        rest = (1000 if is_tied else 0, 4096)
+        assert [span(each) for each in objects(project)][:2] == [(0, 4096), rest]
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ STRANGE: dict[str, list[Callable[[Asked], Answer]]] = {
         Object(OLD, TAG),
         lambda _: Answer(416, b"", {"Content-Range": f"bytes */{SIZE}"}),
     ],
-    "a condition that was not made": [lambda _: Answer(412)],
+    "a condition that is met": [Object(OLD, TAG), lambda _: Answer(412, b"", TAG)],
     "a tag that comes and goes": [Object(OLD, TAG), Object(OLD, {})] * 3,
 }
 

@@ -198,7 +198,9 @@ def test_never_two_versions(reading: Reading) -> None:
     assert reading.content.is_over
 
 
-@pytest.mark.parametrize("answer", [Answer(416), Answer(206, b"x", {"Content-Range": "bytes 0-0/9"})])
+@pytest.mark.parametrize(
+    "answer", [Answer(412), Answer(416), Answer(206, b"x", {"Content-Range": "bytes 0-0/9"})]
+)
 def test_changes_end_the_content(reading: Reading, answer: Answer) -> None:
     """An answer that shows another object ends the content."""
     reading.server.answer = always(answer)
@@ -374,17 +376,24 @@ def test_a_renamed_object(reading: Reading) -> None:
     [
         Answer(200, b"<html>sign in</html>"),
         Answer(200, b"<html>sign in</html>", {"ETag": '"page"'}),
-        Answer(412),
+        Answer(412, b"", {"ETag": f"W/{TAG}"}),
         Answer(416, b"", {"Content-Range": f"bytes */{SIZE}"}),
+        Answer(206, DATA[:5], {"Content-Range": f"bytes 0-4/{SIZE}"}),
         Answer(206, DATA[:10]),
         Answer(204),
     ],
 )
 def test_an_answer_of_no_use_is_asked_for_again(reading: Reading, page: Answer) -> None:
     """An answer that says nothing of the object does not end the content, and another one is asked for."""
-    reading.server.answer = in_order(always(page))
+    first = served if page.status in (412, 416) else always(page)
+    reading.server.answer = in_order(first, always(page))
     assert reading.fetch(0, 10) == DATA[:10]
     assert not reading.content.is_over
+    if first is served:
+        reading.sink.start = 10
+        del reading.sink.got[:]
+        assert reading.fetch(10, 20) == DATA[10:20]
+        assert not reading.content.is_over
 
 
 def test_answers_of_no_use_end_a_fetch(reading: Reading) -> None:
@@ -487,6 +496,15 @@ def test_an_api_on_the_network_cannot_send_us_to_this_machine(server: Server) ->
 def unannounced(body: bytes) -> Answer:
     """An answer without a length, which ends with its connection."""
     return Answer(200, body, {"Content-Length": ""})
+
+
+@pytest.mark.parametrize("tag", ["", '"page"'])
+def test_a_page_without_a_length_is_asked_for_again(reading: Reading, tag: str) -> None:
+    """A page without a length, in place of the whole object, leaves nothing behind: no byte and no tag."""
+    page = Answer(200, b"<html>sign in</html>", {"Content-Length": "", "ETag": tag})
+    reading.server.answer = in_order(always(page))
+    assert reading.fetch(0, SIZE) == DATA
+    assert not reading.content.is_over
 
 
 @pytest.mark.parametrize("page", [b"<html>sign in</html>", b"", DATA + b"more"])
