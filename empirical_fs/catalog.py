@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, NoSuchFile
+from empirical_fs.last_good import Known, after, at_first
 from empirical_fs.listing import Listing
 from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
@@ -59,6 +60,7 @@ class Catalog:
         self._doubts: dict[int, float] = {}
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
+        self._known = Known()
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
         self._refreshing = False
@@ -67,7 +69,6 @@ class Catalog:
         self._replacing = SingleFlight[None, float]()
         self._asked_at = float("-inf")
         self._last_failure = ""
-        self._warned: set[str] = set()
         self._measured: dict[tuple[int, int], int] = {}
 
     def load(self, fetch: Callable[[], Listing]) -> None:
@@ -75,8 +76,9 @@ class Catalog:
 
         Raises:
             ApiError: the listing could not be fetched.
+            SetupError: it lists resources, and not one of them can be read.
         """
-        self._replace(fetch)
+        self._replace(fetch, at_first)
 
     def snapshot(self) -> Snapshot:
         """The current snapshot, at once; an old one is replaced in the background."""
@@ -108,6 +110,11 @@ class Catalog:
     def latest(self) -> Snapshot:
         """The current snapshot, for whoever does not look at the directory: nothing is replaced for it."""
         return self._snapshot
+
+    @property
+    def known(self) -> Known:
+        """What the current snapshot is made of."""
+        return self._known
 
     @property
     def age(self) -> float:
@@ -197,9 +204,7 @@ class Catalog:
         try:
             self._replacing.do(None, self._replace_and_tell, Deadline.after(_REFRESH_SECONDS))
         except EmpiricalError as error:
-            if str(error) != self._last_failure:
-                log.warning("the listing could not be refreshed, the last one goes on: %s", error)
-            self._last_failure = str(error)
+            self._failed(error)
         finally:
             with self._lock:
                 self._refreshing = False
@@ -208,11 +213,20 @@ class Catalog:
     def _replace_and_tell(self) -> float:
         """Take a new snapshot; when it was asked for, on the aging clock."""
         older = self.latest
-        changed = self._replace(self._fetch)
+        try:
+            changed = self._replace(self._fetch, lambda listing: after(listing, self._known))
+        except EmpiricalError as error:
+            self._failed(error)
+            raise
         self._tell_settled(lambda resource_id: resource_id not in self._doubts)
         if changed:
             self._on_change(changed, older, self.latest)
         return self._asked_at
+
+    def _failed(self, error: EmpiricalError) -> None:
+        if str(error) != self._last_failure:
+            log.warning("the listing could not be refreshed, the last one goes on: %s", error)
+        self._last_failure = str(error)
 
     def _tell_settled(self, is_settled: Callable[[int], bool]) -> None:
         with self._lock:
@@ -221,19 +235,22 @@ class Catalog:
         for call in told:
             call()
 
-    def _replace(self, fetch: Callable[[], Listing]) -> Mapping[str, Entry | None]:
-        """Take a new snapshot; what changed by it."""
+    def _replace(
+        self, fetch: Callable[[], Listing], learn: Callable[[Listing], Known]
+    ) -> Mapping[str, Entry | None]:
+        """Take a new snapshot of what `learn` makes of the listing; what changed by it."""
         with self._lock:
             # Until this succeeds, the next try comes after a pause, however this one fails.
             self._due_at = aging_clock() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             self._is_distrusted = False
         asked_at = aging_clock()
-        listing = fetch()
-        self._warn_once(listing)
-        snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
+        known = learn(fetch())
+        self._say_news(known)
+        snapshot = Snapshot(self._all_sized(known.shown))
         with self._lock:
             older, self._snapshot = self._snapshot, snapshot
+            self._known = known
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
             # What the store disagreed with meanwhile may still be in this listing.
@@ -242,20 +259,22 @@ class Catalog:
             self._last_failure = ""
         return snapshot.changed_since(older)
 
-    def _warn_once(self, listing: Listing) -> None:
-        for error in listing.malformed:
-            if str(error) not in self._warned:
-                self._warned.add(str(error))
-                log.warning("%s", error)
+    def _say_news(self, known: Known) -> None:
+        before = self._known.troubles
+        for trouble in known.troubles:
+            if trouble not in before:
+                log.warning("%s", trouble)
+        if before and not known.troubles:
+            log.info("the listing is well again")
 
-    def _all_sized(self, listing: Listing) -> list[Resource]:
+    def _all_sized(self, resources: Mapping[int, Resource]) -> Mapping[int, Resource]:
         """The resources with the sizes that the API did not give, as far as these can be found."""
-        unknown = [each for each in listing.resources if not each.is_sized]
+        unknown = [each for each in resources.values() if not each.is_sized]
         if not unknown:
-            return list(listing.resources)
+            return resources
         with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
             sized = {resource.id: resource for resource in pool.map(self._sized_or_not, unknown)}
-        return [sized.get(resource.id, resource) for resource in listing.resources]
+        return {**resources, **sized}
 
     def _sized_or_not(self, resource: Resource) -> Resource:
         try:
