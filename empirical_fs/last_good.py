@@ -149,7 +149,7 @@ class _Gathering:
             return _KEPT
         return _LEFT_OUT
 
-    def _without_id(self, error: Malformed, lost: Mapping[str, Sequence[int]]) -> str:
+    def _without_id(self, error: Malformed, lost: dict[str, list[int]]) -> str:
         if error.name is None:
             self.anonymous += 1
             return _LEFT_OUT
@@ -157,6 +157,7 @@ class _Gathering:
             return _LEFT_OUT
         # Of several resources with that name nobody can tell which one it is, so none goes away.
         self.keep(lost[error.name])
+        lost[error.name] = []
         return _KEPT
 
 

@@ -130,9 +130,8 @@ def parse_resource(entry: Any) -> Resource | None:
         return None
     resource_id = readable_id(entry)
     name, url = _text(entry.get("name")), _text(entry.get("url"))
-    malformed = partial(
-        Malformed, resource_id, name=name, url=url if url is not None and looks_signed(url) else None
-    )
+    is_page = entry.get("size_bytes") is None and url is not None and not looks_signed(url)
+    malformed = partial(Malformed, resource_id, name=name, url=None if is_page else url)
     if resource_id is None:
         raise malformed("its id is not a number that can be used")
     if name is None:
@@ -145,24 +144,27 @@ def parse_resource(entry: Any) -> Resource | None:
     if size is not None and not 0 <= size <= _INTEGER_MAX:
         raise malformed("its size_bytes is out of range")
     link = None
-    if size is None and url is not None and not looks_signed(url):
+    if is_page and url is not None:
         try:
             link, url = _external_page(url), None
         except ValueError as error:
             raise malformed("its url is neither a signed URL nor a web page") from error
-    moments = [(field, entry.get(field)) for field in ("updated_at", "created_at")]
-    times = [(field, nanoseconds_since_epoch(value)) for field, value in moments if value is not None]
+    dated_by = "created_at" if entry.get("updated_at") is None else "updated_at"
+    updated_ns = nanoseconds_since_epoch(entry.get(dated_by))
+    is_dated = updated_ns is not None or entry.get(dated_by) is None
+    if updated_ns is None:
+        updated_ns = nanoseconds_since_epoch(entry.get("created_at")) or 0
     resource = Resource(
         id=resource_id,
         name=name,
         url=url,
         size=size,
-        updated_ns=next((time for _, time in times if time is not None), 0),
+        updated_ns=updated_ns,
         link=link,
         details=tuple(_details(entry)),
     )
-    if times and times[0][1] is None:
-        raise malformed(f"its {times[0][0]} is not a date", makeshift=resource)
+    if not is_dated:
+        raise malformed(f"its {dated_by} is not a date", makeshift=resource)
     return resource
 
 

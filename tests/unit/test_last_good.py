@@ -105,8 +105,16 @@ def test_what_is_shown(case: Case) -> None:
 def test_names_that_several_have() -> None:
     """Where an entry without an id may be one of several resources of its name, none of them goes."""
     same = Listing((resource(1, "a"), resource(2, "a"), resource(3, "a"), resource(4, "b")), ())
-    now = known(same, Listing((resource(1, "a"),), (bad(None, "a"),)))
-    assert set(now.shown) == {1, 2, 3}
+    now = known(same, Listing((resource(1, "a"),), (bad(None, "a"), bad(None, "a"))))
+    assert (set(now.shown), now.kept) == ({1, 2, 3}, 2)
+
+
+def test_many_of_one_name() -> None:
+    """Many resources of one name that lost their ids are kept, in a time that grows with their number."""
+    count = 50_000
+    same = Listing(tuple(resource(each, "a") for each in range(count)), ())
+    now = known(same, Listing((), tuple(bad(None, "a") for _ in range(count))))
+    assert len(now.shown) == count
 
 
 def test_the_last_good_version_stays() -> None:

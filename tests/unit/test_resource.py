@@ -256,11 +256,22 @@ def test_bad_moments(fields: dict[str, Any], field: str, expected: int) -> None:
     assert (makeshift.id, makeshift.size, makeshift.updated_ns) == (7, 5, expected * 10**9)
 
 
-@pytest.mark.parametrize(("url", "kept"), [(SIGNED, SIGNED), (PAGE, None), (None, None), (5, None)])
-def test_the_url_of_what_cannot_be_read(url: Any, kept: str | None) -> None:
-    """A signed URL is good for reading what is shown as it was last; a page is not to be fetched."""
+@pytest.mark.parametrize(
+    ("url", "size", "kept"),
+    [
+        (SIGNED, 5, SIGNED),
+        (SIGNED, "x", SIGNED),
+        (SIGNED, None, SIGNED),
+        (PAGE, 5, PAGE),
+        (PAGE, None, None),
+        (None, 5, None),
+        (5, 5, None),
+    ],
+)
+def test_the_url_of_what_cannot_be_read(url: Any, size: Any, kept: str | None) -> None:
+    """The URL of an upload is good for reading what is shown as it was last; a page is not to be fetched."""
     with pytest.raises(Malformed) as caught:
-        parse_resource(entry(name=None, url=url))
+        parse_resource(entry(name=None, url=url, size_bytes=size))
     assert caught.value.url == kept
     assert "Signature" not in str(caught.value)
 
