@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,10 +17,11 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.http import Http
 from empirical_fs.key_standing import KeyStanding
-from empirical_fs.resource import Malformed, Resource, parse_resource
+from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id
 from empirical_fs.retry import is_busy, retry_after, retrying
 from empirical_fs.server import Server
 from empirical_fs.tracing import traced
+from empirical_fs.whole_numbers import whole_number
 
 PER_PAGE = 100
 """Resources a page; the most that the API allows (seeds/list-resources.txt)."""
@@ -27,6 +30,9 @@ IN_FLIGHT = 8
 
 _ANSWER_MAX = 32 * 2**20
 _PIECE = 64 * 2**10
+_DIGITS_MAX = 20
+"""Of a number that any field may need; Python refuses to parse some thousands."""
+_COUNT_MAX = 2**63
 _OK, _NOT_FOUND = 200, 404
 _KEY_REFUSED = (401, 403)
 _REDIRECTS = range(300, 400)
@@ -49,15 +55,26 @@ class Page:
     server_time: float | None
     """The server's clock as it answered, in seconds since the epoch, if it said."""
 
+    @property
+    def urls(self) -> Iterator[tuple[int, str]]:
+        """The ids with a signed URL, and that; those of malformed entries too."""
+        for resource in self.resources:
+            if resource.url is not None:
+                yield resource.id, resource.url
+        for error in self.malformed:
+            if error.resource_id is not None and error.url is not None:
+                yield error.resource_id, error.url
+
 
 class _Pagination(msgspec.Struct):
-    page: int
-    total: int
-    total_pages: int
+    page: Any
+    total: Any
+    total_pages: Any
 
 
 class _Data(msgspec.Struct):
-    resources: list[Any]
+    resources: list[Any] | None
+    """None where a server that is written in Go has an empty list."""
 
 
 class _ListAnswer(msgspec.Struct):
@@ -66,7 +83,7 @@ class _ListAnswer(msgspec.Struct):
 
 
 class _OneData(msgspec.Struct):
-    resource: dict[str, Any]
+    resource: Any
 
 
 class _OneAnswer(msgspec.Struct):
@@ -108,27 +125,30 @@ class Api:
         params = {"page": number, "per_page": PER_PAGE}
         answer, server_time = self._get("/api/resources", params, _ListAnswer, deadline)
         pagination = answer.pagination
-        if pagination.page != number or min(pagination.total, pagination.total_pages) < 0:
+        total, total_pages = _count(pagination.total), _count(pagination.total_pages)
+        if whole_number(pagination.page) != number:
             raise NotTheApi("the API's pagination contradicts itself")
+        if answer.data.resources is None and total:
+            raise NotTheApi("the API counts resources and lists none")
         resources: list[Resource] = []
         malformed: list[Malformed] = []
         ids: list[int | None] = []
-        for entry in answer.data.resources:
+        for entry in answer.data.resources or ():
+            ids.append(readable_id(entry))
             try:
                 resource = parse_resource(entry)
             except Malformed as error:
-                malformed.append(error)
-                ids.append(error.resource_id)
+                # The frames of a traceback would keep all of the entry in memory.
+                malformed.append(error.with_traceback(None))
             else:
-                ids.append(entry["id"])
                 if resource is not None:
                     resources.append(resource)
         return Page(
             resources=tuple(resources),
             ids=tuple(ids),
             malformed=tuple(malformed),
-            total=pagination.total,
-            total_pages=pagination.total_pages,
+            total=total,
+            total_pages=total_pages,
             server_time=server_time,
         )
 
@@ -147,7 +167,9 @@ class Api:
         except _NotFound as error:
             raise ResourceGone(resource_id) from error
         except Malformed as error:
-            raise NotTheApi(str(error)) from error
+            if error.makeshift is None:
+                raise NotTheApi(str(error)) from error
+            resource = error.makeshift
         if resource is None:
             raise ResourceGone(resource_id)
         if resource.id != resource_id:
@@ -184,7 +206,7 @@ class Api:
         try:
             # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
             # shown as `_`, not to cost the page.
-            answer = msgspec.convert(json.loads(body), shape)
+            answer = msgspec.convert(json.loads(body, parse_int=_integer), shape)
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
         return answer, _server_time(response)
@@ -208,6 +230,23 @@ class Api:
                 )
             deadline.remaining()
         return bytes(body)
+
+
+def _integer(text: str) -> int | float:
+    """An integer of a JSON text; one that is too long for any field is no number that any field may have."""
+    return int(text) if len(text) <= _DIGITS_MAX else math.inf
+
+
+def _count(value: object) -> int:
+    """A number of the pagination.
+
+    Raises:
+        NotTheApi: it is none.
+    """
+    number = whole_number(value)
+    if number is None or not 0 <= number < _COUNT_MAX:
+        raise NotTheApi("the API's pagination has something else in place of a number")
+    return number
 
 
 def _check_status(response: httpx.Response) -> None:

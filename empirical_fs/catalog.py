@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, NoSuchFile
+from empirical_fs.last_good import Known, after, at_first
 from empirical_fs.listing import Listing
 from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
@@ -62,6 +63,7 @@ class Catalog:
         self._doubts: dict[int, float] = {}
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
+        self._known = Known()
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
         self._refreshing = False
@@ -70,7 +72,6 @@ class Catalog:
         self._replacing = SingleFlight[None, float]()
         self._asked_at = float("-inf")
         self._last_failure = ""
-        self._warned: set[str] = set()
         self._measured: dict[tuple[int, int], int] = {}
 
     def load(self, fetch: Callable[[], Listing]) -> None:
@@ -78,8 +79,9 @@ class Catalog:
 
         Raises:
             ApiError: the listing could not be fetched.
+            SetupError: it lists resources, and not one of them can be read.
         """
-        self._replace(fetch)
+        self._replace(fetch, at_first)
 
     def snapshot(self) -> Snapshot:
         """The current snapshot, at once; an old one is replaced in the background."""
@@ -120,6 +122,11 @@ class Catalog:
     def young_until(self, resource_id: int) -> float:
         """Until when the store may lag behind the listing on a resource, on the aging clock."""
         return self._young.get(resource_id, float("-inf"))
+
+    @property
+    def known(self) -> Known:
+        """What the current snapshot is made of."""
+        return self._known
 
     @property
     def age(self) -> float:
@@ -212,9 +219,7 @@ class Catalog:
         try:
             self._replacing.do(None, self._replace_and_tell, Deadline.after(_REFRESH_SECONDS))
         except EmpiricalError as error:
-            if str(error) != self._last_failure:
-                log.warning("the listing could not be refreshed, the last one goes on: %s", error)
-            self._last_failure = str(error)
+            self._failed(error)
         finally:
             with self._lock:
                 self._refreshing = False
@@ -223,11 +228,20 @@ class Catalog:
     def _replace_and_tell(self) -> float:
         """Take a new snapshot; when it was asked for, on the aging clock."""
         older = self.latest
-        changed = self._replace(self._fetch)
+        try:
+            changed = self._replace(self._fetch, lambda listing: after(listing, self._known))
+        except EmpiricalError as error:
+            self._failed(error)
+            raise
         self._tell_settled(lambda resource_id: resource_id not in self._doubts)
         if changed:
             self._on_change(changed, older, self.latest)
         return self._asked_at
+
+    def _failed(self, error: EmpiricalError) -> None:
+        if str(error) != self._last_failure:
+            log.warning("the listing could not be refreshed, the last one goes on: %s", error)
+        self._last_failure = str(error)
 
     def _tell_settled(self, is_settled: Callable[[int], bool]) -> None:
         with self._lock:
@@ -236,8 +250,10 @@ class Catalog:
         for call in told:
             call()
 
-    def _replace(self, fetch: Callable[[], Listing]) -> Mapping[str, Entry | None]:
-        """Take a new snapshot; what changed by it."""
+    def _replace(
+        self, fetch: Callable[[], Listing], learn: Callable[[Listing], Known]
+    ) -> Mapping[str, Entry | None]:
+        """Take a new snapshot of what `learn` makes of the listing; what changed by it."""
         with self._lock:
             # Until this succeeds, the next try comes after a pause, however this one fails.
             self._due_at = aging_clock() + self._pause
@@ -245,12 +261,14 @@ class Catalog:
             self._is_distrusted = False
         asked_at = aging_clock()
         listing = fetch()
-        self._warn_once(listing)
-        snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
+        known = learn(listing)
+        self._say_news(known)
+        snapshot = Snapshot(self._all_sized(known.shown))
         with self._lock:
             older, self._snapshot = self._snapshot, snapshot
             before = None if self._asked_at == float("-inf") else older.resources
             self._young = young(snapshot.resources, before, self._young, asked_at, listing.server_time)
+            self._known = known
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
             # What the store disagreed with meanwhile may still be in this listing.
@@ -259,21 +277,22 @@ class Catalog:
             self._last_failure = ""
         return snapshot.changed_since(older)
 
-    def _warn_once(self, listing: Listing) -> None:
-        for error in listing.malformed:
-            if str(error) not in self._warned:
-                self._warned.add(str(error))
-                log.warning("%s", error)
+    def _say_news(self, known: Known) -> None:
+        before = self._known.troubles
+        for trouble in known.troubles:
+            if trouble not in before:
+                log.warning("%s", trouble)
+        if before and not known.troubles:
+            log.info("the listing is well again")
 
-    def _all_sized(self, listing: Listing) -> list[Resource]:
+    def _all_sized(self, resources: Mapping[int, Resource]) -> Mapping[int, Resource]:
         """The resources with the sizes that the API did not give, as far as these can be found."""
-        known = [self._as_measured(each) for each in listing.resources]
-        unknown = [each for each in known if not each.is_sized]
-        if not unknown:
-            return known
-        with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
-            sized = {resource.id: resource for resource in pool.map(self._sized_or_not, unknown)}
-        return [sized.get(resource.id, resource) for resource in known]
+        sized = {each.id: self._as_measured(each) for each in resources.values()}
+        unknown = [each for each in sized.values() if not each.is_sized]
+        if unknown:
+            with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
+                sized |= {resource.id: resource for resource in pool.map(self._sized_or_not, unknown)}
+        return sized
 
     def _sized_or_not(self, resource: Resource) -> Resource:
         try:

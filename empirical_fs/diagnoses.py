@@ -145,7 +145,7 @@ def of_key(source: str, answered: Answered | EmpiricalError) -> Finding:
 def of_api(url: str, answered: Answered | EmpiricalError) -> Finding:
     """On the API at `url`."""
     if isinstance(answered, Answered):
-        return ok(API, f"{url}: a page in {answered.seconds:.2f} s, {answered.page.total} resources in all")
+        return _of_page(url, answered)
     if isinstance(answered, KeyRefused):
         return ok(API, f"{url} answers")
     match answered:
@@ -154,6 +154,19 @@ def of_api(url: str, answered: Answered | EmpiricalError) -> Finding:
         case _:
             advice = _unavailable(answered, "check the network, the proxy variables and --api-url")
     return of_error(API, answered, advice)
+
+
+def _of_page(url: str, answered: Answered) -> Finding:
+    page = answered.page
+    if not page.malformed:
+        return ok(API, f"{url}: a page in {answered.seconds:.2f} s, {page.total} resources in all")
+    seen = (
+        f"{url}: {len(page.malformed)} of the {len(page.ids)} entries of the first page cannot be read:"
+        f" {page.malformed[0].reason}"
+    )
+    can_be_shown = any(error.makeshift is not None for error in page.malformed)
+    verdict = Verdict.WARNING if page.resources or can_be_shown else Verdict.FAILED
+    return Finding(API, verdict, seen, "look for a newer release of empirical-fs, or tell who runs the API")
 
 
 def of_clock(answered: Answered | EmpiricalError) -> Finding:

@@ -3,11 +3,12 @@
 Only `fetch_page` touches the network, and it is handed in; the rest is policy.
 """
 
-import logging
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 from empirical_fs.api import IN_FLIGHT, Page
 from empirical_fs.errors import ApiUnavailable, NotTheApi
@@ -15,8 +16,6 @@ from empirical_fs.resource import Malformed, Resource
 
 PAGES_MAX = 100_000
 _WALKS_MAX = 6
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Told (pages fetched, pages in all) after each page of a walk."""
@@ -28,12 +27,30 @@ def unseen(done: int, pages: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Every uploaded resource once, and the entries that were none."""
+    """Every uploaded resource once, and the entries that could not be read."""
 
     resources: tuple[Resource, ...]
     malformed: tuple[Malformed, ...]
-    server_time: float
+    absent: frozenset[int] = frozenset()
+    """The ids of entries of which the API says that they are not uploaded."""
+    counted: int = 0
+    """How many entries there are by the API's own count."""
+    listed: int = 0
+    """How many entries were listed, of whatever kind, each id once."""
+
+    server_time: float = math.inf
     """The server's clock as it began to answer, or ours if it does not tell; seconds since the epoch."""
+
+    @property
+    def missing(self) -> int:
+        """How many of the entries that the API counts were not listed."""
+        return max(self.counted - self.listed, 0)
+
+    def url_of(self, resource_id: int) -> str | None:
+        """The signed URL of that resource, if the listing has one; a malformed entry may have one too."""
+        whole = (resource.url for resource in self.resources if resource.id == resource_id)
+        others = (error.url for error in self.malformed if error.resource_id == resource_id)
+        return next(chain(whole, others), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +62,12 @@ class _Walk:
     def ids(self) -> list[int | None]:
         return [identity for page in self.pages for identity in page.ids]
 
+    def known_ids(self) -> list[int]:
+        return [identity for identity in self.ids() if identity is not None]
+
     def is_sound(self) -> bool:
         """Whether nothing moved: no id twice, one total on every page, and as many entries as it says."""
-        known = [identity for identity in self.ids() if identity is not None]
+        known = self.known_ids()
         totals = {(page.total, page.total_pages) for page in self.pages}
         return len(set(known)) == len(known) and totals == {(len(self.ids()), self.pages[0].total_pages)}
 
@@ -67,8 +87,8 @@ def fetch_listing(fetch_page: Callable[[int], Page], progress: Progress = unseen
 
     Page 1 comes first, the others side by side. If anything moved meanwhile, the pages are fetched
     again; two passes that agree are believed although the API's own count differs, unless a page was
-    empty; and if it never comes to rest, all that any pass saw is taken together, provided that nothing
-    can be missing by the API's own count.
+    empty (what was listed before may speak against them: last_good.py); and if it never comes to rest,
+    all that any pass saw is taken together, provided that nothing can be missing by the API's own count.
 
     Raises:
         ApiUnavailable: the listing moved too fast; or as `fetch_page` raises.
@@ -80,7 +100,6 @@ def fetch_listing(fetch_page: Callable[[int], Page], progress: Progress = unseen
         if walk.is_sound():
             return _combined([walk])
         if walks and walk.agrees_with(walks[-1]) and not walk.is_gappy():
-            log.warning("the API counts %d resources and lists %d", walk.pages[0].total, len(walk.ids()))
             return _combined([walk])
         walks.append(walk)
     union = {identity for walk in walks for identity in walk.ids()}
@@ -108,16 +127,27 @@ def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
     return _Walk(pages)
 
 
-def _combined(walks: Iterable[_Walk]) -> Listing:
+def _combined(walks: Sequence[_Walk]) -> Listing:
     pages = [page for walk in walks for page in walk.pages]
     server_time = next((page.server_time for page in pages if page.server_time is not None), time.time())
     resources: dict[int, Resource] = {}
-    malformed: dict[str, Malformed] = {}
+    malformed: dict[int, Malformed] = {}
     for page in pages:
         for resource in page.resources:
             known = resources.get(resource.id)
             if known is None or known.updated_ns <= resource.updated_ns:
                 resources[resource.id] = resource
-        for error in page.malformed:
-            malformed[str(error)] = error
-    return Listing(tuple(resources.values()), tuple(malformed.values()), server_time)
+        malformed |= {error.resource_id: error for error in page.malformed if error.resource_id is not None}
+    last = walks[-1]
+    # Nobody can tell whether two passes saw the same entry, if it has no id.
+    without_id = [error for page in last.pages for error in page.malformed if error.resource_id is None]
+    known_ids = {identity for walk in walks for identity in walk.known_ids()}
+    listed = len(known_ids) + last.ids().count(None)
+    return Listing(
+        resources=tuple(resources.values()),
+        malformed=(*malformed.values(), *without_id),
+        absent=frozenset(known_ids - resources.keys() - malformed.keys()),
+        counted=min(page.total for page in last.pages),
+        listed=listed,
+        server_time=server_time,
+    )

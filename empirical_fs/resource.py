@@ -3,17 +3,44 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.timestamps import nanoseconds_since_epoch
 from empirical_fs.urls import looks_signed
+from empirical_fs.whole_numbers import whole_number
 
 UPLOADED = "uploaded"
+_ON_ITS_WAY = ("pending", "pending_upload", "awaiting_upload", "not_uploaded", "uploading", "processing")
+_BEGUN = (
+    "preparing",
+    "queued",
+    "waiting",
+    "scheduled",
+    "new",
+    "created",
+    "draft",
+    "initiated",
+    "initialized",
+)
+_UNFINISHED = (
+    "started",
+    "in_progress",
+    "incomplete",
+    "failed",
+    "failure",
+    "upload_failed",
+    "error",
+    "errored",
+)
+_GIVEN_UP = ("rejected", "invalid", "aborted", "cancelled", "canceled", "expired")
+_GONE = ("deleted", "deleting", "removed", "removing", "purged", "trashed", "archived", "missing")
+_NOT_THERE = frozenset((*_ON_ITS_WAY, *_BEGUN, *_UNFINISHED, *_GIVEN_UP, *_GONE))
+"""The words for a status that say that there is no content to read; any other word is not understood."""
 _DETAILS = (
     "project_id",
     "description",
@@ -25,16 +52,6 @@ _DETAILS = (
 )
 _INTEGER_MAX = 2**63 - 1
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
-
-
-class Malformed(EmpiricalError):
-    """An entry of a listing that is not a resource; `resource_id` is its id if it has one."""
-
-    def __init__(self, resource_id: int | None, reason: str) -> None:
-        """Keep the id and the reason."""
-        name = "a resource without an id" if resource_id is None else f"resource {resource_id}"
-        super().__init__(f"{name} is malformed and left out: {reason}")
-        self.resource_id = resource_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,69 +77,126 @@ class Resource:
         return self.size is not None or self.link is not None
 
 
-class _Answered(msgspec.Struct):
-    """The fields without which an entry is no resource; the rest is optional, whatever its type."""
+class Malformed(EmpiricalError):
+    """An entry of a listing that cannot be read, with what could be read of it.
 
-    id: int
-    name: str
-    status: str
-    size_bytes: int | None = None
+    Every reason is one of a few fixed sentences, so that entries can be counted by their reasons, and
+    nothing that the API sent gets into a log.
+    """
+
+    def __init__(
+        self,
+        resource_id: int | None,
+        reason: str,
+        *,
+        name: str | None = None,
+        url: str | None = None,
+        makeshift: Resource | None = None,
+    ) -> None:
+        """Keep what is known.
+
+        Args:
+            resource_id: its id; None if that cannot be read.
+            reason: what is wrong with it.
+            name: its name; None if that cannot be read.
+            url: its signed URL, unchecked; None where there is none.
+            makeshift: what may be shown of it where it was never read whole: all is right but the date.
+        """
+        self.who = "an entry without an id" if resource_id is None else f"resource {resource_id}"
+        super().__init__(f"{self.who} cannot be read: {reason}")
+        self.resource_id = resource_id
+        self.reason = reason
+        self.name = name
+        self.url = url
+        self.makeshift = makeshift
+
+
+def readable_id(entry: Any) -> int | None:
+    """The id of an entry of an answer, if it has one that an inode number can be made from."""
+    number = whole_number(entry.get("id")) if isinstance(entry, dict) else None
+    return number if number is not None and 0 <= number < _INTEGER_MAX else None
 
 
 def parse_resource(entry: Any) -> Resource | None:
     """The resource that one entry of an answer describes; None if it is not uploaded.
 
     Raises:
-        Malformed: the entry is no resource.
+        Malformed: the entry cannot be read.
     """
-    resource_id = entry.get("id") if isinstance(entry, dict) else None
-    if type(resource_id) is not int or not 0 <= resource_id < _INTEGER_MAX:
-        raise Malformed(None, "its id is not a number")
-    try:
-        answered = msgspec.convert(entry, _Answered)
-    except (msgspec.ValidationError, UnicodeError) as error:
-        raise Malformed(resource_id, str(error)) from error
-    if answered.status != UPLOADED:
+    if not isinstance(entry, dict):
+        raise Malformed(None, "it is no JSON object")
+    status = _status(entry.get("status"))
+    if status in _NOT_THERE:
         return None
-    size = answered.size_bytes
+    resource_id = readable_id(entry)
+    name, url = _text(entry.get("name")), _text(entry.get("url"))
+    is_page = entry.get("size_bytes") is None and url is not None and not looks_signed(url)
+    malformed = partial(Malformed, resource_id, name=name, url=None if is_page else url)
+    if resource_id is None:
+        raise malformed("its id is not a number that can be used")
+    if name is None:
+        raise malformed("its name is not text")
+    if status != UPLOADED:
+        raise malformed("its status is not a word that is known")
+    size = whole_number(entry.get("size_bytes"))
+    if size is None and entry.get("size_bytes") is not None:
+        raise malformed("its size_bytes is not a whole number")
     if size is not None and not 0 <= size <= _INTEGER_MAX:
-        raise Malformed(resource_id, "its size_bytes is out of range")
-    url = entry.get("url")
-    if not isinstance(url, str):
-        url = None
+        raise malformed("its size_bytes is out of range")
     link = None
-    if size is None and url is not None and not looks_signed(url):
-        link, url = _external_page(resource_id, url), None
-    return Resource(
+    if is_page and url is not None:
+        try:
+            link, url = _external_page(url), None
+        except ValueError as error:
+            raise malformed("its url is neither a signed URL nor a web page") from error
+    dated_by = "created_at" if entry.get("updated_at") is None else "updated_at"
+    updated_ns = nanoseconds_since_epoch(entry.get(dated_by))
+    is_dated = updated_ns is not None or entry.get(dated_by) is None
+    if updated_ns is None:
+        updated_ns = nanoseconds_since_epoch(entry.get("created_at")) or 0
+    resource = Resource(
         id=resource_id,
-        name=answered.name,
+        name=name,
         url=url,
         size=size,
-        updated_ns=_first_moment(entry.get("updated_at"), entry.get("created_at")),
+        updated_ns=updated_ns,
         link=link,
         details=tuple(_details(entry)),
     )
+    if not is_dated:
+        raise malformed(f"its {dated_by} is not a date", makeshift=resource)
+    return resource
+
+
+def _status(value: object) -> str | None:
+    """The word for a status, however it is written; None if it is no text."""
+    return "_".join(value.lower().replace("-", " ").split()) if isinstance(value, str) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _details(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for field in _DETAILS:
         value = entry.get(field)
-        if isinstance(value, str) or type(value) is int:
+        if not isinstance(value, str):
+            value = whole_number(value)
+        if value is not None:
             # Most resources share most of what is said of them.
             yield field, sys.intern(str(value))
 
 
-def _first_moment(*timestamps: object) -> int:
-    moments = map(nanoseconds_since_epoch, timestamps)
-    return next((moment for moment in moments if moment is not None), 0)
+def _external_page(url: str) -> str:
+    """`url` if a browser may be sent there, with all that could start a second line escaped.
 
-
-def _external_page(resource_id: int, url: str) -> str:
-    """`url` if a browser may be sent there, with all that could start a second line escaped."""
+    Raises:
+        ValueError: a browser must not be sent there.
+    """
     try:
         scheme = httpx.URL(url).scheme
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise Malformed(resource_id, "its url cannot be parsed") from error
+    except httpx.InvalidURL as error:
+        raise ValueError("a URL that cannot be parsed") from error
     if scheme not in ("http", "https"):
-        raise Malformed(resource_id, "its url is neither a signed URL nor a web page")
+        raise ValueError("a URL that is none of the web")
     return quote(url, safe=_URL_CHARACTERS, errors="replace")

@@ -11,7 +11,6 @@ from empirical_fs.api import Api, Page
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import NotTheApi, ResourceGone
 from empirical_fs.listing import Listing, Progress, fetch_listing, unseen
-from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.statistics import Statistics
 from empirical_fs.urls import declared_expiry
@@ -81,7 +80,7 @@ class SignedUrls:
         asked_at = aging_clock()
         with self._statistics.request("api"):
             page = self._api.page(number, Deadline.after(patience))
-        self._keep(page.resources, asked_at, page.server_time)
+        self._keep(page.urls, asked_at, page.server_time)
         return page
 
     def known(self, resource_id: int) -> str | None:
@@ -123,21 +122,19 @@ class SignedUrls:
         except (ResourceGone, NotTheApi) as error:
             # This is also how an API looks that serves no resource by its id.
             listing = self._listing.do(None, self.list_resources, deadline)
-            urls = (resource.url for resource in listing.resources if resource.id == resource_id)
-            if (url := next(urls, None)) is None:
+            if (url := listing.url_of(resource_id)) is None:
                 raise ResourceGone(resource_id) from error
             return url
         if resource.url is None:
             raise ResourceGone(resource_id)
-        self._keep([resource], asked_at, server_time)
+        self._keep([(resource_id, resource.url)], asked_at, server_time)
         return resource.url
 
-    def _keep(self, resources: Iterable[Resource], asked_at: float, server_time: float | None) -> None:
+    def _keep(self, urls: Iterable[tuple[int, str]], asked_at: float, server_time: float | None) -> None:
         signer_time = time.time() if server_time is None else server_time
         signed = {
-            resource.id: _SignedUrl(resource.url, asked_at + lifetime(resource.url, signer_time, self._ttl))
-            for resource in resources
-            if resource.url is not None
+            resource_id: _SignedUrl(url, asked_at + lifetime(url, signer_time, self._ttl))
+            for resource_id, url in urls
         }
         with self._lock:
             self._cache.update(signed)

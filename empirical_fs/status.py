@@ -48,6 +48,7 @@ class Status:
     def report(self) -> dict[str, Any]:
         """The state now; times in seconds, sizes in bytes."""
         snapshot, counts = self._catalog.latest, self._statistics.counts()
+        known = self._catalog.known
         return {
             "mountpoint": str(self._settings.mountpoint),
             "version": __version__,
@@ -58,6 +59,8 @@ class Status:
             "total_size": snapshot.size,
             "listing_age": round(self._catalog.age, 1),
             "listing_failure": self._catalog.failure or None,
+            "unreadable_entries": known.unreadable,
+            "unreadable_entries_kept": known.kept,
             "out_of_reach": {host: round(since, 1) for lost in self._lost for host, since in lost().items()},
             "throughput": round(counts.bytes_per_second),
             "bytes_fetched": counts.bytes_fetched,
@@ -121,6 +124,12 @@ def _state(report: Mapping[str, Any]) -> str:
     away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
     if report["listing_failure"]:
         away.append(f"the listing could not be refreshed: {report['listing_failure']}")
+    # A mount that an older version serves does not count them.
+    if unreadable := report.get("unreadable_entries"):
+        entries = "1 entry" if unreadable == 1 else f"{unreadable} entries"
+        kept = report["unreadable_entries_kept"]
+        shown = f", {kept} of them shown as they were last" if kept else ""
+        away.append(f"degraded: {entries} of the listing cannot be read{shown}")
     return "; ".join(away) or "online"
 
 

@@ -1,32 +1,87 @@
-"""RFC 3339 timestamps as nanoseconds since the epoch."""
+"""Timestamps in the forms that an API may send them, as nanoseconds since the epoch."""
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
 
-_RFC3339 = re.compile(
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}):(?P<second>[0-9]{2})"
-    r"(?:[.,](?P<fraction>[0-9]+))?"
-    r"\s?(?:(?P<utc>[Zz])|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?)?"
+_ISO8601 = re.compile(
+    r"(?P<year>[0-9]{4})(?P<dash>-?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
+    r"(?:(?:[Tt ]|(?=[0-9]{6}\Z))(?P<hour>[0-9]{2})(?P<colon>:?)(?P<minute>[0-9]{2})"
+    r"(?:(?P=colon)(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?"
+    r"\s?(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?)?)?"
 )
+_HTTP_DATE = re.compile(
+    r"[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4})"
+    r"|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}"
+)
+"""The three forms of RFC 9110, 5.6.7, and the first one with an offset, as in mail."""
+_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,20})?")
+_TEXT_MAX = 100
+"""Characters; no timestamp that anybody needs is longer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECOND_DIGITS = 9
 _LEAP_SECOND = 60
+_UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**19, 1))
+"""Numbers below the first are in units of so many nanoseconds: s until 5138, ms from 1973 on, and so on."""
 
 
-def nanoseconds_since_epoch(text: object) -> int | None:
-    """The moment that an RFC 3339 timestamp names, in nanoseconds; None if it names none.
+def nanoseconds_since_epoch(value: object) -> int | None:
+    """The moment that a timestamp names, in nanoseconds; None if it names none.
 
-    A timestamp without an offset is taken as UTC; digits finer than a nanosecond are cut off. A leap
-    second counts as the second after it, as POSIX time does.
+    It may be a text after RFC 3339 or ISO 8601, also without its separators or its time of day; an HTTP
+    date (RFC 9110); or seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by
+    their magnitude, as a number or as digits in a text. Eight digits in a text are a date, and fourteen are
+    a date and a time. A timestamp without an offset is taken as UTC; digits finer than a nanosecond are cut
+    off. A leap second counts as the second after it, as POSIX time does.
     """
-    match = _RFC3339.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
+    if isinstance(value, str):
+        return _of_text(value.strip())
+    if type(value) is int and abs(value) < _UNITS[-1][0]:
+        return _of_number(Decimal(value))
+    if isinstance(value, float) and math.isfinite(value):
+        # Its shortest decimal form is what was sent; the float itself is that but for some nanoseconds.
+        return _of_number(Decimal(repr(value)))
+    return None
+
+
+def _of_text(text: str) -> int | None:
+    if match := _ISO8601.fullmatch(text):
+        return _of_match(match)
+    if len(text) > _TEXT_MAX:
         return None
-    second, leap = int(match["second"]), 0
+    if _NUMBER.fullmatch(text):
+        return _of_number(Decimal(text))
+    return _of_http_date(text) if _HTTP_DATE.fullmatch(text) else None
+
+
+def _of_number(number: Decimal) -> int | None:
+    units = (nanoseconds for limit, nanoseconds in _UNITS if abs(number) < limit)
+    unit = next(units, None)
+    return None if unit is None else math.floor(number * unit)
+
+
+def _of_http_date(text: str) -> int | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    seconds: int = (moment - _EPOCH) // timedelta(seconds=1)
+    return seconds * 1_000_000_000
+
+
+def _of_match(match: re.Match[str]) -> int | None:
+    second, leap = int(match["second"] or 0), 0
     if second == _LEAP_SECOND:
         second, leap = 59, 1
+    date = f"{match['year']}-{match['month']}-{match['day']}"
+    time = f"{match['hour'] or '00'}:{match['minute'] or '00'}:{second:02}"
     try:
-        moment = datetime.fromisoformat(f"{match['date']}T{match['time']}:{second:02}+00:00")
+        moment = datetime.fromisoformat(f"{date}T{time}+00:00")
     except ValueError:
         return None
     offset = timedelta()

@@ -253,7 +253,7 @@ def test_only_uploaded_resources_are_there(sandbox: Sandbox, mount: Mount) -> No
     "fields",
     [
         {"size_bytes": -1},
-        {"size_bytes": "12"},
+        {"size_bytes": " 12"},
         {"size_bytes": 2**63},
         {"size_bytes": True},
         {"size_bytes": [1]},
@@ -264,7 +264,7 @@ def test_only_uploaded_resources_are_there(sandbox: Sandbox, mount: Mount) -> No
     ids=json.dumps,
 )
 def test_a_malformed_entry_is_left_out(sandbox: Sandbox, mount: Mount, fields: dict[str, Any]) -> None:
-    """A malformed resource is left out with one warning that names its id, and the others are served."""
+    """A resource that was never read is left out with one warning that names its id; others are served."""
     sandbox.put("a.txt", b"good")
     sandbox.put("bad.txt", b"bad")
     sandbox.put("c.txt", b"good")
@@ -317,7 +317,11 @@ TIMES: dict[str, tuple[dict[str, Any], int]] = {
     "west": ({"updated_at": "2024-05-05T23:08:09-08:00"}, BASE * SECOND),
     "null": ({"updated_at": None, "created_at": "2024-05-06T07:08:09Z"}, BASE * SECOND),
     "garbage": ({"updated_at": "yesterday", "created_at": "2024-05-06T07:08:09Z"}, BASE * SECOND),
-    "number": ({"updated_at": 5, "created_at": "2024-05-06T07:08:09Z"}, BASE * SECOND),
+    "number": ({"updated_at": BASE, "created_at": None}, BASE * SECOND),
+    "milliseconds": ({"updated_at": BASE * 1000 + 5}, BASE * SECOND + 5_000_000),
+    "digits": ({"updated_at": f"{BASE}.25"}, BASE * SECOND + 250_000_000),
+    "HTTP date": ({"updated_at": "Mon, 06 May 2024 07:08:09 GMT"}, BASE * SECOND),
+    "basic": ({"updated_at": "20240506T070809Z"}, BASE * SECOND),
     "impossible": (
         {"updated_at": "2024-02-30T07:08:09Z", "created_at": "2024-05-06T07:08:09Z"},
         BASE * SECOND,
@@ -361,6 +365,7 @@ def test_links_are_shortcuts_and_never_fetched(
 
 def test_a_link_that_no_browser_should_open_is_left_out(sandbox: Sandbox, mount: Mount) -> None:
     """Links to files or scripts, and those with a second line in them, make no working shortcut."""
+    sandbox.put("a.txt", b"a")
     for name in ("script", "file", "lines"):
         sandbox.put(f"{name}.link", b"https://example.com/")
     sandbox.override(
@@ -371,8 +376,8 @@ def test_a_link_that_no_browser_should_open_is_left_out(sandbox: Sandbox, mount:
         },
     )
     with mount() as mounted:
-        assert mounted.names() <= {"lines.url"}
-        for name in mounted.names():
+        assert {"a.txt"} <= mounted.names() <= {"a.txt", "lines.url"}
+        for name in mounted.names() - {"a.txt"}:
             content = (mounted / name).read_bytes()
             assert content.count(b"\n") == 2
             assert content.startswith(b"[InternetShortcut]\r\nURL=https://example.com/")

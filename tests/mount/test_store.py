@@ -342,7 +342,7 @@ def test_answers_that_are_no_objects_are_errors(
 
 @pytest.mark.parametrize("is_tied", [True, False])
 def test_fewer_bytes_than_asked_for_are_completed(project: Sandbox, mount: Mount, *, is_tied: bool) -> None:
-    """A server that answers a range with its first part only is asked for the rest; for all, if it has no tag."""
+    """A server that answers a range with its first part only is asked for the rest, or for all."""
     content = b"A" * 1000 + CONTENT[1000:]
     project.put("a.bin", content)
     (listed,) = project.listing()

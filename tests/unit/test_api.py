@@ -88,6 +88,43 @@ def test_entries_that_are_not_shown(api: Api, server: Server) -> None:
     assert [error.resource_id for error in page.malformed] == [3, None, None]
 
 
+def test_numbers_in_other_forms(api: Api, server: Server) -> None:
+    """The pagination and the entries may have their numbers as texts or as whole floats."""
+    entries = [entry("1", size_bytes="5"), entry(2.0, size_bytes=5.0)]
+    server.answer = always(Answer(body=listing(*entries, page="1", total="2", total_pages=1.0)))
+    page = api.page(1, soon())
+    assert [(each.id, each.size) for each in page.resources] == [(1, 5), (2, 5)]
+    assert (page.ids, page.total, page.total_pages) == ((1, 2), 2, 1)
+
+
+def test_a_list_that_is_null(api: Api, server: Server) -> None:
+    """Null in place of an empty list is an empty page."""
+    body = b'{"data": {"resources": null}, "pagination": {"page": 1, "total": 0, "total_pages": 0}}'
+    server.answer = always(Answer(body=body))
+    page = api.page(1, soon())
+    assert (page.resources, page.ids, page.total) == ((), (), 0)
+
+
+def test_absurd_numbers_cost_their_own_entry(api: Api, server: Server) -> None:
+    """A number of thousands of digits is none, and the other entries of its page are read."""
+    entries = [entry(1, size_bytes=77777), entry(88888), entry(3), entry(4, project_id=99999)]
+    body = listing(*entries)
+    for short in (b"77777", b"88888", b"99999"):
+        body = body.replace(short, b"9" * 5000)
+    server.answer = always(Answer(body=body))
+    page = api.page(1, soon())
+    assert [resource.id for resource in page.resources] == [3, 4]
+    assert [error.resource_id for error in page.malformed] == [1, None]
+
+
+def test_urls_of_a_page(api: Api, server: Server) -> None:
+    """Every entry with an id brings its signed URL, whether the rest of it can be read or not."""
+    server.answer = always(
+        Answer(body=listing(entry(1), entry(2, name=None), entry(3, url=None), entry("x")))
+    )
+    assert [number for number, _ in api.page(1, soon()).urls] == [1, 2]
+
+
 def test_surrogates_cost_at_most_their_own_resource(api: Api, server: Server) -> None:
     """Unpaired surrogates in names, values and keys do not cost the page."""
     entries = [entry(1, name="\ud800"), entry(2, description="\udc00"), entry(3, **{"\ud800": 1}), entry(4)]
@@ -124,7 +161,19 @@ def test_server_clocks(api: Api, server: Server, date: str, time: float | None) 
         b'{"data": {"resources": []}}',
         b"\xff\xfe",
         b"[" * 100_000,
-        b'{"data": {"resources": []}, "pagination": {"page": 1, "total": "1", "total_pages": 1}}',
+        b'{"data": [], "pagination": {"page": 1, "total": 0, "total_pages": 0}}',
+        b'{"resources": [], "pagination": {"page": 1, "total": 0, "total_pages": 0}}',
+        b'{"data": {"items": []}, "pagination": {"page": 1, "total": 0, "total_pages": 0}}',
+        b'{"data": {"resources": [], "pagination": {"page": 1, "total": 0, "total_pages": 0}}}',
+        b'{"data": {"resources": null}, "pagination": {"page": 1, "total": 1, "total_pages": 1}}',
+        b'{"data": {}, "pagination": {"page": 1, "total": 0, "total_pages": 0}}',
+        b'{"data": {"resources": []}, "pagination": {"page": 1, "total": ' + b"9" * 5000 + b"}}",
+        listing(total="one"),
+        listing(total="1_0"),
+        listing(total=True),
+        listing(total=float("inf")),
+        listing(total=2**63),
+        listing(page=True),
         listing(total=-1),
         listing(total_pages=-1),
         listing(page=2),
@@ -213,6 +262,25 @@ def test_by_id(api: Api, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "7"},
+        {"id": 7.0},
+        {"size_bytes": "5"},
+        {"size_bytes": 5.0},
+        {"status": " UPLOADED "},
+        {"updated_at": "yesterday"},
+        {"updated_at": 1769949045},
+    ],
+)
+def test_by_id_in_other_forms(api: Api, server: Server, fields: dict[str, Any]) -> None:
+    """A resource by its id is read as leniently as one of the listing."""
+    server.answer = always(Answer(body=one({**entry(7), **fields})))
+    resource, _ = api.resource(7, soon())
+    assert (resource.id, resource.size, resource.url) == (7, 5, entry()["url"])
+
+
+@pytest.mark.parametrize(
     ("answer", "error"),
     [
         (Answer(404), ResourceGone),
@@ -221,7 +289,9 @@ def test_by_id(api: Api, server: Server) -> None:
         (Answer(body=one(entry(8))), NotTheApi),
         (Answer(body=one(entry(7, name=None))), NotTheApi),
         (Answer(body=one(entry(7, **{"\ud800": 1}, name=None))), NotTheApi),
+        (Answer(body=one(entry(7, status="no word"))), NotTheApi),
         (Answer(body=one(None)), NotTheApi),
+        (Answer(body=one([])), NotTheApi),
         (Answer(body=b"<html>"), NotTheApi),
         (Answer(405), NotTheApi),
         (Answer(401), KeyRefused),

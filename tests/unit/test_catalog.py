@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from empirical_fs.catalog import Catalog
-from empirical_fs.errors import ApiUnavailable, NoSuchFile, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, NoSuchFile, SetupError, StoreUnavailable
 from empirical_fs.listing import Listing
 from empirical_fs.resource import Malformed, Resource
 from empirical_fs.snapshot import Entry, Snapshot
@@ -54,7 +54,7 @@ class World:
     def fetch(self) -> Listing:
         self.fetches += 1
         self.before_fetch()
-        listing = Listing(self.resources, self.malformed, time.time())
+        listing = Listing(self.resources, self.malformed, server_time=time.time())
         self.before_answer()
         return listing
 
@@ -290,9 +290,68 @@ def test_measured_again_after_the_store_disagreed() -> None:
 
 
 def test_malformed_resources_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A malformed resource gets one warning that names its id, not one with every refresh."""
+    """A kind of trouble gets one warning that names the first id, and another one when it changes."""
     world = World(resource(1))
-    world.malformed = (Malformed(8, "its name"), Malformed(9, "its name"))
+    world.malformed = (Malformed(8, "its name"), Malformed(9, "its name"), Malformed(7, "its size"))
     world.loaded().refreshed()
     world.refreshed()
-    assert ["resource 8" in record.message for record in caplog.records] == [True, False]
+    assert ["resource 8 and 1 more" in record.message for record in caplog.records] == [True, False]
+    assert "resource 7 " in caplog.records[1].message
+    world.malformed = (Malformed(8, "its name"), Malformed(7, "its size"))
+    world.refreshed()
+    world.refreshed()
+    assert ["resource 8 " in record.message for record in caplog.records[2:]] == [True]
+
+
+def test_what_cannot_be_read_stays(caplog: pytest.LogCaptureFixture) -> None:
+    """Resources that cannot be read any more stay as they were, with one warning, until they are gone."""
+    world = World(*map(resource, range(1, 101))).loaded()
+    before = world.catalog.latest
+    world.resources, world.malformed = (), tuple(Malformed(each, "its size") for each in range(1, 101))
+    for _ in range(3):
+        assert world.refreshed().changed_since(before) == {}
+    assert len(caplog.records) == 1
+    assert (world.catalog.known.unreadable, world.catalog.known.kept) == (100, 100)
+    world.resources, world.malformed = (resource(1),), (Malformed(2, "its size"),)
+    assert list(world.refreshed().by_name) == ["1.txt", "2.txt"]
+    world.malformed = ()
+    assert list(world.refreshed().by_name) == ["1.txt"]
+    assert world.catalog.known.unreadable == 0
+
+
+def test_a_size_that_was_measured_stays() -> None:
+    """A resource whose size was measured keeps it, without another request, while it cannot be read."""
+    world = World(resource(2, size=None))
+    world.sizes[2] = 77
+    world.loaded()
+    world.resources, world.malformed = (), (Malformed(2, "its name"),)
+    assert world.refreshed().by_name["2.txt"].size == 77
+    assert world.measures == [2]
+
+
+def test_a_listing_of_which_nothing_can_be_read() -> None:
+    """It is refused at first, and nothing is logged, since whoever mounts is told."""
+    world = World()
+    world.malformed = (Malformed(8, "its size"),)
+    with pytest.raises(SetupError, match="none of the 1 resources"):
+        world.loaded()
+
+
+def test_a_reload_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Why a reload failed is known until a refresh succeeds, and logged once."""
+    world = World(resource(1), max_age=1000).loaded()
+    whole = world.fetch
+
+    def cut_short() -> Listing:
+        return replace(whole(), resources=(), counted=1, listed=0)
+
+    world.catalog._fetch = cut_short
+    for _ in range(2):
+        with pytest.raises(ApiUnavailable):
+            world.catalog.reload(PATIENCE)
+    assert "cut short" in world.catalog.failure
+    assert list(world.catalog.latest.by_name) == ["1.txt"]
+    assert len(caplog.records) == 1
+    world.catalog._fetch = whole
+    world.catalog.reload(PATIENCE)
+    assert world.catalog.failure == ""

@@ -21,10 +21,12 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
+from empirical_fs.resource import Malformed, Resource
 from empirical_fs.server import Server
 
 NOW = 1_800_000_000.0
 SERVER = Server("https", "x.example", 443)
+RESOURCE = Resource(id=7, name="a", url=None, size=1, updated_ns=0, link=None)
 
 
 def answered(server_time: float | None = NOW, total: int = 345) -> Answered:
@@ -32,6 +34,34 @@ def answered(server_time: float | None = NOW, total: int = 345) -> Answered:
         resources=(), ids=(), malformed=(), total=total, total_pages=-(-total // 100), server_time=server_time
     )
     return Answered(page, NOW - 0.5, NOW + 0.5, 0.123)
+
+
+@pytest.mark.parametrize(
+    ("good", "malformed", "verdict"),
+    [
+        (2, [], Verdict.OK),
+        (1, [Malformed(7, "its size")], Verdict.WARNING),
+        (0, [Malformed(7, "its date", makeshift=RESOURCE)], Verdict.WARNING),
+        (0, [Malformed(7, "its size"), Malformed(None, "its id")], Verdict.FAILED),
+        (0, [], Verdict.OK),
+    ],
+)
+def test_entries(good: int, malformed: list[Malformed], verdict: Verdict) -> None:
+    """A page with entries that cannot be read is a warning, and a failure if nothing of it could be shown."""
+    page = Page(
+        resources=(RESOURCE,) * good,
+        ids=(7,) * (good + len(malformed)),
+        malformed=tuple(malformed),
+        total=2,
+        total_pages=1,
+        server_time=NOW,
+    )
+    finding = diagnoses.of_api("https://x.example", Answered(page, NOW, NOW, 0.1))
+    assert finding.verdict == verdict
+    assert (finding.advice is None) == (verdict is Verdict.OK)
+    if malformed:
+        count = f"{len(malformed)} of the {len(page.ids)} entries"
+        assert f"{count} of the first page cannot be read: {malformed[0].reason}" in finding.seen
 
 
 @pytest.mark.parametrize(

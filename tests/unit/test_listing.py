@@ -1,4 +1,3 @@
-import logging
 import threading
 from collections.abc import Sequence
 
@@ -109,18 +108,29 @@ def test_an_empty_project() -> None:
     assert project.requests == 1
 
 
-def test_a_count_that_never_fits(caplog: pytest.LogCaptureFixture) -> None:
-    """An API that counts one more than it lists is believed on the second look, with a warning."""
+def test_a_count_that_never_fits() -> None:
+    """An API that counts one more than it lists is believed on the second look, which says so."""
     requests = list[int]()
 
     def page(number: int) -> Page:
         requests.append(number)
         return page_of([1, 2] if number == 1 else [3], 4, 2)
 
-    with caplog.at_level(logging.WARNING):
-        assert sorted(listed_ids(fetch_listing(page))) == [1, 2, 3]
+    listing = fetch_listing(page)
+    assert sorted(listed_ids(listing)) == [1, 2, 3]
+    assert (listing.counted, listing.listed, listing.missing) == (4, 3, 1)
     assert len(requests) == 4
-    assert ["counts 4 resources and lists 3" in record.message for record in caplog.records] == [True]
+
+
+def test_a_page_that_comes_twice() -> None:
+    """What is listed twice is one entry: an API that gives its first page again and again lists no more."""
+    listing = fetch_listing(lambda _: page_of([1, 2, 3], 6, 2))
+    assert (listing.counted, listing.listed, listing.missing) == (6, 3, 3)
+
+
+def test_less_is_counted_than_listed() -> None:
+    """An API that counts fewer than it lists keeps nothing back."""
+    assert fetch_listing(lambda _: page_of([1, 2, 3], 1, 1)).missing == 0
 
 
 @pytest.mark.parametrize(("total", "total_pages"), [(5, 1), (5, 0), (1, 1)])
@@ -207,6 +217,33 @@ def test_malformed_entries_are_told_once() -> None:
     listing = fetch_listing(page)
     assert listed_ids(listing) == [2]
     assert [error.resource_id for error in listing.malformed] == [1]
+
+
+def test_malformed_entries_without_ids_are_told_one_by_one() -> None:
+    """Entries that have no id are as many as were listed, though all have the same trouble."""
+    malformed = tuple(Malformed(None, "its id") for _ in range(3))
+    page = Page(resources=(), ids=(None,) * 3, malformed=malformed, total=3, total_pages=1, server_time=None)
+    assert len(fetch_listing(lambda _: page).malformed) == 3
+
+
+def test_what_is_not_uploaded_is_told() -> None:
+    """The ids of entries that are neither a resource nor malformed come with the listing."""
+    page = Page(
+        resources=(resource(2),),
+        ids=(1, 2, 3, None),
+        malformed=(Malformed(3, "its name"), Malformed(None, "its id")),
+        total=4,
+        total_pages=1,
+        server_time=None,
+    )
+    assert fetch_listing(lambda _: page).absent == {1}
+
+
+def test_urls_of_a_listing() -> None:
+    """The URL of a resource is found though its entry cannot be read otherwise."""
+    whole = Resource(id=1, name="a", url="https://x/1", size=1, updated_ns=0, link=None)
+    listing = Listing((whole,), (Malformed(2, "its name", url="https://x/2"), Malformed(3, "its name")))
+    assert [listing.url_of(number) for number in (1, 2, 3, 4)] == ["https://x/1", "https://x/2", None, None]
 
 
 def test_entries_without_ids_are_no_duplicates() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empirical_fs.resource import Malformed, Resource, parse_resource
+from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id
 
 SIGNED = "https://b.r2.cloudflarestorage.com/o?X-Amz-Expires=3600&X-Amz-Signature=abc"
 PAGE = "https://docs.google.com/spreadsheets/d/1/edit"
@@ -79,7 +79,7 @@ def test_nothing_else_comes_out(value: Any) -> None:
         outcome = error
     assert isinstance(outcome, Resource | Malformed | None)
     if isinstance(outcome, Malformed):
-        assert outcome.resource_id is None or outcome.resource_id == value["id"]
+        assert outcome.resource_id == readable_id(value)
 
 
 @pytest.mark.parametrize("key", ["\ud800", "status\udc00"])
@@ -94,25 +94,72 @@ def test_surrogates_in_a_key_do_no_harm(key: str) -> None:
     assert identity == 7
 
 
-@pytest.mark.parametrize("status", ["pending", "failed", "", "UPLOADED"])
-def test_only_what_is_uploaded(status: str) -> None:
-    """A resource of any status but `uploaded` is none."""
-    assert parse_resource(entry(status=status)) is None
+NOT_THERE = ["pending", "uploading", "processing", "queued", "created", "failed", "error", "aborted"]
+NOT_THERE += ["cancelled", "canceled", "expired", "deleted", "deleting", "removed", "archived"]
+NOT_THERE += ["PENDING", " Deleted\n", "in-progress", "In Progress", "upload_failed"]
 
 
-@pytest.mark.parametrize("identity", [None, "7", 7.0, True, -1, 2**63 - 1, 2**70, [7], {}])
+@pytest.mark.parametrize("status", NOT_THERE)
+@pytest.mark.parametrize("fields", [{}, {"name": None}, {"id": None}, {"size_bytes": "x"}], ids=str)
+def test_only_what_is_uploaded(status: str, fields: dict[str, Any]) -> None:
+    """A resource of which its status says that it is not there is none, whatever else is said of it."""
+    assert parse_resource(entry(**{**fields, "status": status})) is None
+
+
+@pytest.mark.parametrize("status", ["uploaded", "UPLOADED", " Uploaded ", "uploaded\n"])
+def test_what_is_uploaded(status: str) -> None:
+    """The word for what is uploaded may be in any case, with blanks around it."""
+    assert parsed(status=status) == parsed()
+
+
+@pytest.mark.parametrize("status", ["", "ready", "stored", "uploadedx", "up loaded", None, 1, True, [], {}])
+def test_other_words(status: Any) -> None:
+    """A status that is no word that is known says nothing, least of all that the resource is gone."""
+    with pytest.raises(Malformed, match=r"resource 7 .* status"):
+        parse_resource(entry(status=status))
+
+
+@pytest.mark.parametrize("identity", ["7", 7.0])
+def test_ids_in_other_forms(identity: Any) -> None:
+    """An id that is a text or a whole float is the number that it shows."""
+    assert parsed(id=identity) == parsed()
+
+
+HOSTILE_IDS: list[Any] = [
+    None,
+    True,
+    -1,
+    2**63 - 1,
+    2**70,
+    [7],
+    {},
+    "",
+    "x",
+    "-7",
+    "07",
+    "7.0",
+    " 7",
+    "+7",
+    "1_0",
+    "0x5",
+]
+HOSTILE_IDS += ["\u0667", "9" * 5000, 7.5, 2.0**60, float("nan"), float("inf"), 7.0e300]
+
+
+@pytest.mark.parametrize("identity", HOSTILE_IDS, ids=lambda each: str(each)[:20])
 def test_hostile_ids(identity: Any) -> None:
     """An id that no inode number can be made from is malformed, and the error has no id."""
     with pytest.raises(Malformed) as caught:
         parse_resource(entry(id=identity))
-    assert caught.value.resource_id is None
+    assert (caught.value.resource_id, caught.value.name) == (None, "a.txt")
 
 
-@pytest.mark.parametrize("value", [None, [], "x", 7, {}, without("id")])
+@pytest.mark.parametrize("value", [None, [], "x", 7, 7.5, True, [entry()]])
 def test_no_entry_at_all(value: Any) -> None:
-    """What has no id is malformed without one."""
-    with pytest.raises(Malformed, match="without an id"):
+    """What is no object is malformed, and has neither an id nor a name."""
+    with pytest.raises(Malformed, match="without an id") as caught:
         parse_resource(value)
+    assert (caught.value.resource_id, caught.value.name) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +169,19 @@ def test_no_entry_at_all(value: Any) -> None:
         without("status"),
         entry(name=None),
         entry(name=5),
+        entry(name=[]),
         entry(status=None),
-        entry(size_bytes="5"),
+        entry(size_bytes=""),
+        entry(size_bytes="x"),
+        entry(size_bytes=" 5"),
+        entry(size_bytes="+5"),
+        entry(size_bytes="-5"),
+        entry(size_bytes="1_0"),
+        entry(size_bytes="0x5"),
+        entry(size_bytes="5.0"),
+        entry(size_bytes="9" * 5000),
+        entry(size_bytes=str(2**63)),
+        entry(size_bytes=float("nan")),
         entry(size_bytes=5.5),
         entry(size_bytes=True),
         entry(size_bytes=-1),
@@ -137,6 +195,18 @@ def test_malformed_fields(value: dict[str, Any]) -> None:
     with pytest.raises(Malformed, match="resource 7 ") as caught:
         parse_resource(value)
     assert caught.value.resource_id == 7
+
+
+@pytest.mark.parametrize("size", ["5", 5.0])
+def test_sizes_in_other_forms(size: Any) -> None:
+    """A size that is a text or a whole float is the number that it shows."""
+    assert parsed(size_bytes=size) == parsed()
+
+
+@pytest.mark.parametrize("project", ["1", 1.0, 1])
+def test_projects_in_other_forms(project: Any) -> None:
+    """So is the number of the project."""
+    assert dict(parsed(project_id=project).details)["project_id"] == "1"
 
 
 def test_sizes_at_the_ends() -> None:
@@ -156,16 +226,54 @@ def test_names_are_taken_as_they_are(name: str) -> None:
     [
         ({}, 2),
         ({"updated_at": None}, 1),
-        ({"updated_at": "yesterday"}, 1),
-        ({"updated_at": 1769949045}, 1),
+        ({"updated_at": 1769949045}, 1769949045),
         ({"updated_at": None, "created_at": None}, 0),
-        ({"updated_at": "", "created_at": {"a": 1}}, 0),
         ({"created_at": None}, 2),
+        ({"created_at": "yesterday"}, 2),
     ],
 )
 def test_moments_fall_back(fields: dict[str, Any], expected: int) -> None:
-    """A null or bad `updated_at` falls back to `created_at`, and that to the epoch, never to now."""
+    """A null `updated_at` falls back to `created_at`, and that to the epoch, never to now."""
     assert parsed(**fields).updated_ns == expected * 10**9
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "expected"),
+    [
+        ({"updated_at": "yesterday"}, "updated_at", 1),
+        ({"updated_at": True}, "updated_at", 1),
+        ({"updated_at": "", "created_at": {"a": 1}}, "updated_at", 0),
+        ({"updated_at": "x", "created_at": None}, "updated_at", 0),
+        ({"updated_at": None, "created_at": "x"}, "created_at", 0),
+    ],
+)
+def test_bad_moments(fields: dict[str, Any], field: str, expected: int) -> None:
+    """A date that cannot be read is told, with the resource as it may be shown all the same."""
+    with pytest.raises(Malformed, match=f"{field} is not a date") as caught:
+        parse_resource(entry(**fields))
+    makeshift = caught.value.makeshift
+    assert makeshift is not None
+    assert (makeshift.id, makeshift.size, makeshift.updated_ns) == (7, 5, expected * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("url", "size", "kept"),
+    [
+        (SIGNED, 5, SIGNED),
+        (SIGNED, "x", SIGNED),
+        (SIGNED, None, SIGNED),
+        (PAGE, 5, PAGE),
+        (PAGE, None, None),
+        (None, 5, None),
+        (5, 5, None),
+    ],
+)
+def test_the_url_of_what_cannot_be_read(url: Any, size: Any, kept: str | None) -> None:
+    """The URL of an upload is good for reading what is shown as it was last; a page is not to be fetched."""
+    with pytest.raises(Malformed) as caught:
+        parse_resource(entry(name=None, url=url, size_bytes=size))
+    assert caught.value.url == kept
+    assert "Signature" not in str(caught.value)
 
 
 def test_moments_that_are_missing() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from empirical_fs.control import encoded
@@ -13,6 +15,8 @@ REPORT = {
     "total_size": 5 * 2**30,
     "listing_age": 75.0,
     "listing_failure": None,
+    "unreadable_entries": 0,
+    "unreadable_entries_kept": 0,
     "out_of_reach": {},
     "throughput": 1023,
     "bytes_fetched": 2**60,
@@ -54,6 +58,33 @@ def test_several() -> None:
     shown = table([unknown("/a", "gone"), {**REPORT, "out_of_reach": {"x.org": 5}, "listing_failure": "503"}])
     assert shown.startswith("/a\n  gone\n\n/mnt\n")
     assert "x.org out of reach for 5 s; the listing could not be refreshed: 503" in shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "online"),
+        ({"unreadable_entries": 1}, "degraded: 1 entry of the listing cannot be read"),
+        (
+            {"unreadable_entries": 3, "unreadable_entries_kept": 2},
+            "degraded: 3 entries of the listing cannot be read, 2 of them shown as they were last",
+        ),
+        (
+            {"unreadable_entries": 2, "listing_failure": "503"},
+            "the listing could not be refreshed: 503; degraded: 2 entries of the listing cannot be read",
+        ),
+    ],
+)
+def test_states(fields: dict[str, Any], state: str) -> None:
+    """A mount is online when all is well, and says of each thing that is not what it is."""
+    shown = table([{**REPORT, **fields}])
+    assert f"  state        {state}\n" in shown
+
+
+def test_a_mount_of_an_older_version() -> None:
+    """A report without the fields that came later can be shown."""
+    older = {name: value for name, value in REPORT.items() if not name.startswith("unreadable")}
+    assert "  state        online\n" in table([older])
 
 
 @pytest.mark.parametrize(("size", "answer"), [(40, b'{"a": "x"}'), (36, b'{"a": "x"}'), (10, None)])

@@ -28,7 +28,7 @@ class World:
         return Resource(id=identity, name=f"{-identity}", url=None, size=1, updated_ns=0, link=None)
 
     def fetch(self) -> Listing:
-        return Listing(tuple(self.resources.values()), (), 0.0)
+        return Listing(tuple(self.resources.values()), ())
 
     def change(self, identity: int) -> None:
         """A new version of a file comes with a new listing."""

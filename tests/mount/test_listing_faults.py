@@ -1,0 +1,432 @@
+"""Listings of which something cannot be read, on a real mount: what cannot be read is not deleted."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from empirical_fs import control
+from empirical_fs.control import Command
+from empirical_fs.errors import SetupError
+from empirical_fs.status import table
+from tests.conftest import Mount
+from tests.harness import (
+    KEY,
+    Mounted,
+    Sandbox,
+    environment,
+    mount_command,
+    mounts,
+    noise,
+    run,
+    said,
+    wait_until,
+)
+from tests.mount.test_listing import warnings
+from tests.mount.test_status import empirical_mount, status
+
+COUNT = 12
+SIZES = {f"{number:02}.bin": 100 + number for number in range(COUNT)}
+MTIME = 1_769_949_045
+"""2026-02-01T12:30:45Z; odd, so that nothing that is cut or guessed is the same by chance."""
+LATER = 2 * 3600.0
+"""Seconds by which the server's clock is put forward, so that every URL has to be signed again."""
+HUGE = "9" * 5000
+Entries = list[Any]
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def project(sandbox: Sandbox) -> Sandbox:
+    for name, size in SIZES.items():
+        sandbox.put(name, noise(size, size), MTIME)
+    return sandbox
+
+
+def answered(entries: Any, total: Any = None, total_pages: Any = 1) -> dict[str, Any]:
+    """The action of a plan that answers the listing with these entries on its only page."""
+    pagination = {
+        "page": 1,
+        "per_page": 100,
+        "total": len(entries) if total is None else total,
+        "total_pages": total_pages,
+    }
+    return body({"data": {"resources": entries}, "pagination": pagination})
+
+
+def body(answer: Any) -> dict[str, Any]:
+    # Python would not parse a number of that length, nor write it.
+    return {"type": "body", "body": json.dumps(answer).replace('"HUGE"', HUGE)}
+
+
+def listed_so(sandbox: Sandbox, action: dict[str, Any]) -> None:
+    sandbox.plan(faults=[{"on": "list", "action": action}])
+
+
+def with_fields(**fields: Any) -> Change:
+    return lambda entry: {**entry, **fields}
+
+
+def without(field: str) -> Change:
+    return lambda entry: {name: value for name, value in entry.items() if name != field}
+
+
+def in_place(value: Any) -> Change:
+    return lambda _: value
+
+
+def looks(mounted: Mounted) -> dict[str, tuple[int, int, int]]:
+    """What `stat` shows of every file."""
+    found = {each.name: each.stat() for each in mounted.path.iterdir()}
+    return {name: (each.st_ino, each.st_size, each.st_mtime_ns) for name, each in found.items()}
+
+
+# Asked as the command line asks, without the time that its start takes.
+def reload(mounted: Mounted) -> None:
+    control.ask(mounted.path, Command.RELOAD)
+
+
+def report(mounted: Mounted) -> dict[str, Any]:
+    return control.ask(mounted.path, Command.STATUS)
+
+
+def state(mounted: Mounted) -> str:
+    shown = table([report(mounted)])
+    (line,) = (line for line in shown.splitlines() if line.startswith("  state "))
+    return line.removeprefix("  state").strip()
+
+
+def test_on_the_command_line(project: Sandbox, mount: Mount) -> None:
+    """`--reload` fails where there is no listing, and `--status` says what is wrong with the last one."""
+    with mount("--refresh", "1000") as mounted:
+        project.override({"03.bin": {"size_bytes": "x"}})
+        empirical_mount("--reload", mounted.path)
+        assert status(mounted)["unreadable_entries"] == 1
+        shown = empirical_mount("--status", mounted.path).stdout
+        assert (
+            "state        degraded: 1 entry of the listing cannot be read, 1 of them shown as they were last"
+            in shown
+        )
+        listed_so(project, body({}))
+        done = empirical_mount("--reload", mounted.path, check=False)
+        assert (done.returncode, status(mounted)["listing_failure"] in said(done)) == (1, True)
+
+
+def backed_up(mounted: Mounted, backup: Path) -> dict[str, int]:
+    """The files and the sizes of a copy that follows the mount, deletions included."""
+    run("rsync", "-a", "--delete", f"{mounted.path}/", f"{backup}/")
+    return {each.name: each.stat().st_size for each in backup.iterdir()}
+
+
+SAME: dict[str, Change] = {
+    "sizes as texts": lambda entry: {**entry, "size_bytes": str(entry["size_bytes"])},
+    "sizes as floats": lambda entry: {**entry, "size_bytes": float(entry["size_bytes"])},
+    "ids as texts": lambda entry: {**entry, "id": str(entry["id"])},
+    "ids as floats": lambda entry: {**entry, "id": float(entry["id"])},
+    "project as a text": with_fields(project_id="1"),
+    "project as a float": with_fields(project_id=1.0),
+    "project absurd": with_fields(project_id="HUGE"),
+    "status in capitals": with_fields(status="UPLOADED"),
+    "status with blanks": with_fields(status=" Uploaded "),
+    "dates in seconds": with_fields(updated_at=MTIME),
+    "dates in milliseconds": with_fields(updated_at=MTIME * 1000),
+    "dates in floats": with_fields(updated_at=float(MTIME)),
+    "dates in digits": with_fields(updated_at=str(MTIME)),
+    "HTTP dates": with_fields(updated_at="Sun, 01 Feb 2026 12:30:45 GMT"),
+    "dates with a blank": with_fields(updated_at="2026-02-01 12:30:45"),
+    "dates without separators": with_fields(updated_at="20260201T123045Z"),
+    "no date but that of creation": with_fields(updated_at=None, created_at=MTIME),
+    "no url": without("url"),
+    "a url that is no text": with_fields(url=7),
+}
+
+
+def test_other_forms(project: Sandbox, mount: Mount) -> None:
+    """Numbers, words and dates that are written in another way mean the same, and all is well."""
+    with mount("--refresh", "1000") as mounted:
+        before, entries = looks(mounted), project.listing()
+        for what, change in SAME.items():
+            listed_so(project, answered([change(deepcopy(each)) for each in entries]))
+            reload(mounted)
+            assert looks(mounted) == before, what
+            assert (report(mounted)["unreadable_entries"], state(mounted)) == (0, "online"), what
+        listed_so(project, {**answered(entries, str(COUNT), 1.0)})
+        reload(mounted)
+        assert (looks(mounted), state(mounted)) == (before, "online")
+        assert warnings(mounted) == []
+        for name, size in SIZES.items():
+            assert (mounted / name).read_bytes() == noise(size, size)
+
+
+UNREADABLE: dict[str, Change] = {
+    "sizes in words": with_fields(size_bytes="many"),
+    "sizes with a blank": with_fields(size_bytes=" 5"),
+    "sizes with a fraction": with_fields(size_bytes=5.5),
+    "sizes that are true": with_fields(size_bytes=True),
+    "sizes below zero": with_fields(size_bytes=-1),
+    "sizes beyond all": with_fields(size_bytes=2**63),
+    "sizes of thousands of digits": with_fields(size_bytes="HUGE"),
+    "sizes that are no numbers": with_fields(size_bytes=float("nan")),
+    "null for a name": with_fields(name=None),
+    "numbers for names": with_fields(name=7),
+    "no names": without("name"),
+    "another status": with_fields(status="ready"),
+    "null for a status": with_fields(status=None),
+    "no status": without("status"),
+    "dates in words": with_fields(updated_at="yesterday"),
+    "dates of another kind": with_fields(updated_at={"seconds": 5}),
+    "null for an id": with_fields(id=None),
+    "ids in words": with_fields(id="seven"),
+    "ids below zero": with_fields(id=-1),
+    "ids of thousands of digits": with_fields(id="HUGE"),
+    "no ids": without("id"),
+    "neither ids nor names": with_fields(id=None, name=None),
+    "null": in_place(None),
+    "texts": in_place("x"),
+    "lists": in_place([]),
+    "empty objects": in_place({}),
+}
+NEVER_MOUNTED = ["sizes in words", "no names", "another status", "null for an id", "null"]
+
+
+def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """If no entry can be read any more, all files stay as they were, and the state says that they are old."""
+    backup = tmp_path / "backup"
+    with mount("--refresh", "1000") as mounted:
+        before, entries = looks(mounted), project.listing()
+        assert backed_up(mounted, backup) == SIZES
+        for what, change in UNREADABLE.items():
+            listed_so(project, answered([change(deepcopy(each)) for each in entries]))
+            told = len(warnings(mounted))
+            for _ in range(2):
+                reload(mounted)
+                assert looks(mounted) == before, what
+            assert report(mounted)["unreadable_entries"] == COUNT, what
+            assert state(mounted) == (
+                f"degraded: {COUNT} entries of the listing cannot be read,"
+                f" {COUNT} of them shown as they were last"
+            ), what
+            assert backed_up(mounted, backup) == SIZES, what
+            news = warnings(mounted)[told:]
+            assert 1 <= len(news) <= 2, (what, news)
+            assert all(len(line) < 400 and "Signature" not in line for line in news), what
+            project.plan()
+            reload(mounted)
+            assert (looks(mounted), state(mounted)) == (before, "online"), what
+            assert report(mounted)["unreadable_entries"] == 0
+        for name, size in SIZES.items():
+            assert (mounted / name).read_bytes() == noise(size, size)
+
+
+@pytest.mark.parametrize("fields", [{"size_bytes": "x"}, {"name": None}, {"status": "ready"}], ids=json.dumps)
+def test_one_unreadable(project: Sandbox, mount: Mount, fields: dict[str, Any]) -> None:
+    """The file that cannot be read stays, and opens; meanwhile the others change, come and go."""
+    with mount("--refresh", "0.05") as mounted:
+        kept = looks(mounted)["03.bin"]
+        project.override({"03.bin": fields})
+        project.put("04.bin", noise(999, 4))
+        project.put("new.bin", b"new")
+        (project.folder / "05.bin").unlink()
+        wait_until(lambda: "new.bin" in mounted.names(), "the new file")
+        assert mounted.names() == {*SIZES, "new.bin"} - {"05.bin"}
+        assert looks(mounted)["03.bin"] == kept
+        assert (mounted / "04.bin").read_bytes() == noise(999, 4)
+        assert (report(mounted)["unreadable_entries"], report(mounted)["listing_failure"]) == (1, None)
+        assert state(mounted).startswith("degraded: 1 entry ")
+        # Its URL comes from an entry of which the rest cannot be read.
+        project.plan(clock_offset_s=LATER)
+        assert (mounted / "03.bin").read_bytes() == noise(SIZES["03.bin"], SIZES["03.bin"])
+        assert [("resource 4 " in line) for line in warnings(mounted)] == [True]
+        (project.folder / "03.bin").unlink()
+        project.override({})
+        wait_until(lambda: "03.bin" not in mounted.names(), "the end of the file")
+        wait_until(lambda: state(mounted) == "online", "the state")
+
+
+def test_what_is_not_there_goes(project: Sandbox, mount: Mount) -> None:
+    """A status that says that there is nothing to read takes its file away, and is no trouble."""
+    words = ["pending", "Processing", "FAILED", "deleted", "cancelled", "in-progress", "expired"]
+    gone = dict(zip(SIZES, words, strict=False))
+    project.override({name: {"status": word} for name, word in gone.items()})
+    with mount("--refresh", "1000") as mounted:
+        assert mounted.names() == SIZES.keys() - gone.keys()
+        project.override({name: {"status": "deleted", "name": None} for name in SIZES})
+        reload(mounted)
+        assert (mounted.names(), state(mounted), warnings(mounted)) == (set(), "online", [])
+
+
+@pytest.mark.parametrize("what", NEVER_MOUNTED)
+def test_nothing_to_mount(project: Sandbox, tmp_path: Path, what: str) -> None:
+    """A project of which not one entry can be read is not mounted, and one line says what to do."""
+    listed_so(project, answered([UNREADABLE[what](each) for each in project.listing()]))
+    path = tmp_path / "mnt"
+    command = mount_command("--api-url", project.url, path)
+    done = run(*command, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+    assert done.returncode == 1
+    assert f"none of the {COUNT} resources that the API lists can be read (its " in said(done) or (
+        f"none of the {COUNT} resources that the API lists can be read (it " in said(done)
+    )
+    assert "look for a newer release of empirical-fs" in said(done)
+    assert str(path) not in mounts()
+    assert not path.exists()
+
+
+def test_in_the_foreground_too(project: Sandbox, tmp_path: Path) -> None:
+    """The line comes alone where the log goes to the same place."""
+    listed_so(project, answered([{**each, "size_bytes": "x"} for each in project.listing()]))
+    command = mount_command("-f", "--api-url", project.url, tmp_path / "mnt")
+    done = run(*command, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+    assert done.returncode == 1
+    assert "can be read" in said(done)
+
+
+EMPTY: dict[str, Callable[[Entries], dict[str, Any]]] = {
+    "no entries": lambda _: answered([], 0, 0),
+    "null": lambda _: body(
+        {
+            "data": {"resources": None},
+            "pagination": {"page": 1, "per_page": 100, "total": 0, "total_pages": 0},
+        }
+    ),
+    "all pending": lambda entries: answered([{**each, "status": "pending"} for each in entries]),
+}
+
+
+@pytest.mark.parametrize("answer", EMPTY.values(), ids=EMPTY.keys())
+def test_an_empty_project(
+    project: Sandbox, mount: Mount, answer: Callable[[Entries], dict[str, Any]]
+) -> None:
+    """A project without uploaded resources is mounted, and a mount follows a project that becomes empty."""
+    entries = project.listing()
+    listed_so(project, answer(entries))
+    with mount("--refresh", "1000") as mounted:
+        assert (mounted.names(), state(mounted)) == (set(), "online")
+        project.plan()
+        reload(mounted)
+        assert mounted.names() == set(SIZES)
+        listed_so(project, answer(entries))
+        reload(mounted)
+        assert (mounted.names(), state(mounted)) == (set(), "online")
+
+
+PAGINATION = {"page": 1, "per_page": 100, "total": COUNT, "total_pages": 1}
+ENVELOPES: dict[str, Callable[[Entries], Any]] = {
+    "another key": lambda entries: {"data": {"items": entries}, "pagination": PAGINATION},
+    "no data": lambda entries: {"resources": entries, "pagination": PAGINATION},
+    "a list for data": lambda entries: {"data": entries, "pagination": PAGINATION},
+    "pagination in data": lambda entries: {"data": {"resources": entries, "pagination": PAGINATION}},
+    "no pagination": lambda entries: {"data": {"resources": entries}},
+    "one object": lambda entries: {"data": {"resources": entries[0]}, "pagination": PAGINATION},
+    "a text": lambda entries: {"data": {"resources": json.dumps(entries)}, "pagination": PAGINATION},
+    "deeper": lambda entries: {"result": {"data": {"resources": entries}, "pagination": PAGINATION}},
+    "null of many": lambda _: {"data": {"resources": None}, "pagination": PAGINATION},
+    "none of many": lambda _: {"data": {"resources": []}, "pagination": PAGINATION},
+    "a total in words": lambda entries: {
+        "data": {"resources": entries},
+        "pagination": {**PAGINATION, "total": "many"},
+    },
+    "an absurd total": lambda entries: {
+        "data": {"resources": entries},
+        "pagination": {**PAGINATION, "total": "HUGE"},
+    },
+    "null": lambda _: None,
+    "a part": lambda entries: {"data": {"resources": entries[:3]}, "pagination": PAGINATION},
+    "a part, and nulls": lambda entries: {
+        "data": {"resources": [*entries[:3], None, None]},
+        "pagination": PAGINATION,
+    },
+    "one entry for all": lambda entries: {
+        "data": {"resources": entries[:1] * COUNT},
+        "pagination": PAGINATION,
+    },
+}
+
+
+def test_what_is_no_listing(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """An answer that is no listing, or a part of one, is refused: all files stay, and the state says why."""
+    backup = tmp_path / "backup"
+    with mount("--refresh", "1000") as mounted:
+        before, entries = looks(mounted), project.listing()
+        assert backed_up(mounted, backup) == SIZES
+        for what, envelope in ENVELOPES.items():
+            listed_so(project, body(envelope(entries)))
+            for _ in range(2):
+                with pytest.raises(SetupError, match=r"^the listing could not be fetched: ") as caught:
+                    reload(mounted)
+            assert looks(mounted) == before, what
+            assert report(mounted)["listing_failure"] in str(caught.value), what
+            assert state(mounted).startswith("the listing could not be refreshed: "), what
+            assert backed_up(mounted, backup) == SIZES, what
+            project.plan()
+            reload(mounted)
+            assert (report(mounted)["listing_failure"], state(mounted)) == (None, "online"), what
+
+
+def test_a_part_of_the_listing_again_and_again(sandbox: Sandbox, mount: Mount) -> None:
+    """20 of 100 files, of which the API counts 100, do not take the other 80 away, however often."""
+    for number in range(100):
+        sandbox.put(f"{number}.txt", b"x")
+    with mount("--refresh", "0") as mounted:
+        listed_so(sandbox, answered(sandbox.listing()[:20], 100))
+        sandbox.forget_requests()
+        wait_until(lambda: mounted.names() and sandbox.requests()["list"] >= 6, "three refreshes")
+        wait_until(lambda: report(mounted)["listing_failure"], "the failure")
+        assert len(mounted.names()) == 100
+        assert "the API counts 100 resources and lists 20" in state(mounted)
+        assert len(warnings(mounted)) == 1
+        sandbox.plan()
+        (sandbox.folder / "7.txt").unlink()
+        wait_until(lambda: "7.txt" not in mounted.names(), "a whole listing")
+        assert (len(mounted.names()), state(mounted)) == (99, "online")
+
+
+def test_a_steady_disagreement(project: Sandbox, mount: Mount) -> None:
+    """An API that always counts one more than it lists is believed, from the first listing on."""
+    entries = project.listing()
+    listed_so(project, answered(entries, COUNT + 1))
+    with mount("--refresh", "1000") as mounted:
+        assert mounted.names() == set(SIZES)
+        listed_so(project, answered(entries[1:], COUNT))
+        reload(mounted)
+        assert len(mounted.names()) == COUNT - 1
+        assert state(mounted) == "online"
+        listed_so(project, answered(entries[2:], COUNT))
+        with pytest.raises(SetupError, match="cut short"):
+            reload(mounted)
+        assert len(mounted.names()) == COUNT - 1
+
+
+def test_dates_that_were_never_read(project: Sandbox, mount: Mount) -> None:
+    """A file whose date cannot be read at first is shown by that of its creation, and the state says so."""
+    project.override({"00.bin": {"updated_at": "yesterday", "created_at": MTIME - 9}})
+    with mount("--refresh", "1000") as mounted:
+        assert (mounted / "00.bin").stat().st_mtime == MTIME - 9
+        assert state(mounted) == "degraded: 1 entry of the listing cannot be read"
+        (warning,) = warnings(mounted)
+        assert "its updated_at is not a date (1 shown with another date)" in warning
+        assert (mounted / "00.bin").read_bytes() == noise(100, 100)
+        project.override({})
+        reload(mounted)
+        assert (mounted / "00.bin").stat().st_mtime == MTIME
+        project.override({"00.bin": {"updated_at": "yesterday", "created_at": MTIME - 9}})
+        reload(mounted)
+        assert (mounted / "00.bin").stat().st_mtime == MTIME
+
+
+def doctor(sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
+    command = mount_command("--doctor", "--api-url", sandbox.url)
+    return run(*command, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+
+
+def test_the_doctor_sees_it(project: Sandbox) -> None:
+    """The doctor warns of entries that cannot be read, and of a project that would not be mounted."""
+    project.override({"00.bin": {"size_bytes": "x"}})
+    assert f"1 of the {COUNT} entries of the first page cannot be read" in doctor(project).stdout
+    project.override({name: {"size_bytes": "x"} for name in SIZES})
+    done = doctor(project)
+    assert done.returncode == 1
+    assert f"FAILED   API               {project.url}: {COUNT} of the {COUNT} entries" in done.stdout
