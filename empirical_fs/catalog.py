@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +13,7 @@ from empirical_fs.listing import Listing
 from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
-from empirical_fs.snapshot import Entry, Snapshot
+from empirical_fs.snapshot import Entry, Snapshot, directory_time
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _MEASURED_AT_ONCE = 16
@@ -29,8 +30,9 @@ OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
-    The lock guards the snapshot, when it is due, whether a refresh is under way, what is in doubt and the
-    sizes found. It is never held during a request, so that nobody who asks waits for the network.
+    The lock guards the snapshot and when the directory changed, when the next snapshot is due, whether a
+    refresh is under way, what is in doubt and the sizes found. It is never held during a request, so that
+    nobody who asks waits for the network.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Catalog:
         self._doubts: dict[int, float] = {}
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
+        self._changed_ns: int | None = None
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
         self._refreshing = False
@@ -108,6 +111,11 @@ class Catalog:
     def latest(self) -> Snapshot:
         """The current snapshot, for whoever does not look at the directory: nothing is replaced for it."""
         return self._snapshot
+
+    @property
+    def changed_ns(self) -> int:
+        """When what the directory shows changed last, in nanoseconds since the epoch; it never goes back."""
+        return self._changed_ns or 0
 
     @property
     def age(self) -> float:
@@ -232,15 +240,19 @@ class Catalog:
         listing = fetch()
         self._warn_once(listing)
         snapshot = Snapshot({resource.id: resource for resource in self._all_sized(listing)})
+        changed = snapshot.changed_since(self._snapshot)
         with self._lock:
-            older, self._snapshot = self._snapshot, snapshot
+            # In this order: who has seen the new time does not find the old files.
+            self._snapshot = snapshot
+            if changed or self._changed_ns is None:
+                self._changed_ns = directory_time(self._changed_ns, snapshot.updated_ns, time.time_ns())
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
             # What the store disagreed with meanwhile may still be in this listing.
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE
             self._last_failure = ""
-        return snapshot.changed_since(older)
+        return changed
 
     def _warn_once(self, listing: Listing) -> None:
         for error in listing.malformed:

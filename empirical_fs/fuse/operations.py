@@ -114,7 +114,8 @@ class Operations:
     def getattr(self, request: Request, number: int, _info: int | None) -> None:
         """The attributes of an inode."""
         if number == ROOT_NUMBER:
-            found = self._attributes.of_root(self._catalog.snapshot().updated_ns)
+            self._catalog.snapshot()
+            found = self._attributes.of_root(self._catalog.changed_ns)
         else:
             found = self._attributes.of_file(self._shown(self._node(number)))
         request.give_attributes(found, self._options.attribute_seconds)
@@ -257,7 +258,7 @@ class Operations:
 
     def _look_up_number(self, request: Request, number: int, name: bytes) -> None:
         if name == _PARENT or number == ROOT_NUMBER:
-            request.give_entry(self._attributes.of_root_node(self._catalog.latest.updated_ns))
+            request.give_entry(self._attributes.of_root_node(self._catalog.changed_ns))
             return
         if name != _SELF:
             raise Refusal(errno.ENOTDIR)
