@@ -25,6 +25,7 @@ from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
+from empirical_fs.names import NAME_MAX
 from empirical_fs.snapshot import Entry
 from empirical_fs.timer import Timer
 
@@ -89,6 +90,9 @@ class Operations:
         if parent != ROOT_NUMBER or name in (_SELF, _PARENT):
             self._look_up_number(request, parent, name)
             return
+        if len(name) > NAME_MAX:
+            # The kernel asks for names of more bytes, and does so before whatever else it does with a name.
+            raise Refusal(errno.ENAMETOOLONG)
         try:
             entry = self._catalog.lookup(name.decode(errors="surrogateescape"))
         except NoSuchFile:
@@ -123,7 +127,7 @@ class Operations:
     def open(self, request: Request, number: int, info: int) -> None:
         """Open a file for reading; the kernel's pages of it are of its version, whenever they came."""
         flags = self._library.file_info.from_address(info).flags
-        if flags & (os.O_ACCMODE | os.O_TRUNC | os.O_APPEND) != os.O_RDONLY:
+        if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise Refusal(errno.EROFS)
         self._opener.open(request, self._node(number), request.context.pid)
 
