@@ -234,6 +234,8 @@ class Operations:
 
     def getxattr(self, request: Request, number: int, name: bytes, size: int, *_position: int) -> None:
         """An extended attribute of a file; macOS has a position beside."""
+        if name == _OF_USERS:
+            raise Refusal(errno.EINVAL)
         if not name.startswith(_OF_USERS):
             # In one word for the whole file system: who asks for access control lists asks no more.
             raise Refusal(errno.EOPNOTSUPP)
