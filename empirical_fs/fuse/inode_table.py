@@ -114,6 +114,8 @@ class InodeTable:
             nodes = [node for each in touched for node in self._nodes.all_of(each) if node.is_used]
             for node in nodes:
                 node.told_until = float("-inf")
+            for now in filter(None, names.values()):
+                self._nodes.described(now)
             for each in touched:
                 if each not in newer.resources:
                     self._nodes.vanished(each)

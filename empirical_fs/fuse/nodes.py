@@ -89,6 +89,12 @@ class Nodes:
         self._note_use(node)
         return node
 
+    def described(self, entry: Entry) -> None:
+        """The listing says something else of a resource: its newest node shows that, even when it is gone."""
+        node = self.current(entry.resource.id)
+        if node is not None and entry.is_sized and not node.is_superseded_by(entry):
+            node.entry = entry
+
     def current(self, resource_id: int) -> Node | None:
         """The newest node of a resource, if the kernel was told of any."""
         nodes = self._of.get(resource_id)

@@ -316,6 +316,11 @@ def test_details_are_those_of_the_listing(
             assert os.getxattr(subject, "user.mime_type") == b"text/x-new"
             assert os.getxattr(subject, "user.xdg.comment") == b"what it is"
         assert os.pread(descriptor, 10, 0) == b"a"
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert name == mount / "a", "which looks deleted where the kernel had to drop it"
+        (sandbox.folder / "a").unlink()
+        ask(mount.path, Command.RELOAD)
+        assert os.getxattr(descriptor, "user.xdg.comment") == b"what it is"
 
 
 def test_the_log_stays_clean(sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]) -> None:

@@ -90,6 +90,7 @@ def test_a_description_that_changed(world: World) -> None:
     world.change(described, resource(2, "b"))
     assert world.said == [("attributes", ROOT_NUMBER)]
     assert world.inodes.has_attributes(world.entry("a"))
+    assert node.entry.resource == described, "that is what it shows when the resource is gone"
     assert world.inodes.tell(world.entry("a"), SECONDS) is node
 
 
