@@ -169,7 +169,7 @@ class Catalog:
     def distrust(self, resource: Resource) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
         with self._lock:
-            self._measured.clear()
+            self._measured.pop((resource.id, resource.updated_ns), None)
             self._doubts[resource.id] = aging_clock()
         self._make_due()
 

@@ -1,7 +1,7 @@
 """The directory as it was at one moment: its files, their names and attributes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from empirical_fs.names import unique_names
@@ -47,6 +47,12 @@ class Entry:
         if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
             return True
         return now.is_sized and (self.size, self.resource.link) != (now.size, now.resource.link)
+
+    def as_said_by(self, now: "Entry") -> "Entry":
+        """This version as `now` has it, with the size that was known already if `now` has none."""
+        if now.is_sized or self.resource.size is None:
+            return now
+        return replace(now, resource=replace(now.resource, size=self.resource.size))
 
     def is_shown_as(self, now: "Entry") -> bool:
         """Whether `now` is the same version with the same attributes, whatever else is said of it."""

@@ -101,7 +101,7 @@ class Operations:
             request.give_entry(self._attributes.missing(self._options.missing_seconds))
             return
         node = self._inodes.tell(entry, self._options.attribute_seconds)
-        if not request.give_entry(self._attributes.of_node(node.number, entry)):
+        if not request.give_entry(self._attributes.of_node(node.number, node.entry)):
             self._inodes.take_back(node)
 
     def forget(self, request: Request, number: int, lookups: int) -> None:

@@ -306,6 +306,8 @@ def test_measured_again_after_the_store_disagreed() -> None:
     world.sizes[2] = 77
     world.loaded()
     world.sizes[2] = 78
+    world.catalog.distrust(resource(1))
+    assert world.refreshed().by_name["2.txt"].size == 77, "of another resource"
     world.catalog.distrust(resource(2))
     assert world.refreshed().by_name["2.txt"].size == 78
 
