@@ -98,17 +98,14 @@ class Changing:
         self._do(change, self.told[ids[change.which % len(ids)]] if ids else None)
 
     def _do(self, change: Change, chosen: Told | None) -> None:
-        """One change; where there is nothing to be changed, something is made."""
+        """A change of `chosen`, or beside it."""
         kind = change.kind
         if chosen is None or (kind.startswith("create") and len(self.told) < _FILES_MAX):
             self._put(self._new(self._free_id(change.which), change))
             return
         fields, details = dict(chosen.fields), dict(change.details)
-        if kind in ("describe", "change type", "change owner"):
-            names = {"describe": ("description",), "change type": ("mime_type",)}
-            changed = {
-                name: details[name] for name in names.get(kind, ("created_by", "access_level", "project_id"))
-            }
+        if kind in _DESCRIBED:
+            changed = {name: details[name] for name in _DESCRIBED[kind]}
             self._put(replace(chosen, fields=tuple({**fields, **changed}.items())))
         elif kind == "rename":
             self._put(replace(chosen, name=change.name))
