@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
 from empirical_fs.settling import young
 from empirical_fs.single_flight import SingleFlight
-from empirical_fs.snapshot import Entry, Snapshot
+from empirical_fs.snapshot import Entry, Snapshot, directory_time
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _MEASURED_AT_ONCE = 16
@@ -31,8 +32,9 @@ OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
-    The lock guards the snapshot, when it is due, whether a refresh is under way, what is in doubt and the
-    sizes found. It is never held during a request, so that nobody who asks waits for the network.
+    The lock guards the snapshot and when the directory changed, when the next snapshot is due, whether a
+    refresh is under way, what is in doubt and the sizes found. It is never held during a request, so that
+    nobody who asks waits for the network.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Catalog:
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
         self._known = Known()
+        self._changed_ns: int | None = None
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
         self._refreshing = False
@@ -127,6 +130,11 @@ class Catalog:
     def known(self) -> Known:
         """What the current snapshot is made of."""
         return self._known
+
+    @property
+    def changed_ns(self) -> int:
+        """When what the directory shows changed last, in nanoseconds since the epoch; it never goes back."""
+        return self._changed_ns or 0
 
     @property
     def age(self) -> float:
@@ -264,8 +272,13 @@ class Catalog:
         known = learn(listing)
         self._say_news(known)
         snapshot = Snapshot(self._all_sized(known.shown))
+        older = self._snapshot
+        changed = snapshot.changed_since(older)
         with self._lock:
-            older, self._snapshot = self._snapshot, snapshot
+            # In this order: who has seen the new time does not find the old files.
+            self._snapshot = snapshot
+            if changed or self._changed_ns is None:
+                self._changed_ns = directory_time(self._changed_ns, snapshot.updated_ns, time.time_ns())
             before = None if self._asked_at == float("-inf") else older.resources
             self._young = young(snapshot.resources, before, self._young, asked_at, listing.server_time)
             self._known = known
@@ -275,7 +288,7 @@ class Catalog:
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE
             self._last_failure = ""
-        return snapshot.changed_since(older)
+        return changed
 
     def _say_news(self, known: Known) -> None:
         before = self._known.troubles

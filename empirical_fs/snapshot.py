@@ -1,7 +1,7 @@
 """The directory as it was at one moment: its files, their names and attributes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from empirical_fs.names import unique_names
@@ -9,6 +9,7 @@ from empirical_fs.resource import Resource
 
 ROOT_INODE = 1
 _FIRST_INODE = ROOT_INODE + 1
+_SECOND_NS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ class Entry:
         if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
             return True
         return now.is_sized and (self.size, self.resource.link) != (now.size, now.resource.link)
+
+    def as_said_by(self, now: "Entry") -> "Entry":
+        """This version as `now` has it, with the size that was known already if `now` has none."""
+        if now.is_sized or self.resource.size is None:
+            return now
+        return replace(now, resource=replace(now.resource, size=self.resource.size))
+
+    def is_shown_as(self, now: "Entry") -> bool:
+        """Whether `now` is the same version with the same attributes, whatever else is said of it."""
+        return self.size == now.size and not self.is_superseded_by(now)
 
 
 class Snapshot:
@@ -94,7 +105,10 @@ class Snapshot:
         return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
 
     def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
-        """The names that do not look as in `older`, with what they mean now; None if nothing."""
+        """The names that do not look as in `older`, with what they mean now; None if nothing.
+
+        All that `stat`, a read of a link file or an extended attribute shows counts as the look of a name.
+        """
         return {
             name: self.by_name.get(name)
             for name in older.by_name.keys() | self.by_name.keys()
@@ -102,5 +116,25 @@ class Snapshot:
         }
 
 
-def _look(entry: Entry | None) -> tuple[int, int, int] | None:
-    return None if entry is None else (entry.inode, entry.size, entry.resource.updated_ns)
+def directory_time(previous: int | None, newest: int, now: int) -> int:
+    """When the directory changed, for its mtime, after a listing that differs from the one before.
+
+    It exceeds the previous time by a second of the calendar at least, so that programs which see whole
+    seconds only notice each change. All are in nanoseconds since the epoch.
+
+    Args:
+        previous: what was shown so far; None where nothing was.
+        newest: the newest `updated_at` of the listing.
+        now: what the clock of the machine says, which may have been set back.
+    """
+    if previous is None:
+        return newest
+    moment = max(newest, now)
+    return moment if moment // _SECOND_NS > previous // _SECOND_NS else previous + _SECOND_NS
+
+
+def _look(entry: Entry | None) -> tuple[object, ...] | None:
+    if entry is None:
+        return None
+    resource = entry.resource
+    return resource.id, entry.size, resource.updated_ns, resource.name, resource.link, resource.details

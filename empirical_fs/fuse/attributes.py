@@ -41,10 +41,10 @@ class Attributes:
         self._fill_file(found, entry)
         return found
 
-    def of_root(self, updated_ns: int) -> Any:
-        """`struct stat` of the root, whose newest file is of that time."""
+    def of_root(self, changed_ns: int) -> Any:
+        """`struct stat` of the root, which changed at that time."""
         found = self.blank()
-        self._fill_root(found, updated_ns)
+        self._fill_root(found, changed_ns)
         return found
 
     def of_node(self, number: int, entry: Entry | None) -> Any:
@@ -62,11 +62,11 @@ class Attributes:
             self.fill_name(found.attributes, entry)
         return found
 
-    def of_root_node(self, updated_ns: int) -> Any:
+    def of_root_node(self, changed_ns: int) -> Any:
         """`struct fuse_entry_param` of the root."""
         found = self._library.entry(ROOT_NUMBER, attribute_seconds=self._options.attribute_seconds)
         found.entry_seconds = self._options.entry_seconds
-        self._fill_root(found.attributes, updated_ns)
+        self._fill_root(found.attributes, changed_ns)
         return found
 
     def missing(self, seconds: float) -> Any:
@@ -98,13 +98,13 @@ class Attributes:
         found.st_size, found.st_blocks = size, _units(size)
         self._fill_rest(found, entry.resource.updated_ns)
 
-    def _fill_root(self, found: Any, updated_ns: int) -> None:
+    def _fill_root(self, found: Any, changed_ns: int) -> None:
         found.st_ino, found.st_mode, found.st_nlink = ROOT_INODE, self._root_mode, 2
-        self._fill_rest(found, updated_ns)
+        self._fill_rest(found, changed_ns)
 
-    def _fill_rest(self, found: Any, updated_ns: int) -> None:
+    def _fill_rest(self, found: Any, moment_ns: int) -> None:
         found.st_uid, found.st_gid, found.st_blksize = self._uid, self._gid, _IO_SIZE
-        seconds, nanoseconds = divmod(updated_ns, _NANOSECONDS)
+        seconds, nanoseconds = divmod(moment_ns, _NANOSECONDS)
         for moment in (found.st_atimespec, found.st_mtimespec, found.st_ctimespec):
             moment.tv_sec, moment.tv_nsec = seconds, nanoseconds
 

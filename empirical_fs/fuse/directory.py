@@ -42,6 +42,9 @@ class Directory:
     def entries(self, listing: int, cookie: int) -> Iterator[Entry]:
         """The files behind a place; from the beginning on, a listing shows the directory as it is then."""
         files, last = self._snapshot(listing, cookie).in_order, cookie - _AFTER_FILES
+        if cookie == _COOKIE_MAX:
+            # Else a program that has come to the end would get the last files again, and never end.
+            return iter(())
         first = bisect_right(files, last, key=lambda entry: entry.resource.id) if last >= 0 else 0
         return (files[place] for place in range(first, len(files)))
 

@@ -101,17 +101,25 @@ class InodeTable:
 
         Waits for lookups and listings that are under way, since the kernel lets nobody change a directory
         meanwhile: what they were told is dropped with the rest. Never from an operation.
+
+        Where no more than the extended attributes of a name changed, which the kernel does not keep, it keeps
+        the name: what it drops looks deleted to the programs that have it open, and loses what is mounted
+        upon it.
         """
-        entries = [entry for name in names for entry in (older.by_name.get(name), names[name]) if entry]
+        pairs = [(name, older.by_name.get(name), now) for name, now in names.items()]
+        dropped = [(name, before, now) for name, before, now in pairs if not _looks_the_same(before, now)]
+        entries = [entry for _, *both in dropped for entry in both if entry]
         touched = {entry.resource.id for entry in entries}
         with self._lock:
             nodes = [node for each in touched for node in self._nodes.all_of(each) if node.is_used]
             for node in nodes:
                 node.told_until = float("-inf")
+            for now in filter(None, names.values()):
+                self._nodes.described(now)
             for each in touched:
                 if each not in newer.resources:
                     self._nodes.vanished(each)
-        for name in names:
+        for name, *_ in dropped:
             self._kernel.drop_entry(name)
         for node in nodes:
             self._kernel.drop_attributes(node.number)
@@ -121,3 +129,7 @@ class InodeTable:
         """The lock is held."""
         self._nodes.looked_up(node)
         node.told_until = self._clock() + seconds
+
+
+def _looks_the_same(before: Entry | None, now: Entry | None) -> bool:
+    return before is not None and now is not None and before.is_shown_as(now)

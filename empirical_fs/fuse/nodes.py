@@ -81,13 +81,19 @@ class Nodes:
         node = self.current(entry.resource.id)
         if node is not None and not node.is_superseded_by(entry):
             # Its name, and what is said of it beside its content, may be others by now.
-            node.entry = entry
+            node.entry = node.entry.as_said_by(entry)
             return node
         node = Node(next(self._numbers), entry)
         self._by_number[node.number] = node
         self._of.setdefault(entry.resource.id, []).append(node)
         self._note_use(node)
         return node
+
+    def described(self, entry: Entry) -> None:
+        """The listing says something else of a resource: its newest node shows that, even when it is gone."""
+        node = self.current(entry.resource.id)
+        if node is not None and not node.is_superseded_by(entry):
+            node.entry = node.entry.as_said_by(entry)
 
     def current(self, resource_id: int) -> Node | None:
         """The newest node of a resource, if the kernel was told of any."""

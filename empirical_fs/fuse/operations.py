@@ -25,6 +25,7 @@ from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
+from empirical_fs.names import NAME_MAX
 from empirical_fs.snapshot import Entry
 from empirical_fs.timer import Timer
 
@@ -89,6 +90,9 @@ class Operations:
         if parent != ROOT_NUMBER or name in (_SELF, _PARENT):
             self._look_up_number(request, parent, name)
             return
+        if len(name) > NAME_MAX:
+            # The kernel asks for names of more bytes, and does so before whatever else it does with a name.
+            raise Refusal(errno.ENAMETOOLONG)
         try:
             entry = self._catalog.lookup(name.decode(errors="surrogateescape"))
         except NoSuchFile:
@@ -97,7 +101,7 @@ class Operations:
             request.give_entry(self._attributes.missing(self._options.missing_seconds))
             return
         node = self._inodes.tell(entry, self._options.attribute_seconds)
-        if not request.give_entry(self._attributes.of_node(node.number, entry)):
+        if not request.give_entry(self._attributes.of_node(node.number, node.entry)):
             self._inodes.take_back(node)
 
     def forget(self, request: Request, number: int, lookups: int) -> None:
@@ -114,7 +118,8 @@ class Operations:
     def getattr(self, request: Request, number: int, _info: int | None) -> None:
         """The attributes of an inode."""
         if number == ROOT_NUMBER:
-            found = self._attributes.of_root(self._catalog.snapshot().updated_ns)
+            self._catalog.snapshot()
+            found = self._attributes.of_root(self._catalog.changed_ns)
         else:
             found = self._attributes.of_file(self._shown(self._node(number)))
         request.give_attributes(found, self._options.attribute_seconds)
@@ -122,7 +127,7 @@ class Operations:
     def open(self, request: Request, number: int, info: int) -> None:
         """Open a file for reading; the kernel's pages of it are of its version, whenever they came."""
         flags = self._library.file_info.from_address(info).flags
-        if flags & (os.O_ACCMODE | os.O_TRUNC | os.O_APPEND) != os.O_RDONLY:
+        if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise Refusal(errno.EROFS)
         self._opener.open(request, self._node(number), request.context.pid)
 
@@ -229,6 +234,8 @@ class Operations:
 
     def getxattr(self, request: Request, number: int, name: bytes, size: int, *_position: int) -> None:
         """An extended attribute of a file; macOS has a position beside."""
+        if name == _OF_USERS:
+            raise Refusal(errno.EINVAL)
         if not name.startswith(_OF_USERS):
             # In one word for the whole file system: who asks for access control lists asks no more.
             raise Refusal(errno.EOPNOTSUPP)
@@ -257,7 +264,7 @@ class Operations:
 
     def _look_up_number(self, request: Request, number: int, name: bytes) -> None:
         if name == _PARENT or number == ROOT_NUMBER:
-            request.give_entry(self._attributes.of_root_node(self._catalog.latest.updated_ns))
+            request.give_entry(self._attributes.of_root_node(self._catalog.changed_ns))
             return
         if name != _SELF:
             raise Refusal(errno.ENOTDIR)

@@ -316,6 +316,11 @@ def test_details_are_those_of_the_listing(
             assert os.getxattr(subject, "user.mime_type") == b"text/x-new"
             assert os.getxattr(subject, "user.xdg.comment") == b"what it is"
         assert os.pread(descriptor, 10, 0) == b"a"
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert name == mount / "a", "which looks deleted where the kernel had to drop it"
+        (sandbox.folder / "a").unlink()
+        ask(mount.path, Command.RELOAD)
+        assert os.getxattr(descriptor, "user.xdg.comment") == b"what it is"
 
 
 def test_the_log_stays_clean(sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]) -> None:
@@ -327,3 +332,23 @@ def test_the_log_stays_clean(sandbox: Sandbox, tmp_path: Path, library: dict[str
             if os.getuid() == 0:
                 Path("/proc/sys/vm/drop_caches").write_text("2\n")
         assert not [line for line in mount.log_lines() if not re.search(" (INFO|DEBUG) ", line)]
+
+
+def test_a_size_that_is_known_stays(sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]) -> None:
+    """An open file whose size nobody can find out again keeps it, and gives all of its bytes."""
+    content = put(sandbox, "a", 0)
+    sandbox.put("b", b"b")
+    sandbox.override({"a": {"size_bytes": None}})
+    with (
+        mounted(tmp_path / "mnt", sandbox.url, "--refresh", "1000", variables=library) as mount,
+        opened(mount / "a") as descriptor,
+        opened(mount / "b") as other,
+    ):
+        assert os.pread(descriptor, SIZE, 0) == content
+        sandbox.put("b", b"another")
+        with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+            os.pread(other, 1, 0)
+        sandbox.plan(faults=[{"on": "object", "action": {"type": "status", "status": 404}}])
+        ask(mount.path, Command.RELOAD)
+        assert (mount / "a").stat().st_size == os.fstat(descriptor).st_size == SIZE
+        assert os.pread(descriptor, SIZE, 0) == content

@@ -6,7 +6,9 @@ import ssl
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from tests import nginx
@@ -15,6 +17,7 @@ from tests.harness import Mounted, Sandbox, mounted, serving, wait_until
 from tests.soak.gauges import gauges
 from tests.soak.project import Contents, faults
 from tests.soak.readers import Readers, Seen
+from tests.soak.shown import soak_attributes, soak_calls
 
 _TIMEOUT = 10.0
 _STALL_MAX = 2 * _TIMEOUT + 3.0
@@ -26,28 +29,40 @@ _READERS = 16
 
 def main() -> None:
     given = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="empirical-soak-", dir="/var/tmp") as name:
-        folder = Path(name).resolve()
-        with ExitStack() as stack:
-            trusted, cable = None, None
-            if given.tls:
-                nginx.make_certificate(folder)
-                trusted, cable = nginx.authority(folder), stack.enter_context(laid(_encryption(folder)))
-            public = () if cable is None else ("--public-host", cable.url)
-            sandbox = stack.enter_context(serving(folder / "project", folder / "sandbox-url", *public))
-            if cable is not None:
-                cable.plug(sandbox.url)
-            contents = Contents(sandbox, given.seed)
-            options = ("--refresh", "2", "--timeout", str(_TIMEOUT), "--url-ttl", "20", "--memory", "64M")
-            variables = {
-                "SSL_CERT_FILE": None if trusted is None else str(trusted),
-                "PYTHONPATH": _switching(folder / "site", given.switch_interval),
-            }
-            url = sandbox.url if cable is None else cable.url
-            mount = stack.enter_context(mounted(folder / "mnt", url, *options, variables=variables))
-            (folder / "copy").mkdir()
-            failed = _soak(given, sandbox, contents, mount, folder / "copy")
+    parts: Mapping[str, Callable[[Path], list[str]]] = {
+        "reading": partial(_soak_reading, given),
+        "attributes": lambda folder: soak_attributes(folder, given.minutes * 60, given.seed, _say),
+        "calls": lambda folder: soak_calls(folder, _say),
+    }
+    failed: list[str] = []
+    for name in given.only or parts:
+        with tempfile.TemporaryDirectory(prefix="empirical-soak-", dir="/var/tmp") as folder:
+            failed += parts[name](Path(folder).resolve())
+    for line in failed:
+        _say(f"FAILED: {line}")
     sys.exit(1 if failed else 0)
+
+
+def _soak_reading(given: argparse.Namespace, folder: Path) -> list[str]:
+    with ExitStack() as stack:
+        trusted, cable = None, None
+        if given.tls:
+            nginx.make_certificate(folder)
+            trusted, cable = nginx.authority(folder), stack.enter_context(laid(_encryption(folder)))
+        public = () if cable is None else ("--public-host", cable.url)
+        sandbox = stack.enter_context(serving(folder / "project", folder / "sandbox-url", *public))
+        if cable is not None:
+            cable.plug(sandbox.url)
+        contents = Contents(sandbox, given.seed)
+        options = ("--refresh", "2", "--timeout", str(_TIMEOUT), "--url-ttl", "20", "--memory", "64M")
+        variables = {
+            "SSL_CERT_FILE": None if trusted is None else str(trusted),
+            "PYTHONPATH": _switching(folder / "site", given.switch_interval),
+        }
+        url = sandbox.url if cable is None else cable.url
+        mount = stack.enter_context(mounted(folder / "mnt", url, *options, variables=variables))
+        (folder / "copy").mkdir()
+        return _soak(given, sandbox, contents, mount, folder / "copy")
 
 
 def _encryption(folder: Path) -> ssl.SSLContext:
@@ -98,8 +113,6 @@ def _soak(
     _say(f"killed programs: the last to end took {seen.longest_end:.1f} s")
     _say(f"errors: {dict(seen.errors)}")
     _say(f"wrong: {len(seen.wrong)}")
-    for line in failed:
-        _say(f"FAILED: {line}")
     return failed
 
 
@@ -119,9 +132,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/soak",
         description="Has 16 readers, rsync and programs that are killed read a sandbox project that is "
         "replaced meanwhile and whose servers misbehave. Fails if any byte is wrong, if a read takes longer "
-        "than its deadline, or if memory, threads, descriptors and requests do not return to their start.",
+        "than its deadline, or if memory, threads, descriptors and requests do not return to their start. "
+        "Then has a project change at random, and compares all that its mount shows with a model; and "
+        "compares what every call comes to with ext4 that is mounted read-only.",
     )
-    parser.add_argument("--minutes", type=float, default=3, help="how long (default: 3)")
+    parser.add_argument(
+        "--minutes", type=float, default=3, help="how long to read, and again to compare (default: 3)"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=("reading", "attributes", "calls"), help="no other part"
+    )
     parser.add_argument("--faults", type=float, default=0.1, help="share of requests (default: 0.1)")
     parser.add_argument("--tls", action="store_true", help="have the servers speak TLS")
     parser.add_argument(
@@ -131,7 +151,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="after which Python goes on with another thread of the mount's (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of files, faults and reads (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of files, faults, reads and changes (default: 1)"
+    )
     return parser
 
 

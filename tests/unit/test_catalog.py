@@ -167,6 +167,28 @@ def test_changes_are_told() -> None:
     assert [sorted(names) for names in world.changes] == [["1.txt", "2.txt", "9.txt", "same", "same (5)"]]
 
 
+def test_the_directory_changes_when_anything_that_it_shows_does() -> None:
+    """Its time begins with the newest date, moves with every visible change, and never goes back."""
+    world = World(resource(1, updated_ns=3), resource(2, updated_ns=8)).loaded()
+    assert world.catalog.changed_ns == 8
+    world.refreshed()
+    assert world.catalog.changed_ns == 8
+    times = [8]
+    for resources in (
+        (resource(1, updated_ns=3),),
+        (resource(1, updated_ns=3, details=(("description", "new"),)),),
+        (resource(1, updated_ns=10**20),),
+        (),
+    ):
+        world.resources = resources
+        world.refreshed()
+        times.append(world.catalog.changed_ns)
+    assert times == sorted(set(times))
+    assert times[3] == 10**20
+    world.refreshed()
+    assert world.catalog.changed_ns == times[-1]
+
+
 def test_distrust() -> None:
     """A snapshot with which the store disagrees is replaced when somebody asks next, and not before."""
     world = World(resource(1), max_age=1000).loaded()
@@ -285,6 +307,8 @@ def test_measured_again_after_the_store_disagreed() -> None:
     world.sizes[2] = 77
     world.loaded()
     world.sizes[2] = 78
+    world.catalog.distrust(resource(1))
+    assert world.refreshed().by_name["2.txt"].size == 77, "of another resource"
     world.catalog.distrust(resource(2))
     assert world.refreshed().by_name["2.txt"].size == 78
 

@@ -1,12 +1,15 @@
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.resource import Resource
-from empirical_fs.snapshot import ROOT_INODE, Entry, Snapshot
+from empirical_fs.snapshot import ROOT_INODE, Entry, Snapshot, directory_time
 
 PAGE = "https://x/page"
+SECOND = 10**9
 
 
 def resource(identity: int, name: str = "", **fields: object) -> Resource:
@@ -54,24 +57,63 @@ def test_an_upload_of_unknown_size() -> None:
 PROJECTS = st.dictionaries(
     st.integers(0, 5),
     st.builds(
-        lambda name, size, updated: (name, size, updated),
-        st.sampled_from("abc"),
-        st.none() | st.integers(0, 2),
-        st.integers(0, 1),
+        partial(resource, 0),
+        name=st.sampled_from(["a", "b", "c/", "c\0"]),
+        size=st.none() | st.integers(0, 2),
+        updated_ns=st.integers(0, 1),
+        link=st.sampled_from([None, None, "https://x/1", "https://x/2"]),
+        details=st.sampled_from([(), (("description", "1"),), (("description", "2"),)]),
     ),
-).map(lambda given: snapshot(*(resource(i, n, size=s, updated_ns=u) for i, (n, s, u) in given.items())))
+).map(lambda given: snapshot(*(replace(each, id=number) for number, each in given.items())))
 
 
 @given(PROJECTS, PROJECTS)
 def test_changes(older: Snapshot, newer: Snapshot) -> None:
-    """A name has changed if it is gone or new, or means another resource, size or time than before."""
+    """A name has changed if it is gone or new, or `stat`, `cat` or `getfattr` shows something else of it."""
 
-    def meaning(of: Snapshot, name: str) -> tuple[int, int, int] | None:
+    def meaning(of: Snapshot, name: str) -> tuple[object, ...] | None:
         entry = of.by_name.get(name)
-        return None if entry is None else (entry.resource.id, entry.size, entry.resource.updated_ns)
+        if entry is None:
+            return None
+        shown = entry.inode, entry.size, entry.resource.updated_ns, entry.content
+        return *shown, extended_attributes(entry.resource)
 
     names = older.by_name.keys() | newer.by_name.keys()
     expected = {
         name: newer.by_name.get(name) for name in names if meaning(older, name) != meaning(newer, name)
     }
     assert newer.changed_since(older) == expected
+
+
+def test_what_is_shown_alike() -> None:
+    """Another description, or another name for the same file name, changes neither version nor attributes."""
+    before = Entry("a", resource(1))
+    assert before.is_shown_as(Entry("a", resource(1, "other", details=(("description", "new"),))))
+    assert not before.is_shown_as(Entry("a", resource(1, updated_ns=1)))
+    assert not before.is_shown_as(Entry("a", resource(1, size=None)))
+    assert not before.is_shown_as(Entry("a", resource(2, size=10)))
+
+
+MOMENTS = st.integers(-(10**19), 10**21)
+
+
+@given(MOMENTS, MOMENTS, MOMENTS)
+def test_the_time_of_the_directory(previous: int, newest: int, now: int) -> None:
+    """It moves by a second that programs can see, never back, and to the newest date or now if it can."""
+    moved = directory_time(previous, newest, now)
+    assert moved // SECOND > previous // SECOND
+    assert moved in (newest, now, previous + SECOND)
+    assert moved >= max(newest, now)
+
+
+@given(MOMENTS, MOMENTS)
+def test_the_time_of_a_directory_that_is_new(newest: int, now: int) -> None:
+    """It is that of the newest file, whatever the clock says."""
+    assert directory_time(None, newest, now) == newest
+
+
+def test_the_time_of_a_directory_whose_clock_stands_still() -> None:
+    """Each change is a second later than the one before."""
+    times = [directory_time(5 * SECOND + 7, 3 * SECOND, 5 * SECOND + 9)]
+    times += [directory_time(times[-1], 3 * SECOND, 5 * SECOND + 9)]
+    assert times == [6 * SECOND + 7, 7 * SECOND + 7]

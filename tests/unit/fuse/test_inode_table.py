@@ -83,6 +83,17 @@ def test_what_changed_is_told(world: World) -> None:
     assert world.inodes.find(first.number) is first
 
 
+def test_a_description_that_changed(world: World) -> None:
+    """The name stays with who has it open; the directory alone is told to have changed."""
+    node = world.inodes.tell(world.entry("a"), SECONDS)
+    described = replace(resource(1, "a"), details=(("description", "new"),))
+    world.change(described, resource(2, "b"))
+    assert world.said == [("attributes", ROOT_NUMBER)]
+    assert world.inodes.has_attributes(world.entry("a"))
+    assert node.entry.resource == described, "that is what it shows when the resource is gone"
+    assert world.inodes.tell(world.entry("a"), SECONDS) is node
+
+
 def test_names_that_are_swapped(world: World) -> None:
     """Both names and both inodes are told, and the inodes stay."""
     nodes = {name: world.inodes.tell(world.entry(name), SECONDS) for name in "ab"}

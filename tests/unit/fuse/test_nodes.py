@@ -222,7 +222,8 @@ def test_a_size_that_is_found_is_told_by_another_node() -> None:
     unsized = told(nodes, entry(size=None))
     sized = told(nodes, entry(size=5))
     assert sized is not unsized
-    assert told(nodes, entry(size=None)) is sized
+    assert told(nodes, entry(size=None, name="renamed")) is sized
+    assert (sized.entry.name, sized.entry.size) == ("renamed", 5)
 
 
 def test_an_open_node_is_not_renewed() -> None:

@@ -1,0 +1,107 @@
+"""The real thing beside the model of attributes: a project, and a program that looks at its mount."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.harness import PATIENCE, Sandbox, environment, serving
+from tests.mount.attributes_model import Json, Told
+
+_DATE = 1_000_000_000
+_TOP = Path(__file__).parents[2]
+
+
+@dataclass
+class Tally:
+    """What was done and compared."""
+
+    examples: int = 0
+    steps: int = 0
+    changes: int = 0
+    comparisons: int = 0
+    walks: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.examples} mounts, {self.steps} reloads, {self.changes} changes, "
+            f"{self.comparisons} comparisons, {self.walks} walks beside"
+        )
+
+
+@dataclass
+class Project:
+    """The project of a sandbox, which says of its resources what it is told and nothing else."""
+
+    sandbox: Sandbox
+    tally: Tally = field(default_factory=Tally)
+    inodes: dict[int, int] = field(default_factory=dict)
+    """The inode number of each resource, in every mount."""
+    _paths: dict[tuple[int, bytes], str] = field(default_factory=dict)
+    """Where each content of a resource lies, or lay."""
+    _tellings: int = 0
+
+    def publish(self, told: dict[int, Told]) -> None:
+        """Have the API tell of these resources from now on."""
+        fields: dict[str, dict[str, Json]] = {}
+        for each in told.values():
+            content = (each.id, each.content)
+            number = len(self._paths) + 1
+            path = self._paths.setdefault(content, f"{number:06}")
+            if not (self.sandbox.folder / path).exists():
+                # With its own date, for the same object is to have the same ETag when it returns.
+                self.sandbox.put(path, each.content, _DATE + int(path))
+            fields[path] = _listed(each)
+        for path in set(self._paths.values()) - fields.keys():
+            (self.sandbox.folder / path).unlink(missing_ok=True)
+        self._tellings += 1
+        # The sandbox reads the file again when it has another date.
+        self.sandbox.put(".sandbox.json", json.dumps(fields).encode(), _DATE + self._tellings)
+
+
+def _listed(told: Told) -> dict[str, Json]:
+    fields = {"id": told.id, "name": told.name, **dict(told.fields)}
+    if told.page is not None:
+        return {**fields, "size_bytes": None, "url": told.page}
+    return {**fields, "size_bytes": len(told.content) if told.is_sized else None}
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A descriptor, and what it was opened for."""
+
+    descriptor: int
+    told: Told
+
+
+class Walker:
+    """The program that looks all the time."""
+
+    def __init__(self, path: Path) -> None:
+        command = [sys.executable, "-m", "tests.mount.attributes_walker", str(path)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_TOP, env=environment()
+        )
+
+    def stop(self) -> dict[str, Any]:
+        """What it saw."""
+        said, _ = self._process.communicate(timeout=PATIENCE)
+        assert self._process.returncode == 0
+        seen: dict[str, Any] = json.loads(said)
+        return seen
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@contextmanager
+def project_in(folder: Path) -> Iterator[Project]:
+    """A project whose resources lie in `folder`."""
+    with serving(folder / "project", folder / "url") as sandbox:
+        yield Project(sandbox)
