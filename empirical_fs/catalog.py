@@ -203,8 +203,7 @@ class Catalog:
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if not self.is_measured(resource):
-            self._with_size(resource)
+        if not self.is_measured(resource) and self._with_size(resource).size != resource.size:
             self._make_due()
 
     def is_measured(self, resource: Resource) -> bool:

@@ -119,8 +119,9 @@ class Snapshot:
 def directory_time(previous: int | None, newest: int, now: int) -> int:
     """When the directory changed, for its mtime, after a listing that differs from the one before.
 
-    It exceeds the previous time by a second of the calendar at least, so that programs which see whole
-    seconds only notice each change. All are in nanoseconds since the epoch.
+    It is that of the newest file if the directory has not shown that yet, else that of now. It exceeds the
+    previous time by a second of the calendar at least, so that programs which see whole seconds only notice
+    each change. All are in nanoseconds since the epoch.
 
     Args:
         previous: what was shown so far; None where nothing was.
@@ -129,8 +130,8 @@ def directory_time(previous: int | None, newest: int, now: int) -> int:
     """
     if previous is None:
         return newest
-    moment = max(newest, now)
-    return moment if moment // _SECOND_NS > previous // _SECOND_NS else previous + _SECOND_NS
+    later = (moment for moment in (newest, now) if moment // _SECOND_NS > previous // _SECOND_NS)
+    return next(later, previous + _SECOND_NS)
 
 
 def _look(entry: Entry | None) -> tuple[object, ...] | None:

@@ -130,9 +130,9 @@ def judge(known: Known, head: Head) -> None:
         if not is_tied:
             _judge_untied(first, found, is_listed=known.is_listed)
     if head.total not in (None, known.size):
-        if not head.brings.is_range and not is_tied:
+        if not head.brings.is_range and found.is_none and known.is_listed:
             # A sign-in page is a whole of some length, too.
-            raise OtherLength(f"the store sent {head.total} bytes, and nothing says that they are the object")
+            raise _other_length(head.total, known.size)
         raise ContentChanged(f"the object has {head.total} bytes, the listing says {known.size}")
 
 
@@ -151,7 +151,7 @@ def measured(head: Head, listed: int | None) -> int:
     if head.brings is Refused.CONDITION or head.total is None:
         raise BadAnswer("the store does not say how large the object is")
     if not head.brings.is_range and head.validators.is_none and listed not in (None, head.total):
-        raise OtherLength(f"the store sent {head.total} bytes, and nothing says that they are the object")
+        raise _other_length(head.total, listed)
     return head.total
 
 
@@ -166,6 +166,12 @@ def _judge_untied(first: Validators, found: Validators, *, is_listed: bool) -> N
     if not found.is_none:
         # What was served before may be of another version: a store that sends a validator always does.
         raise ContentChanged("the object has a validator that it did not have before")
+
+
+def _other_length(found: int | None, listed: int | None) -> OtherLength:
+    return OtherLength(
+        f"the store sent {found} bytes, the listing says {listed}, and nothing tells that they are the object"
+    )
 
 
 def _judge_refusal(known: Known, head: Head) -> None:

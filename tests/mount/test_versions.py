@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -208,7 +208,6 @@ def test_untied_pages_are_not_kept(world: World) -> None:
 PORTAL = Answer(200, b"<html>sign in</html>", {"Content-Type": "text/html"})
 STRANGE: dict[str, list[Callable[[Asked], Answer]]] = {
     "a portal at first": [lambda _: PORTAL],
-    "a portal with a tag at first": [lambda _: replace(PORTAL, headers=OTHER)],
     "a portal later": [Object(OLD, TAG), lambda _: PORTAL],
     "a page of the same length": [Object(OLD, TAG), lambda _: Answer(200, bytes(SIZE))],
     "strong and weak in turn": [Object(OLD, TAG), Object(OLD, {"ETag": 'W/"v1"'})] * 3,

@@ -126,6 +126,12 @@ def test_validators_that_are_missing(
     assert verdict(known(first, is_listed=False), head(found, SIZE)) is ContentChanged
 
 
+def test_a_whole_of_another_length_and_another_listing() -> None:
+    """Once the listing has another version, a whole of another length is that one."""
+    assert verdict(known(None, is_listed=False), whole(NONE, 99)) is ContentChanged
+    assert verdict(known(NONE, is_listed=False), whole(NONE, 99)) is ContentChanged
+
+
 def test_a_store_without_validators() -> None:
     """Where there are none, answers are served until the listing has another version."""
     assert verdict(known(NONE), part(NONE)) is SERVED
@@ -144,7 +150,7 @@ def test_a_store_without_validators() -> None:
         (TAG, part(NONE, 101), BadAnswer),
         # A whole of another length may be a page of whoever is between.
         (None, whole(NONE, 99), OtherLength),
-        (None, whole(TAG, 5), OtherLength),
+        (None, whole(TAG, 5), ContentChanged),
         (NONE, whole(NONE, 0), OtherLength),
         (TAG, whole(NONE, 99), BadAnswer),
         (TAG, whole(TAG, 99), ContentChanged),
