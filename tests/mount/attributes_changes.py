@@ -185,6 +185,6 @@ def _written(seconds: int, fraction: int, form: int) -> tuple[str | None, str | 
         lambda: (f"{whole}.{fraction // 1000:06}+00:00", None, exact // 1000 * 1000),
         lambda: (f"{in_kolkata}+05:30", "2001-01-01T00:00:00Z", seconds * _SECOND),
         lambda: (None, f"{whole}.{fraction:09}Z", exact),
-        lambda: (f"{seconds}.{fraction:09}", None, exact),
+        lambda: (f"{moment:%Y%m%dT%H%M%S}Z", None, seconds * _SECOND),
     ]
     return forms[form]()
