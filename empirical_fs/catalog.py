@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from empirical_fs.clock import Deadline, aging_clock
@@ -15,11 +14,10 @@ from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
 from empirical_fs.settling import young
 from empirical_fs.single_flight import SingleFlight
+from empirical_fs.sizes import Sizes
 from empirical_fs.snapshot import Entry, Snapshot, directory_time
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
-_MEASURED_AT_ONCE = 16
-_MEASURE_SECONDS = 60.0
 _REFRESH_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
@@ -33,8 +31,8 @@ class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
     The lock guards the snapshot and when the directory changed, when the next snapshot is due, whether a
-    refresh is under way, what is in doubt and the sizes found. It is never held during a request, so that
-    nobody who asks waits for the network.
+    refresh is under way, and what is in doubt. It is never held during a request, so that nobody who asks
+    waits for the network.
     """
 
     def __init__(
@@ -54,7 +52,6 @@ class Catalog:
             on_change: told after a refresh what is different by it; may wait.
         """
         self._fetch = fetch
-        self._measure = measure
         self._max_age = max_age
         self._on_change = on_change
         self._lock = threading.Lock()
@@ -71,11 +68,10 @@ class Catalog:
         self._pause = _FIRST_PAUSE
         self._refreshing = False
         self._is_distrusted = False
-        self._measuring = SingleFlight[tuple[int, int], int]()
+        self._sizes = Sizes(measure)
         self._replacing = SingleFlight[None, float]()
         self._asked_at = float("-inf")
         self._last_failure = ""
-        self._measured: dict[tuple[int, int], int] = {}
 
     def load(self, fetch: Callable[[], Listing]) -> None:
         """Take the first snapshot here and now, with `fetch` in place of the usual one.
@@ -183,12 +179,12 @@ class Catalog:
         return self.latest if is_probe(name) else self.snapshot()
 
     def _as_known(self, entry: Entry) -> Entry:
-        return entry if entry.resource.size else replace(entry, resource=self._as_measured(entry.resource))
+        return entry if entry.resource.size else replace(entry, resource=self._sizes.known(entry.resource))
 
     def distrust(self, resource: Resource) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
+        self._sizes.forget(resource)
         with self._lock:
-            self._measured.pop(_version(resource), None)
             self._doubts[resource.id] = aging_clock()
         self._make_due()
 
@@ -203,24 +199,12 @@ class Catalog:
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if not self.is_measured(resource) and self._with_size(resource).size != resource.size:
+        if not self.is_measured(resource) and self._sizes.find(resource).size != resource.size:
             self._make_due()
 
     def is_measured(self, resource: Resource) -> bool:
         """Whether the store has said how large an upload is for which the API gave no size, or 0."""
-        return _version(resource) in self._measured
-
-    def _as_measured(self, resource: Resource) -> Resource:
-        """With the size that the store has, where the API gave none, or 0, which may be one that it lacks."""
-        if resource.size or resource.link is not None:
-            return resource
-        return replace(resource, size=self._measured.get(_version(resource), resource.size))
-
-    def _with_size(self, resource: Resource) -> Resource:
-        if not self.is_measured(resource):
-            version, limit = _version(resource), Deadline.after(_MEASURE_SECONDS)
-            self._measured[version] = self._measuring.do(version, lambda: self._measure(resource), limit)
-        return self._as_measured(resource)
+        return self._sizes.has(resource)
 
     def _refresh(self) -> None:
         try:
@@ -270,7 +254,7 @@ class Catalog:
         listing = fetch()
         known = learn(listing)
         self._say_news(known)
-        snapshot = Snapshot(self._all_sized(known.shown))
+        snapshot = Snapshot(self._sizes.find_all(known.shown))
         older = self._snapshot
         changed = snapshot.changed_since(older)
         with self._lock:
@@ -296,23 +280,3 @@ class Catalog:
                 log.warning("%s", trouble)
         if before and not known.troubles:
             log.info("the listing is well again")
-
-    def _all_sized(self, resources: Mapping[int, Resource]) -> Mapping[int, Resource]:
-        """The resources with the sizes that the API did not give, as far as these can be found."""
-        sized = {each.id: self._as_measured(each) for each in resources.values()}
-        unknown = [each for each in sized.values() if not each.is_sized]
-        if unknown:
-            with ThreadPoolExecutor(_MEASURED_AT_ONCE, "measure") as pool:
-                sized |= {resource.id: resource for resource in pool.map(self._sized_or_not, unknown)}
-        return sized
-
-    def _sized_or_not(self, resource: Resource) -> Resource:
-        try:
-            return self._with_size(resource)
-        except EmpiricalError as error:
-            log.warning("the size of resource %d is not known yet: %s", resource.id, error)
-            return resource
-
-
-def _version(resource: Resource) -> tuple[int, int]:
-    return resource.id, resource.updated_ns
