@@ -158,6 +158,21 @@ def test_a_replaced_object(world: World, kind: str, *, has_ranges: bool) -> None
         assert content(mount / NAME) == NEW
 
 
+@pytest.mark.parametrize("new", [NEW, OLD[: 100 * KIB] + NEW[100 * KIB :], OLD])
+def test_a_download_that_starts_again(world: World, new: bytes) -> None:
+    """Without ranges and validators, what broke off starts again at byte 0, and is one version."""
+    cut = Answer(200, OLD[: 100 * KIB], {"Content-Length": str(SIZE)})
+    world.serve(lambda _: cut, Object(new, {}, has_ranges=False))
+    with world.mount() as mount, opened(mount / NAME) as descriptor:
+        got = [outcome(descriptor, 50 * KIB, at * 50 * KIB) for at in range(14)]
+    expected: list[bytes | int] = [new[at * 50 * KIB :][: 50 * KIB] for at in range(14)]
+    if new is NEW:
+        assert got[0] in (OLD[: 50 * KIB], errno.ESTALE)
+        assert set(got[2:]) == {errno.ESTALE}
+    else:
+        assert got == expected
+
+
 @pytest.mark.parametrize("has_ranges", [True, False])
 def test_a_replaced_object_by_the_listing_alone(world: World, *, has_ranges: bool) -> None:
     """A store without validators: once the listing has another version, the old descriptor is ESTALE."""
