@@ -76,6 +76,9 @@ class Answer(HTTPResponse):
             raise HTTPException("a body of several lengths, or in an encoding that was not asked for")
         if self.status == _SWITCHING_PROTOCOLS or (lengths and encodings):
             self.will_close = True
+        if b"chunked" in encodings:
+            # What is in chunks has no length but theirs (RFC 9112, 6.3).
+            self.raw_headers = [each for each in self.raw_headers if each[0] != b"content-length"]
 
 
 class _Incoming(RawIOBase):

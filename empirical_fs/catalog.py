@@ -254,6 +254,10 @@ class Catalog:
         listing = fetch()
         known = learn(listing)
         self._say_news(known)
+        for resource_id in self._young:
+            # The store may have said how large the version before was.
+            if (resource := known.shown.get(resource_id)) is not None:
+                self._sizes.forget(resource)
         snapshot = Snapshot(self._sizes.find_all(known.shown))
         older = self._snapshot
         changed = snapshot.changed_since(older)

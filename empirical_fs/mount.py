@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -47,6 +47,7 @@ from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
 from empirical_fs.settings import Settings
 from empirical_fs.signed_urls import SignedUrls
+from empirical_fs.snapshot import Entry, Snapshot
 from empirical_fs.statistics import Statistics
 from empirical_fs.status import Status
 from empirical_fs.timer import Timer
@@ -203,7 +204,13 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     ranges = Ranges(store, urls, listed, patience, closing)
     session = Session(library, timer)
     inodes = InodeTable(session)
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, inodes.changed)
+
+    def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
+        # The kernel comes last: to tell it may take a while.
+        readers.relisted(newer.touched_since(older, names), newer.resources)
+        inodes.changed(names, older, newer)
+
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed)
     catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
     waits = Waits(timer, _ELSEWHERE_THREADS)
     lanes = (

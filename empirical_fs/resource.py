@@ -72,6 +72,12 @@ class Resource:
     """What else the API says of it, by the names of its fields, unchecked."""
 
     @property
+    def is_html(self) -> bool:
+        """Whether it is a web page, by its type or its name."""
+        mime_type = dict(self.details).get("mime_type", "")
+        return "html" in mime_type or self.name.lower().endswith((".html", ".htm", ".xhtml"))
+
+    @property
     def is_sized(self) -> bool:
         """Whether the size is known; a link has no content of its own."""
         return self.size is not None or self.link is not None

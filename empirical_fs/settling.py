@@ -34,6 +34,11 @@ class Settling:
         is_final = is_another or now >= self.young_until
         self._asked_at = None if is_final else now
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the last answer was final."""
+        return self._asked_at is None
+
     def is_to_be_asked(self, listed_at: float) -> bool:
         """Whether the store is to be asked again, since a listing was fetched at `listed_at`."""
         return self._asked_at is not None and listed_at > self._asked_at

@@ -1,6 +1,6 @@
 """The directory as it was at one moment: its files, their names and attributes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -114,6 +114,11 @@ class Snapshot:
             for name in older.by_name.keys() | self.by_name.keys()
             if _look(older.by_name.get(name)) != _look(self.by_name.get(name))
         }
+
+    def touched_since(self, older: "Snapshot", names: Iterable[str]) -> set[int]:
+        """The ids of the resources that have, or had in `older`, one of these names."""
+        entries = (snapshot.by_name.get(name) for name in names for snapshot in (older, self))
+        return {entry.resource.id for entry in entries if entry is not None}
 
 
 def directory_time(previous: int | None, newest: int, now: int) -> int:

@@ -76,6 +76,7 @@ class Opener:
         now = self._catalog.current(node.entry)
         if now is None:
             raise Refusal(errno.ESTALE)
+        self._walks.end_lost(resource)
         if node.is_superseded_by(now):
             if self._inodes.send_back(node, caller) or node.handles:
                 raise Refusal(errno.ESTALE)

@@ -21,6 +21,10 @@ _SIZE_MAX = 2**63 - 1
 _SEVERAL_PARTS = "multipart/byteranges"
 _VERSION_IDS = ("x-amz-version-id", "x-goog-generation", "x-ms-version-id")
 """Of S3, and stores like it; of Google; of Azure."""
+_NO_ETAG = ("", '""', "W/", 'W/""')
+_NO_VERSION_ID = ("", "null")
+"""What S3 sends for every object of a bucket without versions is `null`."""
+_HTML = "text/html"
 
 
 def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, size: int | None) -> Head:
@@ -38,10 +42,10 @@ def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, si
     if status == _PRECONDITION_FAILED:
         return Head(Refused.CONDITION, validators)
     if status == _RANGE_NOT_SATISFIABLE:
-        match = _UNSATISFIED.fullmatch(_field(headers, "content-range") or "")
+        match = _UNSATISFIED.fullmatch(_field(headers, "content-range"))
         return Head(Refused.PAST_THE_END, validators, int(match["total"]) if match else None)
     _check_status(status, headers)
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if _field(headers, "content-encoding", "identity").lower() != "identity":
         raise BadAnswer("the store sent a compressed body, which was not asked for")
     extent, total = _extent(status, headers, size)
     if total is not None and total > _SIZE_MAX:
@@ -49,7 +53,8 @@ def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, si
     is_whole = extent.start == 0 and extent.stop in (total, size)
     if not is_whole and (extent.start != start or extent.stop > stop):
         raise BadAnswer("the store sent other bytes than were asked for")
-    return Head(extent, validators, total)
+    is_html = _field(headers, "content-type").lower().startswith(_HTML)
+    return Head(extent, validators, total, is_html)
 
 
 def _check_status(status: int, headers: Mapping[str, str]) -> None:
@@ -63,33 +68,34 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
 
 
 def _validators(headers: Mapping[str, str]) -> Validators:
+    etag = _field(headers, "etag")
     version_ids = (_field(headers, name) for name in _VERSION_IDS)
     return Validators(
-        etag=_field(headers, "etag"),
-        version_id=next((each for each in version_ids if each is not None), None),
-        last_modified=_field(headers, "last-modified"),
+        etag=None if etag in _NO_ETAG else etag,
+        version_id=next((each for each in version_ids if each not in _NO_VERSION_ID), None),
+        last_modified=_field(headers, "last-modified") or None,
     )
 
 
-def _field(headers: Mapping[str, str], name: str) -> str | None:
-    """A header's value without the blanks around it (RFC 9110, 5.5); None if nothing is left."""
-    return headers.get(name, "").strip(" \t") or None
+def _field(headers: Mapping[str, str], name: str, default: str = "") -> str:
+    """A header's value without the blanks around it, which are no part of it (RFC 9110, 5.5)."""
+    return headers.get(name, default).strip(" \t")
 
 
 def _extent(status: int, headers: Mapping[str, str], size: int | None) -> tuple[Extent, int | None]:
     """What the body holds, and the size of the object if the answer says it."""
     length_text = _field(headers, "content-length")
-    if length_text is not None and not _LENGTH.fullmatch(length_text):
+    if length_text and not _LENGTH.fullmatch(length_text):
         raise BadAnswer("the store sent a Content-Length that is no number")
-    length = None if length_text is None else int(length_text)
+    length = int(length_text) if length_text else None
     if status == _OK and "content-range" not in headers:
         stop = size if length is None else length
         if stop is None:
             raise BadAnswer("the store does not say how large the object is")
         return Extent(0, stop, is_announced=length is not None, is_range=False), length
-    if headers.get("content-type", "").strip().lower().startswith(_SEVERAL_PARTS):
+    if _field(headers, "content-type").lower().startswith(_SEVERAL_PARTS):
         raise BadAnswer("the store sent several parts in place of one")
-    match = _CONTENT_RANGE.fullmatch(_field(headers, "content-range") or "")
+    match = _CONTENT_RANGE.fullmatch(_field(headers, "content-range"))
     if match is None:
         raise BadAnswer("the store sent a part without a Content-Range that can be read")
     first, stop = int(match["first"]), int(match["last"]) + 1

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 from empirical_fs.clock import aging_clock
-from empirical_fs.errors import ContentChanged
-from empirical_fs.reading.versions import Head, Known, Validators, judge
+from empirical_fs.errors import BadAnswer, ContentChanged
+from empirical_fs.reading.versions import Extent, Head, Known, Validators, judge
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
 
@@ -42,10 +42,13 @@ class Content:
         self._listed_size = resource.size
         self._clock = clock
         self._lock = threading.Lock()
-        self._before = None if before is None else before.validators
+        # A store that was behind then may be behind still, by one version more.
+        self._before = before.validators if before is not None and before.has_settled else None
         self._settling = Settling(young_until)
         self._validators: Validators | None = None
         self._is_length_known = False
+        self._has_ranges = False
+        self._is_out_of_touch = False
         self._over = False
 
     @property
@@ -73,6 +76,16 @@ class Content:
         """Whether the store has said how long the object is."""
         return self._is_length_known
 
+    @property
+    def has_settled(self) -> bool:
+        """Whether the store has answered for it, and can lag behind the listing no more."""
+        return self._validators is not None and self._settling.is_over
+
+    @property
+    def is_out_of_touch(self) -> bool:
+        """Whether the store's last answer, a range of the object, could not be tied to this version."""
+        return self._is_out_of_touch
+
     def is_as_listed(self, resource: Resource | None) -> bool:
         """Whether `resource` describes this version and the store has not shown otherwise."""
         return not self._over and self.is_described_by(resource)
@@ -88,6 +101,15 @@ class Content:
         """Note that this version is no longer there."""
         with self._lock:
             self._over = True
+
+    def relisted(self, resource: Resource | None) -> None:
+        """Take note that the listing has `resource` now; None if it has it no more.
+
+        What nothing ties to this version is from then on of another one.
+        """
+        with self._lock:
+            is_tied = self._validators is None or not self._validators.exact.is_none
+            self._over = self._over or not (is_tied or self.is_described_by(resource))
 
     def check(self, head: Head, *, is_listed: bool) -> None:
         """See whether an answer with this head may be of this version, as far as that can be told by now.
@@ -110,23 +132,30 @@ class Content:
             if self._validators is None:
                 self._validators = head.validators
                 self._settling.answered(self._clock(), is_another=self._is_new(head.validators))
+            is_range = isinstance(head.brings, Extent) and head.brings.is_range
             self._is_length_known = self._is_length_known or head.total is not None
+            self._has_ranges = self._has_ranges or is_range
+            self._is_out_of_touch = False
 
     def _judge(self, head: Head, *, is_listed: bool) -> None:
         """The lock is held."""
         if self._over:
             raise ContentChanged("the object changed while others read it")
         try:
-            judge(Known(self.size, self._validators, is_listed), head)
+            judge(Known(self.size, self._validators, is_listed, self._has_ranges), head)
         except ContentChanged:
             self._over = True
+            raise
+        except BadAnswer:
+            self._is_out_of_touch = isinstance(head.brings, Extent) and head.brings.is_range
             raise
 
     def _is_new(self, found: Validators) -> bool:
         """Whether these are of an object that the store had not before the listing changed."""
+        if self._before is not None and not self._before.is_none:
+            return self._before.differ_from(found)
         modified = found.modified_at
-        is_as_new = modified is not None and modified >= self._updated_ns // _NANOSECONDS
-        return is_as_new or (self._before is not None and self._before.differ_from(found))
+        return modified is not None and modified >= self._updated_ns // _NANOSECONDS
 
     def know_length(self) -> None:
         """Note that the store has nothing behind the last byte that the listing counts."""

@@ -163,7 +163,8 @@ class Ranges:
         deadline = Deadline.after(self._patience)
         for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
             with attempt:
-                return measured(drive(self._head(asked, deadline, Cancellation())), resource.size)
+                head = drive(self._head(asked, deadline, Cancellation()))
+                return measured(head, resource.size, is_html=resource.is_html)
         raise AssertionError("retrying ends with a size or an exception")
 
     def ask_again(self, content: Content) -> None:

@@ -1,7 +1,7 @@
 """The contents that are open, and what is known of those that were."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from empirical_fs.errors import BadAnswer
@@ -92,6 +92,23 @@ class Readers:
                 opened = self._open[content] = _Open(Reader(content, self._means))
             opened.handles += 1
             return Handle(self, opened.reader, on_first_read)
+
+    def relisted(self, ids: Iterable[int], resources: Mapping[int, Resource]) -> None:
+        """Take note that the listing has something else of these ids than before: what is in `resources`."""
+        for resource_id in ids:
+            content = self._latest.get(resource_id)
+            if content is not None:
+                content.relisted(resources.get(resource_id))
+
+    def end_lost(self, resource: Resource) -> None:
+        """End a content that nobody has open, if the store's answers cannot be tied to it any more.
+
+        Whoever opens the file then begins with what the store has.
+        """
+        with self._lock:
+            content = self._latest.get(resource.id)
+            if content is not None and content.is_out_of_touch and content not in self._open:
+                content.end()
 
     def latest(self, resource: Resource) -> Content | None:
         """The content that `open` would open, if it was open before."""

@@ -6,7 +6,7 @@ to the version: it has the ETag of the first answer, or where that had none, ano
 differs. Where a store sends none at all, the length and the listing are all that is left to go by.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
@@ -43,6 +43,11 @@ class Validators:
         """
         shared = [ours for ours, theirs in self._beside(found) if ours is not None and ours == theirs]
         return bool(shared) and (self.etag is None or found.etag is not None)
+
+    @property
+    def exact(self) -> "Validators":
+        """Those that no two versions share: a second, which Last-Modified tells, may have several."""
+        return replace(self, last_modified=None)
 
     @property
     def modified_at(self) -> float | None:
@@ -98,6 +103,8 @@ class Head:
     validators: Validators = Validators()
     total: int | None = None
     """The size of the object in bytes; None where the answer does not say."""
+    is_html: bool = False
+    """Whether the body is a web page by its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,8 @@ class Known:
     """Those of the first answer; None before it."""
     is_listed: bool = True
     """Whether the listing still has this version."""
+    has_ranges: bool = False
+    """Whether the store has sent a range of it before."""
 
 
 def judge(known: Known, head: Head) -> None:
@@ -123,23 +132,24 @@ def judge(known: Known, head: Head) -> None:
     if isinstance(head.brings, Refused):
         _judge_refusal(known, head)
         return
-    is_tied = first is not None and first.tie(found)
+    if _is_page(known, head):
+        raise _other_length(head.total, known.size)
     if first is not None:
         if first.differ_from(found):
             raise ContentChanged("the object has other validators than before")
-        if not is_tied:
-            _judge_untied(first, found, is_listed=known.is_listed)
+        if not known.is_listed and not first.exact.tie(found):
+            raise ContentChanged("the listing has another version, and the answer is not tied to this one")
+        if not first.tie(found):
+            _judge_untied(first, found)
     if head.total not in (None, known.size):
-        if not head.brings.is_range and found.is_none and known.is_listed:
-            # A sign-in page is a whole of some length, too.
-            raise _other_length(head.total, known.size)
         raise ContentChanged(f"the object has {head.total} bytes, the listing says {known.size}")
 
 
-def measured(head: Head, listed: int | None) -> int:
+def measured(head: Head, listed: int | None, *, is_html: bool = False) -> int:
     """The size in bytes of an object, from the answer to a GET of its first byte.
 
-    `listed` is the size by the listing; None where that has none.
+    `listed` is the size by the listing, None where that has none; `is_html`, whether the object may be a web
+    page.
 
     Raises:
         BadAnswer: the answer gives no size that can be believed.
@@ -150,17 +160,26 @@ def measured(head: Head, listed: int | None) -> int:
         raise BadAnswer("the store refuses the first byte of the object, and does not say that it is empty")
     if head.brings is Refused.CONDITION or head.total is None:
         raise BadAnswer("the store does not say how large the object is")
-    if not head.brings.is_range and head.validators.is_none and listed not in (None, head.total):
+    is_doubtful = listed is not None or (head.is_html and not is_html)
+    if not head.brings.is_range and head.validators.is_none and head.total != listed and is_doubtful:
         raise _other_length(head.total, listed)
     return head.total
 
 
-def _judge_untied(first: Validators, found: Validators, *, is_listed: bool) -> None:
+def _is_page(known: Known, head: Head) -> bool:
+    """Whether an answer is more likely a page of whoever stands between than another object.
+
+    Such a page is a whole of some other length, from a store that sends ranges, or without a validator.
+    """
+    is_whole = isinstance(head.brings, Extent) and not head.brings.is_range
+    if not is_whole or head.total in (None, known.size) or not known.is_listed:
+        return False
+    is_tied = known.validators is not None and known.validators.tie(head.validators)
+    return not is_tied and (known.has_ranges or head.is_html or head.validators.is_none)
+
+
+def _judge_untied(first: Validators, found: Validators) -> None:
     """An answer that has no validator of the first one's, and none that differs."""
-    if not is_listed:
-        raise ContentChanged(
-            "the listing has another version, and the store's answer is not tied to this one"
-        )
     if not first.is_none:
         raise BadAnswer("the store sent something without the object's validators")
     if not found.is_none:
@@ -180,7 +199,8 @@ def _judge_refusal(known: Known, head: Head) -> None:
             # A tag that a server between has marked as weak meets no condition (RFC 9110, 13.1.1).
             raise BadAnswer("the store refuses a condition that the object meets (HTTP 412)")
         raise ContentChanged("the object has another ETag than before (HTTP 412)")
-    if head.total == known.size:
+    is_tied = known.validators is not None and known.validators.tie(head.validators)
+    if head.total == known.size or (is_tied and head.total is None):
         raise BadAnswer("the store refuses bytes that the object has by its own word (HTTP 416)")
     raise ContentChanged("the object is shorter than the listing says (HTTP 416)")
 

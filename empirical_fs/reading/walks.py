@@ -66,6 +66,10 @@ class Walks:
             ready.handle.close()
         return self._readers.open(resource, self._read)
 
+    def end_lost(self, resource: Resource) -> None:
+        """As `Readers.end_lost`, before the file is opened."""
+        self._readers.end_lost(resource)
+
     def latest(self, resource: Resource) -> Content | None:
         """The content that `open` would open, if it was open before."""
         return self._readers.latest(resource)

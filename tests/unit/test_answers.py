@@ -69,6 +69,8 @@ def test_the_whole_object(headers: Headers, expected: Head) -> None:
     [
         ({}, Validators()),
         ({"etag": ""}, Validators()),
+        ({"etag": '""', "x-amz-version-id": "null"}, Validators()),
+        ({"etag": 'W/""'}, Validators()),
         ({"etag": f" {TAG}\t "}, Validators(TAG)),
         ({"etag": 'W/"v1"'}, Validators('W/"v1"')),
         ({"etag": "unquoted \xe9"}, Validators("unquoted \xe9")),
@@ -85,6 +87,12 @@ def test_validators(headers: Headers, expected: Validators) -> None:
     """Every header that tells versions apart is read, in any form, without the blanks around its value."""
     assert read(206, part(10, 19) | headers).validators == expected
     assert read(412, headers) == Head(Refused.CONDITION, expected)
+
+
+def test_a_web_page() -> None:
+    """A body that is a web page by its type is told as that."""
+    assert read(200, {"content-length": "9", "content-type": "Text/HTML; charset=utf-8"}).is_html
+    assert not read(200, {"content-length": "9", "content-type": "text/plain"}).is_html
 
 
 @pytest.mark.parametrize(

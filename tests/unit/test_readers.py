@@ -219,7 +219,10 @@ def test_described_by_a_listing(listed: Resource | None, *, expected: bool) -> N
 
 
 def test_a_young_content_is_asked_for_again() -> None:
-    """The store is asked again for a young content that was read, until it answers by another object."""
+    """The store is asked again for a young content that was read, until it answers by another object.
+
+    Another one than that of a version that had not settled is no proof: it may be one of two changes.
+    """
     now = 100.0
     first = Content(resource(), SIZE, young_until=150, clock=lambda: now)
     assert not first.is_to_be_asked(now + 1)
@@ -228,9 +231,51 @@ def test_a_young_content_is_asked_for_again() -> None:
     first.asked()
     assert not first.is_to_be_asked(now)
     assert first.is_to_be_asked(now + 1)
+    behind = Content(resource(updated_ns=1), SIZE, before=first, young_until=150, clock=lambda: now)
+    behind.tie(head('"b"'), is_listed=True)
+    assert behind.is_to_be_asked(now + 1)
+    now = 200.0
+    first.asked()
+    assert first.has_settled
+    now = 100.0
     same = Content(resource(updated_ns=1), SIZE, before=first, young_until=150, clock=lambda: now)
     same.tie(head('"a"'), is_listed=True)
     assert same.is_to_be_asked(now + 1)
     other = Content(resource(updated_ns=1), SIZE, before=first, young_until=150, clock=lambda: now)
     other.tie(head('"b"'), is_listed=True)
     assert not other.is_to_be_asked(now + 1)
+
+
+@pytest.mark.parametrize(("etag", "expected"), [('"a"', False), (None, True)])
+def test_a_listing_ends_what_nothing_ties(etag: str | None, *, expected: bool) -> None:
+    """A listing with another version ends a content without exact validators, for good."""
+    content = Content(resource(), SIZE)
+    content.relisted(resource(updated_ns=1))
+    assert not content.is_over
+    modified = Validators(etag, last_modified="noon")
+    content.tie(Head(Extent(0, 1), modified, SIZE), is_listed=True)
+    content.relisted(resource())
+    assert not content.is_over
+    content.relisted(resource(updated_ns=1))
+    assert content.is_over is expected
+
+
+def test_a_content_that_is_out_of_touch(files: Files) -> None:
+    """A content to which no answer of the store can be tied ends when it is opened again by nobody else."""
+    handle = files.open()
+    content = handle.content
+    content.tie(head('"a"'), is_listed=True)
+    modified = Head(Extent(0, 1), Validators(last_modified="noon"), SIZE)
+    with pytest.raises(BadAnswer):
+        content.tie(modified, is_listed=True)
+    files.readers.end_lost(resource())
+    assert not content.is_over
+    handle.close()
+    files.readers.end_lost(resource())
+    assert content.is_over
+    again = files.open()
+    assert again.content is not content
+    again.content.tie(modified, is_listed=True)
+    files.readers.end_lost(resource())
+    assert not again.content.is_over
+    again.close()

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -78,10 +79,12 @@ def test_the_first_answer(found: Validators, *, is_listed: bool) -> None:
 )
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_tied(first: Validators, found: Validators, *, is_listed: bool) -> None:
-    """An answer with the strongest validator of the first one is served, whatever the listing says."""
-    assert verdict(known(first, is_listed=is_listed), part(found)) is SERVED
-    assert verdict(known(first, is_listed=is_listed), part(found, None)) is SERVED
-    assert verdict(known(first, is_listed=is_listed), whole(found)) is SERVED
+    """An answer with a validator of the first one is served; by its second alone, as long as it is listed."""
+    is_exact = first.exact.tie(found)
+    expected = SERVED if is_listed or is_exact else ContentChanged
+    assert verdict(known(first, is_listed=is_listed), part(found)) is expected
+    assert verdict(known(first, is_listed=is_listed), part(found, None)) is expected
+    assert verdict(known(first, is_listed=is_listed), whole(found)) is expected
 
 
 @pytest.mark.parametrize(
@@ -126,6 +129,15 @@ def test_validators_that_are_missing(
     assert verdict(known(first, is_listed=False), head(found, SIZE)) is ContentChanged
 
 
+def test_a_whole_of_a_store_that_has_sent_ranges() -> None:
+    """A store that has sent ranges sends no whole of another length in place of one."""
+    before = replace(known(TAG), has_ranges=True)
+    assert verdict(before, whole(OTHER, 99)) is OtherLength
+    assert verdict(before, whole(OTHER)) is ContentChanged
+    assert verdict(before, part(OTHER, 99)) is ContentChanged
+    assert verdict(replace(before, is_listed=False), whole(OTHER, 99)) is ContentChanged
+
+
 def test_a_whole_of_another_length_and_another_listing() -> None:
     """Once the listing has another version, a whole of another length is that one."""
     assert verdict(known(None, is_listed=False), whole(NONE, 99)) is ContentChanged
@@ -152,9 +164,12 @@ def test_a_store_without_validators() -> None:
         (None, whole(NONE, 99), OtherLength),
         (None, whole(TAG, 5), ContentChanged),
         (NONE, whole(NONE, 0), OtherLength),
-        (TAG, whole(NONE, 99), BadAnswer),
+        (TAG, whole(NONE, 99), OtherLength),
         (TAG, whole(TAG, 99), ContentChanged),
         (TAG, whole(OTHER, 99), ContentChanged),
+        (None, replace(whole(TAG, 99), is_html=True), OtherLength),
+        (TAG, replace(whole(OTHER, 99), is_html=True), OtherLength),
+        (TAG, replace(whole(TAG, 99), is_html=True), ContentChanged),
     ],
 )
 def test_lengths(first: Validators | None, head: Head, expected: type[StoreError]) -> None:
@@ -174,6 +189,9 @@ def test_lengths(first: Validators | None, head: Head, expected: type[StoreError
         (None, Head(Refused.PAST_THE_END, total=SIZE), BadAnswer),
         (None, Head(Refused.PAST_THE_END, total=5), ContentChanged),
         (TAG, Head(Refused.PAST_THE_END), ContentChanged),
+        (TAG, Head(Refused.PAST_THE_END, OTHER), ContentChanged),
+        (TAG, Head(Refused.PAST_THE_END, TAG), BadAnswer),
+        (TAG, Head(Refused.PAST_THE_END, TAG, 5), ContentChanged),
     ],
 )
 def test_refusals(first: Validators | None, head: Head, expected: type[StoreError]) -> None:
@@ -224,6 +242,7 @@ def test_if_match(etag: str | None, sent: str | None) -> None:
         (Head(Extent(0, 1), NONE, 7), 0, 7),
         (whole(NONE, 7), None, 7),
         (whole(TAG, 7), 0, 7),
+        (replace(whole(TAG, 7), is_html=True), None, 7),
         (whole(NONE, 0), 0, 0),
         (Head(Refused.PAST_THE_END, total=0), 0, 0),
     ],
@@ -239,6 +258,7 @@ def test_measured(head: Head, listed: int | None, size: int) -> None:
         (Head(Extent(0, 1), TAG, None), None),
         (whole(NONE, None), None),
         (whole(NONE, 7), 0),
+        (replace(whole(NONE, 7), is_html=True), None),
         (Head(Refused.PAST_THE_END), None),
         (Head(Refused.PAST_THE_END, total=7), None),
         (Head(Refused.CONDITION), None),
@@ -248,3 +268,8 @@ def test_no_size(head: Head, listed: int | None) -> None:
     """An answer that gives no size, or may be a page where the API says 0, is of no use."""
     with pytest.raises(BadAnswer):
         measured(head, listed)
+
+
+def test_the_size_of_a_web_page() -> None:
+    """A page without validators is believed where the object may be one."""
+    assert measured(replace(whole(NONE, 7), is_html=True), None, is_html=True) == 7
