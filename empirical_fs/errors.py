@@ -157,6 +157,12 @@ class TooManyRedirects(BadAnswer):
 class OtherLength(BadAnswer):
     """A whole of another length than the listing says, and nothing that says what it is of."""
 
+    def __init__(self, found: int | None, listed: int | None) -> None:
+        """Say how many bytes came, and how many the listing says."""
+        super().__init__(
+            f"the store sent something of {found} bytes, which may be a web page; the listing says {listed}"
+        )
+
 
 class ContentChanged(StoreError):
     """The object is not, or no longer, the one that the reader opened."""

@@ -119,7 +119,7 @@ class Opener:
         info = self._library.file_info()
         info.fh, info.direct_io = next(self._numbers), self._is_direct
         # The kernel's pages of a node are of its version, whenever they came, if versions can be told apart.
-        info.keep_cache = isinstance(source, bytes) or not source.content.is_untied
+        info.keep_cache = isinstance(source, bytes) or not source.content.is_without_validators
         self._open_files[info.fh] = OpenFile(source, node)
         if not request.give_open(info):
             self.close(info.fh)

@@ -6,7 +6,7 @@ The facts about R2 and S3 are from `api.md`; those about ranges from RFC 9110, c
 import re
 from collections.abc import Mapping
 
-from empirical_fs.errors import BadAnswer, StoreUnavailable, UrlRefused
+from empirical_fs.errors import BadAnswer, OtherLength, StoreUnavailable, UrlRefused
 from empirical_fs.reading.versions import Extent, Head, Refused, Validators
 from empirical_fs.retry import is_busy, retry_after
 
@@ -55,6 +55,27 @@ def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, si
         raise BadAnswer("the store sent other bytes than were asked for")
     is_html = _field(headers, "content-type").lower().startswith(_HTML)
     return Head(extent, validators, total, is_html)
+
+
+def measured(head: Head, listed: int | None, *, is_html: bool = False) -> int:
+    """The size in bytes of an object, from the answer to a GET of its first byte.
+
+    `listed` is the size by the listing, None where that has none; `is_html`, whether the object may be a web
+    page.
+
+    Raises:
+        BadAnswer: the answer gives no size that can be believed.
+    """
+    if head.brings is Refused.PAST_THE_END:
+        if head.total == 0:
+            return 0
+        raise BadAnswer("the store refuses the first byte of the object, and does not say that it is empty")
+    if head.brings is Refused.CONDITION or head.total is None:
+        raise BadAnswer("the store does not say how large the object is")
+    is_doubtful = listed is not None or (head.is_html and not is_html)
+    if not head.brings.is_range and head.validators.is_none and head.total != listed and is_doubtful:
+        raise OtherLength(head.total, listed)
+    return head.total
 
 
 def _check_status(status: int, headers: Mapping[str, str]) -> None:

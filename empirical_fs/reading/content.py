@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
-from empirical_fs.reading.versions import Extent, Head, Known, Validators, judge
+from empirical_fs.reading.versions import Extent, Head, Validators, Version, judge
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
 
@@ -62,7 +62,7 @@ class Content:
         return self._validators is not None and not self._validators.is_none
 
     @property
-    def is_untied(self) -> bool:
+    def is_without_validators(self) -> bool:
         """Whether nothing but its length tells it from another version."""
         return self._validators is not None and self._validators.is_none
 
@@ -142,7 +142,7 @@ class Content:
         if self._over:
             raise ContentChanged("the object changed while others read it")
         try:
-            judge(Known(self.size, self._validators, is_listed, self._has_ranges), head)
+            judge(Version(self.size, self._validators, is_listed, self._has_ranges), head)
         except ContentChanged:
             self._over = True
             raise

@@ -16,9 +16,10 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
+from empirical_fs.reading.answers import measured
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.store import Asked, Body, Sink, Store
-from empirical_fs.reading.versions import Extent, Head, Refused, measured
+from empirical_fs.reading.versions import Extent, Head, Refused
 from empirical_fs.resource import Resource
 from empirical_fs.retry import retrying
 from empirical_fs.signed_urls import SignedUrls
@@ -133,7 +134,7 @@ class Ranges:
                         body.hand_to(Cancellation())
                         return body
                     try:
-                        if (yield from _is_left_open(body, counted, stop)):
+                        if (yield from _pour(body, counted, stop)):
                             return body
                     except StoreUnavailable:
                         # What came so far shows that the store is well: ask for the rest at once.
@@ -145,7 +146,7 @@ class Ranges:
         """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""
         body.hand_to(counted.cancellation)
         try:
-            return (yield from _is_left_open(body, counted, stop))
+            return (yield from _pour(body, counted, stop))
         except (StoreUnavailable, BadAnswer) as error:
             # A server may have closed it meanwhile, which says nothing about how it answers now.
             log.debug("a body that was left open ended: %s", error)
@@ -267,7 +268,7 @@ class Ranges:
             raise
 
 
-def _is_left_open(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
+def _pour(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
     """Pour the bytes up to `stop`; close the body unless it has more, and say whether it has.
 
     Raises:

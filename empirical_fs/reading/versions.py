@@ -36,7 +36,7 @@ class Validators:
         """Whether both have a validator of one kind that is not the same."""
         return any(ours != theirs for ours, theirs in self._beside(others) if None not in (ours, theirs))
 
-    def tie(self, found: "Validators") -> bool:
+    def fit(self, found: "Validators") -> bool:
         """Whether what `found` comes with is of the version that has these.
 
         RFC 9110, 15.3.7: a part has the ETag that the whole would have.
@@ -108,7 +108,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Version:
     """What is known of a version before an answer comes."""
 
     size: int
@@ -121,7 +121,7 @@ class Known:
     """Whether the store has sent a range of it before."""
 
 
-def judge(known: Known, head: Head) -> None:
+def judge(known: Version, head: Head) -> None:
     """Return if an answer with this head can be served as a part of the version.
 
     Raises:
@@ -133,40 +133,19 @@ def judge(known: Known, head: Head) -> None:
         _judge_refusal(known, head)
         return
     if _is_page(known, head):
-        raise _other_length(head.total, known.size)
+        raise OtherLength(head.total, known.size)
     if first is not None:
         if first.differ_from(found):
             raise ContentChanged("the object has other validators than before")
-        if not known.is_listed and not first.exact.tie(found):
+        if not known.is_listed and not first.exact.fit(found):
             raise ContentChanged("the listing has another version, and the answer is not tied to this one")
-        if not first.tie(found):
+        if not first.fit(found):
             _judge_untied(first, found)
     if head.total not in (None, known.size):
         raise ContentChanged(f"the object has {head.total} bytes, the listing says {known.size}")
 
 
-def measured(head: Head, listed: int | None, *, is_html: bool = False) -> int:
-    """The size in bytes of an object, from the answer to a GET of its first byte.
-
-    `listed` is the size by the listing, None where that has none; `is_html`, whether the object may be a web
-    page.
-
-    Raises:
-        BadAnswer: the answer gives no size that can be believed.
-    """
-    if head.brings is Refused.PAST_THE_END:
-        if head.total == 0:
-            return 0
-        raise BadAnswer("the store refuses the first byte of the object, and does not say that it is empty")
-    if head.brings is Refused.CONDITION or head.total is None:
-        raise BadAnswer("the store does not say how large the object is")
-    is_doubtful = listed is not None or (head.is_html and not is_html)
-    if not head.brings.is_range and head.validators.is_none and head.total != listed and is_doubtful:
-        raise _other_length(head.total, listed)
-    return head.total
-
-
-def _is_page(known: Known, head: Head) -> bool:
+def _is_page(known: Version, head: Head) -> bool:
     """Whether an answer is more likely a page of whoever stands between than another object.
 
     Such a page is a whole of some other length, from a store that sends ranges, or without a validator.
@@ -174,7 +153,7 @@ def _is_page(known: Known, head: Head) -> bool:
     is_whole = isinstance(head.brings, Extent) and not head.brings.is_range
     if not is_whole or head.total in (None, known.size) or not known.is_listed:
         return False
-    is_tied = known.validators is not None and known.validators.tie(head.validators)
+    is_tied = known.validators is not None and known.validators.fit(head.validators)
     return not is_tied and (known.has_ranges or head.is_html or head.validators.is_none)
 
 
@@ -187,19 +166,13 @@ def _judge_untied(first: Validators, found: Validators) -> None:
         raise ContentChanged("the object has a validator that it did not have before")
 
 
-def _other_length(found: int | None, listed: int | None) -> OtherLength:
-    return OtherLength(
-        f"the store sent {found} bytes, the listing says {listed}, and nothing tells that they are the object"
-    )
-
-
-def _judge_refusal(known: Known, head: Head) -> None:
+def _judge_refusal(known: Version, head: Head) -> None:
     if head.brings is Refused.CONDITION:
-        if known.validators is not None and known.validators.tie(head.validators):
+        if known.validators is not None and known.validators.fit(head.validators):
             # A tag that a server between has marked as weak meets no condition (RFC 9110, 13.1.1).
             raise BadAnswer("the store refuses a condition that the object meets (HTTP 412)")
         raise ContentChanged("the object has another ETag than before (HTTP 412)")
-    is_tied = known.validators is not None and known.validators.tie(head.validators)
+    is_tied = known.validators is not None and known.validators.fit(head.validators)
     if head.total == known.size or (is_tied and head.total is None):
         raise BadAnswer("the store refuses bytes that the object has by its own word (HTTP 416)")
     raise ContentChanged("the object is shorter than the listing says (HTTP 416)")

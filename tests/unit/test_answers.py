@@ -1,11 +1,12 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.errors import BadAnswer, StoreError, StoreUnavailable, UrlRefused
-from empirical_fs.reading.answers import read_head
+from empirical_fs.reading.answers import measured, read_head
 from empirical_fs.reading.versions import Extent, Head, Refused, Validators
 
 SIZE = 100
@@ -226,3 +227,49 @@ def test_whatever_comes(
     assert head.total is None or extent.stop <= head.total
     is_whole = extent.start == 0 and extent.stop in (size, head.total)
     assert is_whole or (extent.start == start and extent.start < extent.stop <= stop)
+
+
+def whole(validators: Validators, length: int | None) -> Head:
+    return Head(
+        Extent(0, length or SIZE, is_announced=length is not None, is_range=False), validators, length
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "listed", "size"),
+    [
+        (Head(Extent(0, 1), Validators(), 7), None, 7),
+        (Head(Extent(0, 1), Validators(), 7), 0, 7),
+        (whole(Validators(), 7), None, 7),
+        (whole(Validators(TAG), 7), 0, 7),
+        (replace(whole(Validators(TAG), 7), is_html=True), None, 7),
+        (whole(Validators(), 0), 0, 0),
+        (Head(Refused.PAST_THE_END, total=0), 0, 0),
+    ],
+)
+def test_measured(head: Head, listed: int | None, size: int) -> None:
+    """The size is the total of a part, the length of a whole, and 0 where not even a first byte is there."""
+    assert measured(head, listed) == size
+
+
+@pytest.mark.parametrize(
+    ("head", "listed"),
+    [
+        (Head(Extent(0, 1), Validators(TAG), None), None),
+        (whole(Validators(), None), None),
+        (whole(Validators(), 7), 0),
+        (replace(whole(Validators(), 7), is_html=True), None),
+        (Head(Refused.PAST_THE_END), None),
+        (Head(Refused.PAST_THE_END, total=7), None),
+        (Head(Refused.CONDITION), None),
+    ],
+)
+def test_no_size(head: Head, listed: int | None) -> None:
+    """An answer that gives no size, or may be a page where the API says 0, is of no use."""
+    with pytest.raises(BadAnswer):
+        measured(head, listed)
+
+
+def test_the_size_of_a_web_page() -> None:
+    """A page without validators is believed where the object may be one."""
+    assert measured(replace(whole(Validators(), 7), is_html=True), None, is_html=True) == 7

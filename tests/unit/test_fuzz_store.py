@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreError, StoreUnavailable
-from empirical_fs.reading.answers import read_head
-from empirical_fs.reading.versions import Extent, Head, Known, Validators, judge, measured
+from empirical_fs.reading.answers import measured, read_head
+from empirical_fs.reading.versions import Extent, Head, Validators, Version, judge
 from empirical_fs.retry import retry_after, retrying
 from tests.unit.hostile import DATES, INTEGER_MAX, outcome
 
@@ -71,7 +71,7 @@ def test_any_answer(
 
     def served() -> Head:
         head = read_head(status, headers, start, stop, size)
-        judge(Known(size, known), head)
+        judge(Version(size, known), head)
         return head
 
     head = outcome(served, StoreError)

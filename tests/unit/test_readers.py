@@ -198,7 +198,7 @@ def test_a_content_whose_bytes_are_untied_learns_nothing() -> None:
     """A validator that comes up after bytes without one ends the content, rather than being adopted."""
     content = Content(resource(), SIZE)
     content.tie(head(None), is_listed=True)
-    assert content.is_untied
+    assert content.is_without_validators
     with pytest.raises(ContentChanged):
         content.tie(head('"b"'), is_listed=True)
 

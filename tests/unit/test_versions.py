@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empirical_fs.errors import BadAnswer, ContentChanged, OtherLength, StoreError
-from empirical_fs.reading.versions import Extent, Head, Known, Refused, Validators, judge, measured
+from empirical_fs.reading.versions import Extent, Head, Refused, Validators, Version, judge
 
 SIZE = 100
 PART, WHOLE, OPEN = (
@@ -25,8 +25,8 @@ NONE = Validators()
 SERVED = None
 
 
-def known(validators: Validators | None, *, is_listed: bool = True) -> Known:
-    return Known(SIZE, validators, is_listed)
+def known(validators: Validators | None, *, is_listed: bool = True) -> Version:
+    return Version(SIZE, validators, is_listed)
 
 
 def part(validators: Validators, total: int | None = SIZE) -> Head:
@@ -38,7 +38,7 @@ def whole(validators: Validators, length: int | None = SIZE) -> Head:
     return Head(extent, validators, length)
 
 
-def verdict(what: Known, head: Head) -> type[StoreError] | None:
+def verdict(what: Version, head: Head) -> type[StoreError] | None:
     """How it is judged: the error, or None for what is served."""
     try:
         judge(what, head)
@@ -80,7 +80,7 @@ def test_the_first_answer(found: Validators, *, is_listed: bool) -> None:
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_tied(first: Validators, found: Validators, *, is_listed: bool) -> None:
     """An answer with a validator of the first one is served; by its second alone, as long as it is listed."""
-    is_exact = first.exact.tie(found)
+    is_exact = first.exact.fit(found)
     expected = SERVED if is_listed or is_exact else ContentChanged
     assert verdict(known(first, is_listed=is_listed), part(found)) is expected
     assert verdict(known(first, is_listed=is_listed), part(found, None)) is expected
@@ -233,43 +233,3 @@ def test_nothing_is_served_that_differs(first: Validators, found: Validators, to
 def test_if_match(etag: str | None, sent: str | None) -> None:
     """A request demands an ETag that is strong and can be sent."""
     assert Validators(etag).if_match == sent
-
-
-@pytest.mark.parametrize(
-    ("head", "listed", "size"),
-    [
-        (Head(Extent(0, 1), NONE, 7), None, 7),
-        (Head(Extent(0, 1), NONE, 7), 0, 7),
-        (whole(NONE, 7), None, 7),
-        (whole(TAG, 7), 0, 7),
-        (replace(whole(TAG, 7), is_html=True), None, 7),
-        (whole(NONE, 0), 0, 0),
-        (Head(Refused.PAST_THE_END, total=0), 0, 0),
-    ],
-)
-def test_measured(head: Head, listed: int | None, size: int) -> None:
-    """The size is the total of a part, the length of a whole, and 0 where not even a first byte is there."""
-    assert measured(head, listed) == size
-
-
-@pytest.mark.parametrize(
-    ("head", "listed"),
-    [
-        (Head(Extent(0, 1), TAG, None), None),
-        (whole(NONE, None), None),
-        (whole(NONE, 7), 0),
-        (replace(whole(NONE, 7), is_html=True), None),
-        (Head(Refused.PAST_THE_END), None),
-        (Head(Refused.PAST_THE_END, total=7), None),
-        (Head(Refused.CONDITION), None),
-    ],
-)
-def test_no_size(head: Head, listed: int | None) -> None:
-    """An answer that gives no size, or may be a page where the API says 0, is of no use."""
-    with pytest.raises(BadAnswer):
-        measured(head, listed)
-
-
-def test_the_size_of_a_web_page() -> None:
-    """A page without validators is believed where the object may be one."""
-    assert measured(replace(whole(NONE, 7), is_html=True), None, is_html=True) == 7
