@@ -6,7 +6,7 @@ I/O: the listing before and the new one go in, what to show and what to say come
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from empirical_fs.errors import ApiUnavailable, SetupError
 from empirical_fs.listing import Listing
@@ -27,10 +27,14 @@ class Known:
     """How many entries of the last listing could not be read."""
     kept: int = 0
     """How many of these entries are shown as they were last."""
-    anonymous: int = 0
-    """How many entries have neither an id nor a name, and do not stand for a file that was known before."""
-    missing: int = 0
-    """How many entries the API counts and does not list."""
+    strangers: int = 0
+    """How many unreadable entries may stand for any file, and did so when the listing was believed."""
+    gap: int = 0
+    """How many entries the API counts more than it lists."""
+    usual_gap: int = 0
+    """The largest gap that it has had twice in a row, or from the first listing on."""
+    lists_more: bool = False
+    """Whether it has listed more than it counts twice in a row, or from the first listing on."""
     troubles: tuple[str, ...] = ()
     """What is wrong with the listing, a line for each kind of trouble; nothing in it is the API's text."""
 
@@ -41,7 +45,7 @@ def at_first(listing: Listing) -> Known:
     Raises:
         SetupError: it has entries that cannot be read, and nothing else that could be shown.
     """
-    known = after(listing, Known())
+    known = after(listing, Known(gap=listing.gap))
     if known.unreadable and not known.shown:
         raise SetupError(
             f"none of the {known.unreadable} resources that the API lists can be read"
@@ -55,33 +59,57 @@ def after(listing: Listing, before: Known) -> Known:
     """What is known by a listing that follows on what was known `before`.
 
     An entry that cannot be read keeps the last good version of its resource, which is found by its id, or by
-    its name where it has no id that can be read. An entry that has neither may stand for any file: as long
-    as there are more of these than there were, no file that is not listed goes away. Only entries that say
-    that their resource is not uploaded, and those that the API lists no more, let a file go.
+    its name where it has no id that can be read. An entry that is found by neither may stand for any file: as
+    long as there are more of these than there were, no file that is not listed goes away. Only entries that
+    say that their resource is not uploaded, and those that the API lists no more, let a file go.
 
     Raises:
-        ApiUnavailable: the listing is cut short. Files are not in it that were there before, and more of
-            what the API counts is missing from it than before.
+        ApiUnavailable: the listing is cut short, or of another project. Files are not in it that were there
+            before, and the API's own count speaks against it as it did not before.
     """
     gathering = _Gathering(listing, before)
     lost = gathering.lost()
-    if lost and listing.missing > before.missing:
+    if lost and _is_cut(listing, before):
         raise ApiUnavailable(
             f"the listing is cut short: the API counts {listing.counted} resources and lists"
             f" {listing.listed}, without {len(lost)} of the files that were there"
         )
-    anonymous = gathering.anonymous
-    suspects = lost if anonymous > before.anonymous else []
+    if lost and _is_of_another_project(listing, before):
+        raise ApiUnavailable("the listing is of another project than before, with none of its files")
+    strangers = gathering.strangers
+    suspects = lost if strangers > before.strangers else []
     gathering.keep(suspects)
+    unreadable = len(listing.malformed) + gathering.undated
+    is_steady = listing.gap == before.gap
     return Known(
         shown=gathering.shown,
         makeshift=frozenset(gathering.makeshift),
-        unreadable=len(listing.malformed),
-        kept=min(gathering.kept + len(suspects), len(listing.malformed)),
-        anonymous=before.anonymous if suspects else anonymous,
-        missing=listing.missing,
-        troubles=(*_of_count(listing), *gathering.troubles(), *_of_suspects(anonymous, suspects)),
+        unreadable=unreadable,
+        # One such entry may have several files kept, any of which it may stand for.
+        kept=min(gathering.kept + len(suspects), unreadable),
+        # While files are kept because of them, they are still news.
+        strangers=before.strangers if suspects else strangers,
+        gap=listing.gap,
+        usual_gap=listing.gap if is_steady or listing.gap < before.usual_gap else before.usual_gap,
+        lists_more=listing.gap < 0 and (is_steady or before.lists_more),
+        troubles=(*_of_count(listing), *gathering.troubles(), *_of_suspects(strangers, suspects)),
     )
+
+
+def _is_cut(listing: Listing, before: Known) -> bool:
+    """Whether the API's own count says otherwise than its listing, as it has not done before."""
+    if listing.gap < 0:
+        return not before.lists_more
+    return listing.gap > max(before.usual_gap, 0)
+
+
+def _is_of_another_project(listing: Listing, before: Known) -> bool:
+    """Whether nothing of it was known before, and all belongs to other projects: a key has one (api.md)."""
+    if any(resource.id in before.shown for resource in listing.resources):
+        return False
+    ours = {each.project_id for each in before.shown.values()}
+    theirs = {each.project_id for each in listing.resources}
+    return bool(theirs) and None not in ours | theirs and not ours & theirs
 
 
 class _Gathering:
@@ -90,12 +118,13 @@ class _Gathering:
     def __init__(self, listing: Listing, before: Known) -> None:
         self.shown = {resource.id: resource for resource in listing.resources}
         self.makeshift: set[int] = set()
-        self.anonymous = 0
+        self.strangers = 0
         self.kept = 0
         self._listing = listing
         self._before = before
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._first: dict[str, Malformed] = {}
+        self.undated = self._keep_dates()
         for error in listing.malformed:
             if error.resource_id is not None:
                 self._count(error, self._with_id(error, error.resource_id))
@@ -128,6 +157,8 @@ class _Gathering:
             more = f" and {others} more of the listing" if others else ""
             came = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
             lines.append(f"{first.who}{more} cannot be read: {reason} ({came})")
+        if self.undated:
+            lines.append(f"resources have lost their updated_at: {self.undated}, shown with the dates before")
         return lines
 
     def _count(self, error: Malformed, outcome: str) -> None:
@@ -147,13 +178,22 @@ class _Gathering:
         if was_shown:
             self.keep([resource_id])
             return _KEPT
+        self.strangers += 1
         return _LEFT_OUT
 
+    def _keep_dates(self) -> int:
+        """Keep the dates that were there before and are not now; how many."""
+        before = self._before.shown
+        undated = [each for each in self._listing.resources if not each.is_dated and each.id in before]
+        lost = [each for each in undated if before[each.id].is_dated]
+        for each in lost:
+            self.shown[each.id] = replace(each, updated_ns=before[each.id].updated_ns, is_dated=True)
+        self.kept += len(lost)
+        return len(lost)
+
     def _without_id(self, error: Malformed, lost: dict[str, list[int]]) -> str:
-        if error.name is None:
-            self.anonymous += 1
-            return _LEFT_OUT
-        if error.name not in lost:
+        if error.name is None or error.name not in lost:
+            self.strangers += 1
             return _LEFT_OUT
         # Of several resources with that name nobody can tell which one it is, so none goes away.
         self.keep(lost[error.name])
@@ -167,10 +207,10 @@ def _of_count(listing: Listing) -> list[str]:
     return [f"the API counts {listing.counted} resources and lists {listing.listed}"]
 
 
-def _of_suspects(anonymous: int, suspects: Sequence[int]) -> list[str]:
+def _of_suspects(strangers: int, suspects: Sequence[int]) -> list[str]:
     if not suspects:
         return []
     return [
-        f"{len(suspects)} files that are listed no more are shown as last read:"
-        f" any of the {anonymous} entries without id and name may be one of them"
+        f"files that are listed no more are shown as last read: {len(suspects)}, for which any of the"
+        f" unreadable entries of unknown files may stand: {strangers}"
     ]

@@ -34,7 +34,7 @@ class Listing:
     absent: frozenset[int] = frozenset()
     """The ids of entries of which the API says that they are not uploaded."""
     counted: int = 0
-    """How many entries there are by the API's own count."""
+    """How many entries there are by the API's own count, the largest that it gave."""
     listed: int = 0
     """How many entries were listed, of whatever kind, each id once."""
 
@@ -42,9 +42,9 @@ class Listing:
     """The server's clock as it began to answer, or ours if it does not tell; seconds since the epoch."""
 
     @property
-    def missing(self) -> int:
-        """How many of the entries that the API counts were not listed."""
-        return max(self.counted - self.listed, 0)
+    def gap(self) -> int:
+        """How many entries the API counts more than it lists; below 0 where it lists more than it counts."""
+        return self.counted - self.listed
 
     def url_of(self, resource_id: int) -> str | None:
         """The signed URL of that resource, if the listing has one; a malformed entry may have one too."""
@@ -147,7 +147,7 @@ def _combined(walks: Sequence[_Walk]) -> Listing:
         resources=tuple(resources.values()),
         malformed=(*malformed.values(), *without_id),
         absent=frozenset(known_ids - resources.keys() - malformed.keys()),
-        counted=min(page.total for page in last.pages),
+        counted=max(page.total for page in last.pages),
         listed=listed,
         server_time=server_time,
     )

@@ -66,10 +66,17 @@ class Resource:
     """Bytes of the content; None where the API does not know."""
     updated_ns: int
     """`updated_at`, else `created_at`, else 0; nanoseconds since the epoch."""
+    is_dated: bool = True
+    """Whether it has an `updated_at`."""
     link: str | None
     """The external page of a link resource, which has no content of its own; None for an upload."""
     details: tuple[tuple[str, str], ...] = ()
     """What else the API says of it, by the names of its fields, unchecked."""
+
+    @property
+    def project_id(self) -> str | None:
+        """The project that it belongs to, if the API says that."""
+        return dict(self.details).get("project_id")
 
     @property
     def is_html(self) -> bool:
@@ -166,6 +173,7 @@ def parse_resource(entry: Any) -> Resource | None:
         url=url,
         size=size,
         updated_ns=updated_ns,
+        is_dated=dated_by == "updated_at",
         link=link,
         details=tuple(_details(entry)),
     )

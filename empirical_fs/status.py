@@ -61,6 +61,7 @@ class Status:
             "listing_failure": self._catalog.failure or None,
             "unreadable_entries": known.unreadable,
             "unreadable_entries_kept": known.kept,
+            "entries_not_listed": known.gap,
             "out_of_reach": {host: round(since, 1) for lost in self._lost for host, since in lost().items()},
             "throughput": round(counts.bytes_per_second),
             "bytes_fetched": counts.bytes_fetched,
@@ -130,7 +131,11 @@ def _state(report: Mapping[str, Any]) -> str:
         kept = report["unreadable_entries_kept"]
         shown = f", {kept} of them shown as they were last" if kept else ""
         away.append(f"degraded: {entries} of the listing cannot be read{shown}")
-    return "; ".join(away) or "online"
+    state = "; ".join(away) or "online"
+    gap = report.get("entries_not_listed", 0)
+    return (
+        f"{state}; the API counts {abs(gap)} {'more' if gap > 0 else 'fewer'} than it lists" if gap else state
+    )
 
 
 def _size(count: float) -> str:

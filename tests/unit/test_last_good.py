@@ -36,8 +36,8 @@ def listing(
 
 def known(*listings: Listing) -> Known:
     """What is known after these listings."""
-    now = Known()
-    for each in listings:
+    now = at_first(listings[0]) if listings else Known()
+    for each in listings[1:]:
         now = after(each, now)
     return now
 
@@ -71,7 +71,15 @@ CASES = {
     "listed twice": Case([THREE, listing([1, 2, 3], [bad(3)])], {1, 2, 3}, 1),
     "unreadable by name": Case([THREE, listing([1], [bad(None, "2.txt")])], {1, 2}, 1, 1),
     "another name": Case([THREE, listing([1, 2, 3], [bad(None, "other")])], {1, 2, 3}, 1),
-    "the name of one that is listed": Case([THREE, listing([1, 2], [bad(None, "2.txt")])], {1, 2}, 1),
+    "the name of one that is listed": Case([THREE, listing([1, 2], [bad(None, "2.txt")])], {1, 2, 3}, 1, 1),
+    "neither its id nor its name": Case([THREE, listing([1, 2], [bad(None, "new")])], {1, 2, 3}, 1, 1),
+    "another id and another name": Case([THREE, listing([1, 2], [bad(7, "new")])], {1, 2, 3}, 1, 1),
+    "all others, all unreadable": Case(
+        [THREE, listing([], [bad(each) for each in (7, 8, 9)])], {1, 2, 3}, 3, 3
+    ),
+    "a stranger that stays": Case(
+        [THREE, *[listing([1, 2, 3], [bad(7)])] * 2, listing([1, 2], [bad(7)])], {1, 2}, 1
+    ),
     "the name of one that is gone": Case(
         [THREE, listing([1, 3], [bad(None, "2.txt")], absent=[2])], {1, 3}, 1
     ),
@@ -141,6 +149,14 @@ CUT: list[tuple[str, list[Listing], bool]] = [
     ("nothing of the last one", [THREE, listing([9], missing=3)], True),
     ("one missing, one deleted", [THREE, listing([1, 2], missing=1)], True),
     ("more missing than ever", [listing([1, 2, 3], missing=1), listing([1], missing=3)], True),
+    ("missing as once before", [THREE, listing([1, 2, 3], missing=9), listing([1], missing=2)], True),
+    (
+        "missing as twice before",
+        [THREE, *[listing([1, 2, 3], missing=2)] * 2, listing([1], missing=2)],
+        False,
+    ),
+    ("counted less than listed at once", [THREE, listing([1], missing=-1)], True),
+    ("counted as 0 all the time", [listing([1, 2, 3], missing=-3), listing([1], missing=-1)], False),
     ("with entries that cannot be read", [THREE, listing([1], [NULL], missing=1)], True),
     ("unreadable, and another missing", [THREE, listing([1], [bad(2)], missing=1)], True),
     ("a steady disagreement", [listing([1, 2, 3], missing=1), listing([1, 2], missing=1)], False),
@@ -150,7 +166,6 @@ CUT: list[tuple[str, list[Listing], bool]] = [
     ("missing, but said to be gone", [THREE, listing([1, 2], absent=[3], missing=7)], False),
     ("deleted", [THREE, listing([1])], False),
     ("at first", [listing([1], missing=99)], False),
-    ("counted less than listed", [THREE, listing([1], missing=-1)], False),
 ]
 
 
@@ -211,6 +226,32 @@ def test_files_that_may_be_among_the_nameless() -> None:
     """A line says that files are shown that the listing does not name."""
     now = known(THREE, listing([1], [NULL]))
     assert now.troubles[1:] == (
-        "2 files that are listed no more are shown as last read:"
-        " any of the 1 entries without id and name may be one of them",
+        "files that are listed no more are shown as last read: 2, for which any of the unreadable entries of"
+        " unknown files may stand: 1",
     )
+
+
+def test_another_project() -> None:
+    """A listing of another project, with none of the files that were there, is refused."""
+
+    def of(project: str, *ids: int) -> Listing:
+        found = tuple(resource(each, details=(("project_id", project),)) for each in ids)
+        return Listing(found, (), counted=len(ids), listed=len(ids))
+
+    before = known(of("1", 1, 2))
+    with pytest.raises(ApiUnavailable, match="another project"):
+        after(of("2", 3), before)
+    assert set(after(of("2", 1, 3), before).shown) == {1, 3}
+    assert set(after(of("1", 3), before).shown) == {3}
+    assert not after(listing(), before).shown
+    assert set(after(listing([5]), before).shown) == {5}
+
+
+def test_a_date_that_is_lost() -> None:
+    """A date that was there stays when the API says none any more, and that is told."""
+    undated = Listing((resource(1, updated_ns=0, is_dated=False), resource(2)), (), counted=2, listed=2)
+    now = known(listing([1, 2]), undated, undated)
+    assert now.shown == {1: resource(1), 2: resource(2)}
+    assert (now.unreadable, now.kept) == (1, 1)
+    assert now.troubles == ("resources have lost their updated_at: 1, shown with the dates before",)
+    assert not known(undated).unreadable

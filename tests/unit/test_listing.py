@@ -118,19 +118,29 @@ def test_a_count_that_never_fits() -> None:
 
     listing = fetch_listing(page)
     assert sorted(listed_ids(listing)) == [1, 2, 3]
-    assert (listing.counted, listing.listed, listing.missing) == (4, 3, 1)
+    assert (listing.counted, listing.listed, listing.gap) == (4, 3, 1)
     assert len(requests) == 4
 
 
 def test_a_page_that_comes_twice() -> None:
     """What is listed twice is one entry: an API that gives its first page again and again lists no more."""
     listing = fetch_listing(lambda _: page_of([1, 2, 3], 6, 2))
-    assert (listing.counted, listing.listed, listing.missing) == (6, 3, 3)
+    assert (listing.counted, listing.listed, listing.gap) == (6, 3, 3)
 
 
 def test_less_is_counted_than_listed() -> None:
-    """An API that counts fewer than it lists keeps nothing back."""
-    assert fetch_listing(lambda _: page_of([1, 2, 3], 1, 1)).missing == 0
+    """An API that counts fewer than it lists is told by a gap below 0."""
+    assert fetch_listing(lambda _: page_of([1, 2, 3], 1, 1)).gap == -2
+
+
+def test_totals_that_differ() -> None:
+    """Where pages differ in their totals, the largest one says how many there are."""
+
+    def page(number: int) -> Page:
+        return page_of([1, 2], 250, 2) if number == 1 else page_of([], 0, 2)
+
+    listing = fetch_listing(page)
+    assert (listing.counted, listing.listed) == (250, 2)
 
 
 @pytest.mark.parametrize(("total", "total_pages"), [(5, 1), (5, 0), (1, 1)])

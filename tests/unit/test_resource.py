@@ -279,7 +279,9 @@ def test_the_url_of_what_cannot_be_read(url: Any, size: Any, kept: str | None) -
 def test_moments_that_are_missing() -> None:
     """Without both timestamps a resource is as old as the epoch."""
     value = {"id": 1, "name": "a", "status": "uploaded"}
-    assert parse_resource(value) == Resource(id=1, name="a", url=None, size=None, updated_ns=0, link=None)
+    assert parse_resource(value) == Resource(
+        id=1, name="a", url=None, size=None, updated_ns=0, is_dated=False, link=None
+    )
 
 
 @pytest.mark.parametrize("url", [None, 5, [], {}, True])
