@@ -65,6 +65,9 @@ class Answer(HTTPResponse):
         except (TypeError, LookupError, AttributeError) as error:
             # The parser of mail takes the parameters of a Content-Type apart, and is not always up to it.
             raise HTTPException("a head that cannot be read") from error
+        if self._reader.is_cut:
+            # To http.client, that is the end of the head; half a value may be left of the last header.
+            raise HTTPException("the head broke off")
         # Not all servers keep to ASCII.
         self.raw_headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()
@@ -112,7 +115,15 @@ class _Reader(BufferedReader):
     def __init__(self, incoming: _Incoming) -> None:
         super().__init__(incoming)
         self.is_followed = False
+        self.is_cut = False
+        """Whether the end has come where a line was to be read."""
         self._incoming = incoming
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        # One that is too long for http.client has no end either, and is an error of its own.
+        self.is_cut = self.is_cut or (not line.endswith(b"\n") and self._incoming.is_at_end)
+        return line
 
     def close(self) -> None:
         if not self.closed:

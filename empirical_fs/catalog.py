@@ -10,6 +10,7 @@ from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, NoSuchFile
 from empirical_fs.last_good import Known, after, at_first
 from empirical_fs.listing import Listing
+from empirical_fs.news import News
 from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
 from empirical_fs.settling import young
@@ -63,6 +64,7 @@ class Catalog:
         """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
         self._snapshot = Snapshot({})
         self._known = Known()
+        self._news = News()
         self._changed_ns: int | None = None
         self._due_at = float("-inf")
         self._pause = _FIRST_PAUSE
@@ -278,9 +280,8 @@ class Catalog:
         return changed
 
     def _say_news(self, known: Known) -> None:
-        before = self._known.troubles
-        for trouble in known.troubles:
-            if trouble not in before:
+        for kind, trouble in known.troubles.items():
+            if self._news.is_news(kind):
                 log.warning("%s", trouble)
-        if before and not known.troubles:
+        if self._known.troubles and not known.troubles:
             log.info("the listing is well again")

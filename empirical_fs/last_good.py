@@ -35,7 +35,7 @@ class Known:
     """The largest gap that it has had twice in a row, or from the first listing on."""
     lists_more: bool = False
     """Whether it has listed more than it counts twice in a row, or from the first listing on."""
-    troubles: tuple[str, ...] = ()
+    troubles: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with the listing, a line for each kind of trouble; nothing in it is the API's text."""
 
 
@@ -92,7 +92,7 @@ def after(listing: Listing, before: Known) -> Known:
         gap=listing.gap,
         usual_gap=listing.gap if is_steady or listing.gap < before.usual_gap else before.usual_gap,
         lists_more=listing.gap < 0 and (is_steady or before.lists_more),
-        troubles=(*_of_count(listing), *gathering.troubles(), *_of_suspects(strangers, suspects)),
+        troubles=_of_count(listing) | gathering.troubles() | _of_suspects(strangers, suspects),
     )
 
 
@@ -148,17 +148,17 @@ class _Gathering:
             if resource_id in self._before.makeshift:
                 self.makeshift.add(resource_id)
 
-    def troubles(self) -> list[str]:
+    def troubles(self) -> dict[str, str]:
         """A line for each reason for which entries cannot be read: how many, and which is the first."""
-        lines = []
+        lines = {}
         for reason, first in self._first.items():
             outcomes = {each: self._outcomes[reason, each] for each in (_KEPT, _DATED_OTHERWISE, _LEFT_OUT)}
             others = sum(outcomes.values()) - 1
             more = f" and {others} more of the listing" if others else ""
             came = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
-            lines.append(f"{first.who}{more} cannot be read: {reason} ({came})")
+            lines[reason] = f"{first.who}{more} cannot be read: {reason} ({came})"
         if self.undated:
-            lines.append(f"resources have lost their updated_at: {self.undated}, shown with the dates before")
+            lines["dates"] = f"resources have lost their updated_at: {self.undated}, shown with those before"
         return lines
 
     def _count(self, error: Malformed, outcome: str) -> None:
@@ -201,16 +201,16 @@ class _Gathering:
         return _KEPT
 
 
-def _of_count(listing: Listing) -> list[str]:
+def _of_count(listing: Listing) -> dict[str, str]:
     if listing.counted == listing.listed:
-        return []
-    return [f"the API counts {listing.counted} resources and lists {listing.listed}"]
+        return {}
+    return {"count": f"the API counts {listing.counted} resources and lists {listing.listed}"}
 
 
-def _of_suspects(strangers: int, suspects: Sequence[int]) -> list[str]:
+def _of_suspects(strangers: int, suspects: Sequence[int]) -> dict[str, str]:
     if not suspects:
-        return []
-    return [
-        f"files that are listed no more are shown as last read: {len(suspects)}, for which any of the"
-        f" unreadable entries of unknown files may stand: {strangers}"
-    ]
+        return {}
+    return {
+        "suspects": f"files that are listed no more are shown as last read: {len(suspects)}, for which any of"
+        f" the unreadable entries of unknown files may stand: {strangers}"
+    }

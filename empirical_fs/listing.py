@@ -118,9 +118,12 @@ def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
     if last > 1:
         with ThreadPoolExecutor(min(IN_FLIGHT, last - 1), "listing") as pool:
             try:
-                for page in pool.map(fetch_page, range(2, last + 1)):
-                    pages.append(page)
-                    progress(len(pages), last)
+                # Behind several empty pages there is nothing, whatever number of pages the API claims.
+                while len(pages) < last and any(page.ids for page in pages[-IN_FLIGHT:]):
+                    begin = len(pages) + 1
+                    for page in pool.map(fetch_page, range(begin, min(begin + IN_FLIGHT * 4, last + 1))):
+                        pages.append(page)
+                        progress(len(pages), last)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

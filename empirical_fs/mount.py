@@ -238,8 +238,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
             commands=status.commands,
             for_commands=for_commands,
         )
-        files = Files(catalog, inodes, walks, ranges.ask_again)
-        operations = Operations(files, tools, lifecycle.connected)
+        operations = Operations(Files(catalog, inodes, walks), tools, lifecycle.connected)
         _stop_on_signals(lifecycle)
         stderr.start()
         try:

@@ -51,6 +51,8 @@ _DETAILS = (
     "access_level",
 )
 _INTEGER_MAX = 2**63 - 1
+_NO_DATES = (0, -62_135_596_800 * 10**9)
+"""The epoch, and the year 1, which is the zero of Go."""
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -162,11 +164,12 @@ def parse_resource(entry: Any) -> Resource | None:
             link, url = _external_page(url), None
         except ValueError as error:
             raise malformed("its url is neither a signed URL nor a web page") from error
-    dated_by = "created_at" if entry.get("updated_at") is None else "updated_at"
-    updated_ns = nanoseconds_since_epoch(entry.get(dated_by))
-    is_dated = updated_ns is not None or entry.get(dated_by) is None
+    updated_at, created_at = _date(entry.get("updated_at")), _date(entry.get("created_at"))
+    dated_by = "created_at" if updated_at is None else "updated_at"
+    updated_ns = nanoseconds_since_epoch(updated_at if updated_at is not None else created_at)
+    is_dated = updated_ns is not None or (updated_at, created_at) == (None, None)
     if updated_ns is None:
-        updated_ns = nanoseconds_since_epoch(entry.get("created_at")) or 0
+        updated_ns = nanoseconds_since_epoch(created_at) or 0
     resource = Resource(
         id=resource_id,
         name=name,
@@ -180,6 +183,11 @@ def parse_resource(entry: Any) -> Resource | None:
     if not is_dated:
         raise malformed(f"its {dated_by} is not a date", makeshift=resource)
     return resource
+
+
+def _date(value: object) -> object:
+    """What is said of a date; None for what programs write that have none."""
+    return None if nanoseconds_since_epoch(value) in _NO_DATES else value
 
 
 def _status(value: object) -> str | None:

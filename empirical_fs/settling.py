@@ -14,6 +14,7 @@ from empirical_fs.resource import Resource
 LAG_SECONDS = 60.0
 """For how long a store may be behind the listing."""
 
+_PAUSE_SECONDS = 5.0
 _NANOSECONDS = 10**9
 
 
@@ -28,6 +29,8 @@ class Settling:
     """Until when the store may lag behind."""
     _asked_at: float | None = None
     """When the store was asked last, if its answer is not final."""
+    _not_before: float = float("-inf")
+    """When it may be asked again."""
 
     def answered(self, now: float, *, is_another: bool) -> None:
         """The store has answered; `is_another`, by an object that is not that of the version before."""
@@ -39,9 +42,13 @@ class Settling:
         """Whether the last answer was final."""
         return self._asked_at is None
 
-    def is_to_be_asked(self, listed_at: float) -> bool:
+    def put_off(self, now: float) -> None:
+        """The store is being asked, and may not answer: nobody else asks it for a moment."""
+        self._not_before = now + _PAUSE_SECONDS
+
+    def is_to_be_asked(self, listed_at: float, now: float) -> bool:
         """Whether the store is to be asked again, since a listing was fetched at `listed_at`."""
-        return self._asked_at is not None and listed_at > self._asked_at
+        return self._asked_at is not None and listed_at > self._asked_at and now >= self._not_before
 
 
 def young(

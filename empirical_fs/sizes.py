@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import EmpiricalError
+from empirical_fs.news import News
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
 
@@ -29,6 +30,7 @@ class Sizes:
         self._measure = measure
         self._measuring = SingleFlight[_Version, int]()
         self._found: dict[_Version, int] = {}
+        self._news = News()
 
     def has(self, resource: Resource) -> bool:
         """Whether the store has said how large this version of an upload is."""
@@ -61,7 +63,12 @@ class Sizes:
         unknown = [each for each in sized.values() if not each.is_sized]
         if unknown:
             with ThreadPoolExecutor(_AT_ONCE, "measure") as pool:
-                sized |= {each.id: each for each in pool.map(self._find_or_not, unknown)}
+                failures = [each for each in pool.map(self._failure, unknown) if each is not None]
+            sized |= {each.id: self.known(each) for each in unknown}
+            if failures and self._news.is_news("unknown"):
+                (resource, error), others = failures[0], len(failures) - 1
+                more = f" and {others} more" if others else ""
+                log.warning("the size of resource %d%s is not known yet: %s", resource.id, more, error)
         return sized
 
     def forget(self, resource: Resource) -> None:
@@ -74,12 +81,12 @@ class Sizes:
             if listed is None or _version(listed) != version:
                 self._found.pop(version, None)
 
-    def _find_or_not(self, resource: Resource) -> Resource:
+    def _failure(self, resource: Resource) -> tuple[Resource, str] | None:
         try:
-            return self.find(resource)
+            self.find(resource)
         except EmpiricalError as error:
-            log.warning("the size of resource %d is not known yet: %s", resource.id, error)
-            return resource
+            return resource, str(error)
+        return None
 
 
 def _version(resource: Resource) -> _Version:

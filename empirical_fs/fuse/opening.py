@@ -1,14 +1,11 @@
 """Opens files: as the version that their inode is, once it is known what that is."""
 
 import errno
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
 from empirical_fs.catalog import Catalog
-from empirical_fs.errors import ContentChanged, EmpiricalError
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.inode_table import InodeTable
@@ -22,8 +19,6 @@ from empirical_fs.reading.walks import Walks
 from empirical_fs.snapshot import Entry
 from empirical_fs.timer import Timer
 
-log = logging.getLogger(__name__)
-
 _SETTLE_SECONDS = 1.0
 _SETTLE_TRIES = 2
 
@@ -35,8 +30,6 @@ class Files:
     catalog: Catalog
     inodes: InodeTable
     walks: Walks
-    ask_again: Callable[[Content], None]
-    """Asks the store whether it still has what was read before; raises EmpiricalError."""
 
 
 class Opener:
@@ -47,7 +40,6 @@ class Opener:
     ) -> None:
         """Open `files`; `is_direct`, past the page cache."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
-        self._ask_store_again = files.ask_again
         self._answering = answering
         self._library = library
         self._timer = timer
@@ -88,8 +80,8 @@ class Opener:
             self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
         elif content := self._content_to_be_asked_for(now):
             self._answering.defer(request, about)
-            work = partial(self._ask_again, request, node, caller, now, content)
-            self._answering.go_on_later(request, about, work)
+            work = partial(self.open, request, node, caller, settle_tries=0)
+            self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
         else:
             self._give_handle(request, node, now)
 
@@ -132,17 +124,6 @@ class Opener:
             self._inodes.send_back(node, caller)
             raise Refusal(errno.ESTALE)
         self._give_handle(request, node, entry if now is None else now)
-
-    def _ask_again(self, request: Request, node: Node, caller: int, entry: Entry, content: Content) -> None:
-        """Open a file unless the store has caught up with the listing since it was read."""
-        try:
-            self._ask_store_again(content)
-        except ContentChanged:
-            self.open(request, node, caller, settle_tries=0)
-            return
-        except EmpiricalError as error:
-            log.debug("open /%s: whether it is still the same cannot be said: %s", entry.name, error)
-        self._give_handle(request, node, entry)
 
     def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
         """Open a node that was found by its number as what its resource is now."""

@@ -14,8 +14,10 @@ _OK, _PARTIAL, _PRECONDITION_FAILED, _RANGE_NOT_SATISFIABLE = 200, 206, 412, 416
 _NOT_FOUND = (404, 410)
 _URL_REFUSED = (400, 401, 403, *_NOT_FOUND)
 
-_CONTENT_RANGE = re.compile(r"bytes (?P<first>[0-9]{1,19})-(?P<last>[0-9]{1,19})/(?P<total>[0-9]{1,19}|\*)")
-_UNSATISFIED = re.compile(r"bytes \*/(?P<total>[0-9]{1,19})")
+_CONTENT_RANGE = re.compile(
+    r"bytes (?P<first>[0-9]{1,19})-(?P<last>[0-9]{1,19})/(?P<total>[0-9]{1,19}|\*)", re.I
+)
+_UNSATISFIED = re.compile(r"bytes \*/(?P<total>[0-9]{1,19})", re.I)
 _LENGTH = re.compile(r"[0-9]{1,19}")
 _SIZE_MAX = 2**63 - 1
 _SEVERAL_PARTS = "multipart/byteranges"

@@ -161,9 +161,15 @@ class Content:
         """Note that the store has nothing behind the last byte that the listing counts."""
         self._is_length_known = True
 
+    def put_off_asking(self) -> None:
+        """Do not have the store asked for it again just now."""
+        with self._lock:
+            self._settling.put_off(self._clock())
+
     def is_to_be_asked(self, listed_at: float) -> bool:
         """Whether to ask the store for it once more, now that a listing was fetched at `listed_at`."""
-        return self.is_tied and self._settling.is_to_be_asked(listed_at)
+        with self._lock:
+            return self.is_tied and self._settling.is_to_be_asked(listed_at, self._clock())
 
     def asked(self) -> None:
         """Note that the store still has this version."""

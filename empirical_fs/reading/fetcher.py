@@ -119,6 +119,16 @@ class Fetcher:
             self._runs.drop(run)
             raise
 
+    def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
+        """Ask the store whether it still has what was read of `content`, which ends if not.
+
+        `on_answered` is told when that is known, or cannot be known now.
+
+        Raises:
+            NoThread: nobody can ask.
+        """
+        self._wanted.run(self._ask_again(content, on_answered))
+
     def forget(self, content: Content) -> None:
         """Leave nothing open of a content whose parts were dropped."""
         self._runs.forget(content)
@@ -126,6 +136,16 @@ class Fetcher:
     def fetch_whole(self, content: Content, whole: Part, body: Body) -> None:
         """Put an open body, and what it lacks if it breaks off, into `whole`."""
         self._wanted.run(self._fill_whole(content, whole, body))
+
+    def _ask_again(self, content: Content, on_answered: Callable[[], object]) -> Steps[None]:
+        try:
+            with self._statistics.request("store"):
+                yield from self._ranges.ask_again(content)
+        except EmpiricalError as error:
+            log.debug("resource %d, asked for again: %s", content.resource_id, error)
+        except Exception:
+            log.exception("the store could not be asked again, in a way that should not be")
+        on_answered()
 
     def _fill_whole(self, content: Content, whole: Part, body: Body) -> Steps[None]:
         with failing(whole), whole.filling(), self._counting(whole):

@@ -118,6 +118,7 @@ class Ranges:
         request_stop = max(stop, request_stop or stop)
         if body is not None and (yield from self._goes_on(body, counted, stop)):
             return body
+        is_stuck = False
         while counted.at < stop:
             deadline = Deadline(counted.moved_at + self._patience)
             pauses: list[float] = []
@@ -127,8 +128,9 @@ class Ranges:
                     yield Pause(pauses.pop())
                 with attempt:
                     counted.room()  # raises if nobody wants the bytes any more
-                    # Nothing else ties what comes now to what came before it broke off.
-                    begun, first = counted.at, counted.at if content.is_tied else start
+                    begun = counted.at
+                    # Nothing else ties what comes now to what came before, unless no more ever comes.
+                    first = begun if content.is_tied or is_stuck else start
                     body = yield from self._open(content, first, request_stop, deadline, counted.cancellation)
                     if not wants_whole and not body.extent.is_part(first, request_stop):
                         body.hand_to(Cancellation())
@@ -140,6 +142,8 @@ class Ranges:
                         # What came so far shows that the store is well: ask for the rest at once.
                         if counted.at - begun < _WORTH_RESUMING:
                             raise
+                    finally:
+                        is_stuck = counted.at == begun
         return None
 
     def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
@@ -168,20 +172,23 @@ class Ranges:
                 return measured(head, resource.size, is_html=resource.is_html)
         raise AssertionError("retrying ends with a size or an exception")
 
-    def ask_again(self, content: Content) -> None:
+    def ask_again(self, content: Content) -> Steps[None]:
         """Ask the store whether it still has the same object, which was read before.
 
         Raises:
-            ContentChanged: it has another one by now.
-            EmpiricalError: it does not say.
+            ContentChanged, ResourceGone: it has it no more.
+            EmpiricalError: it does not say, and is not to be asked for a moment.
         """
         deadline = Deadline.after(min(self._patience, _ASKED_AGAIN_SECONDS))
-        asked = self._asked(content, 0, 1)
-        for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
-            with attempt:
-                self._tie(content, drive(self._head(asked, deadline, Cancellation())))
-                content.asked()
-                return
+        # Whoever comes next does not wait for the same answer that does not come.
+        content.put_off_asking()
+        try:
+            head = yield from self._head(self._asked(content, 0, 1), deadline, Cancellation())
+            self._tie(content, head)
+        except (ContentChanged, ResourceGone):
+            content.end()
+            raise
+        content.asked()
 
     def _open(
         self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation

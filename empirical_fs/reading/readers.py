@@ -100,6 +100,10 @@ class Readers:
             if content is not None:
                 content.relisted(resources.get(resource_id))
 
+    def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
+        """As `Fetcher.ask_again`."""
+        self._means.fetcher.ask_again(content, on_answered)
+
     def end_lost(self, resource: Resource) -> None:
         """End a content that nobody has open, if the store's answers cannot be tied to it any more.
 

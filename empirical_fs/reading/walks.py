@@ -66,6 +66,10 @@ class Walks:
             ready.handle.close()
         return self._readers.open(resource, self._read)
 
+    def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
+        """As `Fetcher.ask_again`."""
+        self._readers.ask_again(content, on_answered)
+
     def end_lost(self, resource: Resource) -> None:
         """As `Readers.end_lost`, before the file is opened."""
         self._readers.end_lost(resource)

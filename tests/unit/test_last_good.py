@@ -213,7 +213,7 @@ def test_one_line_for_each_kind_of_trouble() -> None:
     """A line says how many entries have the trouble, which is the first, and what became of them."""
     malformed = [bad(each) for each in range(1, 1001)]
     now = known(THREE, listing([], [*malformed, bad(None, "x", "its id"), misdated(7777)], missing=1))
-    assert now.troubles == (
+    assert tuple(now.troubles.values()) == (
         "the API counts 1003 resources and lists 1002",
         "resource 1 and 999 more of the listing cannot be read: its size"
         " (3 shown as last read, 997 left out)",
@@ -225,7 +225,7 @@ def test_one_line_for_each_kind_of_trouble() -> None:
 def test_files_that_may_be_among_the_nameless() -> None:
     """A line says that files are shown that the listing does not name."""
     now = known(THREE, listing([1], [NULL]))
-    assert now.troubles[1:] == (
+    assert tuple(now.troubles.values())[1:] == (
         "files that are listed no more are shown as last read: 2, for which any of the unreadable entries of"
         " unknown files may stand: 1",
     )
@@ -253,5 +253,5 @@ def test_a_date_that_is_lost() -> None:
     now = known(listing([1, 2]), undated, undated)
     assert now.shown == {1: resource(1), 2: resource(2)}
     assert (now.unreadable, now.kept) == (1, 1)
-    assert now.troubles == ("resources have lost their updated_at: 1, shown with the dates before",)
+    assert now.troubles == {"dates": "resources have lost their updated_at: 1, shown with those before"}
     assert not known(undated).unreadable

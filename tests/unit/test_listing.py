@@ -133,6 +133,18 @@ def test_less_is_counted_than_listed() -> None:
     assert fetch_listing(lambda _: page_of([1, 2, 3], 1, 1)).gap == -2
 
 
+def test_a_number_of_pages_that_is_absurd() -> None:
+    """An API that claims many more pages than it has is not asked for all of them."""
+    requests = list[int]()
+
+    def page(number: int) -> Page:
+        requests.append(number)
+        return page_of([1, 2] if number == 1 else [], 2, 99_999)
+
+    assert sorted(listed_ids(fetch_listing(page))) == [1, 2]
+    assert len(requests) < 100
+
+
 def test_totals_that_differ() -> None:
     """Where pages differ in their totals, the largest one says how many there are."""
 

@@ -343,6 +343,19 @@ def test_an_untied_body_that_breaks_off_starts_again(reading: Reading) -> None:
     assert reading.asked_for() == ["bytes=1000-199999"] * 2
 
 
+def test_a_store_without_validators_that_sends_less(reading: Reading) -> None:
+    """A store that sends less than was asked for, and no validators, is asked for the rest, in good order."""
+
+    def less(asked: Asked) -> Answer:
+        first = int(asked.headers["range"].removeprefix("bytes=").split("-")[0])
+        body = DATA[first : first + 20_000]
+        return Answer(206, body, {"Content-Range": f"bytes {first}-{first + len(body) - 1}/{SIZE}"})
+
+    reading.server.answer = less
+    assert reading.fetch(0, 200_000) == DATA[:200_000]
+    assert len(reading.server.asked) <= 2 * 10
+
+
 def test_an_untied_body_is_never_of_two_versions(reading: Reading) -> None:
     """Without a validator, bytes that come again and differ end the content."""
     other = Answer(200, DATA[:69_999] + b"x" + DATA[70_000:])
@@ -461,7 +474,7 @@ def test_asked_again(reading: Reading, etag: str, *, is_over: bool) -> None:
     reading.fetch(5, 10)
     reading.server.answer = lambda asked: served(asked, etag=etag)
     with pytest.raises(ContentChanged) if is_over else nullcontext():
-        reading.ranges.ask_again(reading.content)
+        drive(reading.ranges.ask_again(reading.content))
     assert reading.asked_for() == ["bytes=5-9", "bytes=0-0"]
     assert reading.content.is_over is is_over
 

@@ -276,6 +276,13 @@ def test_the_url_of_what_cannot_be_read(url: Any, size: Any, kept: str | None) -
     assert "Signature" not in str(caught.value)
 
 
+@pytest.mark.parametrize("none", [None, 0, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_dates_that_are_none(none: Any) -> None:
+    """What programs write that have no date is none: the date of creation counts."""
+    found = parsed(updated_at=none, created_at="1970-01-01T00:00:05Z")
+    assert (found.updated_ns, found.is_dated) == (5 * 10**9, False)
+
+
 def test_moments_that_are_missing() -> None:
     """Without both timestamps a resource is as old as the epoch."""
     value = {"id": 1, "name": "a", "status": "uploaded"}

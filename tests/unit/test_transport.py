@@ -138,6 +138,20 @@ def test_the_server_may_ask_to_close(scripted: Scripted) -> None:
         assert client.get(scripted.origin).content == b"next"
 
 
+@pytest.mark.parametrize("left", range(1, len(b'ETag: "v1"\r\n\r\n')))
+def test_a_head_that_breaks_off(scripted: Scripted, left: int) -> None:
+    """The end of the connection is not the end of the head: half a value is none."""
+    head = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "v1"\r\n\r\n'
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(head[:-left])
+        hang_up(connection)
+
+    scripted.scripts = [[send]]
+    with connected() as client, pytest.raises(httpx.TransportError):
+        client.get(scripted.origin)
+
+
 @pytest.mark.parametrize("size", [10, 8000, 20_000, 100_000])
 @pytest.mark.parametrize("surplus", [b"x", HEAD % 5 + b"wrong", HEAD % 20_000 + b"wrong" * 4000])
 def test_what_follows_a_body_is_never_an_answer(encrypted: Encrypted, size: int, surplus: bytes) -> None:
