@@ -181,7 +181,8 @@ class Catalog:
         return self.latest if is_probe(name) else self.snapshot()
 
     def _as_known(self, entry: Entry) -> Entry:
-        return entry if entry.resource.size else replace(entry, resource=self._sizes.known(entry.resource))
+        resource = self._sizes.known(entry.resource)
+        return entry if resource is entry.resource else replace(entry, resource=resource)
 
     def distrust(self, resource: Resource) -> None:
         """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
@@ -201,12 +202,12 @@ class Catalog:
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if not self.is_measured(resource) and self._sizes.find(resource).size != resource.size:
+        if self.is_to_be_measured(resource) and self._sizes.find(resource) != resource.size:
             self._make_due()
 
-    def is_measured(self, resource: Resource) -> bool:
-        """Whether the store has said how large an upload is for which the API gave no size, or 0."""
-        return self._sizes.has(resource)
+    def is_to_be_measured(self, resource: Resource) -> bool:
+        """Whether the store is to be asked for the size of an upload before it is opened."""
+        return self._sizes.is_due(resource, self._asked_at, self.young_until(resource.id))
 
     def _refresh(self) -> None:
         try:
@@ -256,10 +257,6 @@ class Catalog:
         listing = fetch()
         known = learn(listing)
         self._say_news(known)
-        for resource_id in self._young:
-            # The store may have said how large the version before was.
-            if (resource := known.shown.get(resource_id)) is not None:
-                self._sizes.forget(resource)
         snapshot = Snapshot(self._sizes.find_all(known.shown))
         older = self._snapshot
         changed = snapshot.changed_since(older)

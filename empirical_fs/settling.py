@@ -36,6 +36,7 @@ class Settling:
         """The store has answered; `is_another`, by an object that is not that of the version before."""
         is_final = is_another or now >= self.young_until
         self._asked_at = None if is_final else now
+        self._not_before = float("-inf")
 
     @property
     def is_over(self) -> bool:

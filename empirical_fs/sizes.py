@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from empirical_fs.clock import Deadline
+from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.news import News
 from empirical_fs.resource import Resource
@@ -19,39 +19,56 @@ _Version = tuple[int, int]
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the store said, and when it was asked."""
+
+    size: int
+    at: float
+
+
 class Sizes:
     """The sizes of uploads for which the API gives none, or 0, which may stand for one that it does not know.
 
     No lock: each step is one operation on a dictionary, which Python serialises.
     """
 
-    def __init__(self, measure: Callable[[Resource], int]) -> None:
+    def __init__(self, measure: Callable[[Resource], int], clock: Callable[[], float] = aging_clock) -> None:
         """Know none yet; `measure` finds the size of an upload in bytes, and may raise EmpiricalError."""
         self._measure = measure
         self._measuring = SingleFlight[_Version, int]()
-        self._found: dict[_Version, int] = {}
+        self._clock = clock
+        self._found: dict[_Version, _Found] = {}
         self._news = News()
 
-    def has(self, resource: Resource) -> bool:
-        """Whether the store has said how large this version of an upload is."""
-        return _version(resource) in self._found
+    def is_due(self, resource: Resource, listed_at: float, young_until: float) -> bool:
+        """Whether the store is to be asked for the size of an upload that is about to be opened.
+
+        It is asked once; but for a version on which it may lag behind the listing, until `young_until`, once
+        more after each listing, the last of which was fetched at `listed_at`.
+        """
+        found = self._found.get(_version(resource))
+        if found is None:
+            return not resource.size and resource.link is None
+        return found.at < min(listed_at, young_until)
 
     def known(self, resource: Resource) -> Resource:
-        """The resource with the size that the store has said, if only that knows it."""
-        if resource.size or resource.link is not None:
+        """The resource with the size that the store has said last, if only that knows it."""
+        found = self._found.get(_version(resource))
+        if found is None or resource.link is not None or resource.size == found.size:
             return resource
-        return replace(resource, size=self._found.get(_version(resource), resource.size))
+        return replace(resource, size=found.size)
 
-    def find(self, resource: Resource) -> Resource:
-        """The same; the store is asked unless it has said it before.
+    def find(self, resource: Resource) -> int:
+        """Ask the store for the size in bytes of an upload, and know it from now on.
 
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if not self.has(resource):
-            version, limit = _version(resource), Deadline.after(_WAIT_SECONDS)
-            self._found[version] = self._measuring.do(version, lambda: self._measure(resource), limit)
-        return self.known(resource)
+        version, limit, now = _version(resource), Deadline.after(_WAIT_SECONDS), self._clock()
+        size = self._measuring.do(version, lambda: self._measure(resource), limit)
+        self._found[version] = _Found(size, now)
+        return size
 
     def find_all(self, resources: Mapping[int, Resource]) -> Mapping[int, Resource]:
         """All that is listed, with the sizes that the API did not give, as far as these can be found.
@@ -78,7 +95,7 @@ class Sizes:
     def _forget_all_but(self, resources: Mapping[int, Resource]) -> None:
         for version in list(self._found):
             listed = resources.get(version[0])
-            if listed is None or _version(listed) != version:
+            if listed is None or listed.size or _version(listed) != version:
                 self._found.pop(version, None)
 
     def _failure(self, resource: Resource) -> tuple[Resource, str] | None:

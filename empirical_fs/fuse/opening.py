@@ -74,7 +74,7 @@ class Opener:
                 raise Refusal(errno.ESTALE)
             self._answering.defer(request, about)
             self._answering.go_on_later(request, about, partial(self._renew, request, node, caller, now))
-        elif self._is_to_be_measured(now):
+        elif self._catalog.is_to_be_measured(now.resource):
             # The kernel does not read past the size that it knows, which is 0 so far.
             self._answering.defer(request, about)
             self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
@@ -91,11 +91,6 @@ class Opener:
         self._inodes.release(opened.node)
         if not isinstance(opened.source, bytes):
             opened.source.close()
-
-    def _is_to_be_measured(self, entry: Entry) -> bool:
-        """Whether only the store knows its size: the API may say 0 of what it does not know."""
-        resource = entry.resource
-        return not resource.size and resource.link is None and not self._catalog.is_measured(resource)
 
     def _content_to_be_asked_for(self, entry: Entry) -> Content | None:
         content = self._walks.latest(entry.resource) if entry.resource.size else None
@@ -119,11 +114,7 @@ class Opener:
     def _measure(self, request: Request, node: Node, caller: int, entry: Entry) -> None:
         """Find the size of a file; the kernel learns it when it looks the name up again."""
         self._catalog.measure(entry.resource)
-        now = self._catalog.current(node.entry)
-        if now is not None and node.is_superseded_by(now):
-            self._inodes.send_back(node, caller)
-            raise Refusal(errno.ESTALE)
-        self._give_handle(request, node, entry if now is None else now)
+        self.open(request, node, caller, settle_tries=0)
 
     def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
         """Open a node that was found by its number as what its resource is now."""

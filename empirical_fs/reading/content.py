@@ -42,8 +42,9 @@ class Content:
         self._listed_size = resource.size
         self._clock = clock
         self._lock = threading.Lock()
-        # A store that was behind then may be behind still, by one version more.
-        self._before = before.validators if before is not None and before.has_settled else None
+        # A store that was behind the listing before this one may be behind still, by one version more.
+        is_proof = before is not None and (before.has_settled or before.is_described_by(resource))
+        self._before = before.validators if before is not None and is_proof else None
         self._settling = Settling(young_until)
         self._validators: Validators | None = None
         self._is_length_known = False
@@ -88,14 +89,19 @@ class Content:
 
     def is_as_listed(self, resource: Resource | None) -> bool:
         """Whether `resource` describes this version and the store has not shown otherwise."""
-        return not self._over and self.is_described_by(resource)
+        return (
+            resource is not None
+            and self._listed_size == resource.size
+            and not self._over
+            and (self.is_described_by(resource))
+        )
 
     def is_described_by(self, resource: Resource | None) -> bool:
         """Whether `resource`, which a listing has, is this version; None is one that it has no more."""
         if resource is None or resource.updated_ns != self._updated_ns:
             return False
-        # A size that is only not known yet makes no other version.
-        return resource.size in (None, self._listed_size)
+        # A size that the API does not know, for which it may say 0, makes no other version.
+        return resource.size in (None, 0, self._listed_size)
 
     def end(self) -> None:
         """Note that this version is no longer there."""

@@ -363,7 +363,7 @@ def test_a_store_that_cannot_be_asked_again(world: World) -> None:
         world.reload(mount)
         assert (mount / NAME).read_bytes() == OLD
         world.serve(Object(NEW, OTHER))
-        assert (mount / NAME).read_bytes() == NEW
+        wait_until(lambda: (mount / NAME).read_bytes() == NEW, "the new bytes")
 
 
 @pytest.mark.parametrize("body", [OLD, OLD[: SIZE - 1]])

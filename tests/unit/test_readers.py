@@ -234,6 +234,9 @@ def test_a_young_content_is_asked_for_again() -> None:
     behind = Content(resource(updated_ns=1), SIZE, before=first, young_until=150, clock=lambda: now)
     behind.tie(head('"b"'), is_listed=True)
     assert behind.is_to_be_asked(now + 1)
+    caught_up = Content(resource(), SIZE, before=first, young_until=150, clock=lambda: now)
+    caught_up.tie(head('"b"'), is_listed=True)
+    assert not caught_up.is_to_be_asked(now + 1)
     now = 200.0
     first.asked()
     assert first.has_settled

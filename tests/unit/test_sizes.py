@@ -25,18 +25,21 @@ class Store:
         return self.sizes[asked.id]
 
 
-def test_a_size_is_found_once() -> None:
-    """The store is asked once for each version."""
+NEVER = float("-inf")
+
+
+def test_a_size_is_known_once_it_was_found() -> None:
+    """A size is known for the version that was asked for, until it is forgotten."""
     store = Store(of1=7)
     sizes = Sizes(store)
-    assert not sizes.has(resource(1))
-    assert [sizes.find(resource(1)).size for _ in range(2)] == [7, 7]
+    assert sizes.is_due(resource(1), 0, NEVER)
+    assert sizes.find(resource(1)) == 7
+    assert not sizes.is_due(resource(1), float("inf"), NEVER)
     assert sizes.known(resource(1)).size == 7
     assert sizes.known(resource(1, updated_ns=1)).size is None
-    assert store.asked == [1]
     sizes.forget(resource(1))
-    assert sizes.find(resource(1)).size == 7
-    assert store.asked == [1, 1]
+    assert sizes.is_due(resource(1), 0, NEVER)
+    assert sizes.known(resource(1)).size is None
 
 
 @pytest.mark.parametrize("found", [0, 7])
@@ -44,9 +47,28 @@ def test_a_listed_size_of_nothing(found: int) -> None:
     """A size of 0 is the store's to confirm, or to correct."""
     sizes = Sizes(Store(of1=found))
     assert sizes.known(resource(1, 0)).size == 0
-    assert sizes.find(resource(1, 0)).size == found
-    assert sizes.has(resource(1, 0))
+    assert sizes.find(resource(1, 0)) == found
     assert sizes.known(resource(1, 0)).size == found
+    assert not sizes.is_due(sizes.known(resource(1, 0)), 0, NEVER)
+
+
+@pytest.mark.parametrize("other", [resource(1, 9), resource(1, link="https://x/")])
+def test_what_has_a_size_is_not_asked_for(other: Resource) -> None:
+    """A listed size, and a link, need no store."""
+    assert not Sizes(Store()).is_due(other, 0, NEVER)
+
+
+def test_a_young_version_is_asked_for_after_each_listing() -> None:
+    """The store may have said how large the object before was: it is asked again after a new listing."""
+    now, store = 10.0, Store(of1=7)
+    sizes = Sizes(store, lambda: now)
+    sizes.find(resource(1))
+    assert not sizes.is_due(resource(1, 7), listed_at=9, young_until=70)
+    assert sizes.is_due(resource(1, 7), listed_at=11, young_until=70)
+    now, store.sizes[1] = 80, 9
+    sizes.find(resource(1, 7))
+    assert sizes.known(resource(1, 7)).size == 9
+    assert not sizes.is_due(resource(1, 9), listed_at=90, young_until=70)
 
 
 def test_all_of_a_listing() -> None:
@@ -63,7 +85,6 @@ def test_what_is_listed_no_more_is_forgotten() -> None:
     sizes = Sizes(Store(of1=7, of2=8))
     for listed in (resource(1), resource(2)):
         sizes.find(listed)
-    sizes.find_all({1: resource(1, updated_ns=1)})
-    assert not sizes.has(resource(1))
-    assert not sizes.has(resource(2))
-    assert sizes.has(resource(1, updated_ns=1))
+    sizes.find_all({1: resource(1, 5), 2: resource(2, 6, updated_ns=1)})
+    assert sizes.known(resource(1)).size is None
+    assert sizes.known(resource(2)).size is None
