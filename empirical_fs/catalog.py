@@ -15,7 +15,7 @@ from empirical_fs.probes import is_probe
 from empirical_fs.resource import Resource
 from empirical_fs.settling import young
 from empirical_fs.single_flight import SingleFlight
-from empirical_fs.sizes import Sizes
+from empirical_fs.sizes import Measure, Sizes
 from empirical_fs.snapshot import Entry, Snapshot, directory_time
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
@@ -39,7 +39,7 @@ class Catalog:
     def __init__(
         self,
         fetch: Callable[[], Listing],
-        measure: Callable[[Resource], int],
+        measure: Measure,
         max_age: float,
         on_change: OnChange,
     ) -> None:
@@ -47,8 +47,7 @@ class Catalog:
 
         Args:
             fetch: fetches the listing; may raise ApiError.
-            measure: finds the size in bytes of an upload that the API gave none for; may raise
-                EmpiricalError.
+            measure: finds the size of an upload that the API gave none for.
             max_age: seconds after which a snapshot is replaced when somebody asks.
             on_change: told after a refresh what is different by it; may wait.
         """
@@ -277,8 +276,9 @@ class Catalog:
         return changed
 
     def _say_news(self, known: Known) -> None:
+        before = self._known.troubles
         for kind, trouble in known.troubles.items():
-            if self._news.is_news(kind):
+            if kind not in before and self._news.is_news(kind):
                 log.warning("%s", trouble)
-        if self._known.troubles and not known.troubles:
+        if before and not known.troubles:
             log.info("the listing is well again")

@@ -195,7 +195,7 @@ def _of_store(
 def _first_byte(ranges: Ranges, resource: Resource) -> str:
     """Fetch it, and tell of that."""
     begun = time.monotonic()
-    size = ranges.measure(resource) if resource.size is None else resource.size
+    size = ranges.measure(resource)[0] if resource.size is None else resource.size
     body = drive(ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte()))
     took = f"in {time.monotonic() - begun:.2f} s"
     if body is not None:

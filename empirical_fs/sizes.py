@@ -1,13 +1,13 @@
 """Sizes that the API does not give: the store is asked for them."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError
-from empirical_fs.news import News
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
 
@@ -19,9 +19,16 @@ _Version = tuple[int, int]
 log = logging.getLogger(__name__)
 
 
+Measure = Callable[[Resource], tuple[int, bool]]
+"""Finds the size of an upload in bytes, and whether it is that of the listed version for certain.
+
+It may raise EmpiricalError.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the store said, and when it was asked."""
+    """What the store said, and when it was asked; infinite if that is final."""
 
     size: int
     at: float
@@ -33,13 +40,13 @@ class Sizes:
     No lock: each step is one operation on a dictionary, which Python serialises.
     """
 
-    def __init__(self, measure: Callable[[Resource], int], clock: Callable[[], float] = aging_clock) -> None:
-        """Know none yet; `measure` finds the size of an upload in bytes, and may raise EmpiricalError."""
+    def __init__(self, measure: Measure, clock: Callable[[], float] = aging_clock) -> None:
+        """Know none yet; `clock` tells seconds."""
         self._measure = measure
-        self._measuring = SingleFlight[_Version, int]()
+        self._measuring = SingleFlight[_Version, tuple[int, bool]]()
         self._clock = clock
         self._found: dict[_Version, _Found] = {}
-        self._news = News()
+        self._has_failed = False
 
     def is_due(self, resource: Resource, listed_at: float, young_until: float) -> bool:
         """Whether the store is to be asked for the size of an upload that is about to be opened.
@@ -66,8 +73,8 @@ class Sizes:
             EmpiricalError: the size could not be found.
         """
         version, limit, now = _version(resource), Deadline.after(_WAIT_SECONDS), self._clock()
-        size = self._measuring.do(version, lambda: self._measure(resource), limit)
-        self._found[version] = _Found(size, now)
+        size, is_final = self._measuring.do(version, lambda: self._measure(resource), limit)
+        self._found[version] = _Found(size, math.inf if is_final else now)
         return size
 
     def find_all(self, resources: Mapping[int, Resource]) -> Mapping[int, Resource]:
@@ -82,10 +89,11 @@ class Sizes:
             with ThreadPoolExecutor(_AT_ONCE, "measure") as pool:
                 failures = [each for each in pool.map(self._failure, unknown) if each is not None]
             sized |= {each.id: self.known(each) for each in unknown}
-            if failures and self._news.is_news("unknown"):
+            if failures and not self._has_failed:
                 (resource, error), others = failures[0], len(failures) - 1
                 more = f" and {others} more" if others else ""
                 log.warning("the size of resource %d%s is not known yet: %s", resource.id, more, error)
+            self._has_failed = bool(failures)
         return sized
 
     def forget(self, resource: Resource) -> None:

@@ -9,8 +9,6 @@ from empirical_fs.reading.versions import Extent, Head, Validators, Version, jud
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
 
-_NANOSECONDS = 10**9
-
 
 class Content:
     """One version of a resource's bytes; two objects are two versions, whatever they have in common.
@@ -160,8 +158,7 @@ class Content:
         """Whether these are of an object that the store had not before the listing changed."""
         if self._before is not None and not self._before.is_none:
             return self._before.differ_from(found)
-        modified = found.modified_at
-        return modified is not None and modified >= self._updated_ns // _NANOSECONDS
+        return found.are_since(self._updated_ns)
 
     def know_length(self) -> None:
         """Note that the store has nothing behind the last byte that the listing counts."""

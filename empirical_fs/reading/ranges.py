@@ -156,8 +156,10 @@ class Ranges:
             log.debug("a body that was left open ended: %s", error)
             return False
 
-    def measure(self, resource: Resource) -> int:
+    def measure(self, resource: Resource) -> tuple[int, bool]:
         """The size in bytes of an upload for which the API gave none, or 0, which may be one that it lacks.
+
+        With it, whether it need not be asked for again: the object is not older than the listing says, or empty.
 
         A presigned URL refuses HEAD (api.md): it is a GET of one byte.
 
@@ -169,7 +171,9 @@ class Ranges:
         for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
             with attempt:
                 head = drive(self._head(asked, deadline, Cancellation()))
-                return measured(head, resource.size, is_html=resource.is_html)
+                size = measured(head, resource.size, is_html=resource.is_html)
+                is_final = isinstance(head.brings, Refused) or head.validators.are_since(resource.updated_ns)
+                return size, is_final
         raise AssertionError("retrying ends with a size or an exception")
 
     def ask_again(self, content: Content) -> Steps[None]:

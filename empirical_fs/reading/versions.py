@@ -13,6 +13,7 @@ from enum import Enum, auto
 from empirical_fs.errors import BadAnswer, ContentChanged, OtherLength
 
 _WEAK = "W/"
+_NANOSECONDS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,13 @@ class Validators:
         """Those that no two versions share: a second, which Last-Modified tells, may have several."""
         return replace(self, last_modified=None)
 
-    @property
-    def modified_at(self) -> float | None:
-        """When the object was made, in seconds since the epoch, if that is said."""
+    def are_since(self, moment_ns: int) -> bool:
+        """Whether the object was made at that moment, in nanoseconds since the epoch, or later."""
         try:
-            return parsedate_to_datetime(self.last_modified or "").timestamp()
+            made_at = parsedate_to_datetime(self.last_modified or "").timestamp()
         except (ValueError, OverflowError):
-            return None
+            return False
+        return made_at >= moment_ns // _NANOSECONDS
 
     @property
     def is_none(self) -> bool:

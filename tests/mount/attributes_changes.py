@@ -24,6 +24,7 @@ BASES = st.sampled_from(
     [1_500_000_000, 1_600_000_000, 3_000_000_000, 100_000, -1_000_000_000, 250_000_000_000]
 )
 FORMS = st.integers(0, 4)
+_EXACT, _BY_CREATION = 0, 3
 SIZES = st.sampled_from([0, 1, 511, 512, 513, 5000, 100_000])
 KINDS = st.sampled_from(
     [
@@ -151,7 +152,10 @@ class Changing:
         """With a date that it never had, in one of the forms that an API may write."""
         self._moments += 1
         seconds, fraction = change.base + self._moments, self._moments * 1_234_567 % _SECOND
-        updated, created, date_ns = _written(seconds, fraction, change.form)
+        # A date that was there stays, where the API says none any more.
+        had_date = dict(told.fields).get("updated_at") is not None
+        form = _EXACT if had_date and change.form == _BY_CREATION else change.form
+        updated, created, date_ns = _written(seconds, fraction, form)
         fields = {**dict(told.fields), "updated_at": updated, "created_at": created}
         return replace(told, date_ns=date_ns, fields=tuple(fields.items()))
 

@@ -58,12 +58,12 @@ class World:
         self.before_answer()
         return listing
 
-    def measure(self, measured: Resource) -> int:
+    def measure(self, measured: Resource) -> tuple[int, bool]:
         self.measures.append(measured.id)
         self.before_measure()
         if measured.id not in self.sizes:
             raise StoreUnavailable("busy")
-        return self.sizes[measured.id]
+        return self.sizes[measured.id], False
 
     def loaded(self) -> "World":
         self.catalog.load(self.fetch)
@@ -314,7 +314,7 @@ def test_measured_again_after_the_store_disagreed() -> None:
 
 
 def test_malformed_resources_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A kind of trouble gets one warning that names the first id, however often it changes."""
+    """A kind of trouble gets one warning that names the first id, and another one when it is back."""
     world = World(resource(1))
     world.malformed = (Malformed(8, "its name"), Malformed(9, "its name"), Malformed(7, "its size"))
     world.loaded().refreshed()
@@ -324,7 +324,7 @@ def test_malformed_resources_are_warned_of_once(caplog: pytest.LogCaptureFixture
     for malformed in ((Malformed(8, "its name"), Malformed(7, "its size")), (), (Malformed(7, "its size"),)):
         world.malformed = malformed
         world.refreshed()
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == 3
 
 
 def test_what_cannot_be_read_stays(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,12 +17,13 @@ class Store:
     def __init__(self, **sizes: int) -> None:
         self.sizes = {int(name.removeprefix("of")): size for name, size in sizes.items()}
         self.asked: list[int] = []
+        self.is_new = False
 
-    def __call__(self, asked: Resource) -> int:
+    def __call__(self, asked: Resource) -> tuple[int, bool]:
         self.asked.append(asked.id)
         if asked.id not in self.sizes:
             raise StoreUnavailable("busy")
-        return self.sizes[asked.id]
+        return self.sizes[asked.id], self.is_new
 
 
 NEVER = float("-inf")
@@ -69,6 +70,15 @@ def test_a_young_version_is_asked_for_after_each_listing() -> None:
     sizes.find(resource(1, 7))
     assert sizes.known(resource(1, 7)).size == 9
     assert not sizes.is_due(resource(1, 9), listed_at=90, young_until=70)
+
+
+def test_the_size_of_an_object_that_is_new() -> None:
+    """The size of an object that is not older than the listing says is final."""
+    store = Store(of1=7)
+    store.is_new = True
+    sizes = Sizes(store, lambda: 10)
+    sizes.find(resource(1))
+    assert not sizes.is_due(resource(1, 7), listed_at=11, young_until=70)
 
 
 def test_all_of_a_listing() -> None:

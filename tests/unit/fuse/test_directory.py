@@ -19,7 +19,7 @@ class World:
 
     def __init__(self, *identities: int) -> None:
         self.resources = {identity: self.resource(identity) for identity in identities}
-        self.catalog = Catalog(self.fetch, lambda _: 0, 1000, lambda *_: None)
+        self.catalog = Catalog(self.fetch, lambda _: (0, True), 1000, lambda *_: None)
         self.catalog.load(self.fetch)
         self.directory = Directory(self.catalog)
 
