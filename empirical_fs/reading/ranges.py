@@ -159,7 +159,7 @@ class Ranges:
     def measure(self, resource: Resource) -> tuple[int, bool]:
         """The size in bytes of an upload for which the API gave none, or 0, which may be one that it lacks.
 
-        With it, whether it need not be asked for again: the object is not older than the listing says, or empty.
+        With it, whether it is final: the object is not older than the listing says, or empty.
 
         A presigned URL refuses HEAD (api.md): it is a GET of one byte.
 
