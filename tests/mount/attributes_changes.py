@@ -91,6 +91,8 @@ class Changing:
         self.told: dict[int, Told] = {}
         """The resources by their ids."""
         self._gone: dict[int, Told] = {}
+        self._had_dates: set[int] = set()
+        """The ids of those for which an `updated_at` was told, whatever became of them."""
         self._moments = 0
 
     def apply(self, change: Change) -> None:
@@ -152,10 +154,11 @@ class Changing:
         """With a date that it never had, in one of the forms that an API may write."""
         self._moments += 1
         seconds, fraction = change.base + self._moments, self._moments * 1_234_567 % _SECOND
-        # A date that was there stays, where the API says none any more.
-        had_date = dict(told.fields).get("updated_at") is not None
-        form = _EXACT if had_date and change.form == _BY_CREATION else change.form
+        # A date that an id had stays, where the API says none any more.
+        form = _EXACT if told.id in self._had_dates and change.form == _BY_CREATION else change.form
         updated, created, date_ns = _written(seconds, fraction, form)
+        if updated is not None:
+            self._had_dates.add(told.id)
         fields = {**dict(told.fields), "updated_at": updated, "created_at": created}
         return replace(told, date_ns=date_ns, fields=tuple(fields.items()))
 
