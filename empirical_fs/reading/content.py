@@ -91,7 +91,7 @@ class Content:
             resource is not None
             and self._listed_size == resource.size
             and not self._over
-            and (self.is_described_by(resource))
+            and self.is_described_by(resource)
         )
 
     def is_described_by(self, resource: Resource | None) -> bool:

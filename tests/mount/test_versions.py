@@ -74,7 +74,7 @@ class World:
         self.api.publish(NAME, size, updated_at)
 
     def mount(self, *options: str) -> AbstractContextManager[Mounted]:
-        return mounted(self._folder / "mnt", self.api.url, "--timeout", "6", *options)
+        return mounted(self._folder / "mnt", self.api.url, "--timeout", "4", *options)
 
     def reload(self, mount: Mounted) -> None:
         run(*mount_command("--reload", mount.path), env=environment(EMPIRICALRUN_KEY=KEY))
