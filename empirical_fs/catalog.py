@@ -257,15 +257,17 @@ class Catalog:
         known = learn(listing)
         self._say_news(known)
         snapshot = Snapshot(self._sizes.find_all(known.shown))
-        older = self._snapshot
+        older, newest_ns = self._snapshot, snapshot.updated_ns
         changed = snapshot.changed_since(older)
+        before = None if self._asked_at == float("-inf") else older.resources
+        now_young = young(snapshot.resources, before, self._young, asked_at, listing.server_time)
+        # What goes through all files is done by now: everybody who looks at the directory takes this lock.
         with self._lock:
             # In this order: who has seen the new time does not find the old files.
             self._snapshot = snapshot
             if changed or self._changed_ns is None:
-                self._changed_ns = directory_time(self._changed_ns, snapshot.updated_ns, time.time_ns())
-            before = None if self._asked_at == float("-inf") else older.resources
-            self._young = young(snapshot.resources, before, self._young, asked_at, listing.server_time)
+                self._changed_ns = directory_time(self._changed_ns, newest_ns, time.time_ns())
+            self._young = now_young
             self._known = known
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}

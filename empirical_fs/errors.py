@@ -23,7 +23,7 @@
         │   └── OtherLength   one of another length, which may be the object by now, or some page
         └── ContentChanged    the object is not the one that the reader opened
 
-Only the messages are for people; `operations.py` maps the classes to errno in one table. No message
+Only the messages are for people; `fuse/errnos.py` maps the classes to errno in one table. No message
 holds a key or a signed URL.
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
-from empirical_fs.reading.versions import Extent, Head, Validators, Version, judge
+from empirical_fs.reading.versions import Head, Validators, Version, judge
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
 
@@ -136,9 +136,8 @@ class Content:
             if self._validators is None:
                 self._validators = head.validators
                 self._settling.answered(self._clock(), is_another=self._is_new(head.validators))
-            is_range = isinstance(head.brings, Extent) and head.brings.is_range
             self._is_length_known = self._is_length_known or head.total is not None
-            self._has_ranges = self._has_ranges or is_range
+            self._has_ranges = self._has_ranges or head.brings_range
             self._is_out_of_touch = False
 
     def _judge(self, head: Head, *, is_listed: bool) -> None:
@@ -151,7 +150,7 @@ class Content:
             self._over = True
             raise
         except BadAnswer:
-            self._is_out_of_touch = isinstance(head.brings, Extent) and head.brings.is_range
+            self._is_out_of_touch = head.brings_range
             raise
 
     def _is_new(self, found: Validators) -> bool:

@@ -107,6 +107,11 @@ class Head:
     is_html: bool = False
     """Whether the body is a web page by its type."""
 
+    @property
+    def brings_range(self) -> bool:
+        """Whether its body is a range of the object, by its own word."""
+        return isinstance(self.brings, Extent) and self.brings.is_range
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -120,6 +125,10 @@ class Version:
     """Whether the listing still has this version."""
     has_ranges: bool = False
     """Whether the store has sent a range of it before."""
+
+    def fits(self, found: Validators) -> bool:
+        """Whether what `found` comes with is of this version, by the validators of the first answer."""
+        return self.validators is not None and self.validators.fit(found)
 
 
 def judge(known: Version, head: Head) -> None:
@@ -154,8 +163,8 @@ def _is_page(known: Version, head: Head) -> bool:
     is_whole = isinstance(head.brings, Extent) and not head.brings.is_range
     if not is_whole or head.total in (None, known.size) or not known.is_listed:
         return False
-    is_tied = known.validators is not None and known.validators.fit(head.validators)
-    return not is_tied and (known.has_ranges or head.is_html or head.validators.is_none)
+    is_likely = known.has_ranges or head.is_html or head.validators.is_none
+    return is_likely and not known.fits(head.validators)
 
 
 def _judge_untied(first: Validators, found: Validators) -> None:
@@ -169,12 +178,11 @@ def _judge_untied(first: Validators, found: Validators) -> None:
 
 def _judge_refusal(known: Version, head: Head) -> None:
     if head.brings is Refused.CONDITION:
-        if known.validators is not None and known.validators.fit(head.validators):
+        if known.fits(head.validators):
             # A tag that a server between has marked as weak meets no condition (RFC 9110, 13.1.1).
             raise BadAnswer("the store refuses a condition that the object meets (HTTP 412)")
         raise ContentChanged("the object has another ETag than before (HTTP 412)")
-    is_tied = known.validators is not None and known.validators.fit(head.validators)
-    if head.total == known.size or (is_tied and head.total is None):
+    if head.total == known.size or (head.total is None and known.fits(head.validators)):
         raise BadAnswer("the store refuses bytes that the object has by its own word (HTTP 416)")
     raise ContentChanged("the object is shorter than the listing says (HTTP 416)")
 
