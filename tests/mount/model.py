@@ -130,6 +130,11 @@ class Model:
         assert listed, f"{name} was opened, which has not existed since {self._states()}"
         return Handle(self, name, listed)
 
+    def is_not_opened(self, name: str, error: int) -> bool:
+        """Whether an open may fail so now: the store is asked for the size of an empty file."""
+        may_be_empty = any(files[name].version.size == 0 for files in self._visible() if name in files)
+        return error == errno.EIO and self.is_broken and may_be_empty
+
     def later(self, version: Version) -> set[Version]:
         """The newer versions that a listing which is a little old may stand for."""
         newer = self._versions[version.resource][version.number + 1 :]

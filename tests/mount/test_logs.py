@@ -82,7 +82,9 @@ def test_everything(project: Sandbox, mount: Mount) -> None:
         def log() -> str:
             return mounted.log.read_text()
 
-        wait_until(lambda: "release '/good'" in log(), "the last operation")
+        # Each line is written after its operation was answered, in whichever thread that was.
+        last = ("release '/good'", "lookup '/line\\nbreak'")
+        wait_until(lambda: all(each in log() for each in last), "the last operations")
         for line in (
             "GET /api/resources\\?page=1&per_page=100: HTTP 200",
             f"GET of resource {resource}, bytes 0 to 7: HTTP 206",

@@ -102,6 +102,11 @@ class Machine(Comparison):
                 self.saw("ENOENT")
                 self.model.saw_file(name, None)
                 return
+            except OSError as error:
+                if not self.model.is_not_opened(name, error.errno or 0):
+                    raise
+                self.saw("EIO")
+                return
             try:
                 if not kernel_reads_ahead:
                     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
