@@ -3,8 +3,9 @@
 import json
 import logging
 import math
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.http import Http
 from empirical_fs.key_standing import KeyStanding
-from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id
+from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id, signed_url
 from empirical_fs.retry import is_busy, retry_after, retrying
 from empirical_fs.server import Server
 from empirical_fs.tracing import traced
@@ -28,7 +29,11 @@ PER_PAGE = 100
 IN_FLIGHT = 8
 """Requests to the API under way at once, at most."""
 
-_ANSWER_MAX = 32 * 2**20
+_ANSWER_MAX = PER_PAGE * 40 * 2**10
+"""Bytes of an answer: 40 KiB for each resource, of which a description may take the most."""
+_VALUES_MAX = PER_PAGE * 200
+"""Values of an answer, of which an entry has about a dozen."""
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _PIECE = 64 * 2**10
 _DIGITS_MAX = 20
 """Of a number that any field may need; Python refuses to parse some thousands."""
@@ -50,20 +55,23 @@ class Page:
     ids: tuple[int | None, ...]
     """The id of every entry as listed, malformed and not uploaded ones too; None where it has none."""
     malformed: tuple[Malformed, ...]
+    urls: Mapping[int, str]
+    """The signed URLs by the ids of their resources, unchecked; those of malformed entries too."""
     total: int
     total_pages: int
     server_time: float | None
     """The server's clock as it answered, in seconds since the epoch, if it said."""
 
-    @property
-    def urls(self) -> Iterator[tuple[int, str]]:
-        """The ids with a signed URL, and that; those of malformed entries too."""
-        for resource in self.resources:
-            if resource.url is not None:
-                yield resource.id, resource.url
-        for error in self.malformed:
-            if error.resource_id is not None and error.url is not None:
-                yield error.resource_id, error.url
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One resource, with a freshly signed URL."""
+
+    resource: Resource
+    url: str | None
+    """Unchecked; None where there is none."""
+    server_time: float | None
+    """As that of a page."""
 
 
 class _Pagination(msgspec.Struct):
@@ -114,13 +122,15 @@ class Api:
         """Close the connections."""
         self._http.close()
 
-    def page(self, number: int, deadline: Deadline) -> Page:
+    def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
         """Page `number` (from 1) of the listing.
+
+        What the page says no news of is as it is `known`, by the ids, so that it takes no time nor memory.
 
         Raises:
             ApiUnavailable, DeadlinePassed: no answer before the deadline.
             KeyRefused: 401 or 403.
-            NotTheApi: the answer is not that page of a listing.
+            NotTheApi: the answer is not that page of a listing, or more than was asked for.
         """
         params = {"page": number, "per_page": PER_PAGE}
         answer, server_time = self._get("/api/resources", params, _ListAnswer, deadline)
@@ -130,30 +140,40 @@ class Api:
             raise NotTheApi("the API's pagination contradicts itself")
         if answer.data.resources is None and total:
             raise NotTheApi("the API counts resources and lists none")
+        entries = answer.data.resources or []
+        if len(entries) > PER_PAGE:
+            raise NotTheApi(f"the API was asked for {PER_PAGE} resources and lists {len(entries)}")
         resources: list[Resource] = []
         malformed: list[Malformed] = []
         ids: list[int | None] = []
-        for entry in answer.data.resources or ():
-            ids.append(readable_id(entry))
+        urls: dict[int, str] = {}
+        for entry in entries:
+            identity = readable_id(entry)
+            ids.append(identity)
             try:
-                resource = parse_resource(entry)
+                resource = parse_resource(entry, None if identity is None else known.get(identity))
             except Malformed as error:
                 # The frames of a traceback would keep all of the entry in memory.
                 malformed.append(error.with_traceback(None))
+                if error.resource_id is not None and error.url is not None:
+                    urls[error.resource_id] = error.url
             else:
                 if resource is not None:
                     resources.append(resource)
+                    if (url := signed_url(entry, resource)) is not None:
+                        urls[resource.id] = url
         return Page(
             resources=tuple(resources),
             ids=tuple(ids),
             malformed=tuple(malformed),
+            urls=urls,
             total=total,
             total_pages=total_pages,
             server_time=server_time,
         )
 
-    def resource(self, resource_id: int, deadline: Deadline) -> tuple[Resource, float | None]:
-        """One resource with a freshly signed URL, and the server's clock as it answered.
+    def resource(self, resource_id: int, deadline: Deadline) -> Signed:
+        """One resource with a freshly signed URL.
 
         Raises:
             ApiUnavailable, DeadlinePassed: no answer before the deadline.
@@ -163,7 +183,8 @@ class Api:
         """
         try:
             answer, server_time = self._get(f"/api/resources/{resource_id}", {}, _OneAnswer, deadline)
-            resource = parse_resource(answer.data.resource)
+            entry = answer.data.resource
+            resource = parse_resource(entry)
         except _NotFound as error:
             raise ResourceGone(resource_id) from error
         except Malformed as error:
@@ -174,7 +195,7 @@ class Api:
             raise ResourceGone(resource_id)
         if resource.id != resource_id:
             raise NotTheApi(f"asked for resource {resource_id}, the API answered {resource.id}")
-        return resource, server_time
+        return Signed(resource, signed_url(entry, resource), server_time)
 
     def _get(
         self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
@@ -206,7 +227,7 @@ class Api:
         try:
             # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
             # shown as `_`, not to cost the page.
-            answer = msgspec.convert(json.loads(body, parse_int=_integer), shape)
+            answer = msgspec.convert(_parsed(body), shape)
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
         return answer, _server_time(response)
@@ -230,6 +251,29 @@ class Api:
                 )
             deadline.remaining()
         return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    """The value that a JSON text stands for.
+
+    Raises:
+        ValueError: it is none, or one of more values than were asked for, which would take memory.
+        RecursionError: it is nested too deeply.
+    """
+    if _values(body) > _VALUES_MAX and _values(_TEXT.sub(b'""', body)) > _VALUES_MAX:
+        raise ValueError("too many values")
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Python does not parse a number of some thousand digits, which must not cost the whole page.
+        return json.loads(body, parse_int=_integer)
+
+
+def _values(body: bytes) -> int:
+    """How many values a JSON text has at most: each begins the text, or follows one of these characters."""
+    return 1 + sum(map(body.count, (b"[", b"{", b",", b":")))
 
 
 def _integer(text: str) -> int | float:

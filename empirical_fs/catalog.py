@@ -4,25 +4,29 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 
-from empirical_fs.clock import Deadline, aging_clock
-from empirical_fs.errors import EmpiricalError, NoSuchFile
+from msgspec.structs import replace
+
+from empirical_fs.clock import aging_clock
+from empirical_fs.errors import NoSuchFile
+from empirical_fs.jobs import Job
 from empirical_fs.last_good import Known, after, at_first
-from empirical_fs.listing import Listing
+from empirical_fs.listing import Listing, Progress
 from empirical_fs.news import News
 from empirical_fs.probes import is_probe
+from empirical_fs.refreshing import Refreshing, Reload
 from empirical_fs.resource import Resource
 from empirical_fs.settling import young
-from empirical_fs.single_flight import SingleFlight
 from empirical_fs.sizes import Measure, Sizes
 from empirical_fs.snapshot import Entry, Snapshot, directory_time
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
-_REFRESH_SECONDS = 600.0
+_HANGS_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
 
+Fetch = Callable[[Mapping[int, Resource], Progress], Listing]
+"""Fetches the listing, given what is known of the resources by their ids; may raise ApiError."""
 
 OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 """Told the names that appeared, changed or vanished, with what they mean now, and both snapshots."""
@@ -31,30 +35,24 @@ OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 class Catalog:
     """The current snapshot, replaced in the background when whoever asks finds it old.
 
-    The lock guards the snapshot and when the directory changed, when the next snapshot is due, whether a
-    refresh is under way, and what is in doubt. It is never held during a request, so that nobody who asks
-    waits for the network.
+    One lock guards the snapshot, what belongs to it, and what is in doubt. It is never held during a request,
+    nor while all files are gone through, so that nobody who asks waits. Another one has one snapshot take the
+    place of another at a time.
     """
 
-    def __init__(
-        self,
-        fetch: Callable[[], Listing],
-        measure: Measure,
-        max_age: float,
-        on_change: OnChange,
-    ) -> None:
+    def __init__(self, fetch: Fetch, measure: Measure, max_age: float, on_change: OnChange) -> None:
         """Make the catalogue; it is empty until `load`.
 
         Args:
-            fetch: fetches the listing; may raise ApiError.
+            fetch: fetches the listing.
             measure: finds the size of an upload that the API gave none for.
             max_age: seconds after which a snapshot is replaced when somebody asks.
             on_change: told after a refresh what is different by it; may wait.
         """
         self._fetch = fetch
-        self._max_age = max_age
         self._on_change = on_change
         self._lock = threading.Lock()
+        self._replacing = threading.Lock()
         self._settling: list[tuple[int, Callable[[], object]]] = []
         """Who is told when a refresh has brought a snapshot, or has failed, and because of which resource."""
         self._young: Mapping[int, float] = {}
@@ -65,49 +63,42 @@ class Catalog:
         self._known = Known()
         self._news = News()
         self._changed_ns: int | None = None
-        self._due_at = float("-inf")
-        self._pause = _FIRST_PAUSE
-        self._refreshing = False
-        self._is_distrusted = False
         self._sizes = Sizes(measure)
-        self._replacing = SingleFlight[None, float]()
+        self._unsized: list[Resource] = []
+        self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
+        self._refreshing = Refreshing(self._refresh, max_age, partial(self._tell_settled, lambda _: True))
         self._asked_at = float("-inf")
-        self._last_failure = ""
 
-    def load(self, fetch: Callable[[], Listing]) -> None:
+    def load(self, fetch: Fetch, progress: Progress) -> None:
         """Take the first snapshot here and now, with `fetch` in place of the usual one.
 
         Raises:
             ApiError: the listing could not be fetched.
             SetupError: it lists resources, and not one of them can be read.
         """
-        self._replace(fetch, at_first)
+        asked_at = aging_clock()
+        listing = fetch({}, progress)
+        # Nobody has been told of anything yet.
+        self._take(listing, at_first(listing), asked_at, lambda *_: None)
+        self._refreshing.loaded(asked_at)
+
+    def find_sizes(self) -> None:
+        """Begin to find the sizes that the API did not give, side by side."""
+        if self._unsized and not self._measuring.ask():
+            self._sizes.find_none(self._unsized)
 
     def snapshot(self) -> Snapshot:
         """The current snapshot, at once; an old one is replaced in the background."""
-        with self._lock:
-            snapshot = self._snapshot
-            due = not self._refreshing and aging_clock() >= self._due_at
-            if due:
-                self._refreshing = True
-        if due:
-            threading.Thread(target=self._refresh, name="refresh", daemon=True).start()
-        return snapshot
+        self._refreshing.look()
+        return self._snapshot
 
-    def reload(self, patience: float) -> None:
-        """Replace the snapshot now by a listing that is fetched from now on.
-
-        Must not be called from a callback of libfuse, as what is told of changes must not.
+    def reload(self) -> Reload:
+        """Begin to replace the snapshot by a listing that is fetched from now on.
 
         Raises:
-            ApiError: it could not be fetched.
-            DeadlinePassed: not within `patience` seconds.
+            NoThread: nobody can do that now.
         """
-        limit = Deadline.after(patience)
-        begun = aging_clock()
-        # One that is under way already may have seen the project before it was changed.
-        while self._replacing.do(None, self._replace_and_tell, limit) < begun:
-            limit.remaining()
+        return self._refreshing.reload()
 
     @property
     def latest(self) -> Snapshot:
@@ -141,7 +132,7 @@ class Catalog:
     @property
     def failure(self) -> str:
         """Why the last refresh failed; empty if it did not."""
-        return self._last_failure
+        return self._refreshing.failure
 
     def lookup(self, name: str) -> Entry:
         """The file of that name.
@@ -166,14 +157,12 @@ class Catalog:
     def when_settled(self, resource_id: int, call: Callable[[], object]) -> None:
         """Tell `call` when a refresh has brought a listing without that doubt, or has failed; or at once.
 
-        At once where no refresh runs; else by the thread that refreshes, which it must not hold up.
+        At once where no refresh is due; else by the thread that refreshes, which it must not hold up.
         """
-        self.snapshot()
         with self._lock:
-            if self._refreshing and resource_id in self._doubts:
-                self._settling.append((resource_id, call))
-                return
-        call()
+            self._settling.append((resource_id, call))
+        if not self._refreshing.ask():
+            self._tell_settled(lambda _: True)
 
     def _looked_at(self, name: str) -> Snapshot:
         # Desktops look for some names again and again, which is no reason to fetch a listing.
@@ -188,12 +177,7 @@ class Catalog:
         self._sizes.forget(resource)
         with self._lock:
             self._doubts[resource.id] = aging_clock()
-        self._make_due()
-
-    def _make_due(self) -> None:
-        with self._lock:
-            self._is_distrusted = True
-            self._due_at = min(self._due_at, aging_clock())
+        self._refreshing.make_due()
 
     def measure(self, resource: Resource) -> None:
         """Find the size of an upload that the API gave none for, for lookups and listings from now on.
@@ -202,39 +186,23 @@ class Catalog:
             EmpiricalError: the size could not be found.
         """
         if self.is_to_be_measured(resource) and self._sizes.find(resource) != resource.size:
-            self._make_due()
+            self._refreshing.make_due()
+
+    def when_sized(self, entry: Entry, call: Callable[[], object]) -> None:
+        """Tell `call` when the size of a file that is being asked for is known, or cannot be; or at once."""
+        self._sizes.when_asked_for(entry.resource, call)
 
     def is_to_be_measured(self, resource: Resource) -> bool:
         """Whether the store is to be asked for the size of an upload before it is opened."""
         return self._sizes.is_due(resource, self._asked_at, self.young_until(resource.id))
 
-    def _refresh(self) -> None:
-        try:
-            self._replacing.do(None, self._replace_and_tell, Deadline.after(_REFRESH_SECONDS))
-        except EmpiricalError as error:
-            self._failed(error)
-        finally:
-            with self._lock:
-                self._refreshing = False
-            self._tell_settled(lambda _: True)
-
-    def _replace_and_tell(self) -> float:
+    def _refresh(self, progress: Progress) -> float:
         """Take a new snapshot; when it was asked for, on the aging clock."""
-        older = self.latest
-        try:
-            changed = self._replace(self._fetch, lambda listing: after(listing, self._known))
-        except EmpiricalError as error:
-            self._failed(error)
-            raise
-        self._tell_settled(lambda resource_id: resource_id not in self._doubts)
-        if changed:
-            self._on_change(changed, older, self.latest)
-        return self._asked_at
-
-    def _failed(self, error: EmpiricalError) -> None:
-        if str(error) != self._last_failure:
-            log.warning("the listing could not be refreshed, the last one goes on: %s", error)
-        self._last_failure = str(error)
+        asked_at = aging_clock()
+        listing = self._fetch(self._known.shown, progress)
+        self._take(listing, after(listing, self._known), asked_at, self._on_change)
+        self.find_sizes()
+        return asked_at
 
     def _tell_settled(self, is_settled: Callable[[int], bool]) -> None:
         with self._lock:
@@ -243,39 +211,49 @@ class Catalog:
         for call in told:
             call()
 
-    def _replace(
-        self, fetch: Callable[[], Listing], learn: Callable[[Listing], Known]
-    ) -> Mapping[str, Entry | None]:
-        """Take a new snapshot of what `learn` makes of the listing; what changed by it."""
-        with self._lock:
-            # Until this succeeds, the next try comes after a pause, however this one fails.
-            self._due_at = aging_clock() + self._pause
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-            self._is_distrusted = False
-        asked_at = aging_clock()
-        listing = fetch()
-        known = learn(listing)
+    def _take(self, listing: Listing, known: Known, asked_at: float, on_change: OnChange) -> None:
+        """Show what is known by a listing that was asked for at that moment of the aging clock."""
         self._say_news(known)
-        snapshot = Snapshot(self._sizes.find_all(known.shown))
-        older, newest_ns = self._snapshot, snapshot.updated_ns
-        changed = snapshot.changed_since(older)
-        before = None if self._asked_at == float("-inf") else older.resources
-        now_young = young(snapshot.resources, before, self._young, asked_at, listing.server_time)
-        # What goes through all files is done by now: everybody who looks at the directory takes this lock.
+        with self._replacing:
+            if asked_at < self._asked_at:
+                return  # another one, which was asked for later, was faster
+            before = None if self._asked_at == float("-inf") else self._snapshot.resources
+            resources, self._unsized = self._sizes.listed(known.shown)
+            # What goes through all files is done by now: everybody who looks at the directory takes the lock.
+            now_young = young(resources, before, self._young, asked_at, listing.server_time)
+            self._known = known
+            self._show(resources, now_young, asked_at, on_change)
+
+    def _measure_unsized(self) -> None:
+        """Find the sizes that the API did not give, and show them."""
+        unsized = self._unsized
+        if unsized and self._sizes.find_all(unsized, self._measuring.moved):
+            with self._replacing:
+                resources, self._unsized = self._sizes.listed(self._known.shown)
+                self._show(resources, self._young, self._asked_at, self._on_change)
+
+    def _show(
+        self,
+        resources: Mapping[int, Resource],
+        now_young: Mapping[int, float],
+        asked_at: float,
+        on_change: OnChange,
+    ) -> None:
+        """Have a snapshot of these resources take the place of the last one. `_replacing` is held."""
+        older = self._snapshot
+        newer = older if older.is_of(resources) else Snapshot(resources, older)
+        changed = {} if newer is older else newer.changed_since(older)
         with self._lock:
             # In this order: who has seen the new time does not find the old files.
-            self._snapshot = snapshot
+            self._snapshot = newer
             if changed or self._changed_ns is None:
-                self._changed_ns = directory_time(self._changed_ns, newest_ns, time.time_ns())
+                self._changed_ns = directory_time(self._changed_ns, newer.updated_ns, time.time_ns())
             self._young = now_young
-            self._known = known
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
-            # What the store disagreed with meanwhile may still be in this listing.
-            self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
-            self._pause = _FIRST_PAUSE
-            self._last_failure = ""
-        return changed
+        self._tell_settled(lambda resource_id: resource_id not in self._doubts)
+        if changed:
+            on_change(changed, older, newer)
 
     def _say_news(self, known: Known) -> None:
         before = self._known.troubles

@@ -18,6 +18,7 @@ from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotT
 from empirical_fs.fuse.library import check_library
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.reloading import reload
 from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
 
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif given.status:
             _show_status([mountpoint.find_ours(place)], as_json=given.json)
         elif given.reload:
-            control.ask(mountpoint.find_ours(place), control.Command.RELOAD)
+            with _progress_bar(quiet=given.verbosity < 0) as progress:
+                reload(mountpoint.find_ours(place), progress)
         else:
             _mount(place, given)
     except KeyboardInterrupt:

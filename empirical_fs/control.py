@@ -27,7 +27,9 @@ class Command(IntEnum):
     STATUS = _COMMAND | 1
     """The state of the mount."""
     RELOAD = _COMMAND | 2
-    """Fetch the listing now, and answer once it serves."""
+    """Begin to fetch the listing."""
+    RELOADING = _COMMAND | 3
+    """How far that is, or how it ended."""
 
 
 def ask(mountpoint: Path, command: Command) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def _project(wanted: _Wanted, patience: float) -> Iterator[Finding]:
 
 def _first_page(service: _Service) -> Answered:
     asked_at, begun = time.time(), time.monotonic()
-    page = service.urls.page(1, service.patience)
+    page = service.urls.page(1, service.patience, {})
     return Answered(page, asked_at, time.time(), time.monotonic() - begun)
 
 
@@ -181,12 +181,12 @@ def _of_store(
 ) -> Finding:
     if isinstance(answered, EmpiricalError):
         return next(iter(diagnoses.skipped([STORE], f"{KEY} and the {API}")))
-    uploads = (each for each in answered.page.resources if each.url is not None and each.size != 0)
-    resource = next(uploads, None)
-    if resource is None or resource.url is None:
+    urls = answered.page.urls
+    resource = next((each for each in answered.page.resources if each.id in urls and each.size != 0), None)
+    if resource is None:
         return Finding(STORE, Verdict.SKIPPED, "no upload with bytes in it on the first page")
     try:
-        host = Server.of(parse_given(resource.url, wanted.api_url)).host
+        host = Server.of(parse_given(urls[resource.id], wanted.api_url)).host
     except EmpiricalError as error:
         return diagnoses.of_store("the store", error)
     return diagnoses.of_store(host, attempt(lambda: _first_byte(service.ranges, resource), patience))

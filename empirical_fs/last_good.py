@@ -6,7 +6,9 @@ I/O: the listing before and the new one go in, what to show and what to say come
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from empirical_fs.errors import ApiUnavailable, SetupError
 from empirical_fs.listing import Listing

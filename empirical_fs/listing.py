@@ -6,13 +6,12 @@ Only `fetch_page` touches the network, and it is handed in; the rest is policy.
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 
 from empirical_fs.api import IN_FLIGHT, Page
 from empirical_fs.errors import ApiUnavailable, NotTheApi
 from empirical_fs.resource import Malformed, Resource
+from empirical_fs.side_by_side import side_by_side
 
 PAGES_MAX = 100_000
 _WALKS_MAX = 6
@@ -45,12 +44,6 @@ class Listing:
     def gap(self) -> int:
         """How many entries the API counts more than it lists; below 0 where it lists more than it counts."""
         return self.counted - self.listed
-
-    def url_of(self, resource_id: int) -> str | None:
-        """The signed URL of that resource, if the listing has one; a malformed entry may have one too."""
-        whole = (resource.url for resource in self.resources if resource.id == resource_id)
-        others = (error.url for error in self.malformed if error.resource_id == resource_id)
-        return next(chain(whole, others), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +108,13 @@ def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
         raise NotTheApi(f"the API claims {last} pages")
     pages = [first]
     progress(1, max(last, 1))
-    if last > 1:
-        with ThreadPoolExecutor(min(IN_FLIGHT, last - 1), "listing") as pool:
-            try:
-                # Behind several empty pages there is nothing, whatever number of pages the API claims.
-                while len(pages) < last and any(page.ids for page in pages[-IN_FLIGHT:]):
-                    begin = len(pages) + 1
-                    for page in pool.map(fetch_page, range(begin, min(begin + IN_FLIGHT * 4, last + 1))):
-                        pages.append(page)
-                        progress(len(pages), last)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    # Behind several empty pages there is nothing, whatever number of pages the API claims.
+    while len(pages) < last and any(page.ids for page in pages[-IN_FLIGHT:]):
+        begin = len(pages) + 1
+        numbers = range(begin, min(begin + IN_FLIGHT * 4, last + 1))
+        for page in side_by_side(fetch_page, numbers, IN_FLIGHT, "listing"):
+            pages.append(page)
+            progress(len(pages), last)
     return _Walk(pages)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tenacity import (
@@ -211,7 +212,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         inodes.changed(names, older, newer)
 
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed)
-    catalog.load(lambda: urls.list_resources(progress, min(_FIRST_LISTING_SECONDS, settings.timeout)))
+    first = partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout))
+    catalog.load(first, progress)
     waits = Waits(timer, _ELSEWHERE_THREADS)
     lanes = (
         Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
@@ -223,8 +225,6 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     stderr = _CapturedStderr()
     widens = library.takes_large_reads and "max_readahead" not in settings.options.fuse
     lifecycle = _Lifecycle(readers, stderr, _Place(settings.mountpoint, widens), ready)
-    status = Status(settings, catalog, statistics, budget, (api.lost, store.lost))
-    generation = int.from_bytes(os.urandom(_GENERATION_BYTES))
     with (
         _threads(_LATER_THREADS, "later") as later,
         _threads(_COMMAND_THREADS, "command") as for_commands,
@@ -232,13 +232,20 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         tools = Tools(
             library=library,
             options=options,
-            attributes=Attributes(library, settings.options, options, generation),
+            attributes=Attributes(
+                library, settings.options, options, int.from_bytes(os.urandom(_GENERATION_BYTES))
+            ),
             answering=Answering(statistics, later, settings.timeout),
             timer=timer,
-            commands=status.commands,
+            commands=Status(settings, catalog, statistics, budget, (api.lost, store.lost)).commands,
             for_commands=for_commands,
         )
-        operations = Operations(Files(catalog, inodes, walks), tools, lifecycle.connected)
+
+        def connected() -> None:
+            lifecycle.connected()
+            catalog.find_sizes()
+
+        operations = Operations(Files(catalog, inodes, walks), tools, connected)
         _stop_on_signals(lifecycle)
         stderr.start()
         try:

@@ -1,13 +1,13 @@
 """A resource of the project, made from what the API answered once that has been checked."""
 
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.timestamps import nanoseconds_since_epoch
@@ -46,24 +46,30 @@ _DETAILS = (
     "description",
     "mime_type",
     "created_by",
+    "access_level",
     "created_at",
     "updated_at",
-    "access_level",
 )
+MADE_FROM = ("id", "name", "status", "size_bytes", *_DETAILS)
+_SHARED = frozenset({"status", "project_id", "mime_type", "created_by", "access_level"})
+"""The fields that most resources of a project have in common."""
+"""The fields that a resource is made from; its URL beside, where it has no size."""
+_PLACES = tuple((place, field) for place, field in enumerate(MADE_FROM) if field in _DETAILS)
 _INTEGER_MAX = 2**63 - 1
 _NO_DATES = (0, -62_135_596_800 * 10**9)
 """The epoch, and the year 1, which is the zero of Go."""
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """One uploaded resource, or a link to an external page."""
+class Resource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One uploaded resource, or a link to an external page.
+
+    Its signed URL is not part of it, for each listing has another one. A large project has so many of these
+    that the garbage collector must not go through them: they hold nothing that could refer to them.
+    """
 
     id: int
     name: str
-    url: str | None
-    """The signed URL as answered, unchecked; None where the answer had none."""
     size: int | None
     """Bytes of the content; None where the API does not know."""
     updated_ns: int
@@ -72,18 +78,24 @@ class Resource:
     """Whether it has an `updated_at`."""
     link: str | None
     """The external page of a link resource, which has no content of its own; None for an upload."""
-    details: tuple[tuple[str, str], ...] = ()
-    """What else the API says of it, by the names of its fields, unchecked."""
+    said: tuple[object, ...] = (None,) * len(MADE_FROM)
+    """What the API says of it, unchecked: the fields that it is made from, as they were sent."""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What else the API says of it, by the names of its fields, as text."""
+        texts = {field: _detail(self.said[place]) for place, field in _PLACES}
+        return {field: text for field, text in texts.items() if text is not None}
 
     @property
     def project_id(self) -> str | None:
         """The project that it belongs to, if the API says that."""
-        return dict(self.details).get("project_id")
+        return self.details.get("project_id")
 
     @property
     def is_html(self) -> bool:
         """Whether it is a web page, by its type or its name."""
-        mime_type = dict(self.details).get("mime_type", "")
+        mime_type = self.details.get("mime_type", "")
         return "html" in mime_type or self.name.lower().endswith((".html", ".htm", ".xhtml"))
 
     @property
@@ -132,14 +144,25 @@ def readable_id(entry: Any) -> int | None:
     return number if number is not None and 0 <= number < _INTEGER_MAX else None
 
 
-def parse_resource(entry: Any) -> Resource | None:
+def signed_url(entry: Any, resource: Resource) -> str | None:
+    """The signed URL, unchecked, of the entry that `resource` was made from; None where it has none."""
+    return None if resource.link is not None else _text(entry.get("url"))
+
+
+def parse_resource(entry: Any, known: Resource | None = None) -> Resource | None:
     """The resource that one entry of an answer describes; None if it is not uploaded.
+
+    It is `known` itself, what is known of that resource so far, where the entry says nothing else.
 
     Raises:
         Malformed: the entry cannot be read.
     """
     if not isinstance(entry, dict):
         raise Malformed(None, "it is no JSON object")
+    said = tuple(map(entry.get, MADE_FROM))
+    # Without a size, its URL decides what it is.
+    if known is not None and said == known.said and known.size is not None:
+        return known
     status = _status(entry.get("status"))
     if status in _NOT_THERE:
         return None
@@ -173,16 +196,15 @@ def parse_resource(entry: Any) -> Resource | None:
     resource = Resource(
         id=resource_id,
         name=name,
-        url=url,
         size=size,
         updated_ns=updated_ns,
         is_dated=dated_by == "updated_at",
         link=link,
-        details=tuple(_details(entry)),
+        said=_kept(said),
     )
     if not is_dated:
         raise malformed(f"its {dated_by} is not a date", makeshift=resource)
-    return resource
+    return known if resource == known else resource
 
 
 def _date(value: object) -> object:
@@ -199,14 +221,22 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _details(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for field in _DETAILS:
-        value = entry.get(field)
-        if not isinstance(value, str):
-            value = whole_number(value)
-        if value is not None:
-            # Most resources share most of what is said of them.
-            yield field, sys.intern(str(value))
+def _detail(value: object) -> str | None:
+    number = value if isinstance(value, str) else whole_number(value)
+    return None if number is None else str(number)
+
+
+def _kept(said: Sequence[object]) -> tuple[object, ...]:
+    """What is kept of the fields: texts and numbers, each text that many resources share once."""
+    fields = dict(zip(MADE_FROM, said, strict=True))
+    for field, value in fields.items():
+        if isinstance(value, str):
+            fields[field] = sys.intern(value) if field in _SHARED else value
+        elif not isinstance(value, int | float):
+            fields[field] = None
+    if fields["created_at"] == fields["updated_at"]:
+        fields["created_at"] = fields["updated_at"]
+    return tuple(fields.values())
 
 
 def _external_page(url: str) -> str:

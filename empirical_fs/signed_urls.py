@@ -1,77 +1,47 @@
 """Resource id -> signed URL, kept no longer than it lives, and signed again by one request at a time."""
 
-import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from cachetools import TLRUCache
+from collections.abc import Mapping
 
 from empirical_fs.api import Api, Page
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import NotTheApi, ResourceGone
 from empirical_fs.listing import Listing, Progress, fetch_listing, unseen
+from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.statistics import Statistics
-from empirical_fs.urls import declared_expiry
-
-_URLS_MAX = 50_000
-_MARGIN_SECONDS = 60.0
-_MARGIN_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _SignedUrl:
-    url: str
-    expires_at: float
-    """On the aging clock."""
-
-
-def lifetime(url: str, signer_time: float, ttl: float) -> float:
-    """Seconds for which a URL that was just answered may be used: `ttl`, or less if it says so itself.
-
-    What the URL declares is measured on the signer's own clock, `signer_time`, so that a wrong clock
-    here does not matter. A tenth of it, a minute at most, stays unused for the request that is on its way
-    when time runs out. Never below zero.
-    """
-    expiry = declared_expiry(url)
-    if expiry is None:
-        return ttl
-    declared = expiry - signer_time
-    return max(min(ttl, declared - min(_MARGIN_SECONDS, declared * _MARGIN_SHARE)), 0.0)
+from empirical_fs.url_cache import UrlCache
 
 
 class SignedUrls:
-    """The cache of signed URLs.
-
-    The lock guards the cache, which is not thread-safe; requests are made without it.
-    """
+    """Gives out signed URLs. What it has may be used by several threads."""
 
     def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
         """Sign through `api`; keep a URL `ttl` seconds at most; wait `timeout` seconds for a page."""
         self._statistics = statistics
         self._api = api
-        self._ttl = ttl
         self._timeout = timeout
-        self._lock = threading.Lock()
-        self._cache: TLRUCache[int, _SignedUrl] = TLRUCache(
-            _URLS_MAX, ttu=lambda _, signed, __: signed.expires_at, timer=aging_clock
-        )
+        self._cache = UrlCache(ttl)
         self._signing = SingleFlight[int, str]()
         self._listing = SingleFlight[None, Listing]()
 
-    def list_resources(self, progress: Progress = unseen, patience: float | None = None) -> Listing:
+    def list_resources(
+        self, known: Mapping[int, Resource], progress: Progress = unseen, patience: float | None = None
+    ) -> Listing:
         """Every uploaded resource; their URLs are kept, since they come for free.
 
-        A page is waited for `patience` seconds, if it is not to be as long as usual.
+        Args:
+            known: what is known of the resources, by their ids, as `Api.page` takes it.
+            progress: is told of each page.
+            patience: the seconds that a page is waited for, if not as long as usual.
 
         Raises:
             ApiError: a page could not be had.
         """
         limit = self._timeout if patience is None else patience
-        return fetch_listing(lambda number: self.page(number, limit), progress)
+        return fetch_listing(lambda number: self.page(number, limit, known), progress)
 
-    def page(self, number: int, patience: float) -> Page:
+    def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
         """One page of the listing, waited for `patience` seconds; its URLs are kept.
 
         Raises:
@@ -79,15 +49,13 @@ class SignedUrls:
         """
         asked_at = aging_clock()
         with self._statistics.request("api"):
-            page = self._api.page(number, Deadline.after(patience))
+            page = self._api.page(number, Deadline.after(patience), known)
         self._keep(page.urls, asked_at, page.server_time)
         return page
 
     def known(self, resource_id: int) -> str | None:
         """A URL for the resource that is at hand and has not expired by our knowledge."""
-        with self._lock:
-            signed = self._cache.get(resource_id)
-        return None if signed is None else signed.url
+        return self._cache.known(resource_id)
 
     def get(self, resource_id: int, deadline: Deadline) -> str:
         """As `known`; one that is not at hand is signed.
@@ -104,10 +72,7 @@ class SignedUrls:
         Raises:
             As `get`.
         """
-        with self._lock:
-            signed = self._cache.get(resource_id)
-            if signed is not None and signed.url == refused:
-                del self._cache[resource_id]
+        self._cache.forget(resource_id, refused)
         return self.get(resource_id, deadline)
 
     def _sign(self, resource_id: int, deadline: Deadline) -> str:
@@ -118,23 +83,17 @@ class SignedUrls:
         try:
             self._statistics.signed()
             with self._statistics.request("api"):
-                resource, server_time = self._api.resource(resource_id, deadline)
+                signed = self._api.resource(resource_id, deadline)
         except (ResourceGone, NotTheApi) as error:
             # This is also how an API looks that serves no resource by its id.
-            listing = self._listing.do(None, self.list_resources, deadline)
-            if (url := listing.url_of(resource_id)) is None:
+            self._listing.do(None, lambda: self.list_resources({}), deadline)
+            if (url := self._cache.newest(resource_id)) is None:
                 raise ResourceGone(resource_id) from error
             return url
-        if resource.url is None:
+        if signed.url is None:
             raise ResourceGone(resource_id)
-        self._keep([(resource_id, resource.url)], asked_at, server_time)
-        return resource.url
+        self._keep({resource_id: signed.url}, asked_at, signed.server_time)
+        return signed.url
 
-    def _keep(self, urls: Iterable[tuple[int, str]], asked_at: float, server_time: float | None) -> None:
-        signer_time = time.time() if server_time is None else server_time
-        signed = {
-            resource_id: _SignedUrl(url, asked_at + lifetime(url, signer_time, self._ttl))
-            for resource_id, url in urls
-        }
-        with self._lock:
-            self._cache.update(signed)
+    def _keep(self, urls: Mapping[int, str], asked_at: float, server_time: float | None) -> None:
+        self._cache.keep(urls, asked_at, time.time() if server_time is None else server_time)

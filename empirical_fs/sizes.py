@@ -2,16 +2,19 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.resource import Resource
+from empirical_fs.side_by_side import side_by_side
 from empirical_fs.single_flight import SingleFlight
 
-_AT_ONCE = 16
+_AT_ONCE = 32
 _WAIT_SECONDS = 60.0
 
 _Version = tuple[int, int]
@@ -37,7 +40,8 @@ class _Found:
 class Sizes:
     """The sizes of uploads for which the API gives none, or 0, which may stand for one that it does not know.
 
-    No lock: each step is one operation on a dictionary, which Python serialises.
+    The lock guards who waits for a size; each step on those found is one operation on a dictionary, which
+    Python serialises.
     """
 
     def __init__(self, measure: Measure, clock: Callable[[], float] = aging_clock) -> None:
@@ -46,6 +50,9 @@ class Sizes:
         self._measuring = SingleFlight[_Version, tuple[int, bool]]()
         self._clock = clock
         self._found: dict[_Version, _Found] = {}
+        self._lock = threading.Lock()
+        self._expected: dict[_Version, list[Callable[[], object]]] = {}
+        """Who is told when a size has been asked for, of those that are about to be."""
         self._has_failed = False
 
     def is_due(self, resource: Resource, listed_at: float, young_until: float) -> bool:
@@ -77,24 +84,57 @@ class Sizes:
         self._found[version] = _Found(size, math.inf if is_final else now)
         return size
 
-    def find_all(self, resources: Mapping[int, Resource]) -> Mapping[int, Resource]:
-        """All that is listed, with the sizes that the API did not give, as far as these can be found.
+    def listed(self, resources: Mapping[int, Resource]) -> tuple[Mapping[int, Resource], list[Resource]]:
+        """All that is listed, with the sizes that are known, and what `find_all` has to be done for.
 
-        A listed size of 0 is not asked for here: it is when the file is opened.
+        A listed size of 0 is not asked for there: it is when the file is opened.
         """
         self._forget_all_but(resources)
+        if not self._found and all(each.is_sized for each in resources.values()):
+            return resources, []
         sized = {resource_id: self.known(each) for resource_id, each in resources.items()}
         unknown = [each for each in sized.values() if not each.is_sized]
-        if unknown:
-            with ThreadPoolExecutor(_AT_ONCE, "measure") as pool:
-                failures = [each for each in pool.map(self._failure, unknown) if each is not None]
-            sized |= {each.id: self.known(each) for each in unknown}
-            if failures and not self._has_failed:
-                (resource, error), others = failures[0], len(failures) - 1
-                more = f" and {others} more" if others else ""
-                log.warning("the size of resource %d%s is not known yet: %s", resource.id, more, error)
-            self._has_failed = bool(failures)
-        return sized
+        with self._lock:
+            for each in unknown:
+                self._expected.setdefault(_version(each), [])
+        return sized, unknown
+
+    def find_all(self, unknown: Sequence[Resource], moved: Callable[[], object]) -> bool:
+        """Ask the store for sizes, many at a time; whether any was found. `moved` is told of each."""
+        failures = []
+        try:
+            for failure in side_by_side(self._failure, unknown, _AT_ONCE, "measure"):
+                moved()
+                if failure is not None:
+                    failures.append(failure)
+        finally:
+            self.find_none(unknown)
+        if failures and not self._has_failed:
+            (resource, error), others = failures[0], len(failures) - 1
+            more = f" and {others} more" if others else ""
+            log.warning("the size of resource %d%s is not known yet: %s", resource.id, more, error)
+        self._has_failed = bool(failures)
+        return len(failures) < len(unknown)
+
+    def find_none(self, unknown: Sequence[Resource]) -> None:
+        """Nobody can ask for these sizes now."""
+        for each in unknown:
+            self._is_asked_for(each)
+
+    def when_asked_for(self, resource: Resource, call: Callable[[], object]) -> None:
+        """Tell `call` when a size that is about to be asked for is known, or cannot be; else at once."""
+        with self._lock:
+            waiting = self._expected.get(_version(resource))
+            if waiting is not None:
+                waiting.append(call)
+                return
+        call()
+
+    def _is_asked_for(self, resource: Resource) -> None:
+        with self._lock:
+            waiting = self._expected.pop(_version(resource), [])
+        for call in waiting:
+            call()
 
     def forget(self, resource: Resource) -> None:
         """Have the store asked again."""
@@ -111,6 +151,8 @@ class Sizes:
             self.find(resource)
         except EmpiricalError as error:
             return resource, str(error)
+        finally:
+            self._is_asked_for(resource)
         return None
 
 

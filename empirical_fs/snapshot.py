@@ -1,8 +1,10 @@
 """The directory as it was at one moment: its files, their names and attributes."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+import msgspec
+from msgspec.structs import replace
 
 from empirical_fs.names import unique_names
 from empirical_fs.resource import Resource
@@ -12,8 +14,7 @@ _FIRST_INODE = ROOT_INODE + 1
 _SECOND_NS = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One file of the directory."""
 
     name: str
@@ -39,8 +40,9 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes; 0 while it is not known."""
-        content = self.content
-        return (self.resource.size or 0) if content is None else len(content)
+        if self.resource.link is None:
+            return self.resource.size or 0
+        return len(self.content or b"")
 
     def is_superseded_by(self, now: "Entry | None") -> bool:
         """Whether `now` is another resource or version; a size that is only not known yet makes none."""
@@ -60,49 +62,52 @@ class Entry:
 
 
 class Snapshot:
-    """The directory as it was at one moment; immutable."""
+    """The directory as it was at one moment; immutable.
 
-    def __init__(self, resources: Mapping[int, Resource]) -> None:
-        """Name the resources of one listing, given by their ids."""
-        wanted = (
-            (resource.id, resource.name if resource.link is None else f"{resource.name}.url")
-            for resource in resources.values()
-        )
-        entries = (Entry(name, resources[resource_id]) for resource_id, name in unique_names(wanted).items())
-        self.by_name: Mapping[str, Entry] = {
-            entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)
-        }
+    Everything that goes through all files is done when it is made, so that nobody who asks waits for it.
+    """
+
+    def __init__(self, resources: Mapping[int, Resource], older: "Snapshot | None" = None) -> None:
+        """Name the resources of one listing, given by their ids.
+
+        What is as in `older` is taken from there, in its order, which saves most of the time.
+        """
+        before: Mapping[int, Entry] = {} if older is None else older.by_id
+        before_by_name: Iterable[Entry] = () if older is None else older.by_name.values()
+        entries = []
+        for resource_id, name in unique_names(_wanted(before, resources)).items():
+            resource, known = resources[resource_id], before.get(resource_id)
+            is_known = known is not None and known.resource is resource and known.name == name
+            entries.append(known if known is not None and is_known else Entry(name, resource))
+        entries.sort(key=_resource_id)
+        self.in_order = tuple(entries)
+        """Every file, in the order of the ids, which does not change while it is listed."""
+        self.by_id: Mapping[int, Entry] = {entry.resource.id: entry for entry in entries}
+        """Every file by the id of its resource."""
+        # Nearly in order already, so that sorting takes no time in which nothing else can run.
+        named = [each for each in before_by_name if self.by_id.get(each.resource.id) is each]
+        named += [each for each in entries if before.get(each.resource.id) is not each]
+        named.sort(key=_name)
+        self.by_name: Mapping[str, Entry] = {entry.name: entry for entry in named}
         """Every file by its name, in the order of the names."""
         self.resources = resources
-
-    @cached_property
-    def by_id(self) -> Mapping[int, Entry]:
-        """Every file by the id of its resource."""
-        return {entry.resource.id: entry for entry in self.by_name.values()}
-
-    @cached_property
-    def in_order(self) -> tuple[Entry, ...]:
-        """Every file, in the order of the ids, which does not change while it is listed."""
-        return tuple(sorted(self.by_name.values(), key=lambda entry: entry.resource.id))
-
-    @cached_property
-    def size(self) -> int:
+        self.size = sum(entry.size for entry in entries)
         """The sum of the sizes, in bytes."""
-        return sum(entry.size for entry in self.by_name.values())
-
-    @cached_property
-    def orders(self) -> tuple[tuple[int, ...], ...]:
+        self.updated_ns = max((entry.resource.updated_ns for entry in entries), default=0)
+        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
+        self.orders = tuple(
+            tuple(entry.resource.id for entry in order if entry.resource.size)
+            for order in (self.by_name.values(), entries)
+        )
         """The ids of the files that have content, by their names and by their inode numbers.
 
         Programs sort a directory by name, as `ls` and `rsync` do, or go through it as it is listed.
         """
-        by_name = [entry.resource.id for entry in self.by_name.values() if entry.resource.size]
-        return tuple(by_name), tuple(sorted(by_name))
 
-    @cached_property
-    def updated_ns(self) -> int:
-        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
-        return max((entry.resource.updated_ns for entry in self.by_name.values()), default=0)
+    def is_of(self, resources: Mapping[int, Resource]) -> bool:
+        """Whether a listing has exactly what this was made of."""
+        ours = self.resources
+        return len(ours) == len(resources) and all(ours.get(each) is it for each, it in resources.items())
 
     def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
         """The names that do not look as in `older`, with what they mean now; None if nothing.
@@ -111,8 +116,8 @@ class Snapshot:
         """
         return {
             name: self.by_name.get(name)
-            for name in older.by_name.keys() | self.by_name.keys()
-            if _look(older.by_name.get(name)) != _look(self.by_name.get(name))
+            for name in {*older.by_name, *self.by_name}
+            if not _looks_as(older.by_name.get(name), self.by_name.get(name))
         }
 
     def touched_since(self, older: "Snapshot", names: Iterable[str]) -> set[int]:
@@ -137,6 +142,27 @@ def directory_time(previous: int | None, newest: int, now: int) -> int:
         return newest
     later = (moment for moment in (newest, now) if moment // _SECOND_NS > previous // _SECOND_NS)
     return next(later, previous + _SECOND_NS)
+
+
+def _name(entry: Entry) -> str:
+    return entry.name
+
+
+def _resource_id(entry: Entry) -> int:
+    return entry.resource.id
+
+
+def _wanted(before: Mapping[int, Entry], resources: Mapping[int, Resource]) -> Iterator[tuple[int, str]]:
+    """The ids and the names that the resources want, first those that were there `before`, in its order."""
+    for each in chain(
+        (each for each in before if each in resources), (each for each in resources if each not in before)
+    ):
+        resource = resources[each]
+        yield each, resource.name if resource.link is None else f"{resource.name}.url"
+
+
+def _looks_as(before: Entry | None, now: Entry | None) -> bool:
+    return before is now or _look(before) == _look(now)
 
 
 def _look(entry: Entry | None) -> tuple[object, ...] | None:

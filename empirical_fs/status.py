@@ -8,8 +8,9 @@ from typing import Any
 from empirical_fs import __version__
 from empirical_fs.catalog import Catalog
 from empirical_fs.control import Command
-from empirical_fs.errors import EmpiricalError
+from empirical_fs.errors import NoThread
 from empirical_fs.reading.budget import Budget
+from empirical_fs.refreshing import Reload
 from empirical_fs.settings import DEFAULT, Settings
 from empirical_fs.statistics import Statistics
 
@@ -39,11 +40,16 @@ class Status:
         self._budget = budget
         self._lost = tuple(lost)
         self._mounted_at = time.monotonic()
+        self._reload_asked_for: Reload | None = None
 
     @property
     def commands(self) -> Mapping[int, Callable[[], dict[str, Any]]]:
         """What answers each command."""
-        return {Command.STATUS: self.report, Command.RELOAD: self._reload}
+        return {
+            Command.STATUS: self.report,
+            Command.RELOAD: self._reload,
+            Command.RELOADING: self._reloading,
+        }
 
     def report(self) -> dict[str, Any]:
         """The state now; times in seconds, sizes in bytes."""
@@ -76,12 +82,23 @@ class Status:
         }
 
     def _reload(self) -> dict[str, Any]:
-        """Fetch the listing now; what it has, or why it could not be had."""
+        """Begin to fetch the listing; of several who ask for that, all wait for the last one."""
         try:
-            self._catalog.reload(self._settings.timeout)
-        except EmpiricalError as error:
-            return {"error": f"the listing could not be fetched: {error}"}
-        return {"resources": len(self._catalog.latest.by_name)}
+            self._reload_asked_for = self._catalog.reload()
+        except NoThread as error:
+            return {"error": str(error)}
+        return {}
+
+    def _reloading(self) -> dict[str, Any]:
+        """How far that is; in the end, why it failed, if it did."""
+        asked = self._reload_asked_for
+        if asked is None or not asked.outcome.done():
+            pages = (0, 0) if asked is None else (asked.done, asked.pages)
+            return {"ended": asked is None, "done": pages[0], "pages": pages[1]}
+        failure = asked.outcome.exception()
+        if failure is not None:
+            return {"error": f"the listing could not be fetched: {failure}"}
+        return {"ended": True}
 
 
 def unknown(mountpoint: str, reason: str) -> dict[str, Any]:

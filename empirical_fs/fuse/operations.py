@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any
 
 from empirical_fs.control import encoded
-from empirical_fs.errors import ContentChanged, EmpiricalError, NoSuchFile, OtherLength, ResourceGone
+from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
 from empirical_fs.fuse.open_file import WaitingRead
 from empirical_fs.fuse.opening import Files, Opener
@@ -25,7 +26,6 @@ from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
-from empirical_fs.names import NAME_MAX
 from empirical_fs.snapshot import Entry
 from empirical_fs.timer import Timer
 
@@ -67,6 +67,7 @@ class Operations:
         self._opener = Opener(
             files, tools.answering, tools.library, tools.timer, is_direct=tools.options.is_direct
         )
+        self._looking_up = LookingUp(files, tools.answering, tools.attributes, tools.options, tools.timer)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
 
@@ -87,22 +88,7 @@ class Operations:
 
     def lookup(self, request: Request, parent: int, name: bytes) -> None:
         """Find a file by its name, or an inode by its number: `.` of a number, for a file handle."""
-        if parent != ROOT_NUMBER or name in (_SELF, _PARENT):
-            self._look_up_number(request, parent, name)
-            return
-        if len(name) > NAME_MAX:
-            # The kernel asks for names of more bytes, and does so before whatever else it does with a name.
-            raise Refusal(errno.ENAMETOOLONG)
-        try:
-            entry = self._catalog.lookup(name.decode(errors="surrogateescape"))
-        except NoSuchFile:
-            if not self._options.missing_seconds:
-                raise
-            request.give_entry(self._attributes.missing(self._options.missing_seconds))
-            return
-        node = self._inodes.tell(entry, self._options.attribute_seconds)
-        if not request.give_entry(self._attributes.of_node(node.number, node.entry)):
-            self._inodes.take_back(node)
+        self._looking_up.look_up(request, parent, name)
 
     def forget(self, request: Request, number: int, lookups: int) -> None:
         """The kernel forgets so many lookups of an inode."""
@@ -261,20 +247,6 @@ class Operations:
 
     setattr = mknod = mkdir = unlink = rmdir = symlink = rename = link = _refuse_write
     write = create = setxattr = removexattr = fallocate = _refuse_write
-
-    def _look_up_number(self, request: Request, number: int, name: bytes) -> None:
-        if name == _PARENT or number == ROOT_NUMBER:
-            request.give_entry(self._attributes.of_root_node(self._catalog.changed_ns))
-            return
-        if name != _SELF:
-            raise Refusal(errno.ENOTDIR)
-        node = self._node(number)
-        now = self._catalog.current(node.entry)
-        if now is None:
-            raise Refusal(errno.ESTALE)
-        entry = self._inodes.tell_again(node, self._options.attribute_seconds, now)
-        if not request.give_entry(self._attributes.of_node(number, entry)):
-            self._inodes.take_back(node)
 
     def _fail_read(self, node: Node, request: Request, error: EmpiricalError) -> None:
         """The bytes that a read waits for will not come."""

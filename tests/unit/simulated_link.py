@@ -244,7 +244,7 @@ class Simulation:
         self._budget = Budget(budget)
         self._fetcher = SimulatedFetcher(shape)
         means = Means(self._fetcher, self._budget, _OneBlock(), Statistics())
-        resource = Resource(id=1, name="a", url=None, size=size, updated_ns=0, link=None)
+        resource = Resource(id=1, name="a", size=size, updated_ns=0, link=None)
         self._readers = [Reader(Content(resource, size), means) for _ in range(files)]
         self.cursors = [Cursor(size) for _ in range(files)]
         self._view = memoryview(bytearray(MIB))

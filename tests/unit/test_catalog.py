@@ -1,26 +1,26 @@
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from empirical_fs.catalog import Catalog
 from empirical_fs.errors import ApiUnavailable, NoSuchFile, SetupError, StoreUnavailable
-from empirical_fs.listing import Listing
+from empirical_fs.listing import Listing, unseen
 from empirical_fs.resource import Malformed, Resource
 from empirical_fs.snapshot import Entry, Snapshot
+from tests.unit.listed import said
 
 PATIENCE = 10.0
 PAGE = "https://x/page"
 
 
 def resource(identity: int, name: str = "", **fields: object) -> Resource:
-    base = Resource(
-        id=identity, name=name or f"{identity}.txt", url=None, size=identity * 10, updated_ns=0, link=None
-    )
-    return replace(base, **fields)  # type: ignore[arg-type]
+    base = Resource(id=identity, name=name or f"{identity}.txt", size=identity * 10, updated_ns=0, link=None)
+    return replace(base, **fields)
 
 
 class World:
@@ -51,7 +51,7 @@ class World:
                 assert settled.wait(PATIENCE)
         return self.catalog.latest.resources[identity]
 
-    def fetch(self) -> Listing:
+    def fetch(self, *_: object) -> Listing:
         self.fetches += 1
         self.before_fetch()
         listing = Listing(self.resources, self.malformed, server_time=time.time())
@@ -66,7 +66,9 @@ class World:
         return self.sizes[measured.id], False
 
     def loaded(self) -> "World":
-        self.catalog.load(self.fetch)
+        self.catalog.load(self.fetch, unseen)
+        self.catalog.find_sizes()
+        settle()
         return self
 
     def refreshed(self) -> Snapshot:
@@ -78,10 +80,11 @@ class World:
 
 
 def settle() -> None:
-    """Wait for the refresh that is under way."""
-    for thread in threading.enumerate():
-        if thread.name == "refresh":
-            thread.join(PATIENCE)
+    """Wait for the refresh that is under way, and for the sizes that it looks for."""
+    for name in ("refresh", "measure"):
+        for thread in threading.enumerate():
+            if thread.name == name:
+                thread.join(PATIENCE)
 
 
 def test_lookup() -> None:
@@ -150,11 +153,11 @@ def test_a_failing_refresh(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_failing_load() -> None:
     """The first listing fails aloud."""
 
-    def fail() -> Listing:
+    def fail(*_: object) -> Listing:
         raise ApiUnavailable("503")
 
     with pytest.raises(ApiUnavailable):
-        World().catalog.load(fail)
+        World().catalog.load(fail, unseen)
 
 
 def test_changes_are_told() -> None:
@@ -176,7 +179,7 @@ def test_the_directory_changes_when_anything_that_it_shows_does() -> None:
     times = [8]
     for resources in (
         (resource(1, updated_ns=3),),
-        (resource(1, updated_ns=3, details=(("description", "new"),)),),
+        (resource(1, updated_ns=3, said=said(description="new")),),
         (resource(1, updated_ns=10**20),),
         (),
     ):
@@ -366,16 +369,16 @@ def test_a_reload_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
     world = World(resource(1), max_age=1000).loaded()
     whole = world.fetch
 
-    def cut_short() -> Listing:
-        return replace(whole(), resources=(), counted=1, listed=0)
+    def cut_short(*_: object) -> Listing:
+        return dataclasses.replace(whole(), resources=(), counted=1, listed=0)
 
     world.catalog._fetch = cut_short
     for _ in range(2):
         with pytest.raises(ApiUnavailable):
-            world.catalog.reload(PATIENCE)
+            world.catalog.reload().outcome.result(PATIENCE)
     assert "cut short" in world.catalog.failure
     assert list(world.catalog.latest.by_name) == ["1.txt"]
     assert len(caplog.records) == 1
     world.catalog._fetch = whole
-    world.catalog.reload(PATIENCE)
+    world.catalog.reload().outcome.result(PATIENCE)
     assert world.catalog.failure == ""

@@ -26,12 +26,18 @@ from empirical_fs.server import Server
 
 NOW = 1_800_000_000.0
 SERVER = Server("https", "x.example", 443)
-RESOURCE = Resource(id=7, name="a", url=None, size=1, updated_ns=0, link=None)
+RESOURCE = Resource(id=7, name="a", size=1, updated_ns=0, link=None)
 
 
 def answered(server_time: float | None = NOW, total: int = 345) -> Answered:
     page = Page(
-        resources=(), ids=(), malformed=(), total=total, total_pages=-(-total // 100), server_time=server_time
+        resources=(),
+        ids=(),
+        malformed=(),
+        urls={},
+        total=total,
+        total_pages=-(-total // 100),
+        server_time=server_time,
     )
     return Answered(page, NOW - 0.5, NOW + 0.5, 0.123)
 
@@ -52,6 +58,7 @@ def test_entries(good: int, malformed: list[Malformed], verdict: Verdict) -> Non
         resources=(RESOURCE,) * good,
         ids=(7,) * (good + len(malformed)),
         malformed=tuple(malformed),
+        urls={},
         total=2,
         total_pages=1,
         server_time=NOW,

@@ -23,7 +23,7 @@ from tests.unit.conftest import read_part, zeros
 PATIENCE = 10.0
 SIZE = 64 * 2**20
 How = Callable[[Fetcher, Content, Part, Callable[..., None]], None]
-CONTENT = Content(Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None), SIZE)
+CONTENT = Content(Resource(id=1, name="a", size=SIZE, updated_ns=0, link=None), SIZE)
 
 
 class Gate:

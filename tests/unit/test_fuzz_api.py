@@ -27,8 +27,8 @@ from empirical_fs.http import Http, Incoming
 from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
 from empirical_fs.names import NAME_MAX
 from empirical_fs.resource import Resource
-from empirical_fs.signed_urls import lifetime
 from empirical_fs.snapshot import Snapshot
+from empirical_fs.url_cache import lifetime
 from empirical_fs.urls import parse_fetchable
 from tests.unit.conftest import Arrived
 from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
@@ -96,12 +96,14 @@ def check_resource(resource: Resource) -> None:
         assert resource.link.isascii()
         assert resource.link.isprintable()
         assert httpx.URL(resource.link.replace("%", "")).scheme in ("http", "https")
-    if resource.url is not None:
-        fetchable = outcome(partial(parse_fetchable, resource.url), UnsafeUrl)
-        assert "pass" not in str(fetchable)
-        for signer_time in (0.0, 1.8e9, 1e12):
-            life = lifetime(resource.url, signer_time, TTL)
-            assert 0 <= life <= TTL
+
+
+def check_url(url: str) -> None:
+    """What is promised of every URL, whatever it is."""
+    fetchable = outcome(partial(parse_fetchable, url), UnsafeUrl)
+    assert "pass" not in str(fetchable)
+    for signer_time in (0.0, 1.8e9, 1e12):
+        assert 0 <= lifetime(url, signer_time, TTL) <= TTL
 
 
 def check_snapshot(resources: dict[int, Resource]) -> None:
@@ -126,8 +128,11 @@ def check_page(page: Page) -> None:
     """What `api.py` promises of a page, and what is made of it."""
     for resource in page.resources:
         check_resource(resource)
+    for url in page.urls.values():
+        check_url(url)
     known = {identity for identity in page.ids if identity is not None}
     assert {resource.id for resource in page.resources} <= known
+    assert page.urls.keys() <= known
     assert {error.resource_id for error in page.malformed} <= {*known, None}
     assert len(page.resources) + len(page.malformed) <= len(page.ids)
     assert all(str(error) for error in page.malformed)
@@ -150,7 +155,7 @@ def check_page(page: Page) -> None:
 def test_a_page_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> None:
     """Any bytes are a page of sound resources with sound names, or not what the API answers."""
     api = answered(patch, body)
-    page = outcome(lambda: api.page(1, Deadline.after(10)), NotTheApi)
+    page = outcome(lambda: api.page(1, Deadline.after(10), {}), NotTheApi)
     if isinstance(page, Page):
         check_page(page)
     else:
@@ -163,7 +168,7 @@ def test_a_page_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> Non
 def test_a_resource_of_whatever_comes(patch: pytest.MonkeyPatch, body: bytes) -> None:
     """Any bytes are the resource that was asked for, one that is gone, or not what the API answers."""
     api = answered(patch, body)
-    answer = outcome(lambda: api.resource(7, Deadline.after(10))[0], NotTheApi, ResourceGone)
+    answer = outcome(lambda: api.resource(7, Deadline.after(10)).resource, NotTheApi, ResourceGone)
     if isinstance(answer, Resource):
         assert answer.id == 7
         check_resource(answer)
@@ -187,7 +192,7 @@ def test_whatever_status_and_clock(
     api = answered(patch, VALID, {"date": date, "retry-after": after}, status)
     deadline = Deadline.after(10)
     clock = outcome(
-        lambda: api.resource(7, deadline)[1] if by_id else api.page(1, deadline).server_time,
+        lambda: api.resource(7, deadline).server_time if by_id else api.page(1, deadline, {}).server_time,
         *(ApiUnavailable, KeyRefused, NotTheApi, ResourceGone),
     )
     assert isinstance(clock, ApiError) == (status != 200)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.errors import UnsafeUrl
-from empirical_fs.signed_urls import lifetime
+from empirical_fs.url_cache import lifetime
 from empirical_fs.urls import declared_expiry, looks_signed, parse_fetchable, parse_redirect
 from tests.unit.hostile import outcome
 

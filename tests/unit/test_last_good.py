@@ -1,18 +1,20 @@
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from empirical_fs.errors import ApiUnavailable, SetupError
 from empirical_fs.last_good import Known, after, at_first
 from empirical_fs.listing import Listing
 from empirical_fs.resource import Malformed, Resource
+from tests.unit.listed import said
 
 
 def resource(identity: int, name: str = "", **fields: object) -> Resource:
-    base = Resource(id=identity, name=name or f"{identity}.txt", url=None, size=5, updated_ns=1, link=None)
-    return replace(base, **fields)  # type: ignore[arg-type]
+    base = Resource(id=identity, name=name or f"{identity}.txt", size=5, updated_ns=1, link=None)
+    return replace(base, **fields)
 
 
 def bad(identity: int | None, name: str | None = None, reason: str = "its size") -> Malformed:
@@ -235,7 +237,7 @@ def test_another_project() -> None:
     """A listing of another project, with none of the files that were there, is refused."""
 
     def of(project: str, *ids: int) -> Listing:
-        found = tuple(resource(each, details=(("project_id", project),)) for each in ids)
+        found = tuple(resource(each, said=said(project_id=project)) for each in ids)
         return Listing(found, (), counted=len(ids), listed=len(ids))
 
     before = known(of("1", 1, 2))

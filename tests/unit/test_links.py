@@ -9,7 +9,7 @@ PAGE = "https://docs.example.org/a%20b?x=%3D1&y=2#part"
 
 def test_a_link_of_ours() -> None:
     """What the mount shows of a link leads to its page."""
-    resource = Resource(id=1, name="Plan", url=None, size=None, updated_ns=0, link=PAGE)
+    resource = Resource(id=1, name="Plan", size=None, updated_ns=0, link=PAGE)
     content = Entry("Plan.url", resource).content
     assert content is not None
     assert page_in(content.decode()) == PAGE

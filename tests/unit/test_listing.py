@@ -17,7 +17,7 @@ Change = tuple[str, int]
 
 
 def resource(identity: int, updated_ns: int = 0) -> Resource:
-    return Resource(id=identity, name=str(identity), url=None, size=1, updated_ns=updated_ns, link=None)
+    return Resource(id=identity, name=str(identity), size=1, updated_ns=updated_ns, link=None)
 
 
 def page_of(ids: Sequence[int | None], total: int, total_pages: int) -> Page:
@@ -25,6 +25,7 @@ def page_of(ids: Sequence[int | None], total: int, total_pages: int) -> Page:
         resources=tuple(resource(identity) for identity in ids if identity is not None),
         ids=tuple(ids),
         malformed=(),
+        urls={},
         total=total,
         total_pages=total_pages,
         server_time=None,
@@ -216,7 +217,13 @@ def test_newest_of_two() -> None:
         resources = tuple(next(versions, [resource(1, 9)]))
         ids = tuple(each.id for each in resources)
         return Page(
-            resources=resources, ids=ids, malformed=(), total=len(ids), total_pages=1, server_time=None
+            resources=resources,
+            ids=ids,
+            malformed=(),
+            urls={},
+            total=len(ids),
+            total_pages=1,
+            server_time=None,
         )
 
     assert fetch_listing(page).resources == (resource(1, 9),)
@@ -231,6 +238,7 @@ def test_malformed_entries_are_told_once() -> None:
             resources=(resource(2),),
             ids=(1, 2),
             malformed=(Malformed(1, "its name"),),
+            urls={},
             total=2 + (next(passes) == 0),
             total_pages=1,
             server_time=None,
@@ -244,7 +252,9 @@ def test_malformed_entries_are_told_once() -> None:
 def test_malformed_entries_without_ids_are_told_one_by_one() -> None:
     """Entries that have no id are as many as were listed, though all have the same trouble."""
     malformed = tuple(Malformed(None, "its id") for _ in range(3))
-    page = Page(resources=(), ids=(None,) * 3, malformed=malformed, total=3, total_pages=1, server_time=None)
+    page = Page(
+        resources=(), ids=(None,) * 3, malformed=malformed, urls={}, total=3, total_pages=1, server_time=None
+    )
     assert len(fetch_listing(lambda _: page).malformed) == 3
 
 
@@ -254,18 +264,12 @@ def test_what_is_not_uploaded_is_told() -> None:
         resources=(resource(2),),
         ids=(1, 2, 3, None),
         malformed=(Malformed(3, "its name"), Malformed(None, "its id")),
+        urls={},
         total=4,
         total_pages=1,
         server_time=None,
     )
     assert fetch_listing(lambda _: page).absent == {1}
-
-
-def test_urls_of_a_listing() -> None:
-    """The URL of a resource is found though its entry cannot be read otherwise."""
-    whole = Resource(id=1, name="a", url="https://x/1", size=1, updated_ns=0, link=None)
-    listing = Listing((whole,), (Malformed(2, "its name", url="https://x/2"), Malformed(3, "its name")))
-    assert [listing.url_of(number) for number in (1, 2, 3, 4)] == ["https://x/1", "https://x/2", None, None]
 
 
 def test_entries_without_ids_are_no_duplicates() -> None:

@@ -1,11 +1,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
@@ -83,7 +83,7 @@ class Reading:
         self.server = server
         self.store = store
         self.urls = FakeUrls(server.url)
-        self.resource = Resource(id=1, name="a", url=None, size=SIZE, updated_ns=0, link=None)
+        self.resource = Resource(id=1, name="a", size=SIZE, updated_ns=0, link=None)
         self.listed: Resource | None = self.resource
         self.content = Content(self.resource, SIZE)
         self.ranges = Ranges(self.store, self.urls, lambda _: self.listed, patience, threading.Event())

@@ -150,7 +150,7 @@ class Opened:
         self.budget: Budget = Budget(budget) if beside is None else beside.budget
         self.blocks: Blocks = Blocks() if beside is None else beside.blocks
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, wanted, InThreads(ahead) if ahead else wanted)
-        resource = Resource(id=1, name="a", url=None, size=len(data), updated_ns=0, link=None)
+        resource = Resource(id=1, name="a", size=len(data), updated_ns=0, link=None)
         self.content = Content(resource, len(data))
         self.means = Means(fetcher, self.budget, self.blocks, Statistics())
         self.reader = Reader(self.content, self.means)

@@ -21,7 +21,7 @@ from tests.unit.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges
 
 
 def resource(size: int | None = SIZE, updated_ns: int = 0) -> Resource:
-    return Resource(id=1, name="a", url=None, size=size, updated_ns=updated_ns, link=None)
+    return Resource(id=1, name="a", size=size, updated_ns=updated_ns, link=None)
 
 
 class Files:

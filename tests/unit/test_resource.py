@@ -1,11 +1,14 @@
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id
+from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id, signed_url
+from tests.unit.listed import said
 
 SIGNED = "https://b.r2.cloudflarestorage.com/o?X-Amz-Expires=3600&X-Amz-Signature=abc"
 PAGE = "https://docs.google.com/spreadsheets/d/1/edit"
@@ -49,23 +52,29 @@ def parsed(**fields: Any) -> Resource:
     return resource
 
 
+def meant(**fields: Any) -> Resource:
+    """The resource, however it is said."""
+    return replace(parsed(**fields), said=said())
+
+
 def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in entry().items() if key != name}
 
 
 def test_an_upload() -> None:
     """An entry as the reference page shows it becomes a resource with all of it."""
-    details = (
-        ("project_id", "1"),
-        ("mime_type", "text/plain"),
-        ("created_by", "x"),
-        ("created_at", "1970-01-01T00:00:01Z"),
-        ("updated_at", "1970-01-01T00:00:02Z"),
-    )
-    expected = Resource(
-        id=7, name="a.txt", url=SIGNED, size=5, updated_ns=2 * 10**9, link=None, details=details
-    )
-    assert parse_resource(entry()) == expected
+    fields = {name: value for name, value in entry().items() if name != "url"}
+    expected = Resource(id=7, name="a.txt", size=5, updated_ns=2 * 10**9, link=None, said=said(**fields))
+    found = parsed()
+    assert found == expected
+    assert found.details == {
+        "project_id": "1",
+        "mime_type": "text/plain",
+        "created_by": "x",
+        "created_at": "1970-01-01T00:00:01Z",
+        "updated_at": "1970-01-01T00:00:02Z",
+    }
+    assert signed_url(entry(), found) == SIGNED
 
 
 @settings(max_examples=200)
@@ -109,7 +118,7 @@ def test_only_what_is_uploaded(status: str, fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("status", ["uploaded", "UPLOADED", " Uploaded ", "uploaded\n"])
 def test_what_is_uploaded(status: str) -> None:
     """The word for what is uploaded may be in any case, with blanks around it."""
-    assert parsed(status=status) == parsed()
+    assert meant(status=status) == meant()
 
 
 @pytest.mark.parametrize("status", ["", "ready", "stored", "uploadedx", "up loaded", None, 1, True, [], {}])
@@ -122,7 +131,7 @@ def test_other_words(status: Any) -> None:
 @pytest.mark.parametrize("identity", ["7", 7.0])
 def test_ids_in_other_forms(identity: Any) -> None:
     """An id that is a text or a whole float is the number that it shows."""
-    assert parsed(id=identity) == parsed()
+    assert meant(id=identity) == meant()
 
 
 HOSTILE_IDS: list[Any] = [
@@ -200,7 +209,7 @@ def test_malformed_fields(value: dict[str, Any]) -> None:
 @pytest.mark.parametrize("size", ["5", 5.0])
 def test_sizes_in_other_forms(size: Any) -> None:
     """A size that is a text or a whole float is the number that it shows."""
-    assert parsed(size_bytes=size) == parsed()
+    assert meant(size_bytes=size) == meant()
 
 
 @pytest.mark.parametrize("project", ["1", 1.0, 1])
@@ -287,14 +296,14 @@ def test_moments_that_are_missing() -> None:
     """Without both timestamps a resource is as old as the epoch."""
     value = {"id": 1, "name": "a", "status": "uploaded"}
     assert parse_resource(value) == Resource(
-        id=1, name="a", url=None, size=None, updated_ns=0, is_dated=False, link=None
+        id=1, name="a", size=None, updated_ns=0, is_dated=False, link=None, said=said(**value)
     )
 
 
 @pytest.mark.parametrize("url", [None, 5, [], {}, True])
 def test_an_upload_without_a_url(url: Any) -> None:
     """A URL that is no text is one that has to be signed anew, not a malformed resource."""
-    assert parsed(url=url).url is None
+    assert signed_url(entry(url=url), parsed(url=url)) is None
     assert parsed(url=url, size_bytes=None).link is None
 
 
@@ -309,14 +318,15 @@ def test_an_upload_without_a_url(url: Any) -> None:
 )
 def test_an_upload_of_unknown_size(url: str) -> None:
     """A signed URL without a size is an upload whose size has to be measured, never a link."""
-    assert (parsed(url=url, size_bytes=None).url, parsed(url=url, size_bytes=None).link) == (url, None)
+    found = parsed(url=url, size_bytes=None)
+    assert (signed_url(entry(url=url), found), found.link) == (url, None)
 
 
 @pytest.mark.parametrize("url", [PAGE, "http://intranet/page", "https://x/a?sig=1", "https://x/é?q=ü#f"])
 def test_a_link(url: str) -> None:
     """An unsigned URL without a size is a link, whose page is never to be fetched."""
     resource = parsed(url=url, size_bytes=None)
-    assert resource.url is None
+    assert signed_url(entry(url=url), resource) is None
     assert resource.link is not None
     assert resource.link.isascii()
 
@@ -324,7 +334,7 @@ def test_a_link(url: str) -> None:
 def test_a_sized_resource_is_no_link() -> None:
     """Where there is a size there is an upload, whatever the URL looks like."""
     assert parsed(url=PAGE).link is None
-    assert parsed(url=PAGE).url == PAGE
+    assert signed_url(entry(url=PAGE), parsed(url=PAGE)) == PAGE
 
 
 @pytest.mark.parametrize(
@@ -357,3 +367,27 @@ def test_a_link_stays_on_its_line(end: str) -> None:
     assert link is not None
     assert link.isascii()
     assert link.isprintable()
+
+
+@given(
+    st.sampled_from(["id", "name", "status", "size_bytes", "updated_at", "created_at", "description"]), JSON
+)
+def test_what_is_known_already(field: str, value: Any) -> None:
+    """An entry leads to the resource that is known where it says the same, and is read as ever where not."""
+    known = parsed()
+    assert parse_resource(entry(url=f"{SIGNED}&again=1"), known) is known
+    changed = entry(**{field: value})
+    try:
+        expected = parse_resource(changed)
+    except Malformed as error:
+        with pytest.raises(Malformed, match=re.escape(str(error))):
+            parse_resource(changed, known)
+    else:
+        assert parse_resource(changed, known) == expected
+
+
+def test_a_link_that_is_known_already() -> None:
+    """Without a size the URL counts, too: it is what tells a link from an upload."""
+    known = parsed(url=PAGE, size_bytes=None)
+    assert parse_resource(entry(url=PAGE, size_bytes=None), known) is known
+    assert parse_resource(entry(url=SIGNED, size_bytes=None), known) == parsed(url=SIGNED, size_bytes=None)

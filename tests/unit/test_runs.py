@@ -25,7 +25,7 @@ def closed() -> list[int]:
 
 
 def content(number: int = 0) -> Content:
-    return Content(Resource(id=number, name="a", url=None, size=STOP, updated_ns=0, link=None), STOP)
+    return Content(Resource(id=number, name="a", size=STOP, updated_ns=0, link=None), STOP)
 
 
 def part(number: int) -> Part:

@@ -8,7 +8,7 @@ EPOCH = 1_800_000_000.0
 
 
 def resource(identity: int, updated: float = 0.0, size: int = 5) -> Resource:
-    return Resource(id=identity, name="a", url=None, size=size, updated_ns=int(updated * 10**9), link=None)
+    return Resource(id=identity, name="a", size=size, updated_ns=int(updated * 10**9), link=None)
 
 
 def listing(*resources: Resource) -> dict[int, Resource]:

@@ -1,13 +1,13 @@
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api import Api, Page
+from empirical_fs.api import Api, Page, Signed
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import (
     ApiError,
@@ -19,8 +19,9 @@ from empirical_fs.errors import (
     ResourceGone,
 )
 from empirical_fs.resource import Resource
-from empirical_fs.signed_urls import SignedUrls, lifetime
+from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
+from empirical_fs.url_cache import lifetime
 from tests.unit.conftest import NotingDeadline
 
 PATIENCE = 10.0
@@ -29,6 +30,9 @@ TTL = 3000.0
 
 def url(number: int, expiry: float | None = None) -> str:
     return f"https://x/o?sig={number}" + (f"&Expires={int(expiry)}" if expiry is not None else "")
+
+
+RESOURCE = Resource(id=1, name="a", size=1, updated_ns=0, link=None)
 
 
 class FakeApi(Api):
@@ -44,24 +48,25 @@ class FakeApi(Api):
         self.signed: list[str] = []
         self.calls: list[str] = []
 
-    def _sign(self) -> Resource:
+    def _sign(self) -> str:
         self.signed.append(url(len(self.signed), None if self.life is None else self.now + self.life))
-        return Resource(id=1, name="a", url=self.signed[-1], size=1, updated_ns=0, link=None)
+        return self.signed[-1]
 
-    def resource(self, resource_id: int, deadline: Deadline) -> tuple[Resource, float | None]:
+    def resource(self, resource_id: int, deadline: Deadline) -> Signed:
         self.calls.append("resource")
         self.before_answer()
         if self.by_id_error is not None:
             raise self.by_id_error
-        return self._sign(), self.now
+        return Signed(RESOURCE, self._sign(), self.now)
 
-    def page(self, number: int, deadline: Deadline) -> Page:
+    def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
         self.calls.append("page")
-        resources = (self._sign(),) if self.is_listed else ()
+        resources = (RESOURCE,) if self.is_listed else ()
         return Page(
             resources=resources,
             ids=tuple(resource.id for resource in resources),
             malformed=(),
+            urls={1: self._sign()} if self.is_listed else {},
             total=len(resources),
             total_pages=len(resources),
             server_time=self.now,
@@ -117,7 +122,7 @@ def test_signed_once(api: FakeApi) -> None:
 def test_listing_fills_the_cache(api: FakeApi) -> None:
     """What a listing brought is not signed again."""
     urls = signer(api)
-    urls.list_resources()
+    urls.list_resources({})
     assert urls.get(1, soon()) == url(0)
     assert api.calls == ["page"]
 
@@ -204,7 +209,7 @@ def test_renewed_by_a_listing(api: FakeApi) -> None:
     """A listing that came since the URL was refused has the newer one."""
     urls = signer(api)
     refused = urls.get(1, soon())
-    urls.list_resources()
+    urls.list_resources({})
     assert urls.renew(1, refused, soon()) == url(1)
     assert api.calls == ["resource", "page"]
 

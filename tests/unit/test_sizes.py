@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from empirical_fs.errors import StoreUnavailable
@@ -8,7 +10,7 @@ from empirical_fs.sizes import Sizes
 def resource(
     identity: int, size: int | None = None, updated_ns: int = 0, link: str | None = None
 ) -> Resource:
-    return Resource(id=identity, name="a", url=None, size=size, updated_ns=updated_ns, link=link)
+    return Resource(id=identity, name="a", size=size, updated_ns=updated_ns, link=link)
 
 
 class Store:
@@ -85,9 +87,26 @@ def test_all_of_a_listing() -> None:
     """Sizes that the API does not give are found as far as they can be, and no others."""
     store = Store(of1=7)
     listed = [resource(1), resource(2), resource(3, 9), resource(4, link="https://x/"), resource(5, 0)]
-    sized = Sizes(store).find_all({each.id: each for each in listed})
+    sizes, told = Sizes(store), list[int]()
+    _, unknown = sizes.listed({each.id: each for each in listed})
+    for each in listed:
+        sizes.when_asked_for(each, partial(told.append, each.id))
+    assert told == [3, 4, 5], "of the others it is about to ask"
+    assert sizes.find_all(unknown, lambda: None)
+    assert sorted(told) == [1, 2, 3, 4, 5]
+    sized, unknown = sizes.listed({each.id: each for each in listed})
     assert [each.size for each in sized.values()] == [7, None, 9, None, 0]
+    assert unknown == [resource(2)]
     assert sorted(store.asked) == [1, 2]
+
+
+def test_sizes_that_nobody_can_ask_for() -> None:
+    """Who waits for a size that is not asked for after all waits no longer."""
+    sizes, told = Sizes(Store(of1=7)), list[int]()
+    _, unknown = sizes.listed({1: resource(1)})
+    sizes.when_asked_for(resource(1), partial(told.append, 1))
+    sizes.find_none(unknown)
+    assert told == [1]
 
 
 def test_what_is_listed_no_more_is_forgotten() -> None:
@@ -95,6 +114,6 @@ def test_what_is_listed_no_more_is_forgotten() -> None:
     sizes = Sizes(Store(of1=7, of2=8))
     for listed in (resource(1), resource(2)):
         sizes.find(listed)
-    sizes.find_all({1: resource(1, 5), 2: resource(2, 6, updated_ns=1)})
+    sizes.listed({1: resource(1, 5), 2: resource(2, 6, updated_ns=1)})
     assert sizes.known(resource(1)).size is None
     assert sizes.known(resource(2)).size is None

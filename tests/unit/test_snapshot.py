@@ -1,22 +1,21 @@
-from dataclasses import replace
 from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.resource import Resource
 from empirical_fs.snapshot import ROOT_INODE, Entry, Snapshot, directory_time
+from tests.unit.listed import said
 
 PAGE = "https://x/page"
 SECOND = 10**9
 
 
 def resource(identity: int, name: str = "", **fields: object) -> Resource:
-    base = Resource(
-        id=identity, name=name or f"{identity}.txt", url=None, size=identity * 10, updated_ns=0, link=None
-    )
-    return replace(base, **fields)  # type: ignore[arg-type]
+    base = Resource(id=identity, name=name or f"{identity}.txt", size=identity * 10, updated_ns=0, link=None)
+    return replace(base, **fields)
 
 
 def snapshot(*resources: Resource) -> Snapshot:
@@ -62,7 +61,7 @@ PROJECTS = st.dictionaries(
         size=st.none() | st.integers(0, 2),
         updated_ns=st.integers(0, 1),
         link=st.sampled_from([None, None, "https://x/1", "https://x/2"]),
-        details=st.sampled_from([(), (("description", "1"),), (("description", "2"),)]),
+        said=st.sampled_from([said(), said(description="1"), said(description="2")]),
     ),
 ).map(lambda given: snapshot(*(replace(each, id=number) for number, each in given.items())))
 
@@ -88,7 +87,7 @@ def test_changes(older: Snapshot, newer: Snapshot) -> None:
 def test_what_is_shown_alike() -> None:
     """Another description, or another name for the same file name, changes neither version nor attributes."""
     before = Entry("a", resource(1))
-    assert before.is_shown_as(Entry("a", resource(1, "other", details=(("description", "new"),))))
+    assert before.is_shown_as(Entry("a", resource(1, "other", said=said(description="new"))))
     assert not before.is_shown_as(Entry("a", resource(1, updated_ns=1)))
     assert not before.is_shown_as(Entry("a", resource(1, size=None)))
     assert not before.is_shown_as(Entry("a", resource(2, size=10)))

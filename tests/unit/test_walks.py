@@ -25,14 +25,14 @@ class Project:
 
     def __init__(self, size: int | None = SIZE) -> None:
         self.resources: Mapping[int, Resource] = {
-            number: Resource(id=number, name=str(number), url=None, size=size, updated_ns=0, link=None)
+            number: Resource(id=number, name=str(number), size=size, updated_ns=0, link=None)
             for number in range(COUNT)
         }
         self.orders: Sequence[Sequence[int]] = [list(range(COUNT))]
 
     def replace(self, number: int) -> None:
         """Upload something else in place of a file."""
-        changed = Resource(id=number, name=str(number), url=None, size=SIZE, updated_ns=1, link=None)
+        changed = Resource(id=number, name=str(number), size=SIZE, updated_ns=1, link=None)
         self.resources = {**self.resources, number: changed}
 
 
@@ -118,7 +118,7 @@ def test_larger_files_are_not_fetched(size: int, largest: int) -> None:
 def test_files_of_unknown_size_are_not_opened() -> None:
     """A file whose size is not known is an error when it is opened, and is not fetched ahead."""
     project = Project()
-    unknown = Resource(id=4, name="4", url=None, size=None, updated_ns=0, link=None)
+    unknown = Resource(id=4, name="4", size=None, updated_ns=0, link=None)
     project.resources = {**project.resources, 4: unknown}
     walked = Walked(project)
     for number in (*range(4), 5, 6):

@@ -1,12 +1,11 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from empirical_fs.catalog import Catalog
 from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
-from empirical_fs.listing import Listing
+from empirical_fs.listing import Listing, unseen
 from empirical_fs.resource import Resource
 
 PATIENCE = 10.0
@@ -20,24 +19,24 @@ class World:
     def __init__(self, *identities: int) -> None:
         self.resources = {identity: self.resource(identity) for identity in identities}
         self.catalog = Catalog(self.fetch, lambda _: (0, True), 1000, lambda *_: None)
-        self.catalog.load(self.fetch)
+        self.catalog.load(self.fetch, unseen)
         self.directory = Directory(self.catalog)
 
     @staticmethod
     def resource(identity: int) -> Resource:
-        return Resource(id=identity, name=f"{-identity}", url=None, size=1, updated_ns=0, link=None)
+        return Resource(id=identity, name=f"{-identity}", size=1, updated_ns=0, link=None)
 
-    def fetch(self) -> Listing:
+    def fetch(self, *_: object) -> Listing:
         return Listing(tuple(self.resources.values()), ())
 
     def change(self, identity: int) -> None:
         """A new version of a file comes with a new listing."""
         self.resources[identity] = replace(self.resource(identity), updated_ns=1)
-        self.catalog.reload(PATIENCE)
+        self.catalog.reload().outcome.result(PATIENCE)
 
     def remove(self, identity: int) -> None:
         del self.resources[identity]
-        self.catalog.reload(PATIENCE)
+        self.catalog.reload().outcome.result(PATIENCE)
 
     def versions(self, listing: int, cookie: int) -> list[tuple[int, int]]:
         entries = self.directory.entries(listing, cookie)

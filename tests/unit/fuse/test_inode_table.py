@@ -1,17 +1,17 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.resource import Resource
 from empirical_fs.snapshot import Entry, Snapshot
+from tests.unit.listed import said
 
 SECONDS = 6.0
 
 
 def resource(identity: int, name: str, version: int = 0) -> Resource:
-    return Resource(id=identity, name=name, url=None, size=1, updated_ns=version, link=None)
+    return Resource(id=identity, name=name, size=1, updated_ns=version, link=None)
 
 
 def snapshot(*resources: Resource) -> Snapshot:
@@ -86,7 +86,7 @@ def test_what_changed_is_told(world: World) -> None:
 def test_a_description_that_changed(world: World) -> None:
     """The name stays with who has it open; the directory alone is told to have changed."""
     node = world.inodes.tell(world.entry("a"), SECONDS)
-    described = replace(resource(1, "a"), details=(("description", "new"),))
+    described = replace(resource(1, "a"), said=said(description="new"))
     world.change(described, resource(2, "b"))
     assert world.said == [("attributes", ROOT_NUMBER)]
     assert world.inodes.has_attributes(world.entry("a"))

@@ -22,7 +22,7 @@ class Bytes:
 
 
 def entry(identity: int = 1, version: int = 0, name: str = "a", size: int | None = 1) -> Entry:
-    resource = Resource(id=identity, name=name, url=None, size=size, updated_ns=version, link=None)
+    resource = Resource(id=identity, name=name, size=size, updated_ns=version, link=None)
     return Entry(name, resource)
 
 

@@ -16,7 +16,7 @@ from empirical_fs.resource import Resource
 from empirical_fs.snapshot import Entry
 from tests.unit.fuse.answers import NoLibrary, requests
 
-ENTRY = Entry("a", Resource(id=1, name="a", url=None, size=9, updated_ns=0, link=None))
+ENTRY = Entry("a", Resource(id=1, name="a", size=9, updated_ns=0, link=None))
 
 NO_THREAD = 2**22 + 1
 """More than Linux numbers (PID_MAX_LIMIT)."""

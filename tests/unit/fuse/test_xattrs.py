@@ -3,12 +3,11 @@ from hypothesis import strategies as st
 
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.resource import Resource
+from tests.unit.listed import said
 
 
 def resource(name: str = "a", **details: str) -> Resource:
-    return Resource(
-        id=7, name=name, url="https://x", size=1, updated_ns=0, link=None, details=tuple(details.items())
-    )
+    return Resource(id=7, name=name, size=1, updated_ns=0, link=None, said=said(**details))
 
 
 def test_what_is_not_said_is_left_out() -> None:

@@ -1,0 +1,91 @@
+"""Finds files for the kernel: by their names, and inodes by their numbers."""
+
+import errno
+from functools import partial
+
+from empirical_fs.errors import NoSuchFile
+from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.errnos import Refusal
+from empirical_fs.fuse.nodes import ROOT_NUMBER
+from empirical_fs.fuse.opening import Files
+from empirical_fs.fuse.options import FuseOptions
+from empirical_fs.fuse.request import Request
+from empirical_fs.names import NAME_MAX
+from empirical_fs.snapshot import Entry
+from empirical_fs.timer import Timer
+
+_SELF, _PARENT = b".", b".."
+_SIZE_SHARE = 0.9
+"""Of the deadline, what a lookup waits for a size that the API did not give."""
+
+
+class LookingUp:
+    """Answers lookups. What it is made of may be used by several threads."""
+
+    def __init__(
+        self, files: Files, answering: Answering, attributes: Attributes, options: FuseOptions, timer: Timer
+    ) -> None:
+        """Find `files`, and tell of them in `attributes`."""
+        self._catalog, self._inodes = files.catalog, files.inodes
+        self._answering = answering
+        self._attributes = attributes
+        self._options = options
+        self._timer = timer
+
+    def look_up(self, request: Request, parent: int, name: bytes) -> None:
+        """Find a file by its name, or an inode by its number: `.` of a number, for a file handle.
+
+        Raises:
+            NoSuchFile, Refusal: there is none.
+        """
+        if parent != ROOT_NUMBER or name in (_SELF, _PARENT):
+            self._look_up_number(request, parent, name)
+            return
+        if len(name) > NAME_MAX:
+            # The kernel asks for names of more bytes, and does so before whatever else it does with a name.
+            raise Refusal(errno.ENAMETOOLONG)
+        try:
+            entry = self._catalog.lookup(name.decode(errors="surrogateescape"))
+        except NoSuchFile:
+            if not self._options.missing_seconds:
+                raise
+            request.give_entry(self._attributes.missing(self._options.missing_seconds))
+            return
+        if entry.is_sized:
+            self._give(request, entry)
+        else:
+            self._give_when_sized(request, entry)
+
+    def _give(self, request: Request, entry: Entry) -> None:
+        node = self._inodes.tell(entry, self._options.attribute_seconds)
+        if not request.give_entry(self._attributes.of_node(node.number, node.entry)):
+            self._inodes.take_back(node)
+
+    def _give_when_sized(self, request: Request, entry: Entry) -> None:
+        """Answer when the size is known that is being asked for; a program would take 0 for the size."""
+        about = About("lookup", f"/{entry.name}")
+        self._answering.defer(request, about)
+
+        def give() -> None:
+            self._give(request, self._catalog.lookup(entry.name))
+
+        go_on = partial(self._answering.go_on, request, about, give)
+        alarm = self._timer.after(self._answering.timeout * _SIZE_SHARE, go_on)
+        self._catalog.when_sized(entry, alarm.ring)
+
+    def _look_up_number(self, request: Request, number: int, name: bytes) -> None:
+        if name == _PARENT or number == ROOT_NUMBER:
+            request.give_entry(self._attributes.of_root_node(self._catalog.changed_ns))
+            return
+        if name != _SELF:
+            raise Refusal(errno.ENOTDIR)
+        node = self._inodes.find(number)
+        if node is None:
+            raise Refusal(errno.ESTALE)
+        now = self._catalog.current(node.entry)
+        if now is None:
+            raise Refusal(errno.ESTALE)
+        entry = self._inodes.tell_again(node, self._options.attribute_seconds, now)
+        if not request.give_entry(self._attributes.of_node(number, entry)):
+            self._inodes.take_back(node)
