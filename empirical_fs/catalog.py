@@ -246,7 +246,9 @@ class Catalog:
         with self._lock:
             # In this order: who has seen the new time does not find the old files.
             self._snapshot = newer
-            if changed or self._changed_ns is None:
+            if self._changed_ns is None or any(
+                not self._was_awaited(older.by_name.get(name), now) for name, now in changed.items()
+            ):
                 self._changed_ns = directory_time(self._changed_ns, newer.updated_ns, time.time_ns())
             self._young = now_young
             self._asked_at = asked_at
@@ -254,6 +256,12 @@ class Catalog:
         self._tell_settled(lambda resource_id: resource_id not in self._doubts)
         if changed:
             on_change(changed, older, newer)
+
+    def _was_awaited(self, before: Entry | None, now: Entry | None) -> bool:
+        """Whether `now` is `before` with the size that everybody waited for who looked at it."""
+        if before is None or now is None or before.is_sized or self._sizes.has_failed(before.resource):
+            return False
+        return replace(now.resource, size=None) == before.resource
 
     def _say_news(self, known: Known) -> None:
         before = self._known.troubles

@@ -40,8 +40,8 @@ class _Found:
 class Sizes:
     """The sizes of uploads for which the API gives none, or 0, which may stand for one that it does not know.
 
-    The lock guards who waits for a size; each step on those found is one operation on a dictionary, which
-    Python serialises.
+    The lock guards who waits for a size; each step on those found, or not found, is one operation on a
+    dictionary or a set, which Python serialises.
     """
 
     def __init__(self, measure: Measure, clock: Callable[[], float] = aging_clock) -> None:
@@ -53,6 +53,7 @@ class Sizes:
         self._lock = threading.Lock()
         self._expected: dict[_Version, list[Callable[[], object]]] = {}
         """Who is told when a size has been asked for, of those that are about to be."""
+        self._failed: set[_Version] = set()
         self._has_failed = False
 
     def is_due(self, resource: Resource, listed_at: float, young_until: float) -> bool:
@@ -121,6 +122,10 @@ class Sizes:
         for each in unknown:
             self._is_asked_for(each)
 
+    def has_failed(self, resource: Resource) -> bool:
+        """Whether its size could not be found at first, so that it was shown without one."""
+        return _version(resource) in self._failed
+
     def when_asked_for(self, resource: Resource, call: Callable[[], object]) -> None:
         """Tell `call` when a size that is about to be asked for is known, or cannot be; else at once."""
         with self._lock:
@@ -141,15 +146,17 @@ class Sizes:
         self._found.pop(_version(resource), None)
 
     def _forget_all_but(self, resources: Mapping[int, Resource]) -> None:
-        for version in list(self._found):
+        for version in [*self._found, *self._failed]:
             listed = resources.get(version[0])
             if listed is None or listed.size or _version(listed) != version:
                 self._found.pop(version, None)
+                self._failed.discard(version)
 
     def _failure(self, resource: Resource) -> tuple[Resource, str] | None:
         try:
             self.find(resource)
         except EmpiricalError as error:
+            self._failed.add(_version(resource))
             return resource, str(error)
         finally:
             self._is_asked_for(resource)

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from empirical_fs.control import Command, ask
+from empirical_fs.listing import unseen
+from empirical_fs.reloading import reload
 from tests.harness import Mounted, mounted
 from tests.mount.attributes_changes import CHANGES, Change, Changing
 from tests.mount.attributes_model import (
@@ -148,7 +149,7 @@ class Machine(RuleBasedStateMachine):
             raise
 
     def _reload(self) -> None:
-        ask(self.mount.path, Command.RELOAD)
+        reload(self.mount.path, unseen)
         self._project.tally.steps += 1
 
     def _apply(self, changes: Iterable[Change]) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.control import Command, ask
+from empirical_fs.listing import unseen
+from empirical_fs.reloading import reload
 from tests.harness import PATIENCE, Sandbox, environment, mounted, noise, opened, run, wait_until
 from tests.mount.test_directory import LIBRARIES
 
@@ -151,7 +152,7 @@ def test_what_a_reload_has_shown(sandbox: Sandbox, tmp_path: Path, library: dict
         for turn in range(1, RELOADS + 1):
             for number in range(FILES):
                 put(sandbox, f"file-{number}", turn, turn + number % 7)
-            ask(mount.path, Command.RELOAD)
+            reload(mount.path, unseen)
             for number in range(FILES):
                 stat = (mount / f"file-{number}").stat()
                 assert (stat.st_size, stat.st_mtime) == (turn + number % 7, OLD_TIME + turn)
@@ -234,7 +235,7 @@ def test_a_descriptor_that_only_names(
         try:
             for number in range(1, 10):
                 put(sandbox, "a", number, SIZE + number)
-                ask(mount.path, Command.RELOAD)
+                reload(mount.path, unseen)
                 assert os.fstat(descriptor).st_size == SIZE + number
                 assert os.fstat(descriptor).st_ino == inode
                 assert Path(f"/proc/self/fd/{descriptor}").read_bytes() == version(number, SIZE + number)
@@ -311,7 +312,7 @@ def test_details_are_those_of_the_listing(
         opened(mount / "a") as descriptor,
     ):
         sandbox.override({"a": {"description": "what it is", "mime_type": "text/x-new"}})
-        ask(mount.path, Command.RELOAD)
+        reload(mount.path, unseen)
         for subject in (mount / "a", descriptor):
             assert os.getxattr(subject, "user.mime_type") == b"text/x-new"
             assert os.getxattr(subject, "user.xdg.comment") == b"what it is"
@@ -319,7 +320,7 @@ def test_details_are_those_of_the_listing(
         name = Path(f"/proc/self/fd/{descriptor}").readlink()
         assert name == mount / "a", "which looks deleted where the kernel had to drop it"
         (sandbox.folder / "a").unlink()
-        ask(mount.path, Command.RELOAD)
+        reload(mount.path, unseen)
         assert os.getxattr(descriptor, "user.xdg.comment") == b"what it is"
 
 
@@ -349,6 +350,6 @@ def test_a_size_that_is_known_stays(sandbox: Sandbox, tmp_path: Path, library: d
         with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
             os.pread(other, 1, 0)
         sandbox.plan(faults=[{"on": "object", "action": {"type": "status", "status": 404}}])
-        ask(mount.path, Command.RELOAD)
+        reload(mount.path, unseen)
         assert (mount / "a").stat().st_size == os.fstat(descriptor).st_size == SIZE
         assert os.pread(descriptor, SIZE, 0) == content

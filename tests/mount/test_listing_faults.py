@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from empirical_fs import control
+from empirical_fs import control, reloading
 from empirical_fs.control import Command
 from empirical_fs.errors import SetupError
+from empirical_fs.listing import unseen
 from empirical_fs.status import table
 from tests.conftest import Mount
 from tests.harness import (
@@ -87,7 +88,7 @@ def looks(mounted: Mounted) -> dict[str, tuple[int, int, int]]:
 
 # Asked as the command line asks, without the time that its start takes.
 def reload(mounted: Mounted) -> None:
-    control.ask(mounted.path, Command.RELOAD)
+    reloading.reload(mounted.path, unseen)
 
 
 def report(mounted: Mounted) -> dict[str, Any]:

@@ -253,6 +253,7 @@ def test_unknown_sizes_are_measured_once() -> None:
     world = World(resource(1), resource(2, size=None))
     world.sizes[2] = 77
     world.loaded()
+    assert world.catalog.changed_ns == 0, "nobody has seen it without a size"
     assert world.refreshed().by_name["2.txt"].size == 77
     assert world.measures == [2]
     world.resources = (resource(2, size=None, updated_ns=5),)
@@ -272,7 +273,9 @@ def test_a_size_that_cannot_be_found(caplog: pytest.LogCaptureFixture) -> None:
     world.sizes[2] = 5
     world.catalog.measure(entry.resource)
     assert world.catalog.lookup("2.txt").size == 5
+    before = world.catalog.changed_ns
     assert world.refreshed().by_name["2.txt"].size == 5
+    assert world.catalog.changed_ns > before
     assert world.measures == [2, 2, 2]
 
 
