@@ -16,12 +16,16 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
+from empirical_fs.jobs import Job
+
 _BULK = 64 * 2**20
 """Bytes within a second from which that matters."""
 
 _STAY_SECONDS = 1.0
 _FREE_SECONDS = 0.03
 """Now and then the scheduler chooses again: another process may have come to our CPU."""
+
+_HANGS_SECONDS = 60.0
 
 _TASKS = Path("/proc/self/task")
 
@@ -79,7 +83,7 @@ class OwnCpus:
 class Affinity:
     """Has the process stay on one CPU as long as much data moves; costs nothing else.
 
-    The lock guards what was moved lately, where, and whether the thread runs that sees to it.
+    The lock guards what was moved lately, and where.
     """
 
     def __init__(
@@ -102,36 +106,39 @@ class Affinity:
         self._since = float("-inf")
         self._moved = 0
         self._cpu = 0
-        self._is_seen_to = False
+        self._job = Job("affinity", self._see_to_it, _HANGS_SECONDS)
 
     def moved(self, count: int) -> None:
         """Take note that the calling thread has just moved `count` bytes."""
         now = self._clock()
+        is_seen_to = self._job.is_busy
         with self._lock:
-            if not self._is_seen_to and now - self._since > _STAY_SECONDS:
+            if not is_seen_to and now - self._since > _STAY_SECONDS:
                 self._since, self._moved = now, 0
             self._moved += count
             self._cpu = self._cpus.current()
-            begins = not self._is_seen_to and self._moved >= _BULK
-            self._is_seen_to = self._is_seen_to or begins
-        if begins:
-            threading.Thread(target=self._see_to_it, name="affinity", daemon=True).start()
+            is_much = self._moved >= _BULK
+        if is_much and not is_seen_to:
+            self._job.ask()
 
     def _see_to_it(self) -> None:
         allowed = self._cpus.allowed()
         try:
             while (cpu := self._cpu_if_busy()) is not None and len(allowed) > 1:
-                self._cpus.confine({cpu})
-                self._wait(_STAY_SECONDS)
-                if set(self._cpus.allowed()) != {cpu}:
-                    return  # somebody else has confined us meanwhile, and knows better
-                self._cpus.confine(allowed)
+                self._job.moved()
+                self._stay_on(cpu, allowed)
                 self._wait(_FREE_SECONDS)
         except OSError as error:
             log.debug("the CPUs cannot be chosen: %s", error)
+
+    def _stay_on(self, cpu: int, allowed: Collection[int]) -> None:
+        self._cpus.confine({cpu})
+        try:
+            self._wait(_STAY_SECONDS)
         finally:
-            with self._lock:
-                self._is_seen_to = False
+            # Else somebody has confined us meanwhile, and knows better.
+            if set(self._cpus.allowed()) == {cpu}:
+                self._cpus.confine(allowed)
 
     def _cpu_if_busy(self) -> int | None:
         """Where the data moves, if it is still as much."""

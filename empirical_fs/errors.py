@@ -7,6 +7,7 @@
     ├── Closing               the file system is being unmounted
     ├── SpoolFailed           no room for a file from a server without ranges
     ├── NoThread              the system has no thread to spare
+    ├── NoMemory              the system has no memory to spare
     ├── Abandoned             whoever asked does not wait any more
     ├── OutOfReach            a server that did not answer others before, so it was not asked
     ├── ApiError
@@ -60,6 +61,16 @@ class NoThread(EmpiricalError):
     def __init__(self) -> None:
         """Say what may help."""
         super().__init__("the system has no thread to spare; see ulimit -u, or TasksMax of systemd")
+
+
+class NoMemory(EmpiricalError):
+    """The system has no memory to spare, just now."""
+
+    def __init__(self) -> None:
+        """Say what may help."""
+        super().__init__(
+            "the system has no memory to spare; see ulimit -v, the container's limit, or --memory"
+        )
 
 
 class Abandoned(EmpiricalError):

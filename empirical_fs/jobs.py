@@ -4,6 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+
+from empirical_fs.errors import NoThread
+from empirical_fs.threads import Worker
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +24,7 @@ class Job:
         """Do nothing yet.
 
         Args:
-            name: of the thread, and in the log.
+            name: of the work, in the log.
             work: what is done; it may raise anything.
             patience: the seconds without progress after which the work hangs.
         """
@@ -29,14 +33,15 @@ class Job:
         self._patience = patience
         self._lock = threading.Lock()
         self._is_asked = False
-        self._thread: threading.Thread | None = None
+        self._worker: Worker | None = None
+        self._run_number = 0
         self._moved_at = float("-inf")
 
     @property
     def is_busy(self) -> bool:
         """Whether the work is being done."""
-        thread = self._thread
-        return thread is not None and thread.is_alive() and time.monotonic() - self._moved_at < self._patience
+        worker = self._worker
+        return worker is not None and worker.is_alive and time.monotonic() - self._moved_at < self._patience
 
     def ask(self) -> bool:
         """Have the work done, from its beginning; False if nobody can do it now.
@@ -47,16 +52,15 @@ class Job:
             self._is_asked = True
             if self.is_busy:
                 return True
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            hanging, self._thread = self._thread, thread
+            hanging, self._worker = self._worker, None
+            self._run_number += 1
             self._moved_at = time.monotonic()
             try:
-                thread.start()
-            except (RuntimeError, MemoryError) as error:
-                self._thread = None
+                self._worker = Worker(partial(self._run, self._run_number))
+            except NoThread as error:
                 log.debug("%s cannot begin now: %s", self._name, error)
                 return False
-        if hanging is not None and hanging.is_alive():
+        if hanging is not None and hanging.is_alive:
             log.warning("%s makes no progress, and begins anew", self._name)
         return True
 
@@ -64,20 +68,20 @@ class Job:
         """Take note that the work makes progress."""
         self._moved_at = time.monotonic()
 
-    def _run(self) -> None:
-        while self._begins():
+    def _run(self, number: int) -> None:
+        while self._begins(number):
             try:
                 self._work()
             except Exception:
                 log.exception("%s failed in a way that it should not", self._name)
 
-    def _begins(self) -> bool:
-        """Whether the work is to be done by this thread, which ends otherwise."""
+    def _begins(self, number: int) -> bool:
+        """Whether the work is to be done by the thread of that number, which ends otherwise."""
         with self._lock:
-            if self._thread is not threading.current_thread():
+            if number != self._run_number:
                 return False
             if not self._is_asked:
-                self._thread = None
+                self._worker = None
                 return False
             self._is_asked = False
             self._moved_at = time.monotonic()

@@ -112,7 +112,7 @@ def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
     while len(pages) < last and any(page.ids for page in pages[-IN_FLIGHT:]):
         begin = len(pages) + 1
         numbers = range(begin, min(begin + IN_FLIGHT * 4, last + 1))
-        for page in side_by_side(fetch_page, numbers, IN_FLIGHT, "listing"):
+        for page in side_by_side(fetch_page, numbers, IN_FLIGHT):
             pages.append(page)
             progress(len(pages), last)
     return _Walk(pages)

@@ -36,6 +36,8 @@ def configure(verbosity: int, log_file: Path | None, *, daemon: bool) -> None:
     """
     # A log that cannot be written, on a full disk perhaps, is no reason to write tracebacks elsewhere.
     logging.raiseExceptions = False
+    # For the name of a thread that it did not start, Python would keep an object for ever.
+    logging.logThreads = False
     logger = logging.getLogger(_PACKAGE)
     logger.setLevel(_LEVELS.get(verbosity, logging.DEBUG))
     logger.propagate = False

@@ -6,7 +6,6 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +50,7 @@ from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.snapshot import Entry, Snapshot
 from empirical_fs.statistics import Statistics
 from empirical_fs.status import Status
+from empirical_fs.threads import Pool
 from empirical_fs.timer import Timer
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -226,8 +226,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     widens = library.takes_large_reads and "max_readahead" not in settings.options.fuse
     lifecycle = _Lifecycle(readers, stderr, _Place(settings.mountpoint, widens), ready)
     with (
-        _threads(_LATER_THREADS, "later") as later,
-        _threads(_COMMAND_THREADS, "command") as for_commands,
+        _threads(_LATER_THREADS) as later,
+        _threads(_COMMAND_THREADS) as for_commands,
     ):
         tools = Tools(
             library=library,
@@ -263,13 +263,13 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
 
 
 @contextmanager
-def _threads(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
+def _threads(threads: int) -> Iterator[Pool]:
     """Threads for what may wait; at the end nobody waits for it."""
-    pool = ThreadPoolExecutor(threads, name)
+    pool = Pool(threads)
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.close()
 
 
 def _given(settings: Settings) -> dict[str, str | bool]:

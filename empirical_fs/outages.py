@@ -4,12 +4,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import chain, repeat
 
+from empirical_fs.jobs import Job
 from empirical_fs.server import Server
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0
 _PAUSE_MAX, _BELIEVED_MAX = 60.0, 3600.0
+_HANGS_SECONDS = 60.0
+"""Without an end of a probe for so long, which is more than its deadline, it hangs."""
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +46,23 @@ class Outages:
         self._lock = threading.Lock()
         self._answered_at: dict[Server, float] = {}
         self._lost: dict[Server, float] = {}
-        self._watched: set[Server] = set()
+        self._watches: dict[Server, Job] = {}
         self._pauses: dict[Server, float] = {}
 
     def is_lost(self, server: Server) -> bool:
-        """Whether it is known to be out of reach."""
-        return server in self._lost
+        """Whether it is known to be out of reach; then it is probed."""
+        if server not in self._lost:
+            return False
+        self._watch(server)
+        return True
 
     def lost(self) -> dict[str, float]:
         """The hosts that are out of reach, and since how many seconds."""
         with self._lock:
-            return {server.host: self._clock() - since for server, since in self._lost.items()}
+            lost = dict(self._lost)
+        for server in lost:
+            self._watch(server)
+        return {server.host: self._clock() - since for server, since in lost.items()}
 
     def pause(self, server: Server) -> float:
         """The seconds for which it still wants to be left alone; 0 if it does not."""
@@ -80,10 +90,7 @@ class Outages:
         with self._lock:
             if self._has_answered(server, since):
                 return
-            begins = server not in self._watched
-            self._watched.add(server)
-        if begins:
-            threading.Thread(target=self._watch, args=(server,), name="probe", daemon=True).start()
+        self._watch(server)
 
     def gave_up(self, server: Server, since: float) -> None:
         """Take note that it was asked in vain since that moment of the clock, and will not be any more."""
@@ -92,19 +99,29 @@ class Outages:
                 return
             self._lost[server] = since
         log.warning("%s is out of reach; reads that need it fail at once until it answers", server.host)
-        self.unanswered(server, since)
+        self._job(server).ask()
 
     def _has_answered(self, server: Server, since: float) -> bool:
         return self._answered_at.get(server, float("-inf")) >= since
 
     def _watch(self, server: Server) -> None:
-        pauses = chain([_FIRST_PAUSE, _SECOND_PAUSE], repeat(_LONG_PAUSE))
-        while True:
+        """See to it that somebody probes a server."""
+        job = self._job(server)
+        if not job.is_busy:
+            job.ask()
+
+    def _job(self, server: Server) -> Job:
+        with self._lock:
+            job = self._watches.get(server)
+            if job is None:
+                probing = partial(self._probe_until_found, server)
+                job = self._watches[server] = Job("probe", probing, _HANGS_SECONDS)
+            return job
+
+    def _probe_until_found(self, server: Server) -> None:
+        for pause in chain([_FIRST_PAUSE, _SECOND_PAUSE], repeat(_LONG_PAUSE)):
             if self._probe(server):
                 self.answered(server)
-            with self._lock:
-                if server not in self._lost:
-                    self._watched.remove(server)
-                    return
-            if self._wait(next(pauses)):
+            self._job(server).moved()
+            if server not in self._lost or self._wait(pause):
                 return

@@ -3,8 +3,11 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Generic, TypeVar
+
+from empirical_fs.errors import NoThread
+from empirical_fs.threads import Pool
 
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
@@ -35,7 +38,7 @@ class _Piece(Generic[_Thing, _Result]):
 
 
 def side_by_side(
-    work: Callable[[_Thing], _Result], things: Iterable[_Thing], at_once: int, name: str
+    work: Callable[[_Thing], _Result], things: Iterable[_Thing], at_once: int
 ) -> Iterator[_Result]:
     """The results of `work` on `things`, in their order, `at_once` of which are worked on at a time.
 
@@ -45,21 +48,20 @@ def side_by_side(
         work: done for each thing, by any thread.
         things: what it is done for.
         at_once: how many are worked on at a time, at most.
-        name: of the threads.
 
     Raises:
         BaseException: whatever the work raises, at its place; nothing is begun any more.
     """
     pieces = [_Piece(work, thing) for thing in things]
-    others = min(at_once, len(pieces)) - 1
-    with ThreadPoolExecutor(max(others, 1), name) as pool:
-        try:
-            for piece in pieces[1:] if others else ():
+    pool = Pool(at_once - 1)
+    try:
+        if at_once > 1:
+            for piece in pieces[1:]:
                 pool.submit(piece.do)
-        except RuntimeError as error:
-            log.debug("%s goes on with fewer threads: %s", name, error)
-        try:
-            for piece in pieces:
-                yield piece.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    except NoThread as error:
+        log.debug("one thread does all: %s", error)
+    try:
+        for piece in pieces:
+            yield piece.result()
+    finally:
+        pool.close()

@@ -104,7 +104,7 @@ class Sizes:
         """Ask the store for sizes, many at a time; whether any was found. `moved` is told of each."""
         failures = []
         try:
-            for failure in side_by_side(self._failure, unknown, _AT_ONCE, "measure"):
+            for failure in side_by_side(self._failure, unknown, _AT_ONCE):
                 moved()
                 if failure is not None:
                     failures.append(failure)

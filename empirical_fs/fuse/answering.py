@@ -3,14 +3,14 @@
 import errno
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
-from empirical_fs.errors import EmpiricalError, NoSuchFile, NoThread
+from empirical_fs.errors import EmpiricalError, NoMemory, NoSuchFile
 from empirical_fs.fuse.errnos import UNTOLD, errno_of
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
+from empirical_fs.threads import Pool
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class About:
 class Answering:
     """Refuses requests, and answers others later."""
 
-    def __init__(self, statistics: Statistics, later: Executor, timeout: float) -> None:
+    def __init__(self, statistics: Statistics, later: Pool, timeout: float) -> None:
         """Answer within `timeout` seconds; `later` has threads for what waits itself."""
         self._statistics = statistics
         self._later = later
@@ -34,6 +34,8 @@ class Answering:
 
     def refuse(self, request: Request, about: About, error: BaseException) -> None:
         """Answer with the errno of an error, and tell the log and the statistics of it if it is an event."""
+        if isinstance(error, MemoryError):
+            error = NoMemory()
         number = errno_of(error)
         if not request.refuse(errno.EIO if number is None else number):
             return
@@ -60,14 +62,11 @@ class Answering:
             self.refuse(request, about, error)
 
     def go_on_later(
-        self, request: Request, about: About, work: Callable[[], object], by: Executor | None = None
+        self, request: Request, about: About, work: Callable[[], object], by: Pool | None = None
     ) -> None:
         """The same in a thread that may wait.
 
         Raises:
             NoThread: nobody can do it.
         """
-        try:
-            (by or self._later).submit(self.go_on, request, about, work)
-        except RuntimeError as error:
-            raise NoThread from error
+        (by or self._later).submit(partial(self.go_on, request, about, work))

@@ -5,7 +5,6 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
 from empirical_fs.snapshot import Entry
+from empirical_fs.threads import Pool
 from empirical_fs.timer import Timer
 
 _OF_USERS = b"user."
@@ -50,7 +50,7 @@ class Tools:
     timer: Timer
     commands: Mapping[int, Command]
     """What answers the ioctls of the command line."""
-    for_commands: Executor
+    for_commands: Pool
     """Runs that."""
 
 

@@ -1,6 +1,7 @@
 """One request of the kernel, which is answered exactly once: at once, or later by whoever has the answer."""
 
 import ctypes
+import errno
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,8 +53,12 @@ class OpenRequests:
             return None
         if request.is_deferred:
             request.settle()
-        # Libfuse gives a negative errno, and nothing where the kernel takes no answer.
-        return -(reply(request.raw, *words) or 0)
+        try:
+            # Libfuse gives a negative errno, and nothing where the kernel takes no answer.
+            return -(reply(request.raw, *words) or 0)
+        except MemoryError:
+            self.library.reply_err(request.raw, errno.ENOMEM)
+            return errno.ENOMEM
 
     def listen(self, request: "Request") -> bool:
         """Have the request given up when the kernel says that its caller was interrupted; False if it was.

@@ -138,11 +138,15 @@ class Session:
         self, name: str, handle: Callable[..., None], operations: Operations
     ) -> Callable[..., None]:
         """The callback of one operation, which leaves no request without an answer and raises nothing."""
-        requests, new_request = self._requests, operations.new_request
+        requests, new_request, library = self._requests, operations.new_request, self._library
 
         def call(raw: int, *words: Any) -> None:
-            request = new_request(requests, raw, name, words)
-            requests.accept(request)
+            try:
+                request = new_request(requests, raw, name, words)
+                requests.accept(request)
+            except MemoryError:
+                library.reply_err(raw, errno.ENOMEM)
+                return
             try:
                 handle(request, *words)
             except BaseException as error:  # noqa: BLE001 - libfuse must not see it, and the kernel is answered

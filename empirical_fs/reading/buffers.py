@@ -9,6 +9,8 @@ from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from typing import Protocol
 
+from empirical_fs.errors import NoMemory
+
 BLOCK = 512 * 2**10
 """Bytes in a block of memory."""
 
@@ -59,12 +61,15 @@ class Blocks:
         return len(self._free)
 
     def take(self) -> mmap:
-        """A block with anything in it."""
+        """A block with anything in it.
+
+        Raises:
+            OSError: there is no memory for it.
+        """
         with self._lock:
+            block = self._free.pop() if self._free else mmap(-1, BLOCK, flags=MAP_PRIVATE | MAP_ANONYMOUS)
             self._in_use += 1
-            if self._free:
-                return self._free.pop()
-        return mmap(-1, BLOCK, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        return block
 
     def give(self, blocks: list[mmap]) -> None:
         """Take back blocks that nobody will touch again; the system gets those that are too many."""
@@ -78,13 +83,23 @@ class MemoryBuffer:
     """Bytes in memory, in blocks."""
 
     def __init__(self, size: int, blocks: Blocks) -> None:
-        """Take the memory for `size` bytes from `blocks`; a rest that fills no block, from the system."""
+        """Take the memory for `size` bytes from `blocks`; a rest that fills no block, from the system.
+
+        Raises:
+            NoMemory: there is none; nothing is taken.
+        """
         whole, rest = divmod(size, BLOCK)
         self._source = blocks
-        self._taken = [blocks.take() for _ in range(whole)]
-        self._blocks: list[mmap | bytearray] = [*self._taken]
-        if rest:
-            self._blocks.append(bytearray(rest))
+        self._taken: list[mmap] = []
+        try:
+            for _ in range(whole):
+                self._taken.append(blocks.take())
+            self._blocks: list[mmap | bytearray] = [*self._taken]
+            if rest:
+                self._blocks.append(bytearray(rest))
+        except (OSError, MemoryError) as error:
+            self.release()
+            raise NoMemory from error
 
     def room(self, offset: int) -> memoryview:
         """What is left of the block for `offset`."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from empirical_fs.errors import EmpiricalError, NoThread, SpoolFailed
+from empirical_fs.errors import EmpiricalError, NoMemory, NoThread, SpoolFailed
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.link import Link
 from empirical_fs.reading.part import Part
@@ -215,6 +215,8 @@ def failing(part: Part) -> Iterator[None]:
         part.fail(error)
     except OSError as error:
         part.fail(SpoolFailed(f"no room for a file from a server without ranges: {error.strerror}"))
+    except MemoryError:
+        part.fail(NoMemory())
     except Exception:
         # The executor would keep it to itself, and the readers would wait until their deadline.
         log.exception("a fetch failed in a way that it should not")

@@ -1,15 +1,19 @@
 """The parts of one content that are here or on their way, and who still needs them."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from empirical_fs.errors import NoMemory
 from empirical_fs.reading.budget import Account
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
 from empirical_fs.reading.part import OnHere, Part
 from empirical_fs.reading.readahead import Range
 
 _Owner = TypeVar("_Owner")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -38,12 +42,16 @@ class Parts(Generic[_Owner]):
         return not _gaps(self._sound(wanted), wanted)
 
     def use(self, wanted: Range) -> tuple[list[Part], list[Part]]:
-        """All parts for `wanted`, in order, until `let_go`; and those of them that are new."""
+        """All parts for `wanted`, in order, until `let_go`; and those of them that are new.
+
+        Raises:
+            NoMemory: there is none for them.
+        """
         # A fetch may fail at any moment: which parts are sound is decided once.
         sound = self._sound(wanted)
-        new = [self._hold(gap, None) for gap in _gaps(sound, wanted)]
-        for held in new:
-            self._account.reserve(held.part.size)
+        new = self._new(_gaps(sound, wanted), None)
+        self._account.reserve(sum(held.part.size for held in new))
+        self._held += new
         used = sorted([*sound, *new], key=lambda held: held.part.start) if new else sound
         for held in used:
             held.users += 1
@@ -58,9 +66,20 @@ class Parts(Generic[_Owner]):
     def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
         """New parts for what is not held of `planned`; None, and nothing held, if there is no memory."""
         gaps = _gaps(self._sound(planned), planned)
-        if not self._account.try_reserve(sum(gap.size for gap in gaps)):
+        size = sum(gap.size for gap in gaps)
+        if not self._account.try_reserve(size):
             return None
-        return [self._hold(gap, owner).part for gap in gaps]
+        new: list[_Held[_Owner]] | None = None
+        try:
+            new = self._new(gaps, owner)
+        except NoMemory as error:
+            log.debug("nothing is fetched ahead: %s", error)
+            return None
+        finally:
+            if new is None:
+                self._account.release(size)
+        self._held += new
+        return [held.part for held in new]
 
     def drop_unwanted(self, owner: _Owner, wants: Callable[[int, int], bool]) -> None:
         """Drop what no read uses and nobody expects: `wants` says it of the parts of `owner`."""
@@ -92,10 +111,17 @@ class Parts(Generic[_Owner]):
         """Drop everything; who waits for some of it is to be told, by the caller."""
         return self._drop(self._held)
 
-    def _hold(self, extent: Range, owner: _Owner | None) -> _Held[_Owner]:
-        part = Part(extent.start, extent.stop, MemoryBuffer(extent.size, self._blocks))
-        self._held.append(_Held(part, owner))
-        return self._held[-1]
+    def _new(self, extents: Iterable[Range], owner: _Owner | None) -> list[_Held[_Owner]]:
+        """Parts with memory that nobody has counted yet."""
+        new: list[_Held[_Owner]] = []
+        try:
+            for extent in extents:
+                part = Part(extent.start, extent.stop, MemoryBuffer(extent.size, self._blocks))
+                new.append(_Held(part, owner))
+        except BaseException:
+            _give_back(new)
+            raise
+        return new
 
     def _sound(self, wanted: Range) -> list[_Held[_Owner]]:
         """What is here or on its way of `wanted`, in order."""
@@ -117,6 +143,12 @@ class Parts(Generic[_Owner]):
             waiting += held.part.drop()
             self._account.release(held.part.size)
         return waiting
+
+
+def _give_back(new: Iterable[_Held[_Owner]]) -> None:
+    """Give back the memory of parts that nobody knows of yet."""
+    for held in new:
+        held.part.drop()
 
 
 def _gaps(sound: Iterable[_Held[_Owner]], wanted: Range) -> list[Range]:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, NoThread, ResourceGone, SpoolFailed
+from empirical_fs.errors import (
+    Closing,
+    ContentChanged,
+    EmpiricalError,
+    NoMemory,
+    NoThread,
+    ResourceGone,
+    SpoolFailed,
+)
 from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
@@ -153,6 +161,9 @@ class Reader:
         except EmpiricalError as error:
             waiter.fail(error)
             return _nothing
+        except MemoryError:
+            waiter.fail(NoMemory())
+            return _nothing
         read = _Read(cursor, extent, waiter, needed, new, cursor.waited)
         read.go_on = partial(self._go_on, read)
         read.go_on()
@@ -195,6 +206,9 @@ class Reader:
         except EmpiricalError as error:
             if self._end(read):
                 read.waiter.fail(error)
+        except MemoryError:
+            if self._end(read):
+                read.waiter.fail(NoMemory())
         except Exception:
             log.exception("a read failed in a way that it should not")
             if self._end(read):

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Collection
 
 import pytest
@@ -60,9 +59,7 @@ class Watched:
         self.end()
 
     def end(self) -> None:
-        wait_until(
-            lambda: not any(each.name == "affinity" for each in threading.enumerate()), "the thread's end"
-        )
+        wait_until(lambda: not self.affinity._job.is_busy, "the thread's end")
 
 
 def test_bulk_stays_where_it_is() -> None:

@@ -12,6 +12,7 @@ from empirical_fs.errors import ApiUnavailable, NoSuchFile, SetupError, StoreUna
 from empirical_fs.listing import Listing, unseen
 from empirical_fs.resource import Malformed, Resource
 from empirical_fs.snapshot import Entry, Snapshot
+from tests.harness import wait_until
 from tests.unit.listed import said
 
 PATIENCE = 10.0
@@ -68,23 +69,21 @@ class World:
     def loaded(self) -> "World":
         self.catalog.load(self.fetch, unseen)
         self.catalog.find_sizes()
-        settle()
+        settle(self)
         return self
 
     def refreshed(self) -> Snapshot:
         """The snapshot after the refresh that asking begins, if it begins one."""
         self.catalog.snapshot()
-        settle()
+        settle(self)
         with self.catalog._lock:
             return self.catalog._snapshot
 
 
-def settle() -> None:
+def settle(world: "World") -> None:
     """Wait for the refresh that is under way, and for the sizes that it looks for."""
-    for name in ("refresh", "measure"):
-        for thread in threading.enumerate():
-            if thread.name == name:
-                thread.join(PATIENCE)
+    for job in (world.catalog._refreshing._job, world.catalog._measuring):
+        wait_until(lambda job=job: not job.is_busy, "the end of a job")  # type: ignore[misc]
 
 
 def test_lookup() -> None:
@@ -102,7 +101,7 @@ def test_what_nobody_looks_for_is_no_look() -> None:
         with pytest.raises(NoSuchFile):
             world.catalog.lookup(name)
     assert world.catalog.lookup(".DS_Store").resource.id == 2
-    settle()
+    settle(world)
     assert world.fetches == 1
 
 
@@ -119,9 +118,9 @@ def test_an_old_snapshot_is_replaced() -> None:
     world = World(resource(1)).loaded()
     world.resources = (resource(2),)
     assert list(world.catalog.snapshot().by_name) == ["1.txt"]
-    settle()
+    settle(world)
     assert list(world.catalog.snapshot().by_name) == ["2.txt"]
-    settle()
+    settle(world)
 
 
 def test_nobody_waits_and_one_fetch_at_a_time() -> None:
@@ -131,7 +130,7 @@ def test_nobody_waits_and_one_fetch_at_a_time() -> None:
     for _ in range(20):
         assert list(world.catalog.snapshot().by_name) == ["1.txt"]
     go.set()
-    settle()
+    settle(world)
     assert world.fetches == 2
 
 
@@ -196,7 +195,7 @@ def test_distrust() -> None:
     """A snapshot with which the store disagrees is replaced when somebody asks next, and not before."""
     world = World(resource(1), max_age=1000).loaded()
     world.catalog.distrust(resource(1))
-    settle()
+    settle(world)
     assert world.fetches == 1
     world.refreshed()
     world.refreshed()
@@ -218,7 +217,7 @@ def test_distrust_while_a_refresh_is_under_way() -> None:
     assert asked.wait(PATIENCE)
     world.catalog.distrust(resource(1))
     go.set()
-    settle()
+    settle(world)
     world.refreshed()
     assert world.fetches == 3
 
@@ -231,7 +230,7 @@ def test_what_is_in_doubt_is_opened_by_the_next_listing() -> None:
     world.resources = (resource(1, updated_ns=5), resource(2, updated_ns=5))
     assert world.opened(2).updated_ns == 0
     assert world.opened(1).updated_ns == 5
-    settle()
+    settle(world)
     assert world.fetches == 3
 
 

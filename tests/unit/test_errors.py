@@ -2,7 +2,6 @@ import errno
 import importlib
 import logging
 import pkgutil
-from concurrent.futures import Executor
 from typing import Any, cast
 
 import pytest
@@ -14,6 +13,7 @@ from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import ERRNO, Refusal
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
+from empirical_fs.threads import Pool
 from tests.unit.fuse.answers import NoLibrary, requests
 
 PATIENCE = 10.0
@@ -45,7 +45,7 @@ def errno_of(error: BaseException) -> int:
     at = requests(library)
     request = Request(at, 1)
     at.accept(request)
-    Answering(Statistics(), cast(Executor, None), PATIENCE).refuse(request, About("statfs", "/"), error)
+    Answering(Statistics(), cast(Pool, None), PATIENCE).refuse(request, About("statfs", "/"), error)
     ((name, number),) = library.said
     assert name == "reply_err"
     return int(number)

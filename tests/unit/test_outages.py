@@ -1,4 +1,3 @@
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -43,9 +42,8 @@ class Watched:
 
     def end(self) -> None:
         """Wait for the end of the probing."""
-        wait_until(
-            lambda: not any(each.name == "probe" for each in threading.enumerate()), "the thread's end"
-        )
+        jobs = self.outages._watches.values()
+        wait_until(lambda: not any(each.is_busy for each in jobs), "the thread's end")
 
 
 def nothing() -> None:

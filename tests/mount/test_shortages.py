@@ -1,0 +1,140 @@
+"""A shortage that lasts a moment leaves nothing behind: soon all is as before, without a remount."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from empirical_fs import control
+from empirical_fs.control import Command
+from tests.cable import Cable, laid
+from tests.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
+
+SIZE = 3_000_000
+PIDS = Path("/sys/fs/cgroup/pids")
+SHORT_SECONDS = 3.0
+RLIMITS = {"descriptors": "nofile", "memory": "as"}
+
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may limit what runs already")
+
+
+@contextmanager
+def few_threads(mounted: Mounted) -> Iterator[None]:
+    """The mount may begin no thread (a cgroup, as TasksMax of systemd makes it)."""
+    group = PIDS / f"empirical-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(mounted.pid))
+        (group / "pids.max").write_text("1")
+        yield
+    finally:
+        (PIDS / "cgroup.procs").write_text(str(mounted.pid))
+        group.rmdir()
+
+
+def limited(what: str) -> Callable[[Mounted], AbstractContextManager[None]]:
+    """The mount may have no more of it than it has."""
+
+    @contextmanager
+    def limit(mounted: Mounted) -> Iterator[None]:
+        pid, name = str(mounted.pid), RLIMITS[what]
+        if what == "memory":
+            size = Path(f"/proc/{pid}/status").read_text().partition("VmSize:")[2].split()[0]
+            most = str(int(size) * 1024)
+        else:
+            most = str(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+        run("prlimit", "--pid", pid, f"--{name}={most}:")
+        try:
+            yield
+        finally:
+            run("prlimit", "--pid", pid, f"--{name}=unlimited:" if what == "memory" else f"--{name}=1024:")
+
+    return limit
+
+
+SHORTAGES: dict[str, Callable[[Mounted], AbstractContextManager[None]]] = {
+    "threads": few_threads,
+    "descriptors": limited("descriptors"),
+    "memory": limited("memory"),
+}
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    with laid() as cable:
+        yield cable
+
+
+@pytest.fixture
+def sandbox(cable: Cable, tmp_path: Path) -> Iterator[Sandbox]:
+    """A project whose API and store are at the far end of the cable."""
+    with serving(tmp_path / "project", tmp_path / "sandbox-url", "--public-host", cable.host) as sandbox:
+        cable.plug(sandbox.url)
+        yield sandbox
+
+
+def read(path: Path, seen: list[int | None]) -> None:
+    """Read a file past the page cache, and note the error, or None."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        try:
+            while os.read(file, 2**20):
+                pass
+        finally:
+            os.close(file)
+        seen.append(None)
+    except OSError as error:
+        seen.append(error.errno)
+
+
+@only_root
+@pytest.mark.parametrize("what", SHORTAGES)
+@pytest.mark.parametrize("is_cut_off", [False, True], ids=["", "cut off"])
+def test_a_shortage(what: str, is_cut_off: bool, sandbox: Sandbox, cable: Cable, tmp_path: Path) -> None:  # noqa: FBT001
+    """Files are listed, replaced and read as before, and nothing is held that nobody reads."""
+    if what == "threads" and not PIDS.is_dir():
+        pytest.skip("this machine has no cgroup for the number of threads")
+    names = [f"file-{number:02}" for number in range(12)]
+    for number, name in enumerate(names):
+        sandbox.put(name, noise(SIZE, number))
+    options = ("--refresh", "0", "--timeout", "4", "--memory", "16M")
+    with mounted(tmp_path / "mnt", cable.url, *options) as mount:
+        assert (mount / names[0]).read_bytes() == noise(SIZE, 0)
+        seen: list[int | None] = []
+        with SHORTAGES[what](mount):
+            if is_cut_off:
+                cable.refuse()
+            sandbox.put("new", b"new")
+            sandbox.put(names[0], noise(SIZE, 100))
+            end = time.monotonic() + SHORT_SECONDS
+            with ThreadPoolExecutor(len(names)) as pool:
+                while time.monotonic() < end:
+                    list(pool.map(lambda name: read(mount / name, seen), names))
+        assert set(seen) <= {None, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.ENOENT}, set(seen)
+        if is_cut_off:
+            cable.plug()
+        is_well(mount, names)
+
+
+def is_well(mount: Mounted, names: list[str]) -> None:
+    """Wait until all is as it is to be."""
+    contents = {name: noise(SIZE, number or 100) for number, name in enumerate(names)} | {"new": b"new"}
+
+    def is_right(name: str) -> bool:
+        try:
+            return (mount / name).read_bytes() == contents[name]
+        except OSError:
+            return False
+
+    wait_until(lambda: all(map(is_right, contents)), "all files")
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert all(pool.map(is_right, contents)), "at once, too"
+    wait_until(lambda: control.ask(mount.path, Command.STATUS)["memory_held"] == 0, "the memory")
+    report = control.ask(mount.path, Command.STATUS)
+    assert (report["out_of_reach"], report["listing_failure"]) == ({}, None)
+    assert [line for line in mount.log_lines() if " ERROR " in line or "Traceback" in line] == []
