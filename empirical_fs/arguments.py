@@ -7,7 +7,7 @@ from typing import Any
 
 from empirical_fs import __version__
 from empirical_fs.configuration import OPTIONS, Option
-from empirical_fs.settings import KEY_VARIABLE
+from empirical_fs.privacy import KEY_VARIABLE
 
 PROGRAM = "empirical-mount"
 

@@ -1,5 +1,8 @@
 """The command line: arguments in, one clear line out."""
 
+import empirical_fs.guarded  # noqa: F401 - before all else: what follows takes its time
+
+# isort: split
 import argparse
 import contextlib
 import json
@@ -18,8 +21,9 @@ from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotT
 from empirical_fs.fuse.library import check_library
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
 from empirical_fs.service_manager import tell_ready
-from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
+from empirical_fs.settings import Settings, parse_api_url, take_key
 
 _FAILED, _INTERRUPTED = 1, 130
 _ERRORS_ALONE = -1
@@ -28,6 +32,7 @@ _PLACES_MAX = 2
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
+    variable = take_key_variable()
     reading = parser()
     given = reading.parse_args(arguments)
     if not (given.places or given.status or given.doctor):
@@ -36,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reading.error(f"one MOUNTPOINT at a time, not {' '.join(given.places)}")
     try:
         if given.doctor:
-            sys.exit(_examine(given))
+            sys.exit(_examine(given, variable))
         place = _resolved(given.places[-1]) if given.places else None
         if place is None:
             _show_status([Path(each.mountpoint) for each in mountpoint.ours()], as_json=given.json)
@@ -49,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif given.reload:
             control.ask(mountpoint.find_ours(place), control.Command.RELOAD)
         else:
-            _mount(place, given)
+            _mount(place, given, variable)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except EmpiricalError as error:
@@ -57,12 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(0)
 
 
-def _mount(place: Path, given: argparse.Namespace) -> None:
-    found = _configuration(given)
+def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
+    found = _configuration(given, variable)
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
         mountpoint=place,
-        key=take_key(found["key_file"]),
+        key=take_key(found["key_file"], variable, found.values["key_file"].source),
         api_url=parse_api_url(found["api_url"]),
         refresh=found["refresh"],
         url_ttl=found["url_ttl"],
@@ -94,7 +99,8 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
         raise
 
 
-def _configuration(given: argparse.Namespace) -> Configuration:
+def _configuration(given: argparse.Namespace, variable: str | None) -> Configuration:
+    """What was asked for; `variable` is the key that was in the environment."""
     options, flags = given.options, vars(given)
     if len(given.places) == _PLACES_MAX:
         # As mount(8) runs us, with the first field of fstab(5).
@@ -105,7 +111,8 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     config = configuration.choice(given.config, "config", options)
     profile = configuration.choice(given.profile, "profile", options)
     file = configuration.read_file(None if config is None else Path(config), profile)
-    return configuration.resolve(flags, options, os.environ, file)
+    environment = {**os.environ, KEY_VARIABLE: "taken" if variable else ""}
+    return configuration.resolve(flags, options, environment, file)
 
 
 def _is_source(text: str) -> bool:
@@ -125,7 +132,7 @@ def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
         print(status.table(reports) or "nothing is mounted")  # noqa: T201 - what was asked for
 
 
-def _examine(given: argparse.Namespace) -> int:
+def _examine(given: argparse.Namespace, variable: str | None) -> int:
     """Show each finding as it is there; the exit status is that of a failure if there is one."""
     from empirical_fs.diagnoses import Verdict, lines  # noqa: PLC0415 - for who asks for it
     from empirical_fs.doctor import examine  # noqa: PLC0415
@@ -133,7 +140,7 @@ def _examine(given: argparse.Namespace) -> int:
     logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
     findings = []
     place = partial(_resolved, given.places[-1]) if given.places else None
-    for finding in examine(lambda: _configuration(given), place):
+    for finding in examine(lambda: _configuration(given, variable), variable, place):
         findings.append(finding)
         if not given.json:
             print(*lines(finding), sep="\n", flush=True)  # noqa: T201 - what was asked for

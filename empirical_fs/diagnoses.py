@@ -19,7 +19,7 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
-from empirical_fs.settings import KEY_VARIABLE
+from empirical_fs.privacy import KEY_VARIABLE
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
 

@@ -35,7 +35,6 @@ from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.lanes import Lane, Waits
 from empirical_fs.listing import Progress
 from empirical_fs.mount_options import SOURCE_PREFIX
-from empirical_fs.privacy import forbid_dumps
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetcher import Fetcher
@@ -179,7 +178,6 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         ApiError: the listing could not be had.
         SetupError: the mount failed.
     """
-    forbid_dumps()
     # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
     threading.stack_size(_STACK)
     library = load_library()
