@@ -153,7 +153,7 @@ def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator
     closing, limit = threading.Event(), patience * _FETCHING_SHARE
     try:
         api = Api(wanted.api_url, key, closing, limit)
-        store = Store(wanted.api_url, closing, limit)
+        store = Store(wanted.api_url, closing, limit, lambda: api.is_here)
     except SetupError as error:
         yield from diagnoses.skipped([KEY], API)
         yield diagnoses.of_error(API, error, "check the environment")

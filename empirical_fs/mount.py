@@ -193,7 +193,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
     api = Api(settings.api_url, settings.key, closing, patience)
-    store = Store(settings.api_url, closing, patience)
+    store = Store(settings.api_url, closing, patience, lambda: api.is_here)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:

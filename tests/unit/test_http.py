@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from empirical_fs.addresses import permits_all
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreUnavailable
@@ -40,7 +41,7 @@ def probes() -> int:
 def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> None:
     """A request that we end ourselves says nothing of the server, and has nobody probe it."""
     closing, cancellation = threading.Event(), Cancellation()
-    http = Http(4, StoreUnavailable, closing, 2.0)
+    http = Http(4, StoreUnavailable, closing, 2.0, permits_all)
     if is_cancelled:
         timer = threading.Timer(0.2, cancellation.cancel)
         timer.start()
@@ -70,7 +71,7 @@ def no_descriptors() -> Iterator[None]:
 def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
     """What we lack ourselves says nothing of the server, which is neither probed nor held to be lost."""
     closing = threading.Event()
-    http = Http(4, StoreUnavailable, closing, 2.0)
+    http = Http(4, StoreUnavailable, closing, 2.0, permits_all)
     with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
     assert caught.value.silent is None
