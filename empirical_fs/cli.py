@@ -19,6 +19,7 @@ from empirical_fs.arguments import PROGRAM, parser
 from empirical_fs.configuration import Configuration
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.fuse.library import check_library
+from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
 from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
@@ -81,22 +82,27 @@ def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None
     check_library()
     was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
 
-    def serve(ready: daemon.Ready) -> None:
-        with _progress_bar(quiet=given.verbosity < 0) as progress:
-            mount.serve(settings, ready, progress)
-
     try:
-        if given.foreground:
-            serve(tell_ready)
-        elif (failure := daemon.in_background(serve, _explained)) is not None:
-            raise SetupError(failure)
-        else:
-            os.statvfs(settings.mountpoint)
+        with HeldDirectory(settings.mountpoint) as held:
+            _serve(settings, held, given)
     except BaseException:
         if was_made:
             with contextlib.suppress(OSError):
                 settings.mountpoint.rmdir()
         raise
+
+
+def _serve(settings: Settings, place: HeldDirectory, given: argparse.Namespace) -> None:
+    def serve(ready: daemon.Ready) -> None:
+        with _progress_bar(quiet=given.verbosity < 0) as progress:
+            mount.serve(settings, place, ready, progress)
+
+    if given.foreground:
+        serve(tell_ready)
+    elif (failure := daemon.in_background(serve, _explained)) is not None:
+        raise SetupError(failure)
+    else:
+        os.statvfs(settings.mountpoint)
 
 
 def _configuration(given: argparse.Namespace, variable: str | None) -> Configuration:

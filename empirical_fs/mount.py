@@ -32,6 +32,7 @@ from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
+from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.lanes import Lane, Waits
 from empirical_fs.listing import Progress
 from empirical_fs.mount_options import SOURCE_PREFIX
@@ -171,8 +172,8 @@ class _Lifecycle:
             mountpoint.unmount(self._path, lazy=True)
 
 
-def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
-    """List, mount, call `ready` once the kernel has the mount, and return when it is unmounted.
+def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
+    """List, mount at `place`, call `ready` once the kernel has the mount, and return when it is unmounted.
 
     Raises:
         ApiError: the listing could not be had.
@@ -240,7 +241,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         _stop_on_signals(lifecycle)
         stderr.start()
         try:
-            session.serve(operations, str(settings.mountpoint), options)
+            session.serve(operations, place, options)
         except LibfuseFailed:
             lifecycle.abandon()
             raise

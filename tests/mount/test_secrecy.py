@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import KEY, PATIENCE, Sandbox, environment, mount_command, processes, run, wait_until
+from tests.harness import (
+    KEY,
+    PATIENCE,
+    Sandbox,
+    environment,
+    mount_command,
+    mounts,
+    processes,
+    run,
+    wait_until,
+)
 
 SILENT = [{"on": "list", "action": {"type": "silence"}}]
 
@@ -61,7 +71,6 @@ main(sys.argv[1:])
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--status"],
         ["--status", "/nowhere"],
         ["-u", "/nowhere"],
         ["--reload", "/nowhere"],
@@ -77,3 +86,31 @@ def test_the_variable_is_wiped_in_every_command(arguments: list[str]) -> None:
     command = [sys.executable, "-c", AT_THE_END, *arguments]
     done = run(*command, check=False, env=environment(EMPIRICALRUN_KEY=KEY))
     assert done.stdout.splitlines()[-1] == "wiped"
+
+
+@pytest.mark.parametrize("libfuse", ["2", "3"])
+@pytest.mark.parametrize("what", ["mount point", "folder"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_symbolic_link_swapped_in(
+    sandbox: Sandbox, tmp_path: Path, libfuse: str, what: str, *, is_there: bool
+) -> None:
+    """Whoever may write in the folder cannot move the mount elsewhere while the first listing is fetched."""
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    path = folder / "mnt"
+    for each in (path, other / "mnt") if is_there else (folder, other / "mnt"):
+        each.mkdir(parents=True)
+    sandbox.plan(faults=[{"on": "list", "times": 1, "action": {"type": "slow-head", "seconds": 1}}])
+    with started("--api-url", sandbox.url, "--timeout", "10", path, EMPIRICAL_FS_LIBFUSE=libfuse) as process:
+        wait_until(lambda: sandbox.requests()["list"], "the first request")
+        if what == "folder":
+            folder.rename(tmp_path / "moved")
+            folder.symlink_to(other)
+        else:
+            path.rename(folder / "moved")
+            path.symlink_to(other / "mnt")
+        assert process.wait(PATIENCE) == 1
+        assert process.stderr is not None
+        (line,) = process.stderr.read().decode().splitlines()
+    assert f"what was {path} is " in line
+    assert not [each for each in mounts() if each.startswith(str(tmp_path))]
+    assert not processes(path)
