@@ -22,6 +22,7 @@ from empirical_fs.fuse.library import check_library
 from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
 from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import Settings, parse_api_url, take_key
@@ -35,11 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
     variable = take_key_variable()
     reading = parser()
-    given = reading.parse_args(arguments)
+    given, rest = reading.parse_known_args(arguments)
+    if rest:
+        # A value may be a key.
+        unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
+        reading.error(f"there is no such option: {', '.join(unknown)}" if unknown else "too many arguments")
     if not (given.places or given.status or given.doctor):
         reading.error("the following arguments are required: MOUNTPOINT")
     if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
-        reading.error(f"one MOUNTPOINT at a time, not {' '.join(given.places)}")
+        reading.error(f"one MOUNTPOINT at a time, not {len(given.places)}")
     try:
         if given.doctor:
             sys.exit(_examine(given, variable))
@@ -133,9 +138,9 @@ def _is_url(text: str) -> bool:
 def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
     reports = [_report(place) for place in places]
     if as_json:
-        print(json.dumps(reports, indent=2))  # noqa: T201 - what was asked for
+        _say(_json(reports))
     else:
-        print(status.table(reports) or "nothing is mounted")  # noqa: T201 - what was asked for
+        _say(status.table(reports) or "nothing is mounted")
 
 
 def _examine(given: argparse.Namespace, variable: str | None) -> int:
@@ -149,15 +154,16 @@ def _examine(given: argparse.Namespace, variable: str | None) -> int:
     for finding in examine(lambda: _configuration(given, variable), variable, place):
         findings.append(finding)
         if not given.json:
-            print(*lines(finding), sep="\n", flush=True)  # noqa: T201 - what was asked for
+            _say("\n".join(lines(finding)))
     if given.json:
-        print(json.dumps([asdict(each) for each in findings], indent=2))  # noqa: T201 - what was asked for
+        _say(_json([asdict(each) for each in findings]))
     return _FAILED if any(each.verdict is Verdict.FAILED for each in findings) else 0
 
 
 def _report(place: Path) -> dict[str, Any]:
     try:
-        return control.ask(place, control.Command.STATUS)
+        # Where it is, it need not tell us.
+        return {**control.ask(place, control.Command.STATUS), "mountpoint": str(place)}
     except SetupError as error:
         return status.unknown(str(place), str(error))
 
@@ -199,8 +205,27 @@ def _explained(error: BaseException) -> str:
             return f"an internal error, please report it: {type(error).__name__}: {error}"
 
 
+def _json(value: object) -> str:
+    """JSON of ASCII alone, in which nothing speaks to a terminal."""
+    return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
+
+
+def _say(text: str) -> None:
+    """Write what was asked for.
+
+    Raises:
+        SetupError: it cannot be written.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201 - what was asked for
+    except OSError as error:
+        # Python would try once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SetupError(f"cannot write the answer: {error.strerror}") from error
+
+
 def _fail(message: str) -> NoReturn:
-    print(f"{PROGRAM}: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    print(f"{PROGRAM}: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
     sys.exit(_FAILED)
 
 

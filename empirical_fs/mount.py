@@ -35,7 +35,7 @@ from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.lanes import Lane, Waits
 from empirical_fs.listing import Progress
-from empirical_fs.mount_options import SOURCE_PREFIX
+from empirical_fs.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetcher import Fetcher
@@ -246,7 +246,8 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
             lifecycle.abandon()
             raise
         except MountFailed as error:
-            raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
+            said = without_values(stderr.text(), settings.options.fuse)
+            raise SetupError(f"cannot mount: {_advice(said)}") from error
         finally:
             stderr.stop()
             closing.set()

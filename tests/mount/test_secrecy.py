@@ -1,5 +1,7 @@
 """What the real commands do with a key, and with what others say, before and beside a mount."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Mount
 from tests.harness import (
     KEY,
     PATIENCE,
     Sandbox,
     environment,
     mount_command,
+    mounted,
     mounts,
     processes,
     run,
@@ -114,3 +118,143 @@ def test_a_symbolic_link_swapped_in(
     assert f"what was {path} is " in line
     assert not [each for each in mounts() if each.startswith(str(tmp_path))]
     assert not processes(path)
+
+
+ANSWERING = """
+import sys
+from pathlib import Path
+from empirical_fs.fuse import operations
+answer = Path(sys.argv.pop(1))
+operations.encoded = lambda *_: answer.read_bytes()
+from empirical_fs.cli import main
+main(["--api-url", *sys.argv[1:]])
+"""
+"""The program, with an answer to every command that is read from a file."""
+
+ANSWERS = {
+    "no JSON": b"\x1b]0;owned\x07\x1b[2J<html>\xff\0",
+    "deep": b"[" * 15_000,
+    "missing keys": b'{"pid": 1, "\\u001b[2J": 5}\0',
+    "escapes": b'{"error": "\\u001b[2J\\u202e\\n\\u009b"}\0',
+}
+"""Others are in tests/unit/test_report.py."""
+
+
+def test_whatever_answers(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """A mount of another program's is one line, shows nothing raw, hides no other, and can be unmounted."""
+    path, answer = tmp_path / "other", tmp_path / "answer"
+    with mount() as mounted:
+        program = [sys.executable, "-c", ANSWERING]
+        run(*program, answer, sandbox.url, path, env=environment(EMPIRICALRUN_KEY=KEY))
+        try:
+            for what, text in ANSWERS.items():
+                answer.write_bytes(text)
+                shown = run(*mount_command("--status", path))
+                assert len(shown.stdout.splitlines()) == 2, (what, shown.stdout)
+                as_json = run(*mount_command("--status", "--json", path))
+                assert "error" in json.loads(as_json.stdout)[0], what
+                reloaded = run(*mount_command("--reload", path), check=False)
+                assert "Traceback" not in (shown.stderr + as_json.stderr + reloaded.stderr), what
+                for output in (shown, as_json, reloaded):
+                    lines = (output.stdout + output.stderr).split("\n")
+                    assert all(line.isprintable() for line in lines), (what, lines)
+            every = run(*mount_command("--status"), check=False).stdout
+            assert f"{path}\n  " in every
+            assert f"{mounted.path}\n  state        online" in every
+        finally:
+            run(*mount_command("-u", path), check=False)
+        assert str(path) not in mounts()
+        wait_until(lambda: not processes(path), "the end of the process")
+
+
+def test_a_strict_locale(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A mount point that is not UTF-8, and escapes in it, break neither a message nor a report."""
+    path = tmp_path / os.fsdecode(b"\xff\x1b[2J\xe9")
+    strict = {
+        "LC_ALL": "POSIX",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONUTF8": "0",
+        "PYTHONIOENCODING": "ascii:strict",
+    }
+    with mounted(path, sandbox.url):
+        for arguments in (["--status", path], ["--status", "--json", path], ["--doctor", path], [path]):
+            done = run(
+                *mount_command(*arguments), check=False, env=environment(EMPIRICALRUN_KEY=KEY, **strict)
+            )
+            said_all = done.stdout + done.stderr
+            assert "Traceback" not in said_all
+            assert all(line.isprintable() and line.isascii() for line in said_all.split("\n")), said_all
+            assert "\\x1b[2J" in said_all or "\\u001b[2J" in said_all
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("command", ["--status", "-u", "--reload"])
+def test_a_mount_of_another_user(sandbox: Sandbox, mount: Mount, command: str) -> None:
+    """One line says whose it is, or why it stays, and it stays."""
+    somebody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    if run(*somebody, *mount_command("--version"), check=False).returncode != 0:
+        pytest.skip("others cannot run this checkout")
+    with mount() as mounted_:
+        done = run(*somebody, *mount_command(command, mounted_.path), check=False)
+        assert str(mounted_.path) in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) == (command != "--status")
+        assert str(mounted_.path) in mounts()
+
+
+SECRET = "KEYTEXT-0123456789abcdef"
+
+
+OF_LIBFUSE = [["-o", f"max_read={SECRET}"], ["-o", f"unknown={SECRET}"], ["-o", SECRET]]
+"""Only when it mounts is it seen what these are."""
+
+
+@pytest.mark.parametrize(
+    ("libfuse", "arguments"),
+    [("2", each) for each in OF_LIBFUSE]
+    + [("3", each) for each in OF_LIBFUSE]
+    + [
+        (None, each)
+        for each in (
+            ["--key-file", SECRET],
+            ["--key", SECRET],
+            [f"--api-key={SECRET}"],
+            ["--api-key", SECRET],
+            ["--config", SECRET],
+            ["--refresh", SECRET],
+            ["--memory", SECRET],
+            ["--api-url", SECRET],
+            [f"--json={SECRET}"],
+            [f"--s={SECRET}"],
+            ["-o", f"key={SECRET}"],
+            ["-o", f"API-KEY={SECRET}"],
+            ["-o", f"key_file={SECRET}"],
+            ["-o", f"uid={SECRET}"],
+            ["-o", f"refresh={SECRET}"],
+            [SECRET, SECRET],
+        )
+    ],
+    ids=str,
+)
+def test_values_that_may_be_keys(
+    sandbox: Sandbox, tmp_path: Path, libfuse: str | None, arguments: list[str]
+) -> None:
+    """A key that was given in the wrong place is not shown, and what is wrong is."""
+    variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, EMPIRICAL_FS_LIBFUSE=libfuse)
+    done = run(*mount_command(*arguments, tmp_path / "mnt"), check=False, env=variables, cwd=tmp_path)
+    assert done.returncode != 0
+    assert SECRET not in done.stderr + done.stdout
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("empirical-mount: ")
+    if "error:" not in line:
+        assert len(done.stderr.splitlines()) == 1
+    assert str(tmp_path / "mnt") not in mounts()
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "closed", "pipe"])
+def test_output_that_cannot_be_written(output: str) -> None:
+    """One line says so, and no traceback."""
+    command = 'exec "$@" ' + {"/dev/full": ">/dev/full", "closed": ">&-", "pipe": "| :"}[output]
+    done = run("sh", "-c", command, "sh", *mount_command("--status", "/nowhere", "--json"), check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
