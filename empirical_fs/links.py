@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from empirical_fs.printing import printable
 from empirical_fs.privacy import take_key_variable
 
 _SECTION, _OPTION = "InternetShortcut", "URL"
@@ -62,5 +63,5 @@ def main() -> None:
 
 
 def _fail(message: str, status: int = _FAILED) -> NoReturn:
-    print(f"empirical-open-link: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    print(f"empirical-open-link: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
     sys.exit(status)

@@ -12,7 +12,7 @@ import pytest
 from empirical_fs.addresses import permits_all
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, StoreUnavailable
 from empirical_fs.http import Http
 from tests.harness import wait_until
 from tests.unit.wire import Listening
@@ -76,5 +76,17 @@ def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
     assert caught.value.silent is None
     assert (silent.connections, probes()) == (0, 0)
+    closing.set()
+    http.close()
+
+
+def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
+    """Whether an API is on this machine is known by the address that was connected to."""
+    closing = threading.Event()
+    http = Http(4, ApiUnavailable, closing, 0.4, permits_all)
+    assert not http.is_here
+    with pytest.raises(ApiUnavailable):
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(0.4))
+    assert http.is_here
     closing.set()
     http.close()

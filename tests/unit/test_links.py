@@ -74,3 +74,12 @@ def test_the_browser_does_not_get_the_key(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == f"{PAGE}::o\n"
+
+
+def test_a_file_that_is_named_to_confuse() -> None:
+    """Its name is shown with escapes."""
+    program = "from empirical_fs.links import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "/nowhere/\x1b[2J"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.startswith("empirical-open-link: cannot read /nowhere/\\x1b[2J: ")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount_options import MountOptions, parse_mount_options
+from empirical_fs.mount_options import MountOptions, parse_mount_options, without_values
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings import Settings, parse_api_url, parse_seconds, parse_size, take_key
 
@@ -351,3 +351,18 @@ def test_identities_that_do_not_fit(text: str) -> None:
     """An id that the kernel cannot hold is refused, and never wraps into another's (2**32 into root's)."""
     with pytest.raises(SetupError):
         options(text)
+
+
+@pytest.mark.parametrize("name", ["key", "API-KEY", "EMPIRICALRUN_KEY", "token"])
+def test_a_key_among_the_options(name: str) -> None:
+    """Everybody could see it there; the message says where it goes, without it."""
+    with pytest.raises(SetupError, match=f"-o {name.lower()}: .*key_file=") as caught:
+        options(f"allow_other,{name}={KEY}")
+    assert KEY not in str(caught.value)
+
+
+def test_what_libfuse_says_without_values() -> None:
+    """It quotes what it does not know: names stay, and values and what may be a key go."""
+    given: dict[str, str | bool] = {"unknown": "KEYTEXT-0", "KEYTEXT-1": True, "alow_other": True, "X": True}
+    said = "fuse: unknown options `unknown=KEYTEXT-0', `KEYTEXT-1', `alow_other', `X'"
+    assert without_values(said, given) == "fuse: unknown options `unknown', `...', `alow_other', `X'"
