@@ -30,7 +30,7 @@ _COMMA = re.compile(r"(?<!\\),")
 """One that ends an option; a backslash before it makes it part of the value, as for libfuse."""
 _KEYS = {"key", "api_key", "apikey", "empiricalrun_key", "token", "password"}
 _NAME = re.compile(r"[a-z][a-z_-]{0,23}")
-"""How options are called; what is not, and has this many characters, may be a key."""
+"""How options are called; what is not, or is a value, may be a key if it has as many characters:"""
 _KEY_MIN = 6
 _IDENTITY = re.compile(r"[0-9]{1,10}")
 _NO_IDENTITY = 2**32 - 1
@@ -87,10 +87,12 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
 
 
 def without_values(said: str, options: Mapping[str, str | bool]) -> str:
-    """What libfuse said of `options`, without their values, and without names that may be keys."""
+    """What libfuse said of `options`, without values and names that may be keys."""
     for name, value in options.items():
         shown = name if _NAME.fullmatch(name) or len(name) < _KEY_MIN else "..."
-        said = said.replace(f"{name}={value}" if isinstance(value, str) else name, shown)
+        if isinstance(value, str) and len(value) >= _KEY_MIN:
+            said = said.replace(f"{name}={value}", f"{shown}=...")
+        said = said.replace(name, shown)
     return said
 
 

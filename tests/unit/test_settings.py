@@ -363,6 +363,6 @@ def test_a_key_among_the_options(name: str) -> None:
 
 def test_what_libfuse_says_without_values() -> None:
     """It quotes what it does not know: names stay, and values and what may be a key go."""
-    given: dict[str, str | bool] = {"unknown": "KEYTEXT-0", "KEYTEXT-1": True, "alow_other": True, "X": True}
-    said = "fuse: unknown options `unknown=KEYTEXT-0', `KEYTEXT-1', `alow_other', `X'"
-    assert without_values(said, given) == "fuse: unknown options `unknown', `...', `alow_other', `X'"
+    given: dict[str, str | bool] = {"unknown": "KEYTEXT-0", "KEYTEXT-1": True, "alow_other": True, "X": "5"}
+    said = "fuse: unknown options `unknown=KEYTEXT-0', `KEYTEXT-1', `alow_other', `X=5'"
+    assert without_values(said, given) == "fuse: unknown options `unknown=...', `...', `alow_other', `X=5'"
