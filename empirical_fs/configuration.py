@@ -245,6 +245,8 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
         raise SetupError(f"{source}: there is no setting {name!r}{advice or f'; there are: {known}'}")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise SetupError(f"{source}: {name} takes a text or a number")
+    if "\0" in str(given):
+        raise SetupError(f"{source}: {name} has a character in it that no setting has")
     value = _parsed(option, str(given), f"{source}: {name}").value
     if not isinstance(value, Path):
         return Value(value, source)

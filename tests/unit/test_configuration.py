@@ -98,6 +98,8 @@ def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) ->
     ("text", "phrase"),
     [
         ("refresh = 'soon'", "refresh: not a number of seconds: 'soon'"),
+        ('key_file = "a\\u0000b"', "key_file has a character in it"),
+        ("refresh = 'secret'", "refresh: not a number of seconds"),
         ("refresh = true", "refresh takes a text or a number"),
         ("memory = '1K'", "memory: must be 1M or more"),
         ("url_ttl = 3600", "url_ttl: must be under 3600"),
