@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from empirical_fs.addresses import permits_all
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.http import Http
@@ -111,12 +112,17 @@ class Api:
 
     def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event, patience: float) -> None:
         """Speak to `base_url` with `key`; `closing` and `patience` (seconds) as `Http` takes them."""
-        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience)
+        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience, permits_all)
         self._base = base_url
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         self._closing = closing
         self._key = KeyStanding()
         self.lost = self._http.lost
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, by the address of its last connection."""
+        return self._http.is_here
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,15 +1,21 @@
 """The arguments of `empirical-mount`: what there is, and what `--help` says of it."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from empirical_fs import __version__
 from empirical_fs.configuration import OPTIONS, Option
-from empirical_fs.settings import KEY_VARIABLE
+from empirical_fs.printing import printable
+from empirical_fs.privacy import KEY_VARIABLE
 
 PROGRAM = "empirical-mount"
+
+_VALUE_GIVEN = re.compile("ignored explicit argument .*", re.DOTALL)
+_AMBIGUOUS = re.compile("(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL)
+"""What argparse says of `--json=VALUE`, and of `--s=VALUE`."""
 
 _HELP_COLUMN, _HELP_WIDTH = 27, 100
 
@@ -25,9 +31,17 @@ _OF_SETTINGS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors neither speak to a terminal nor show a value that may be a key."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage, and with what is wrong in one line."""
+        super().error(printable(_AMBIGUOUS.sub(r"\1", _VALUE_GIVEN.sub("takes no value", message))))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser; what it does not find among the arguments is None, or says so."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         usage="%(prog)s [OPTION...] [SOURCE] MOUNTPOINT",
         description="Mount the resources of an Empirical project as a read-only directory.",

@@ -1,5 +1,8 @@
 """The command line: arguments in, one clear line out."""
 
+import empirical_fs.guarded  # noqa: F401 - before all else: what follows takes its time
+
+# isort: split
 import argparse
 import contextlib
 import json
@@ -16,11 +19,14 @@ from empirical_fs.arguments import PROGRAM, parser
 from empirical_fs.configuration import Configuration
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.fuse.library import check_library
+from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.printing import printable
+from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
 from empirical_fs.reloading import reload
 from empirical_fs.service_manager import tell_ready
-from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
+from empirical_fs.settings import Settings, parse_api_url, take_key
 
 _FAILED, _INTERRUPTED = 1, 130
 _ERRORS_ALONE = -1
@@ -29,15 +35,20 @@ _PLACES_MAX = 2
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
+    variable = take_key_variable()
     reading = parser()
-    given = reading.parse_args(arguments)
+    given, rest = reading.parse_known_args(arguments)
+    if rest:
+        # A value may be a key.
+        unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
+        reading.error(f"there is no such option: {', '.join(unknown)}" if unknown else "too many arguments")
     if not (given.places or given.status or given.doctor):
         reading.error("the following arguments are required: MOUNTPOINT")
     if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
-        reading.error(f"one MOUNTPOINT at a time, not {' '.join(given.places)}")
+        reading.error(f"one MOUNTPOINT at a time, not {len(given.places)}")
     try:
         if given.doctor:
-            sys.exit(_examine(given))
+            sys.exit(_examine(given, variable))
         place = _resolved(given.places[-1]) if given.places else None
         if place is None:
             _show_status([Path(each.mountpoint) for each in mountpoint.ours()], as_json=given.json)
@@ -51,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with _progress_bar(quiet=given.verbosity < 0) as progress:
                 reload(mountpoint.find_ours(place), progress)
         else:
-            _mount(place, given)
+            _mount(place, given, variable)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except EmpiricalError as error:
@@ -59,12 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(0)
 
 
-def _mount(place: Path, given: argparse.Namespace) -> None:
-    found = _configuration(given)
+def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
+    found = _configuration(given, variable)
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
         mountpoint=place,
-        key=take_key(found["key_file"]),
+        key=take_key(found["key_file"], variable, found.values["key_file"].source),
         api_url=parse_api_url(found["api_url"]),
         refresh=found["refresh"],
         url_ttl=found["url_ttl"],
@@ -78,17 +89,9 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
     check_library()
     was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
 
-    def serve(ready: daemon.Ready) -> None:
-        with _progress_bar(quiet=given.verbosity < 0) as progress:
-            mount.serve(settings, ready, progress)
-
     try:
-        if given.foreground:
-            serve(tell_ready)
-        elif (failure := daemon.in_background(serve, _explained)) is not None:
-            raise SetupError(failure)
-        else:
-            os.statvfs(settings.mountpoint)
+        with HeldDirectory(settings.mountpoint) as held:
+            _serve(settings, held, given)
     except BaseException:
         if was_made:
             with contextlib.suppress(OSError):
@@ -96,7 +99,21 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
         raise
 
 
-def _configuration(given: argparse.Namespace) -> Configuration:
+def _serve(settings: Settings, place: HeldDirectory, given: argparse.Namespace) -> None:
+    def serve(ready: daemon.Ready) -> None:
+        with _progress_bar(quiet=given.verbosity < 0) as progress:
+            mount.serve(settings, place, ready, progress)
+
+    if given.foreground:
+        serve(tell_ready)
+    elif (failure := daemon.in_background(serve, _explained)) is not None:
+        raise SetupError(failure)
+    else:
+        os.statvfs(settings.mountpoint)
+
+
+def _configuration(given: argparse.Namespace, variable: str | None) -> Configuration:
+    """What was asked for; `variable` is the key that was in the environment."""
     options, flags = given.options, vars(given)
     if len(given.places) == _PLACES_MAX:
         # As mount(8) runs us, with the first field of fstab(5).
@@ -107,7 +124,8 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     config = configuration.choice(given.config, "config", options)
     profile = configuration.choice(given.profile, "profile", options)
     file = configuration.read_file(None if config is None else Path(config), profile)
-    return configuration.resolve(flags, options, os.environ, file)
+    environment = {**os.environ, KEY_VARIABLE: "taken" if variable else ""}
+    return configuration.resolve(flags, options, environment, file)
 
 
 def _is_source(text: str) -> bool:
@@ -122,12 +140,12 @@ def _is_url(text: str) -> bool:
 def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
     reports = [_report(place) for place in places]
     if as_json:
-        print(json.dumps(reports, indent=2))  # noqa: T201 - what was asked for
+        _say(_json(reports))
     else:
-        print(status.table(reports) or "nothing is mounted")  # noqa: T201 - what was asked for
+        _say(status.table(reports) or "nothing is mounted")
 
 
-def _examine(given: argparse.Namespace) -> int:
+def _examine(given: argparse.Namespace, variable: str | None) -> int:
     """Show each finding as it is there; the exit status is that of a failure if there is one."""
     from empirical_fs.diagnoses import Verdict, lines  # noqa: PLC0415 - for who asks for it
     from empirical_fs.doctor import examine  # noqa: PLC0415
@@ -135,18 +153,19 @@ def _examine(given: argparse.Namespace) -> int:
     logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
     findings = []
     place = partial(_resolved, given.places[-1]) if given.places else None
-    for finding in examine(lambda: _configuration(given), place):
+    for finding in examine(lambda: _configuration(given, variable), variable, place):
         findings.append(finding)
         if not given.json:
-            print(*lines(finding), sep="\n", flush=True)  # noqa: T201 - what was asked for
+            _say("\n".join(lines(finding)))
     if given.json:
-        print(json.dumps([asdict(each) for each in findings], indent=2))  # noqa: T201 - what was asked for
+        _say(_json([asdict(each) for each in findings]))
     return _FAILED if any(each.verdict is Verdict.FAILED for each in findings) else 0
 
 
 def _report(place: Path) -> dict[str, Any]:
     try:
-        return control.ask(place, control.Command.STATUS)
+        # Where it is, it need not tell us.
+        return {**control.ask(place, control.Command.STATUS), "mountpoint": str(place)}
     except SetupError as error:
         return status.unknown(str(place), str(error))
 
@@ -188,8 +207,27 @@ def _explained(error: BaseException) -> str:
             return f"an internal error, please report it: {type(error).__name__}: {error}"
 
 
+def _json(value: object) -> str:
+    """JSON of ASCII alone, in which nothing speaks to a terminal."""
+    return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
+
+
+def _say(text: str) -> None:
+    """Write what was asked for.
+
+    Raises:
+        SetupError: it cannot be written.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201 - what was asked for
+    except OSError as error:
+        # Python would try once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SetupError(f"cannot write the answer: {error.strerror}") from error
+
+
 def _fail(message: str) -> NoReturn:
-    print(f"{PROGRAM}: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    print(f"{PROGRAM}: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
     sys.exit(_FAILED)
 
 

@@ -11,17 +11,18 @@ import platformdirs
 
 from empirical_fs.errors import SetupError
 from empirical_fs.mount_options import split
+from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings import (
     API_URL_VARIABLE,
     DEFAULT,
     DEFAULT_API_URL,
-    KEY_VARIABLE,
     parse_memory,
     parse_positive_seconds,
     parse_seconds,
     parse_size,
     parse_url_ttl,
 )
+from empirical_fs.trust import check_decisive, check_folder
 
 _PROFILES = "profiles"
 _CHOICES = ("config", "profile")
@@ -144,7 +145,7 @@ def resolve(
     Args:
         flags: the values of the flags that were given.
         options: the texts of every `-o`; settings may be among the mount options, as fstab(5) needs them.
-        environment: the environment variables.
+        environment: the environment variables; of the key's it only matters that it is not empty.
         file: what the configuration file says.
 
     Raises:
@@ -158,7 +159,7 @@ def resolve(
         elif name in in_options:
             values[name] = _parsed(option, in_options[name], f"-o {name}")
         elif option.variable == KEY_VARIABLE and environment.get(KEY_VARIABLE):
-            # The key itself, which stays where it is until it is taken and wiped.
+            # The key itself, which is no setting to be shown.
             values[name] = Value(None, KEY_VARIABLE)
         elif option.variable is not None and environment.get(option.variable):
             values[name] = _parsed(option, environment[option.variable], option.variable)
@@ -199,10 +200,13 @@ def _parsed(option: Option, text: str, source: str) -> Value:
 def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
     try:
         with place.open("rb") as file:
+            _check_trust(place, file.fileno())
             return tomllib.loads(file.read(_FILE_MAX).decode())
     except FileNotFoundError as error:
         if is_needed:
-            raise SetupError(f"there is no configuration file {place}") from error
+            # A lone word may be a key that was given by mistake.
+            named = f" {place}" if place.suffix or len(place.parts) > 1 else " of that name"
+            raise SetupError(f"there is no configuration file{named}") from error
         return {}
     except OSError as error:
         # Under sudo -u, home is often somebody else's.
@@ -211,6 +215,18 @@ def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
         raise SetupError(f"cannot read {place}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SetupError(f"{place} is no TOML: {error}") from error
+
+
+def _check_trust(place: Path, descriptor: int) -> None:
+    """See that nobody but us and root says in this file where the key goes.
+
+    Raises:
+        SetupError: somebody else could.
+    """
+    check_decisive(os.fstat(descriptor), "configuration file", str(place))
+    # It may be a symbolic link to a folder of dotfiles.
+    for folder in {place.absolute().parent, place.resolve().parent}:
+        check_folder(folder.stat(), "folder of the configuration file", str(folder))
 
 
 def _texts(given: object, source: str) -> list[str]:
@@ -229,6 +245,8 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
         raise SetupError(f"{source}: there is no setting {name!r}{advice or f'; there are: {known}'}")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise SetupError(f"{source}: {name} takes a text or a number")
+    if "\0" in str(given):
+        raise SetupError(f"{source}: {name} has a character in it that no setting has")
     value = _parsed(option, str(given), f"{source}: {name}").value
     if not isinstance(value, Path):
         return Value(value, source)

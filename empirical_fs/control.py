@@ -8,11 +8,13 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from empirical_fs.errors import SetupError
+from empirical_fs.report import NotOurs, check_report, parse_answer
 
 _READ = 2
 _ANSWER_MAX = 16_000
@@ -35,8 +37,10 @@ class Command(IntEnum):
 def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
     """The answer of the mount at `mountpoint`.
 
+    What is mounted there may be any program's, and the answer anything.
+
     Raises:
-        SetupError: it cannot be asked, or answered that it could not.
+        SetupError: it cannot be asked, answered that it could not, or answered what is no answer.
     """
     room = bytearray(_ANSWER_MAX)
     try:
@@ -57,10 +61,14 @@ def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
                 f"the mount at {mountpoint} is of another version; unmount it and mount it again"
             ) from error
         raise SetupError(f"cannot ask the mount at {mountpoint}: {error.strerror}") from error
-    answer: dict[str, Any] = json.loads(room.partition(b"\0")[0])
-    if "error" in answer:
-        raise SetupError(str(answer["error"]))
-    return answer
+    try:
+        answer = parse_answer(bytes(room).partition(b"\0")[0])
+        return check_report(answer) if command == Command.STATUS else answer
+    except NotOurs as error:
+        raise SetupError(
+            f"what serves {mountpoint} is of another version, or not ours: {error};"
+            f" to take it away: empirical-mount -u {shlex.quote(str(mountpoint))}"
+        ) from error
 
 
 def encoded(answer: dict[str, Any], room: int) -> bytes:

@@ -44,7 +44,7 @@ def in_background(serve: Callable[[Ready], None], explain: Callable[[BaseExcepti
         raise
     if said == _READY:
         return None
-    return said.decode(errors="replace") or "the background process ended before it was ready"
+    return os.fsdecode(said) or "the background process ended before it was ready"
 
 
 @contextmanager
@@ -87,7 +87,8 @@ def _run_child(serve: Callable[[Ready], None], explain: Callable[[BaseException]
         status = 0
     except BaseException as error:
         if not parent.closed:
-            parent.write(explain(error).encode())
+            # It may name a mount point that is not UTF-8, or what a server said, which is no better.
+            parent.write(explain(error).encode(errors="surrogateescape"))
         elif isinstance(error, EmpiricalError):
             log.error("%s", error)
         else:

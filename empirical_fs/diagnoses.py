@@ -19,7 +19,8 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
-from empirical_fs.settings import KEY_VARIABLE
+from empirical_fs.printing import printable
+from empirical_fs.privacy import KEY_VARIABLE
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
 
@@ -88,9 +89,9 @@ def skipped(names: Iterable[str], first: str) -> Iterable[Finding]:
 def lines(finding: Finding) -> Iterable[str]:
     """A finding for people."""
     verdict = finding.verdict.upper() if finding.verdict is Verdict.FAILED else finding.verdict
-    yield _printable(f"{verdict:<{_VERDICT_WIDTH}}  {finding.name:<{_NAME_WIDTH}}  {finding.seen}")
+    yield printable(f"{verdict:<{_VERDICT_WIDTH}}  {finding.name:<{_NAME_WIDTH}}  {finding.seen}")
     if finding.advice is not None:
-        yield _printable(f"{'':<{_VERDICT_WIDTH}}  {finding.advice}")
+        yield printable(f"{'':<{_VERDICT_WIDTH}}  {finding.advice}")
 
 
 def allows_others(fuse_conf: str) -> bool:
@@ -227,8 +228,3 @@ def _duration(seconds: float) -> str:
     if seconds < 2 * _HOUR:
         return f"{seconds / _MINUTE:.0f} min"
     return f"{seconds / _HOUR:.0f} h"
-
-
-def _printable(line: str) -> str:
-    """Without what could start another line, speak to a terminal, or not be printed at all."""
-    return "".join(each if each.isprintable() else "?" for each in line)

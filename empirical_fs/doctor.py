@@ -16,13 +16,13 @@ from empirical_fs.configuration import Configuration
 from empirical_fs.diagnoses import API, CLOCK, KEY, STORE, Answered, Finding, Verdict
 from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.mount_options import parse_mount_options
-from empirical_fs.privacy import forbid_dumps
+from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.store import Store
 from empirical_fs.resource import Resource
 from empirical_fs.server import Server
-from empirical_fs.settings import DEFAULT, KEY_VARIABLE, parse_api_url, take_key
+from empirical_fs.settings import DEFAULT, parse_api_url, take_key
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
 from empirical_fs.urls import parse_given
@@ -78,19 +78,21 @@ class _OneByte:
 
 
 def examine(
-    configure: Callable[[], Configuration], place: Callable[[], Path] | None, etc: Path = machine.ETC
+    configure: Callable[[], Configuration],
+    variable: str | None,
+    place: Callable[[], Path] | None,
+    etc: Path = machine.ETC,
 ) -> Iterator[Finding]:
     """The findings, one after the other as they are there.
 
-    Each takes ten seconds at most, or the `timeout` of the configuration. The key is taken from the
-    environment for good.
+    Each takes ten seconds at most, or the `timeout` of the configuration.
 
     Args:
         configure: what was asked for; may raise SetupError.
+        variable: the key from the environment, if it was there.
         place: where it is to be mounted, if that is to be looked at too; may raise SetupError.
         etc: where the system's configuration is.
     """
-    forbid_dumps()
     wanted = attempt(lambda: _wanted(configure()), PATIENCE_MAX)
     patience = PATIENCE_MAX if isinstance(wanted, EmpiricalError) else min(wanted.timeout, PATIENCE_MAX)
     options = {} if isinstance(wanted, EmpiricalError) else wanted.options
@@ -108,7 +110,7 @@ def examine(
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
     else:
         yield diagnoses.ok(_CONFIGURATION, _sources(wanted.sources))
-        yield from _project(wanted, patience)
+        yield from _project(wanted, variable, patience)
     yield check("updatedb", lambda: machine.updatedb(etc), "look at /etc/updatedb.conf")
     yield check(
         "stale mounts", lambda: machine.stale_mounts(patience * _FETCHING_SHARE), "look at /proc/self/mounts"
@@ -140,9 +142,10 @@ def _sources(settings: Mapping[str, Mapping[str, str]]) -> str:
     return ", ".join(given) or "the defaults"
 
 
-def _project(wanted: _Wanted, patience: float) -> Iterator[Finding]:
+def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator[Finding]:
     """On the key, and on all that needs it."""
-    key = attempt(lambda: take_key(wanted.key_file), patience)
+    source = wanted.sources["key_file"]["source"]
+    key = attempt(lambda: take_key(wanted.key_file, variable, source), patience)
     if isinstance(key, EmpiricalError):
         yield diagnoses.of_error(KEY, key, f"set {KEY_VARIABLE}, or give --key-file FILE")
         yield from diagnoses.skipped((API, CLOCK, STORE), KEY)
@@ -150,7 +153,7 @@ def _project(wanted: _Wanted, patience: float) -> Iterator[Finding]:
     closing, limit = threading.Event(), patience * _FETCHING_SHARE
     try:
         api = Api(wanted.api_url, key, closing, limit)
-        store = Store(wanted.api_url, closing, limit)
+        store = Store(wanted.api_url, closing, limit, lambda: api.is_here)
     except SetupError as error:
         yield from diagnoses.skipped([KEY], API)
         yield diagnoses.of_error(API, error, "check the environment")

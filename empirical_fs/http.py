@@ -7,18 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Protocol
-from urllib.request import getproxies
 
 import httpx
 
 from empirical_fs import __version__
+from empirical_fs.addresses import Permit
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, SetupError, StoreUnavailable
 from empirical_fs.outages import Outages
+from empirical_fs.proxies import Proxies
 from empirical_fs.retry import retry_after
 from empirical_fs.server import Server
 from empirical_fs.transport import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport, Stream
@@ -34,7 +33,6 @@ STALL_SECONDS = 5.0
 _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS = 429
 
-_KEEPALIVE_SECONDS = 60.0
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _HEADERS = {"User-Agent": f"empirical-fs/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -53,6 +51,7 @@ class Http:
         unavailable: type[ApiUnavailable] | type[StoreUnavailable],
         closing: threading.Event,
         patience: float,
+        permit: Permit,
     ) -> None:
         """Make no connection yet.
 
@@ -62,6 +61,7 @@ class Http:
             closing: set when all is over.
             patience: seconds that a caller waits; after half of it without the head of an answer, or a
                 fourth without a byte of a body, there is time for another try.
+            permit: which addresses may be connected to. A proxy connects by itself, in its own network.
 
         Raises:
             SetupError: the certificates to trust, or a proxy, are not what the environment says.
@@ -75,14 +75,9 @@ class Http:
             context = httpx.create_ssl_context()
             # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
             # fifth less CPU.
-            transport = PooledTransport(connections, context)
-            self._closing = [transport.close]
-            self._send_directly = self._send = transport.request
-            if getproxies():
-                client = _proxied_client(connections, context)
-                self._closing.append(client.close)
-                self._send = partial(_send, client)
-        except (OSError, ValueError, httpx.InvalidURL) as error:
+            self._transport = PooledTransport(connections, context, permit)
+            self._proxies = Proxies(connections, context)
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             # Its text may hold the password of a proxy.
             raise SetupError(
                 f"connections cannot be set up ({type(error).__name__});"
@@ -93,10 +88,15 @@ class Http:
         """The hosts that are out of reach, and since how many seconds."""
         return self._outages.lost()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the last connection was made to this machine; a proxy there does not count."""
+        return self._transport.is_here
+
     def close(self) -> None:
         """Close every connection."""
-        for close in self._closing:
-            close()
+        self._transport.close()
+        self._proxies.close()
 
     def get(
         self,
@@ -123,6 +123,7 @@ class Http:
             DeadlinePassed: before the request was sent.
             OutOfReach: the server has not answered others either.
             ApiUnavailable, StoreUnavailable: no answer, or the server asked to be left alone.
+            UnsafeUrl: the server is at no address that may be connected to.
         """
         server = Server.of(url)
         if self._outages.is_lost(server):
@@ -150,7 +151,7 @@ class Http:
         cancellation: Cancellation | None,
     ) -> Steps[httpx.Response]:
         # A plain-http request to this machine would show a proxy the key or the signature.
-        send = self._send_directly if is_loopback(url) else self._send
+        proxy = None if is_loopback(url) else self._proxies.of(url)
         left = deadline.remaining()
         timeout = httpx.Timeout(
             connect=min(CONNECT_SECONDS, self._idle, left),
@@ -165,7 +166,10 @@ class Http:
         }
         with self._translated(url):
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
-            response = yield from send(request)
+            if proxy is None:
+                response = yield from self._transport.request(request)
+            else:
+                response = proxy.handle_request(request)
         response.request = request
         return response
 
@@ -195,19 +199,6 @@ class Http:
                 raise self._unavailable(_describe(error), math.inf) from error
             silent = Server.of(asked) if asked and _is_silence(error) else None
             raise self._unavailable(_describe(error), silent=silent) from error
-
-
-def _proxied_client(connections: int, context: ssl.SSLContext) -> httpx.Client:
-    """A client that goes through the proxies of the environment, and past them where that says so."""
-    return httpx.Client(
-        verify=context,
-        limits=httpx.Limits(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-        ),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-    )
 
 
 class _Source(Protocol):
@@ -247,12 +238,6 @@ class Incoming:
         """
         with self._translated():
             return self._source.read_into(view)
-
-
-def _send(client: httpx.Client, request: httpx.Request) -> Steps[httpx.Response]:
-    """Send by httpx's own client, which waits itself."""
-    yield from ()
-    return client.send(request, stream=True)
 
 
 class _Pieces:

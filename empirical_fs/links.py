@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from empirical_fs.printing import printable
+from empirical_fs.privacy import take_key_variable
+
 _SECTION, _OPTION = "InternetShortcut", "URL"
 _SCHEMES = ("http", "https")
 _SIZE_MAX = 64 * 2**10
@@ -30,16 +33,17 @@ def page_in(text: str) -> str:
     try:
         parser.read_string(text)
         url = parser.get(_SECTION, _OPTION)
-        scheme = urlsplit(url).scheme
+        parts = urlsplit(url)
     except (configparser.Error, ValueError) as error:
         raise NoLink("it is no link to a page") from error
-    if scheme not in _SCHEMES or not url.isprintable():
+    if parts.scheme not in _SCHEMES or not parts.hostname or not url.isprintable():
         raise NoLink("what it names is no web page")
     return url
 
 
 def main() -> None:
     """Run the command on a `.url` file; the browser takes the place of this process."""
+    take_key_variable()  # the browser, and what it starts, need not have it
     try:
         (name,) = sys.argv[1:]
     except ValueError:
@@ -59,5 +63,5 @@ def main() -> None:
 
 
 def _fail(message: str, status: int = _FAILED) -> NoReturn:
-    print(f"empirical-open-link: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    print(f"empirical-open-link: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
     sys.exit(status)

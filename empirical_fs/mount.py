@@ -32,10 +32,10 @@ from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
+from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.lanes import Lane, Waits
 from empirical_fs.listing import Progress
-from empirical_fs.mount_options import SOURCE_PREFIX
-from empirical_fs.privacy import forbid_dumps
+from empirical_fs.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetcher import Fetcher
@@ -173,14 +173,13 @@ class _Lifecycle:
             mountpoint.unmount(self._path, lazy=True)
 
 
-def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
-    """List, mount, call `ready` once the kernel has the mount, and return when it is unmounted.
+def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
+    """List, mount at `place`, call `ready` once the kernel has the mount, and return when it is unmounted.
 
     Raises:
         ApiError: the listing could not be had.
         SetupError: the mount failed.
     """
-    forbid_dumps()
     # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
     threading.stack_size(_STACK)
     library = load_library()
@@ -196,7 +195,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
     api = Api(settings.api_url, settings.key, closing, patience)
-    store = Store(settings.api_url, closing, patience)
+    store = Store(settings.api_url, closing, patience, lambda: api.is_here)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:
@@ -249,12 +248,13 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         _stop_on_signals(lifecycle)
         stderr.start()
         try:
-            session.serve(operations, str(settings.mountpoint), options)
+            session.serve(operations, place, options)
         except LibfuseFailed:
             lifecycle.abandon()
             raise
         except MountFailed as error:
-            raise SetupError(f"cannot mount: {_advice(stderr.text())}") from error
+            said = without_values(stderr.text(), settings.options.fuse)
+            raise SetupError(f"cannot mount: {_advice(said)}") from error
         finally:
             stderr.stop()
             closing.set()

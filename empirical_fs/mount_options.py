@@ -28,6 +28,10 @@ _OF_MOUNT_FUSE = {"rw", "dev", "suid"}
 """What mount.fuse(8) says whoever asks, unless fstab(5) has the contrary."""
 _COMMA = re.compile(r"(?<!\\),")
 """One that ends an option; a backslash before it makes it part of the value, as for libfuse."""
+_KEYS = {"key", "api_key", "apikey", "empiricalrun_key", "token", "password"}
+_NAME = re.compile(r"[a-z][a-z_-]{0,23}")
+"""How options are called; what is not, or is a value, may be a key if it has as many characters:"""
+_KEY_MIN = 6
 _IDENTITY = re.compile(r"[0-9]{1,10}")
 _NO_IDENTITY = 2**32 - 1
 _UMASK = re.compile(r"0*[0-7]{1,3}")
@@ -59,6 +63,12 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         if item not in _FOR_MOUNT and not item.startswith(_FOR_MOUNT_PREFIXES):
             name, equals, value = item.partition("=")
             given[name] = value if equals else True
+    for name in given:
+        if name.lower().replace("-", "_") in _KEYS:
+            raise SetupError(
+                f"-o {name.lower()}: a key is no option, which everybody could see;"
+                " write it into a file of its own, and its name as key_file="
+            )
     contrary = sorted(_CONTRARY & set(given))
     if contrary:
         raise SetupError(
@@ -74,6 +84,16 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         nonempty="nonempty" in given,
         fuse={**given, **_ALWAYS, "subtype": FUSE_SUBTYPE if remote is None else REMOTE_SUBTYPE},
     )
+
+
+def without_values(said: str, options: Mapping[str, str | bool]) -> str:
+    """What libfuse said of `options`, without values and names that may be keys."""
+    for name, value in options.items():
+        shown = name if _NAME.fullmatch(name) or len(name) < _KEY_MIN else "..."
+        if isinstance(value, str) and len(value) >= _KEY_MIN:
+            said = said.replace(f"{name}={value}", f"{shown}=...")
+        said = said.replace(name, shown)
+    return said
 
 
 def split(texts: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from empirical_fs import control
 from empirical_fs.listing import Progress
+from empirical_fs.whole_numbers import whole_number
 
 _PAUSES = (0.01, 0.02, 0.05, 0.1)
 _LAST_PAUSE = 0.2
@@ -24,5 +25,5 @@ def reload(place: Path, progress: Progress) -> None:
         state = control.ask(place, control.Command.RELOADING)
         if state.get("ended", True):
             return
-        progress(int(state.get("done", 0)), int(state.get("pages", 0)))
+        progress(*(whole_number(state.get(each)) or 0 for each in ("done", "pages")))
         time.sleep(pause)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
@@ -246,9 +246,11 @@ def _external_page(url: str) -> str:
         ValueError: a browser must not be sent there.
     """
     try:
-        scheme = httpx.URL(url).scheme
-    except httpx.InvalidURL as error:
+        parsed = httpx.URL(url)
+        # What the browser takes it for, too: to httpx `http:javascript:x` and `http:/x` are URLs of the web.
+        has_host = bool(parsed.host and urlsplit(url).hostname)
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError("a URL that cannot be parsed") from error
-    if scheme not in ("http", "https"):
+    if parsed.scheme not in ("http", "https") or not has_host:
         raise ValueError("a URL that is none of the web")
     return quote(url, safe=_URL_CHARACTERS, errors="replace")

@@ -1,9 +1,7 @@
 """What the user asked for, checked before anything starts."""
 
-import ctypes
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +10,10 @@ import httpx
 
 from empirical_fs.errors import SetupError, UnsafeUrl
 from empirical_fs.mount_options import MountOptions
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.trust import check_secret
 from empirical_fs.urls import parse_fetchable
 
-KEY_VARIABLE = "EMPIRICALRUN_KEY"
 API_URL_VARIABLE = "EMPIRICAL_API_URL"
 DEFAULT_API_URL = "https://dash.empirical.run"
 DEFAULT = "default"
@@ -28,7 +27,14 @@ MEMORY_MIN = 2**20
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]+")
+_KEY_MAX = 8 * 2**10
+"""Bytes; servers take no longer headers."""
 _KEY_FILE_MAX = 64 * 2**10
+_NAMED_KEY = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=(?!=*\s*$).*", re.DOTALL)
+"""As a shell or an env file has it; a key in base64 may end with `=`."""
+_QUOTES = ("'", '"', "`")
+_NO_KEY_LENGTH = 5
+"""Characters up to which a text cannot be a key, and may be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"not a size: {text!r}; write for example 256M")
+        raise ValueError(f"not a size{_quoted(text)}; write for example 256M")
     return int(match["number"]) * _UNITS[match["unit"].upper()]
 
 
@@ -92,7 +98,7 @@ def parse_seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"not a number of seconds: {text!r}")
+        raise ValueError(f"not a number of seconds{_quoted(text)}")
     return seconds
 
 
@@ -135,49 +141,61 @@ def parse_api_url(text: str) -> httpx.URL:
     return url
 
 
-def take_key(key_file: Path | None) -> str:
-    """The key, from the file if there is one, else from the environment, where it is wiped.
+def take_key(key_file: Path | None, variable: str | None, source: str = "--key-file") -> str:
+    """The key, from the file if there is one, else from the environment.
+
+    Args:
+        key_file: the file.
+        variable: what `take_key_variable` has found.
+        source: who named the file.
 
     Raises:
         SetupError: there is none, others can read the file, or it is not a key.
     """
-    from_environment = _take_from_environment()
     if key_file is not None:
-        key, source = _read_key_file(key_file), str(key_file)
-    elif from_environment is not None:
-        key, source = from_environment, KEY_VARIABLE
+        key, place = _read_key_file(key_file, source), str(key_file)
+    elif variable is not None:
+        key, place = variable, KEY_VARIABLE
     else:
         raise SetupError(
             f"no API key; set {KEY_VARIABLE}, or give --key-file FILE"
             " (the Empirical dashboard, under API keys, has yours)"
         )
     key = key.strip()
+    if wrong := _what_is_wrong(key):
+        raise SetupError(f"the API key in {place} {wrong}")
+    return key
+
+
+def _what_is_wrong(key: str) -> str | None:
+    """Why this is no key, in words that do not hold it."""
+    if len(key) > _KEY_MAX:
+        return f"is longer than {_KEY_MAX // 2**10} KiB, as no key is; this may be another file"
+    if key.startswith(_QUOTES) or key.endswith(_QUOTES):
+        return "is in quotes; write the key alone"
+    if _NAMED_KEY.fullmatch(key):
+        return "is written as NAME=KEY; write the key alone"
     if not _KEY.fullmatch(key):
-        raise SetupError(f"the API key in {source} is empty or has spaces or unprintable characters in it")
-    return key
+        return "is empty or has spaces or unprintable characters in it"
+    return None
 
 
-def _take_from_environment() -> str | None:
-    """The key from the environment, overwritten in the memory that `ps e` and /proc/PID/environ show."""
-    key = os.environ.get(KEY_VARIABLE)
-    if key is None:
-        return None
-    library = ctypes.CDLL(None)
-    library.getenv.restype = ctypes.c_void_p
-    address = library.getenv(KEY_VARIABLE.encode())
-    if address:
-        ctypes.memset(address, 0, len(os.fsencode(key)))
-    del os.environ[KEY_VARIABLE]
-    return key
-
-
-def _read_key_file(path: Path) -> str:
+def _read_key_file(path: Path, source: str) -> str:
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise SetupError(f"others than you can read the key file {path}; run: chmod 600 {path}")
+            check_secret(os.fstat(file.fileno()), "key file", str(path))
             content = file.read(_KEY_FILE_MAX)
     except OSError as error:
+        # What is no file may be the key itself.
+        if not os.path.lexists(path):
+            raise SetupError(
+                f"cannot read the key file: {source} names none that is there; it takes the name of a file,"
+                " and not the key"
+            ) from None
         raise SetupError(f"cannot read the key file {path}: {error.strerror}") from error
     return content.decode("ascii", errors="replace")
+
+
+def _quoted(text: str) -> str:
+    """A text that is not what it should be, to be shown where it is too short to be a key."""
+    return f": {text!r}" if len(text) <= _NO_KEY_LENGTH else ""

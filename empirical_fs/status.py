@@ -9,6 +9,7 @@ from empirical_fs import __version__
 from empirical_fs.catalog import Catalog
 from empirical_fs.control import Command
 from empirical_fs.errors import NoThread
+from empirical_fs.printing import printable
 from empirical_fs.reading.budget import Budget
 from empirical_fs.refreshing import Reload
 from empirical_fs.settings import DEFAULT, Settings
@@ -108,7 +109,7 @@ def unknown(mountpoint: str, reason: str) -> dict[str, Any]:
 
 def table(reports: Iterable[Mapping[str, Any]]) -> str:
     """Reports for people."""
-    return "\n\n".join("\n".join(_lines(report)) for report in reports)
+    return "\n\n".join("\n".join(map(printable, _lines(report))) for report in reports)
 
 
 def _lines(report: Mapping[str, Any]) -> Iterable[str]:

@@ -11,12 +11,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from io import BufferedIOBase
+from ipaddress import ip_address
 from typing import Protocol, cast
 
 import httpx
 
+from empirical_fs.addresses import Permit, connect, is_here
 from empirical_fs.answer import Answer
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
@@ -45,9 +47,15 @@ class PooledTransport(httpx.BaseTransport):
     The lock guards the idle connections; one that is in use belongs to its request alone.
     """
 
-    def __init__(self, connections: int, context: ssl.SSLContext) -> None:
-        """Have up to `connections` requests under way at once; check certificates by `context`."""
+    def __init__(self, connections: int, context: ssl.SSLContext, permit: Permit) -> None:
+        """Have up to `connections` requests under way at once, to addresses that `permit` permits.
+
+        Certificates are checked by `context`.
+        """
         self._context = context
+        self._permit = permit
+        self.is_here = False
+        """Whether the last connection was made to this machine."""
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
         self._idle: defaultdict[Server, list[tuple[float, HTTPConnection]]] = defaultdict(list)
@@ -62,6 +70,7 @@ class PooledTransport(httpx.BaseTransport):
 
         Raises:
             httpx.TransportError: no connection, or no answer over it, in time.
+            UnsafeUrl: the server is at no address that is permitted.
         """
         server = Server.of(request.url)
         timeout: dict[str, float | None] = request.extensions["timeout"]
@@ -134,13 +143,19 @@ class PooledTransport(httpx.BaseTransport):
 
     def _connect(self, server: Server, timeout: float | None) -> HTTPConnection:
         scheme, host, port = server
-        connection = (
-            HTTPSConnection(host, port, timeout=timeout, context=self._context)
-            if scheme == "https"
-            else HTTPConnection(host, port, timeout=timeout)
-        )
+        connection = HTTPConnection(host, port)
         try:
-            connection.connect()
+            connected = connect(scheme, host, port, timeout, self._permit)
+            try:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.is_here = is_here(ip_address(connected.getpeername()[0]))
+                if scheme == "https":
+                    connected = self._context.wrap_socket(connected, server_hostname=host)
+            except BaseException:
+                connected.close()
+                raise
+            # http.client would connect by the name.
+            connection.sock = connected
         except TimeoutError as error:
             connection.close()
             raise httpx.ConnectTimeout("connecting took too long") from error

@@ -9,6 +9,7 @@ from time import strptime
 
 import httpx
 
+from empirical_fs.addresses import is_local
 from empirical_fs.errors import UnsafeUrl
 
 _SIGNATURES = frozenset(
@@ -49,7 +50,8 @@ def parse_fetchable(text: str) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError, ValueError):
         # The parser's own words may quote the URL, signature and all.
         raise UnsafeUrl("a URL that cannot be parsed") from None
-    if not host or url.userinfo or not 0 < (url.port or 1) <= _PORT_MAX:
+    # Port 0 is none: whoever connects takes it for "not given".
+    if not host or url.userinfo or not 0 < (1 if url.port is None else url.port) <= _PORT_MAX:
         raise UnsafeUrl("a URL without a host, with a user name or an impossible port")
     if url.scheme == "https" or (url.scheme == "http" and is_loopback(url)):
         return url
@@ -59,8 +61,9 @@ def parse_fetchable(text: str) -> httpx.URL:
 def parse_given(text: str, giver: httpx.URL) -> httpx.URL:
     """`text`, which the server of `giver` gave us, as a URL that may be fetched.
 
-    What `parse_fetchable` asks for, and besides: only this machine may send us to this machine, so
-    that no server on the network can have us call on services of the user's own.
+    What `parse_fetchable` asks for, and besides: only this machine may send us to this machine or to
+    link-local addresses, so that no server on the network can have us call on services of the user's own.
+    What a name leads to is seen when it is connected to (addresses.py).
 
     Raises:
         UnsafeUrl: it is none.
@@ -85,7 +88,7 @@ def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
 
 
 def _may_be_this_machine(host: str) -> bool:
-    """Whether a resolver could take `host` for this machine, in whatever disguise."""
+    """Whether a resolver could take `host` for this machine or its link, in whatever disguise."""
     host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -94,8 +97,7 @@ def _may_be_this_machine(host: str) -> bool:
         address = ip_address(host) if ":" in host else ip_address(inet_aton(host))
     except (ValueError, OSError):
         return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_unspecified)
+    return is_local(address)
 
 
 def looks_signed(text: str) -> bool:

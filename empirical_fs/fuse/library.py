@@ -208,8 +208,14 @@ class Library:
         found: Context = self._context(request).contents
         return found
 
-    def mount(self, mountpoint: str, options: str, operations: Any) -> "Mounted | None":
-        """Mount, and hand the kernel's requests to `operations`; None if it failed, and libfuse said why."""
+    def mount(
+        self, mountpoint: str, options: str, operations: Any, abandon: Callable[[], None]
+    ) -> "Mounted | None":
+        """Mount, and hand the kernel's requests to `operations`; None if it failed, and libfuse said why.
+
+        `abandon` takes the mount away again where libfuse fails after it. Libfuse itself is not asked to, for
+        `mountpoint` may be a name that is only good now.
+        """
         words = [b"empirical-mount", b"-o", os.fsencode(options)]
         arguments = Arguments(len(words), (ctypes.c_char_p * len(words))(*words), 0)
         table = (ctypes.byref(operations), ctypes.sizeof(operations), None)
@@ -221,7 +227,7 @@ class Library:
                 return None
             session = self._new(ctypes.byref(arguments), *table)
             if not session:
-                self._function("fuse_unmount", ctypes.c_char_p, POINTER, result=None)(place, channel)
+                abandon()
                 return None
             self._function("fuse_session_add_chan", SESSION, POINTER, result=None)(session, channel)
             return Mounted(session, channel)
@@ -229,14 +235,6 @@ class Library:
         if not session or self._function("fuse_session_mount", SESSION, ctypes.c_char_p)(session, place):
             return None
         return Mounted(session, session)
-
-    def unmount(self, mounted: "Mounted", mountpoint: str) -> None:
-        """Take away a mount that nobody will serve."""
-        if self.major == _LIBFUSE_2:
-            unmount = self._function("fuse_unmount", ctypes.c_char_p, POINTER, result=None)
-            unmount(os.fsencode(mountpoint), mounted.notified)
-        else:
-            self._function("fuse_session_unmount", SESSION, result=None)(mounted.session)
 
     def loop(self, mounted: "Mounted") -> bool:
         """Hand on requests in this thread until the mount is gone; False if libfuse failed."""

@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -46,6 +47,22 @@ class Operations(Protocol):
         """The kernel has accepted the mount."""
 
 
+class Place(Protocol):
+    """The directory to mount on."""
+
+    def entered(self) -> AbstractContextManager[str]:
+        """Be where it has the name that is given, which leads nowhere else."""
+
+    def check_mounted(self) -> None:
+        """See that the mount is where it should be; raises SetupError, without a mount, if it is not."""
+
+    def abandon(self) -> None:
+        """Take away the mount, for which nobody answers."""
+
+    def release(self) -> None:
+        """It is not needed any more."""
+
+
 class Session:
     """One mount of the low-level API.
 
@@ -64,11 +81,12 @@ class Session:
         self._ended = SimpleQueue[bool]()
         self._started = 0
 
-    def serve(self, operations: Operations, mountpoint: str, options: FuseOptions) -> None:
+    def serve(self, operations: Operations, place: Place, options: FuseOptions) -> None:
         """Mount and answer the kernel until the file system is unmounted.
 
         Raises:
             MountFailed: libfuse cannot mount.
+            SetupError: what is at the place is not what it was.
             NoThread: nobody can serve it.
             LibfuseFailed: libfuse failed afterwards.
         """
@@ -79,15 +97,18 @@ class Session:
             raise NoThread from error
         table = self._table(operations, options)
         self._kept.append(table)
-        mounted = self._library.mount(mountpoint, options.text, table)
+        with place.entered() as name:
+            mounted = self._library.mount(name, options.text, table, place.abandon)
         if mounted is None:
             raise MountFailed("libfuse cannot mount")
+        place.check_mounted()
         self._mounted = mounted
         try:
             self._start(mounted)
         except RuntimeError as error:
-            self._library.unmount(mounted, mountpoint)
+            place.abandon()
             raise NoThread from error
+        place.release()
         try:
             if not all(self._ended.get() for _ in range(self._started)):
                 raise LibfuseFailed(LIBFUSE_FAILED)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import httpx
 
+from empirical_fs.addresses import Address, permits_all, permits_no_local
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
@@ -19,7 +20,7 @@ from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.link import LEFT_OPEN
 from empirical_fs.reading.versions import Extent, Head
 from empirical_fs.tracing import traced
-from empirical_fs.urls import parse_given, parse_redirect
+from empirical_fs.urls import is_loopback, parse_given, parse_redirect
 from empirical_fs.waits import Steps
 
 IN_FLIGHT = 64
@@ -176,14 +177,30 @@ class Asked:
 class Store:
     """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
 
-    def __init__(self, api_url: httpx.URL, closing: threading.Event, patience: float) -> None:
+    def __init__(
+        self,
+        api_url: httpx.URL,
+        closing: threading.Event,
+        patience: float,
+        is_api_here: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Open no connection yet; `closing` and `patience` (seconds) as `Http` takes them.
 
-        The URLs are given by the server of `api_url`.
+        Args:
+            api_url: the API, whose server gives the URLs.
+            closing: set when all is over.
+            patience: seconds.
+            is_api_here: whether that server turned out to be on this machine, whose name does not say so.
         """
+        is_named_here = is_loopback(api_url)
+
+        def permit(scheme: str, address: Address) -> bool:
+            permits = permits_all if is_named_here or is_api_here() else permits_no_local
+            return permits(scheme, address)
+
         # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
-        self._http = Http(IN_FLIGHT + STALLED + LEFT_OPEN, StoreUnavailable, closing, patience)
+        self._http = Http(IN_FLIGHT + STALLED + LEFT_OPEN, StoreUnavailable, closing, patience, permit)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
 

@@ -50,3 +50,28 @@ def test_settings_and_flags_have_one_name() -> None:
     """The setting of the file is the flag, with `_` for `-`."""
     actions = {action.dest: action for action in parser()._actions if isinstance(action, argparse.Action)}
     assert all(actions[name].option_strings == [option.flag] for name, option in OPTIONS.items())
+
+
+SECRET = "KEYTEXT-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("argument", "phrase"),
+    [
+        (f"--json={SECRET}", "--json: takes no value"),
+        (f"--s={SECRET}", "ambiguous option: --s could match"),
+        (f"--refresh={SECRET}", "--refresh: not a number of seconds"),
+        (f"--memory={SECRET}", "--memory: not a size"),
+        ("--\x1b[2J=", "ambiguous|no such|unrecognized"),
+    ],
+)
+def test_what_is_wrong_is_shown_without_values(
+    capsys: pytest.CaptureFixture[str], argument: str, phrase: str
+) -> None:
+    """A value may be a key, and nothing speaks to a terminal."""
+    with pytest.raises(SystemExit):
+        parser().parse_args([argument, "/m"])
+    said = capsys.readouterr().err
+    assert re.search(phrase, said)
+    assert SECRET not in said
+    assert all(line.isprintable() for line in said.split("\n"))

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) ->
     ("text", "phrase"),
     [
         ("refresh = 'soon'", "refresh: not a number of seconds: 'soon'"),
+        ('key_file = "a\\u0000b"', "key_file has a character in it"),
+        ("refresh = 'secret'", "refresh: not a number of seconds"),
         ("refresh = true", "refresh takes a text or a number"),
         ("memory = '1K'", "memory: must be 1M or more"),
         ("url_ttl = 3600", "url_ttl: must be under 3600"),
@@ -169,3 +172,53 @@ def test_a_home_that_nobody_has(config: Path) -> None:
     config.write_text('key_file = "~no-such-user/key"')
     with pytest.raises(SetupError, match=r"config\.toml: key_file: .*no-such-user"):
         read_file(config, None)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o664, 0o777])
+def test_a_file_that_others_can_write(config: Path, mode: int) -> None:
+    """Who can write it decides where the key goes, so it is refused, with the cure."""
+    config.chmod(mode)
+    with pytest.raises(SetupError, match=r"others than you can write .* chmod go-w"):
+        read_file(config, None)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o444, 0o755])
+def test_a_file_that_others_can_read(config: Path, mode: int) -> None:
+    """It holds no secret."""
+    config.chmod(mode)
+    assert read_file(config, None).values["refresh"].value == 30
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+@pytest.mark.parametrize("what", ["file", "folder", "link"])
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, *, is_default: bool
+) -> None:
+    """Neither the file nor its folder may be another user's, whoever says where it is (sudo may)."""
+    folder = tmp_path / "empirical-fs"
+    folder.mkdir()
+    config = folder / "config.toml"
+    config.write_text(FILE)
+    if what == "link":
+        config.rename(tmp_path / "own.toml")
+        config.symlink_to(tmp_path / "own.toml")
+    os.chown(config if what == "file" else folder, 65534, 65534)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(SetupError, match="belongs to another user"):
+        read_file(None if is_default else config, None)
+
+
+def test_a_folder_that_everybody_can_write(config: Path) -> None:
+    """There somebody else can put another file in its place; not so where the sticky bit is set."""
+    config.parent.chmod(0o777)
+    with pytest.raises(SetupError, match="chmod o-w"):
+        read_file(config, None)
+    config.parent.chmod(0o1777)
+    assert read_file(config, None).values["refresh"].value == 30
+
+
+def test_a_key_in_place_of_the_name_of_a_file() -> None:
+    """A lone word that is no file is not shown."""
+    with pytest.raises(SetupError, match="no configuration file of that name"):
+        read_file(Path("key-0123456789"), None)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from empirical_fs.addresses import permits_all
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, StoreUnavailable
 from empirical_fs.http import Http
 from tests.harness import wait_until
 from tests.unit.wire import Listening
@@ -40,7 +41,7 @@ def probes() -> int:
 def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> None:
     """A request that we end ourselves says nothing of the server, and has nobody probe it."""
     closing, cancellation = threading.Event(), Cancellation()
-    http = Http(4, StoreUnavailable, closing, 2.0)
+    http = Http(4, StoreUnavailable, closing, 2.0, permits_all)
     if is_cancelled:
         timer = threading.Timer(0.2, cancellation.cancel)
         timer.start()
@@ -70,10 +71,22 @@ def no_descriptors() -> Iterator[None]:
 def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
     """What we lack ourselves says nothing of the server, which is neither probed nor held to be lost."""
     closing = threading.Event()
-    http = Http(4, StoreUnavailable, closing, 2.0)
+    http = Http(4, StoreUnavailable, closing, 2.0, permits_all)
     with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
     assert caught.value.silent is None
     assert (silent.connections, probes()) == (0, 0)
+    closing.set()
+    http.close()
+
+
+def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
+    """Whether an API is on this machine is known by the address that was connected to."""
+    closing = threading.Event()
+    http = Http(4, ApiUnavailable, closing, 0.4, permits_all)
+    assert not http.is_here
+    with pytest.raises(ApiUnavailable):
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(0.4))
+    assert http.is_here
     closing.set()
     http.close()

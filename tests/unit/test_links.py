@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from empirical_fs.links import NoLink, page_in
@@ -37,6 +42,11 @@ def test_links_of_others(text: str) -> None:
         "[InternetShortcut]\nURL=file:///etc/passwd\n",
         "[InternetShortcut]\nURL=javascript:alert(1)\n",
         "[InternetShortcut]\nURL=--help\n",
+        "[InternetShortcut]\nURL=http:/x\n",
+        "[InternetShortcut]\nURL=http:javascript:alert(1)\n",
+        "[InternetShortcut]\nURL=https:///etc/passwd\n",
+        "[InternetShortcut]\nURL=https://@/\n",
+        "[InternetShortcut]\nURL=http://:80/\n",
         "[InternetShortcut]\nURL=https://[x\n",
         "[InternetShortcut]\nURL=https://x.org/\x1b[2J\n",
         "[InternetShortcut\nURL=https://x.org\n",
@@ -46,3 +56,30 @@ def test_what_is_no_link(text: str) -> None:
     """Nothing but a web page is opened."""
     with pytest.raises(NoLink):
         page_in(text)
+
+
+def test_the_browser_does_not_get_the_key(tmp_path: Path) -> None:
+    """What the page is opened with has the environment of the desktop, less the key."""
+    opener = tmp_path / "xdg-open"
+    opener.write_text('#!/bin/sh\necho "$1:$EMPIRICALRUN_KEY:$OTHER"\n')
+    opener.chmod(0o755)
+    link = tmp_path / "a.url"
+    link.write_text(f"[InternetShortcut]\nURL={PAGE}\n")
+    program = "from empirical_fs.links import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, link],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "EMPIRICALRUN_KEY": "k", "OTHER": "o"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{PAGE}::o\n"
+
+
+def test_a_file_that_is_named_to_confuse() -> None:
+    """Its name is shown with escapes."""
+    program = "from empirical_fs.links import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "/nowhere/\x1b[2J"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.startswith("empirical-open-link: cannot read /nowhere/\\x1b[2J: ")

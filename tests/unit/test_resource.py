@@ -341,6 +341,11 @@ def test_a_sized_resource_is_no_link() -> None:
     "url",
     [
         "javascript:alert(1)",
+        "http:javascript:alert(1)",
+        "http:/x",
+        "https:///etc/passwd",
+        "https://@/x",
+        "http://:80/",
         "file:///etc/passwd",
         "data:text/html,x",
         "smb://host/share",

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount_options import MountOptions, parse_mount_options
-from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, parse_size, take_key
+from empirical_fs.mount_options import MountOptions, parse_mount_options, without_values
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings import Settings, parse_api_url, parse_seconds, parse_size, take_key
 
 KEY = "key-of-this-test"
 
@@ -90,7 +92,7 @@ def key_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_a_key_file(tmp_path: Path, content: bytes, mode: int) -> None:
     """A key file that only its owner can use has the key, less the white space around it."""
-    assert take_key(key_file(tmp_path, content, mode)) == KEY
+    assert take_key(key_file(tmp_path, content, mode), None) == KEY
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666])
@@ -98,7 +100,7 @@ def test_a_key_file_that_others_can_use(tmp_path: Path, mode: int) -> None:
     """A key file that group or others can use in any way is refused, with the cure."""
     path = key_file(tmp_path, KEY.encode(), mode)
     with pytest.raises(SetupError, match="chmod 600"):
-        take_key(path)
+        take_key(path, None)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_no_key_in_the_file(tmp_path: Path, content: bytes) -> None:
     """What cannot be a key is refused before it is sent, and not quoted."""
     path = key_file(tmp_path, content)
     with pytest.raises(SetupError) as caught:
-        take_key(path)
+        take_key(path, None)
     expected = f"the API key in {path} is empty or has spaces or unprintable characters in it"
     assert str(caught.value) == expected
 
@@ -118,15 +120,71 @@ def test_no_key_in_the_file(tmp_path: Path, content: bytes) -> None:
 def test_a_key_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     """A key file that is missing, or a directory, is refused with the reason."""
     with pytest.raises(SetupError, match="cannot read"):
-        take_key(tmp_path / name)
+        take_key(tmp_path / name, None)
+
+
+@pytest.mark.parametrize("text", [KEY, "k" * 300, f"folder/{KEY}", f"/{KEY}"])
+def test_a_key_in_place_of_the_name_of_a_file(text: str) -> None:
+    """What is no file may be the key itself, and is not shown; who named it is."""
+    with pytest.raises(SetupError, match=r"-o key_file names none .* not the key") as caught:
+        take_key(Path(text), None, "-o key_file")
+    assert text not in str(caught.value)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_key_file_of_another_user(tmp_path: Path) -> None:
+    """Whoever owns the file decides what is in it, so root does not take that of a user."""
+    path = key_file(tmp_path, KEY.encode())
+    os.chown(path, 65534, 65534)
+    with pytest.raises(SetupError, match="belongs to another user"):
+        take_key(path, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        (f'"{KEY}"', "in quotes"),
+        (f"'{KEY}'", "in quotes"),
+        (f"{KEY_VARIABLE}={KEY}", "NAME=KEY"),
+        (f'export {KEY_VARIABLE}="{KEY}x', "NAME=KEY"),
+        (f"{KEY_VARIABLE} = {KEY}", "NAME=KEY"),
+        ("k" * (2**13 + 1), "longer than 8 KiB"),
+        ("k" * 2**20, "longer than 8 KiB"),
+    ],
+)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_what_is_no_key_is_named(tmp_path: Path, text: str, phrase: str, *, is_file: bool) -> None:
+    """A key as a shell or an env file has it, and what is too long for one, is said to be that, not shown."""
+    path = key_file(tmp_path, text.encode()) if is_file else None
+    with pytest.raises(SetupError, match=phrase) as caught:
+        take_key(path, None if is_file else text)
+    assert KEY not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("key", ["YWJjZGVm=", "YWJjZGVmZw==", "a-b=c", "k" * 2**13, "sk.a:b/c+d"])
+def test_unusual_keys(key: str) -> None:
+    """A key may end as base64 does, and have other characters in it."""
+    assert take_key(None, key) == key
+
+
+def test_values_that_may_be_keys_are_not_shown() -> None:
+    """What should be a number is shown only where it is too short for a key."""
+    for parse in (parse_size, parse_seconds):
+        with pytest.raises(ValueError, match="not a") as caught:
+            parse(KEY)
+        assert KEY not in str(caught.value)
+        with pytest.raises(ValueError, match="'soon'"):
+            parse("soon")
 
 
 PROGRAM = f"""
 import os, subprocess, sys
 from pathlib import Path
+from empirical_fs.privacy import take_key_variable
 from empirical_fs.settings import take_key
 file = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-key = take_key(file)
+key = take_key(file, take_key_variable())
 mine = Path("/proc/self/environ").read_bytes()
 child = subprocess.run(["env"], capture_output=True, check=True).stdout
 assert b"OTHER_VARIABLE=stays" in mine and b"OTHER_VARIABLE=stays" in child
@@ -157,6 +215,26 @@ def test_key_file_comes_first(tmp_path: Path) -> None:
     """A key file wins over the environment, where the key is wiped all the same."""
     path = key_file(tmp_path, KEY.encode())
     assert run_program(path, **{KEY_VARIABLE: "from-environment"}) == f"{KEY} False []"
+
+
+def test_every_copy_is_wiped(tmp_path: Path) -> None:
+    """A variable may be twice in an environment, by execve(2); no copy stays, and the first one counts."""
+    source, program = tmp_path / "twice.c", tmp_path / "twice"
+    source.write_text(
+        f"""#include <unistd.h>
+        int main(int n, char **words) {{
+            char *twice[] = {{"{KEY_VARIABLE}=from-environment", "OTHER_VARIABLE=stays", "LC_ALL=C.UTF-8",
+                "{KEY_VARIABLE}=from-environment-2", 0}};
+            return execve(words[1], words + 1, twice);
+        }}"""
+    )
+    if shutil.which("cc") is None:
+        pytest.skip("no compiler here")
+    subprocess.run(["cc", "-o", program, source], check=True)
+    done = subprocess.run(
+        [program, sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, cwd=Path.cwd()
+    )
+    assert done.stdout.strip() == "from-environment False []", done.stderr
 
 
 def test_no_key_at_all() -> None:
@@ -273,3 +351,18 @@ def test_identities_that_do_not_fit(text: str) -> None:
     """An id that the kernel cannot hold is refused, and never wraps into another's (2**32 into root's)."""
     with pytest.raises(SetupError):
         options(text)
+
+
+@pytest.mark.parametrize("name", ["key", "API-KEY", "EMPIRICALRUN_KEY", "token"])
+def test_a_key_among_the_options(name: str) -> None:
+    """Everybody could see it there; the message says where it goes, without it."""
+    with pytest.raises(SetupError, match=f"-o {name.lower()}: .*key_file=") as caught:
+        options(f"allow_other,{name}={KEY}")
+    assert KEY not in str(caught.value)
+
+
+def test_what_libfuse_says_without_values() -> None:
+    """It quotes what it does not know: names stay, and values and what may be a key go."""
+    given: dict[str, str | bool] = {"unknown": "KEYTEXT-0", "KEYTEXT-1": True, "alow_other": True, "X": "5"}
+    said = "fuse: unknown options `unknown=KEYTEXT-0', `KEYTEXT-1', `alow_other', `X=5'"
+    assert without_values(said, given) == "fuse: unknown options `unknown=...', `...', `alow_other', `X=5'"

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from empirical_fs.addresses import permits_all
 from empirical_fs.transport import BODY, PooledTransport
 from tests import nginx
 from tests.unit.wire import Listening, Send, hang_up
@@ -81,7 +82,7 @@ def encrypted(tmp_path: Path) -> Iterator[Encrypted]:
 
 @contextmanager
 def connected(connections: int = 4, trusted: ssl.SSLContext | None = None) -> Iterator[httpx.Client]:
-    transport = PooledTransport(connections, trusted or ssl.create_default_context())
+    transport = PooledTransport(connections, trusted or ssl.create_default_context(), permits_all)
     with httpx.Client(transport=transport, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
@@ -345,7 +346,7 @@ def test_a_request_waits_for_a_slot(scripted: Scripted) -> None:
 def test_close_ends_what_is_idle(scripted: Scripted) -> None:
     """Once the transport is closed, no connection is left open: neither an idle one nor one in use."""
     scripted.scripts = [[answer(b"one"), hang_up], [answer(b"two"), hang_up]]
-    transport = PooledTransport(4, ssl.create_default_context())
+    transport = PooledTransport(4, ssl.create_default_context(), permits_all)
     with (
         httpx.Client(transport=transport, timeout=PATIENCE, trust_env=False) as client,
         client.stream("GET", scripted.origin) as used,

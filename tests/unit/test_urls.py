@@ -118,6 +118,9 @@ def test_what_may_be_fetched(url: str) -> None:
         "https://x.org/" + "secret" * 12_000,
         "http://localhost.evil.org/secret",
         "http://127.0.0.1.evil.org/secret",
+        "https://x.org:0/secret",
+        "http://127.0.0.1:00/secret",
+        "https://x.org:65536/secret",
     ],
 )
 def test_what_must_not_be_fetched(url: str) -> None:
@@ -201,6 +204,11 @@ def test_redirects_that_are_not_followed(location: str) -> None:
         "2130706433",
         "0x7f.1",
         "0",
+        "169.254.169.254",
+        "[fe80::1]",
+        "[::ffff:169.254.169.254]",
+        "2852039166",
+        "[64:ff9b::7f00:1]",
     ],
 )
 def test_redirects_to_this_machine_in_disguise(host: str) -> None:

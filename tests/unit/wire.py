@@ -10,6 +10,7 @@ from itertools import repeat
 import httpx
 from hypothesis import strategies as st
 
+from empirical_fs.addresses import permits_all
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, StoreUnavailable
 from empirical_fs.http import Http
@@ -133,7 +134,7 @@ def dripping(beginning: bytes, drip: bytes) -> Send:
 
 @contextmanager
 def talking(first: Send, then: bytes | None, kind: Kind = StoreUnavailable) -> Iterator[tuple[Wire, Http]]:
-    wire, http = Wire(first, then), Http(2, kind, threading.Event(), PATIENCE)
+    wire, http = Wire(first, then), Http(2, kind, threading.Event(), PATIENCE, permits_all)
     try:
         yield wire, http
     finally:

@@ -1,0 +1,97 @@
+"""What a mount may answer to a command: any program may be there, so each field is checked; pure."""
+
+import json
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+
+from empirical_fs.errors import SetupError
+
+_COUNT_MAX = 2**63 - 1
+_SECONDS_MAX = 1e10
+_PID_MAX = 2**31 - 1
+_ERROR_MAX = 500
+"""Characters of a reason that are shown."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_COUNT_MAX)]
+_Difference = Annotated[int, msgspec.Meta(ge=-_COUNT_MAX, le=_COUNT_MAX)]
+_Seconds = Annotated[float, msgspec.Meta(ge=-_SECONDS_MAX, le=_SECONDS_MAX)]
+
+
+class NotOurs(SetupError):
+    """What answers speaks another language: it is of another version, or another program."""
+
+
+class _InFlight(msgspec.Struct):
+    store: _Count
+    api: _Count
+
+
+class _Setting(msgspec.Struct):
+    value: str
+    source: str
+
+
+class _Report(msgspec.Struct):
+    """The fields that are shown; those with a default are not in every version."""
+
+    mountpoint: str
+    version: str
+    pid: Annotated[int, msgspec.Meta(ge=1, le=_PID_MAX)]
+    api_url: str
+    mounted_for: _Seconds
+    resources: _Count
+    total_size: _Count
+    listing_age: _Seconds
+    listing_failure: str | None
+    out_of_reach: dict[str, _Seconds]
+    throughput: _Count
+    bytes_fetched: _Count
+    requests_in_flight: _InFlight
+    memory_held: _Count
+    memory_budget: _Count
+    reads: _Count
+    reads_from_memory: _Count
+    urls_signed: _Count
+    errors: dict[str, _Count]
+    settings: dict[str, _Setting]
+    unreadable_entries: _Count = 0
+    unreadable_entries_kept: _Count = 0
+    entries_not_listed: _Difference = 0
+
+
+def parse_answer(text: bytes) -> dict[str, Any]:
+    """An answer to any command.
+
+    Raises:
+        NotOurs: it is none.
+        SetupError: it says that the command failed, and why.
+    """
+    try:
+        answer = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise NotOurs("the answer is no JSON") from error
+    if not isinstance(answer, dict):
+        raise NotOurs("the answer is no JSON object")
+    if "error" in answer:
+        if not isinstance(answer["error"], str):
+            raise NotOurs("the reason is no text")
+        raise SetupError(answer["error"][:_ERROR_MAX])
+    return answer
+
+
+def check_report(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer that has all that is shown of the state of a mount, in numbers that can be.
+
+    Raises:
+        NotOurs: it has not.
+    """
+    try:
+        msgspec.convert(answer, _Report)
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
+        raise NotOurs("the answer is no report") from error
+    return answer
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError("NaN and infinity are no JSON")

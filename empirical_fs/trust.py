@@ -1,0 +1,59 @@
+"""Whether a file that decides something for us can be believed: whose it is, and who else can write it."""
+
+import os
+import stat
+
+from empirical_fs.errors import SetupError
+
+_ROOT = 0
+_OTHERS_USE = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def is_foreign(owner: int) -> bool:
+    """Whether this is neither our user nor root."""
+    return owner not in (_ROOT, os.geteuid())
+
+
+def check_secret(status: os.stat_result, what: str, path: str) -> None:
+    """See that a file with a secret, `what` it is at `path`, is known to us and root alone.
+
+    Raises:
+        SetupError: it is not.
+    """
+    _check_owner(status, what, path)
+    if stat.S_ISREG(status.st_mode) and status.st_mode & _OTHERS_USE:
+        raise SetupError(f"others than you can read the {what} {path}; run: chmod 600 {path}")
+
+
+def check_decisive(status: os.stat_result, what: str, path: str) -> None:
+    """See that a file that says what is to be done, `what` it is at `path`, is written by us and root alone.
+
+    Raises:
+        SetupError: it is not.
+    """
+    _check_owner(status, what, path)
+    if not stat.S_ISCHR(status.st_mode) and status.st_mode & _OTHERS_WRITE:
+        raise SetupError(
+            f"others than you can write the {what} {path}, and so decide where the key goes;"
+            f" run: chmod go-w {path}"
+        )
+
+
+def check_folder(status: os.stat_result, what: str, path: str) -> None:
+    """See that nobody but us and root can put another file in the place of one in the folder at `path`.
+
+    Raises:
+        SetupError: somebody can.
+    """
+    _check_owner(status, what, path)
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        raise SetupError(f"everybody can write to the {what} {path}; run: chmod o-w {path}")
+
+
+def _check_owner(status: os.stat_result, what: str, path: str) -> None:
+    if is_foreign(status.st_uid):
+        raise SetupError(
+            f"the {what} {path} belongs to another user (uid {status.st_uid}), who can change it;"
+            " use one of your own"
+        )

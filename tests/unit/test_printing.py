@@ -1,0 +1,22 @@
+import pytest
+
+from empirical_fs.printing import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("plain \u00fc \u96ea \U0001f600 \\x1b", "plain \u00fc \u96ea \U0001f600 \\x1b"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\nb\r\tc", "a\\x0ab\\x0d\\x09c"),
+        ("\x00\x7f\x9b", "\\x00\\x7f\\x9b"),
+        ("a\u202eb\u200bc\u2028", "a\\u202eb\\u200bc\\u2028"),
+        ("\udcff\ud800", "\\xff\\ud800"),
+        ("\U000e0001", "\\U000e0001"),
+    ],
+)
+def test_printable(text: str, shown: str) -> None:
+    """Nothing that a terminal or another line could be made from is left, and nothing else is changed."""
+    assert printable(text) == shown
+    assert printable(text).isprintable()
