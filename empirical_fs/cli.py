@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotT
 from empirical_fs.fuse.library import check_library
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.resolving import resolved
 from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
 
@@ -43,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif given.unmount:
             from empirical_fs.unmounting import unmount_ours  # noqa: PLC0415 - for who asks for it
 
-            unmount_ours(place, lazy=given.lazy)
+            left = unmount_ours(place, lazy=given.lazy)
+            if left is not None:
+                print(f"{PROGRAM}: {left}", file=sys.stderr)  # noqa: T201 - for who unmounts
         elif given.status:
             _show_status([mountpoint.find_ours(place)], as_json=given.json)
         elif given.reload:
@@ -118,7 +121,8 @@ def _is_url(text: str) -> bool:
 
 
 def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
-    reports = [_report(place) for place in places]
+    asked = [_asked(place) for place in places]
+    reports = [report() for report in asked]
     if as_json:
         print(json.dumps(reports, indent=2))  # noqa: T201 - what was asked for
     else:
@@ -142,11 +146,20 @@ def _examine(given: argparse.Namespace) -> int:
     return _FAILED if any(each.verdict is Verdict.FAILED for each in findings) else 0
 
 
-def _report(place: Path) -> dict[str, Any]:
+def _asked(place: Path) -> Callable[[], dict[str, Any]]:
+    """Ask for a report now, so that the wait for it goes along with that for the others."""
     try:
-        return control.ask(place, control.Command.STATUS)
+        answer = control.Asked(place).answer
     except SetupError as error:
-        return status.unknown(str(place), str(error))
+        return partial(status.unknown, str(place), str(error))
+
+    def report() -> dict[str, Any]:
+        try:
+            return answer()
+        except SetupError as error:
+            return status.unknown(str(place), str(error))
+
+    return report
 
 
 @contextlib.contextmanager
@@ -193,6 +206,7 @@ def _fail(message: str) -> NoReturn:
 
 def _resolved(path: str) -> Path:
     try:
-        return Path(path).expanduser().resolve()
+        whole = Path(path).expanduser()
     except RuntimeError as error:
         raise SetupError(f"no home directory is known for {path}; write the whole path") from error
+    return resolved(whole, [each.mountpoint for each in mountpoint.ours()])

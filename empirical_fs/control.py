@@ -8,11 +8,14 @@ import errno
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from empirical_fs.errors import SetupError
+from empirical_fs.question import Question
 
 _READ = 2
 _ANSWER_MAX = 16_000
@@ -30,19 +33,62 @@ class Command(IntEnum):
     """Fetch the listing now, and answer once it serves."""
 
 
+class Asked:
+    """A mount that was asked for its state, by a process of its own, and may take two seconds to answer."""
+
+    def __init__(self, mountpoint: Path) -> None:
+        """Ask it.
+
+        Raises:
+            SetupError: there is no process to ask by.
+        """
+        self._mountpoint = mountpoint
+        with _in_words(mountpoint):
+            self._question = Question(mountpoint, Command.STATUS, _ANSWER_MAX)
+
+    def answer(self) -> dict[str, Any]:
+        """The state; to be called once.
+
+        Raises:
+            Silent: it does not answer.
+            SetupError: it cannot be asked, or answered that it could not.
+        """
+        with _in_words(self._mountpoint):
+            return _decoded(self._question.answer())
+
+
 def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
     """The answer of the mount at `mountpoint`.
 
     Raises:
+        Silent: it does not answer.
         SetupError: it cannot be asked, or answered that it could not.
     """
+    state = Asked(mountpoint).answer()
+    if command == Command.STATUS:
+        return state
+    # It answers, and may take its time with this.
     room = bytearray(_ANSWER_MAX)
-    try:
+    with _in_words(mountpoint):
         directory = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(directory, command, room, True)  # noqa: FBT003 - it takes no keywords
         finally:
             os.close(directory)
+    return _decoded(bytes(room.partition(b"\0")[0]))
+
+
+def _decoded(text: bytes) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(text)
+    if "error" in answer:
+        raise SetupError(str(answer["error"]))
+    return answer
+
+
+@contextmanager
+def _in_words(mountpoint: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             raise SetupError(
@@ -55,10 +101,6 @@ def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
                 f"the mount at {mountpoint} is of another version; unmount it and mount it again"
             ) from error
         raise SetupError(f"cannot ask the mount at {mountpoint}: {error.strerror}") from error
-    answer: dict[str, Any] = json.loads(room.partition(b"\0")[0])
-    if "error" in answer:
-        raise SetupError(str(answer["error"]))
-    return answer
 
 
 def encoded(answer: dict[str, Any], room: int) -> bytes:

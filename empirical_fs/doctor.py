@@ -110,9 +110,7 @@ def examine(
         yield diagnoses.ok(_CONFIGURATION, _sources(wanted.sources))
         yield from _project(wanted, patience)
     yield check("updatedb", lambda: machine.updatedb(etc), "look at /etc/updatedb.conf")
-    yield check(
-        "stale mounts", lambda: machine.stale_mounts(patience * _FETCHING_SHARE), "look at /proc/self/mounts"
-    )
+    yield check("stale mounts", machine.stale_mounts, "look at /proc/self/mounts")
     if place is not None:
         is_nonempty = not isinstance(wanted, EmpiricalError) and wanted.nonempty
         yield check(
