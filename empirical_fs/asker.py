@@ -1,12 +1,13 @@
 """The program that asks the process of a mount; `question.py` runs it, in a process of its own.
 
-It knows Python's own library alone, for a quick start. On its output is the errno that it came to, 0 if it
-went well, then a NUL and the answer.
+It knows Python's own library alone, for a quick start. On its output is when it asked, by the monotonic
+clock, then the errno that it came to, 0 if it went well, each before a NUL, and the answer.
 """
 
 import fcntl
 import os
 import sys
+import time
 
 WHETHER_ALIVE = 0
 """In place of a command: ask for no more than any answer."""
@@ -27,6 +28,7 @@ def _ask(place: str, command: int, room: int) -> bytes:
 
 def main(place: str, command: str, room: str) -> None:
     """Ask, and write down what it came to."""
+    os.write(1, b"%f\0" % time.monotonic())
     try:
         number, answer = 0, _ask(place, int(command), int(room))
     except OSError as error:
