@@ -13,11 +13,14 @@ from typing import Any, NoReturn
 
 from empirical_fs import configuration, control, daemon, logs, mount, mountpoint, status
 from empirical_fs.arguments import PROGRAM, parser
+from empirical_fs.claim import claim
 from empirical_fs.configuration import Configuration
+from empirical_fs.descriptors import check_descriptors
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.fuse.library import check_library
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
+from empirical_fs.question import Question
 from empirical_fs.resolving import resolved
 from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_key
@@ -25,6 +28,8 @@ from empirical_fs.settings import KEY_VARIABLE, Settings, parse_api_url, take_ke
 _FAILED, _INTERRUPTED = 1, 130
 _ERRORS_ALONE = -1
 _PLACES_MAX = 2
+_SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
+"""How long the background process may say nothing before it is ready: so much, and so many timeouts."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,12 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _mount(place, given)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
-    except EmpiricalError as error:
+    except (EmpiricalError, OSError) as error:
         _fail(_explained(error))
     sys.exit(0)
 
 
 def _mount(place: Path, given: argparse.Namespace) -> None:
+    check_descriptors()
     found = _configuration(given)
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
@@ -77,23 +83,32 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
     )
     mountpoint.check_machine()
     check_library()
-    was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
+    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
 
-    def serve(ready: daemon.Ready) -> None:
-        with _progress_bar(quiet=given.verbosity < 0) as progress:
-            mount.serve(settings, ready, progress)
+    def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
+        def mounted() -> None:
+            claimed.release()
+            ready()
+
+        with _progress_bar(quiet=given.verbosity < 0) as show:
+
+            def progress(done: int, pages: int) -> None:
+                go_on()
+                show(done, pages)
+
+            mount.serve(settings, mounted, progress)
 
     try:
         if given.foreground:
-            serve(tell_ready)
-        elif (failure := daemon.in_background(serve, _explained)) is not None:
+            serve(tell_ready, lambda: None)
+            return
+        patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
+        failure = daemon.in_background(serve, _explained, patience)
+        if failure is not None:
             raise SetupError(failure)
-        else:
-            os.statvfs(settings.mountpoint)
+        Question(settings.mountpoint, seconds=_SILENCE_SECONDS).answer()
     except BaseException:
-        if was_made:
-            with contextlib.suppress(OSError):
-                settings.mountpoint.rmdir()
+        claimed.undo()
         raise
 
 
@@ -193,10 +208,17 @@ def _explained(error: BaseException) -> str:
             return f"this is not the Empirical API: {error}; check --api-url"
         case EmpiricalError():
             return " ".join(str(error).split())
-        case KeyboardInterrupt():
-            return "interrupted"
         case _:
-            return f"an internal error, please report it: {type(error).__name__}: {error}"
+            return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or type(error).__name__}"
+    return f"an internal error, please report it: {type(error).__name__}: {error}"
 
 
 def _fail(message: str) -> NoReturn:
