@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from empirical_fs.configuration import Configuration
 from empirical_fs.descriptors import check_descriptors
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.fuse.library import check_library
+from empirical_fs.kernel_deadline import below, kernel_deadline
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
 from empirical_fs.question import Question
@@ -30,6 +32,8 @@ _ERRORS_ALONE = -1
 _PLACES_MAX = 2
 _SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
 """How long the background process may say nothing before it is ready: so much, and so many timeouts."""
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,7 +81,7 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
         url_ttl=found["url_ttl"],
         memory=found["memory"],
         siblings=found["siblings"],
-        timeout=found["timeout"],
+        timeout=_timeout(found["timeout"]),
         options=parse_mount_options(found.mount_options),
         sources=found.shown,
     )
@@ -110,6 +114,17 @@ def _mount(place: Path, given: argparse.Namespace) -> None:
     except BaseException:
         claimed.undo()
         raise
+
+
+def _timeout(wanted: float) -> float:
+    limit = kernel_deadline()
+    timeout = below(wanted, limit)
+    if limit is not None and timeout < wanted:
+        log.warning(
+            "reads fail after %g s, not %g: %s is %g, after which the kernel ends the mount",
+            *(timeout, wanted, limit.sysctl, limit.seconds),
+        )
+    return timeout
 
 
 def _configuration(given: argparse.Namespace) -> Configuration:

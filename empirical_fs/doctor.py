@@ -103,6 +103,9 @@ def examine(
     yield check("fusermount", machine.fusermount, "install it again")
     yield check("/dev/fuse", machine.device, "sudo chmod 666 /dev/fuse")
     yield check("user_allow_other", lambda: machine.others(etc, options), "look at /etc/fuse.conf")
+    if not isinstance(wanted, EmpiricalError):
+        timeout = wanted.timeout
+        yield check("request timeout", lambda: machine.request_timeout(timeout), "look at /proc/sys/fs/fuse")
     if isinstance(wanted, EmpiricalError):
         yield diagnoses.of_error(_CONFIGURATION, wanted, "mend it, or leave it out")
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)

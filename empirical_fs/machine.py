@@ -12,6 +12,7 @@ from empirical_fs import diagnoses, mountpoint
 from empirical_fs.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import check_library
+from empirical_fs.kernel_deadline import SYSCTLS, below, kernel_deadline
 from empirical_fs.question import Question, Silent
 
 ETC = Path("/etc")
@@ -101,6 +102,19 @@ def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
     return diagnoses.of_others(
         is_allowed=is_allowed, is_asked=bool(_OTHERS & options.keys()), is_root=os.getuid() == 0
     )
+
+
+def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:
+    """On how long the kernel lets a request wait, and so a read, which may take `timeout` seconds."""
+    name, limit = "request timeout", kernel_deadline(sysctls)
+    if limit is None:
+        return diagnoses.ok(name, "the kernel sets none")
+    seen = f"{limit.sysctl} is {limit.seconds:g} s"
+    usable = below(timeout, limit)
+    if usable == timeout:
+        return diagnoses.ok(name, f"{seen}, and reads fail after {timeout:g} s")
+    advice = f"give --timeout {usable:g} or less, or run: sudo sysctl {limit.sysctl}=0"
+    return Finding(name, Verdict.WARNING, f"{seen}: reads fail after {usable:g} s, not {timeout:g}", advice)
 
 
 def updatedb(etc: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""Two who mount on one directory at one moment, and a process that may have few descriptors."""
+"""How a mount begins: alone on its directory, with descriptors enough, and again if the kernel ends it."""
 
 import os
 import signal
@@ -22,6 +22,8 @@ from tests.harness import (
     unmount,
     wait_until,
 )
+
+ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can see to the kernel's connections")
 
 
 @pytest.fixture
@@ -106,3 +108,24 @@ def test_a_process_that_is_stopped_before_it_is_ready(sandbox: Sandbox, path: Pa
         process.terminate()
         assert process.wait(PATIENCE) != 0
     assert not processes(path)
+
+
+@ONLY_ROOT
+def test_a_connection_that_the_kernel_gives_up(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """That is logged as what it is, and the mount is there again; a signal ends it as ever."""
+    sandbox.put("a.txt", b"content")
+    control = tmp_path / "control"
+    control.mkdir()
+    with mount() as mounted:
+        number = os.minor(mounted.path.stat().st_dev)
+        run("mount", "-t", "fusectl", "none", control)
+        try:
+            (control / str(number) / "abort").write_text("1")
+        finally:
+            run("umount", control)
+        wait_until(lambda: any("mounted again" in line for line in mounted.log_lines()), "the next mount")
+        assert "the kernel has ended the mount" in mounted.log_lines()[0]
+        assert (mounted / "a.txt").read_bytes() == b"content"
+        assert mounts().count(str(mounted.path)) == 1
+        mounted.kill(signal.SIGTERM)
+        assert str(mounted.path) not in mounts()
