@@ -63,10 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             _mount(place, given)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        _end(_INTERRUPTED, given)
     except (EmpiricalError, OSError) as error:
-        _fail(_explained(error))
-    sys.exit(0)
+        print(f"{PROGRAM}: {_explained(error)}", file=sys.stderr)  # noqa: T201 - the one line that users read
+        _end(_FAILED, given)
+    _end(0, given)
 
 
 def _mount(place: Path, given: argparse.Namespace) -> None:
@@ -236,9 +237,12 @@ def _unforeseen(error: BaseException) -> str:
     return f"an internal error, please report it: {type(error).__name__}: {error}"
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"{PROGRAM}: {message}", file=sys.stderr)  # noqa: T201 - the one line that users read
-    sys.exit(_FAILED)
+def _end(exit_status: int, given: argparse.Namespace) -> NoReturn:
+    if given.foreground:
+        logging.shutdown()
+        # Threads that wait for the network would otherwise hold up the end of the process.
+        os._exit(exit_status)
+    sys.exit(exit_status)
 
 
 def _resolved(path: str) -> Path:

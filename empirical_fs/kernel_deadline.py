@@ -1,8 +1,9 @@
 """How long the kernel lets a request of FUSE wait before it ends the whole mount (Linux, from 6.15).
 
-Documentation/admin-guide/sysctl/fs.rst, "fuse": fs.fuse.default_request_timeout is for file systems that ask
-for none, as ours; fs.fuse.max_request_timeout is the most there may be, whatever is asked. Both are in
-seconds, and 0 is no limit. What is older at a check, of which there is one every 15 seconds, aborts the connection.
+Documentation/admin-guide/sysctl/fs.rst, "fuse": fs.fuse.default_request_timeout is for file systems that
+ask for none, as ours; fs.fuse.max_request_timeout is the most there may be, whatever is asked. Both are in
+seconds, and 0 is no limit. What is older at a check, of which there is one every 15 seconds, aborts the
+connection.
 """
 
 from dataclasses import dataclass
