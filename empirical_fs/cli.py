@@ -6,9 +6,10 @@ import empirical_fs.guarded  # noqa: F401 - before all else: what follows takes 
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,21 +17,30 @@ from typing import Any, NoReturn
 
 from empirical_fs import configuration, control, daemon, logs, mount, mountpoint, status
 from empirical_fs.arguments import PROGRAM, parser
+from empirical_fs.claim import Claim, claim
 from empirical_fs.configuration import Configuration
+from empirical_fs.descriptors import check_descriptors
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.fuse.library import check_library
 from empirical_fs.held_directory import HeldDirectory
+from empirical_fs.kernel_deadline import below, kernel_deadline
 from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
+from empirical_fs.question import Question
 from empirical_fs.reloading import reload
+from empirical_fs.resolving import resolved
 from empirical_fs.service_manager import tell_ready
 from empirical_fs.settings import Settings, parse_api_url, take_key
 
 _FAILED, _INTERRUPTED = 1, 130
 _ERRORS_ALONE = -1
 _PLACES_MAX = 2
+_SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
+"""How long the background process may say nothing before it is ready: so much, and so many timeouts."""
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif given.unmount:
             from empirical_fs.unmounting import unmount_ours  # noqa: PLC0415 - for who asks for it
 
-            unmount_ours(place, lazy=given.lazy)
+            left = unmount_ours(place, lazy=given.lazy)
+            if left is not None:
+                _warn(left)
         elif given.status:
             _show_status([mountpoint.find_ours(place)], as_json=given.json)
         elif given.reload:
@@ -64,13 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             _mount(place, given, variable)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-    except EmpiricalError as error:
-        _fail(_explained(error))
-    sys.exit(0)
+        _end(_INTERRUPTED, given)
+    except (EmpiricalError, OSError) as error:
+        _warn(_explained(error))
+        _end(_FAILED, given)
+    _end(0, given)
 
 
 def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
+    check_descriptors()
     found = _configuration(given, variable)
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
@@ -81,35 +95,55 @@ def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None
         url_ttl=found["url_ttl"],
         memory=found["memory"],
         siblings=found["siblings"],
-        timeout=found["timeout"],
+        timeout=_timeout(found["timeout"]),
         options=parse_mount_options(found.mount_options),
         sources=found.shown,
     )
     mountpoint.check_machine()
     check_library()
-    was_made = mountpoint.prepare(settings.mountpoint, nonempty=settings.options.nonempty)
+    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
 
     try:
         with HeldDirectory(settings.mountpoint) as held:
-            _serve(settings, held, given)
+            _serve(settings, held, claimed, given)
     except BaseException:
-        if was_made:
-            with contextlib.suppress(OSError):
-                settings.mountpoint.rmdir()
+        claimed.undo()
         raise
 
 
-def _serve(settings: Settings, place: HeldDirectory, given: argparse.Namespace) -> None:
-    def serve(ready: daemon.Ready) -> None:
-        with _progress_bar(quiet=given.verbosity < 0) as progress:
-            mount.serve(settings, place, ready, progress)
+def _serve(settings: Settings, place: HeldDirectory, claimed: Claim, given: argparse.Namespace) -> None:
+    def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
+        def mounted() -> None:
+            claimed.release()
+            ready()
+
+        with _progress_bar(quiet=given.verbosity < 0) as show:
+
+            def progress(done: int, pages: int) -> None:
+                go_on()
+                show(done, pages)
+
+            mount.serve(settings, place, mounted, progress)
 
     if given.foreground:
-        serve(tell_ready)
-    elif (failure := daemon.in_background(serve, _explained)) is not None:
+        serve(tell_ready, lambda: None)
+        return
+    patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
+    failure = daemon.in_background(serve, _explained, patience)
+    if failure is not None:
         raise SetupError(failure)
-    else:
-        os.statvfs(settings.mountpoint)
+    Question(settings.mountpoint, seconds=_SILENCE_SECONDS).answer()
+
+
+def _timeout(wanted: float) -> float:
+    limit = kernel_deadline()
+    timeout = below(wanted, limit)
+    if limit is not None and timeout < wanted:
+        log.warning(
+            "reads fail after %g s, not %g: %s is %g, after which the kernel ends the mount",
+            *(timeout, wanted, limit.sysctl, limit.seconds),
+        )
+    return timeout
 
 
 def _configuration(given: argparse.Namespace, variable: str | None) -> Configuration:
@@ -138,7 +172,8 @@ def _is_url(text: str) -> bool:
 
 
 def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
-    reports = [_report(place) for place in places]
+    asked = [_asked(place) for place in places]
+    reports = [report() for report in asked]
     if as_json:
         _say(_json(reports))
     else:
@@ -162,12 +197,21 @@ def _examine(given: argparse.Namespace, variable: str | None) -> int:
     return _FAILED if any(each.verdict is Verdict.FAILED for each in findings) else 0
 
 
-def _report(place: Path) -> dict[str, Any]:
+def _asked(place: Path) -> Callable[[], dict[str, Any]]:
+    """Ask for a report now, so that the wait for it goes along with that for the others."""
     try:
-        # Where it is, it need not tell us.
-        return {**control.ask(place, control.Command.STATUS), "mountpoint": str(place)}
+        answer = control.Asked(place, control.Command.STATUS).answer
     except SetupError as error:
-        return status.unknown(str(place), str(error))
+        return partial(status.unknown, str(place), str(error))
+
+    def report() -> dict[str, Any]:
+        try:
+            # Where it is, it need not tell us.
+            return {**answer(), "mountpoint": str(place)}
+        except SetupError as error:
+            return status.unknown(str(place), str(error))
+
+    return report
 
 
 @contextlib.contextmanager
@@ -201,10 +245,8 @@ def _explained(error: BaseException) -> str:
             return f"this is not the Empirical API: {error}; check --api-url"
         case EmpiricalError():
             return " ".join(str(error).split())
-        case KeyboardInterrupt():
-            return "interrupted"
         case _:
-            return f"an internal error, please report it: {type(error).__name__}: {error}"
+            return _unforeseen(error)
 
 
 def _json(value: object) -> str:
@@ -226,13 +268,30 @@ def _say(text: str) -> None:
         raise SetupError(f"cannot write the answer: {error.strerror}") from error
 
 
-def _fail(message: str) -> NoReturn:
+def _warn(message: str) -> None:
     print(f"{PROGRAM}: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
-    sys.exit(_FAILED)
+
+
+def _unforeseen(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or type(error).__name__}"
+    return f"an internal error, please report it: {type(error).__name__}: {error}"
+
+
+def _end(exit_status: int, given: argparse.Namespace) -> NoReturn:
+    if given.foreground:
+        logging.shutdown()
+        # Threads that wait for the network would otherwise hold up the end of the process.
+        os._exit(exit_status)
+    sys.exit(exit_status)
 
 
 def _resolved(path: str) -> Path:
     try:
-        return Path(path).expanduser().resolve()
+        whole = Path(path).expanduser()
     except RuntimeError as error:
         raise SetupError(f"no home directory is known for {path}; write the whole path") from error
+    return resolved(whole, [each.mountpoint for each in mountpoint.ours()])

@@ -5,15 +5,16 @@ another container too. An answer is JSON that ends with a NUL.
 """
 
 import errno
-import fcntl
 import json
-import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from empirical_fs.errors import SetupError
+from empirical_fs.question import Question
 from empirical_fs.report import NotOurs, check_report, parse_answer
 
 _READ = 2
@@ -34,21 +35,55 @@ class Command(IntEnum):
     """How far that is, or how it ended."""
 
 
+class Asked:
+    """A mount that was asked, by a process of its own, and may take two seconds to answer.
+
+    What is mounted there may be any program's, and the answer anything.
+    """
+
+    def __init__(self, mountpoint: Path, command: Command) -> None:
+        """Ask it.
+
+        Raises:
+            SetupError: there is no process to ask by.
+        """
+        self._mountpoint = mountpoint
+        self._command = command
+        with _in_words(mountpoint):
+            self._question = Question(mountpoint, command, _ANSWER_MAX)
+
+    def answer(self) -> dict[str, Any]:
+        """The answer; to be called once.
+
+        Raises:
+            Silent: it does not answer.
+            SetupError: it cannot be asked, answered that it could not, or answered what is no answer.
+        """
+        with _in_words(self._mountpoint):
+            text = self._question.answer()
+        try:
+            answer = parse_answer(text)
+            return check_report(answer) if self._command == Command.STATUS else answer
+        except NotOurs as error:
+            raise SetupError(
+                f"what serves {self._mountpoint} is of another version, or not ours: {error};"
+                f" to take it away: empirical-mount -u {shlex.quote(str(self._mountpoint))}"
+            ) from error
+
+
 def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
     """The answer of the mount at `mountpoint`.
 
-    What is mounted there may be any program's, and the answer anything.
-
     Raises:
-        SetupError: it cannot be asked, answered that it could not, or answered what is no answer.
+        Silent, SetupError: as `Asked`.
     """
-    room = bytearray(_ANSWER_MAX)
+    return Asked(mountpoint, command).answer()
+
+
+@contextmanager
+def _in_words(mountpoint: Path) -> Iterator[None]:
     try:
-        directory = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.ioctl(directory, command, room, True)  # noqa: FBT003 - it takes no keywords
-        finally:
-            os.close(directory)
+        yield
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             raise SetupError(
@@ -61,14 +96,6 @@ def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
                 f"the mount at {mountpoint} is of another version; unmount it and mount it again"
             ) from error
         raise SetupError(f"cannot ask the mount at {mountpoint}: {error.strerror}") from error
-    try:
-        answer = parse_answer(bytes(room).partition(b"\0")[0])
-        return check_report(answer) if command == Command.STATUS else answer
-    except NotOurs as error:
-        raise SetupError(
-            f"what serves {mountpoint} is of another version, or not ours: {error};"
-            f" to take it away: empirical-mount -u {shlex.quote(str(mountpoint))}"
-        ) from error
 
 
 def encoded(answer: dict[str, Any], room: int) -> bytes:

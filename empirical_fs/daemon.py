@@ -2,27 +2,36 @@
 
 import logging
 import os
+import select
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from types import FrameType
 from typing import NoReturn
 
 from empirical_fs.errors import EmpiricalError
 
-_READY = b"ready"
+_READY, _GOES_ON = b"ready", b"."
+_LINE = b"\n"
+_READ_MAX = 4096
+_END_SECONDS, _PAUSE = 2.0, 0.02
 _SIGNALLED = 128
 """Added to the number of a signal, the exit status that it leads to, as shells have it."""
 
 log = logging.getLogger(__name__)
 
-Ready = Callable[[], None]
+Tell = Callable[[], None]
+Serve = Callable[[Tell, Tell], None]
+"""Told how to say that it is ready, and how to say that it goes on."""
 
 
-def in_background(serve: Callable[[Ready], None], explain: Callable[[BaseException], str]) -> str | None:
-    """Run `serve` in a new session, and return once it calls what it was given, or has failed.
+def in_background(serve: Serve, explain: Callable[[BaseException], str], patience: float) -> str | None:
+    """Run `serve` in a new session, and return once it is ready, or has failed.
 
-    None if it is ready; otherwise what `explain` makes of its exception. Only the caller returns from this.
+    It fails, and is ended, when it says nothing for `patience` seconds. None if it is ready; otherwise what
+    `explain` makes of its exception. Only the caller returns from this.
 
     Raises:
         KeyboardInterrupt, SystemExit: the user did not want to wait; the background process is ended.
@@ -36,15 +45,42 @@ def in_background(serve: Callable[[Ready], None], explain: Callable[[BaseExcepti
         _run_child(serve, explain, writing)
     os.close(writing)
     try:
-        with _ending_by_exception(), os.fdopen(reading, "rb") as pipe:
-            said = pipe.read()
+        with _ending_by_exception(), os.fdopen(reading, "rb", buffering=0) as pipe:
+            said = _last_word(pipe, patience)
     except (KeyboardInterrupt, SystemExit):
-        os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
+        _end(child)
         raise
     if said == _READY:
         return None
+    if said is None:
+        _end(child)
+        return f"the background process said nothing for {patience:.0f} s, and was ended; try again"
     return os.fsdecode(said) or "the background process ended before it was ready"
+
+
+def _last_word(pipe: FileIO, patience: float) -> bytes | None:
+    """What the child says after its reports that it goes on; None if it is silent for so long."""
+    said = b""
+    while select.select([pipe], [], [], patience)[0]:
+        more = pipe.read(_READ_MAX)
+        if not more:
+            return said
+        said = (said + more).rpartition(_GOES_ON + _LINE)[2]
+        if said == _READY:
+            return said
+    return None
+
+
+def _end(child: int) -> None:
+    """End the child, by force where it does not listen, as one that is stopped."""
+    os.kill(child, signal.SIGTERM)
+    deadline = time.monotonic() + _END_SECONDS
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return
+        time.sleep(_PAUSE)
 
 
 @contextmanager
@@ -67,11 +103,14 @@ def _is_default(number: signal.Signals) -> bool:
     return signal.getsignal(number) is signal.SIG_DFL
 
 
-def _run_child(serve: Callable[[Ready], None], explain: Callable[[BaseException], str], writing: int) -> None:
+def _run_child(serve: Serve, explain: Callable[[BaseException], str], writing: int) -> None:
     parent = os.fdopen(writing, "wb", buffering=0)
 
+    def go_on() -> None:
+        with suppress(BrokenPipeError):
+            parent.write(_GOES_ON + _LINE)
+
     def ready() -> None:
-        null = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
             os.dup2(null, descriptor)
         os.close(null)
@@ -83,7 +122,9 @@ def _run_child(serve: Callable[[Ready], None], explain: Callable[[BaseException]
 
     status = 1
     try:
-        serve(ready)
+        # Before the mount: afterwards there may be no descriptor left, and nobody would be told.
+        null = os.open(os.devnull, os.O_RDWR)
+        serve(ready, go_on)
         status = 0
     except BaseException as error:
         if not parent.closed:

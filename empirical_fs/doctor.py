@@ -105,6 +105,9 @@ def examine(
     yield check("fusermount", machine.fusermount, "install it again")
     yield check("/dev/fuse", machine.device, "sudo chmod 666 /dev/fuse")
     yield check("user_allow_other", lambda: machine.others(etc, options), "look at /etc/fuse.conf")
+    if not isinstance(wanted, EmpiricalError):
+        timeout = wanted.timeout
+        yield check("request timeout", lambda: machine.request_timeout(timeout), "look at /proc/sys/fs/fuse")
     if isinstance(wanted, EmpiricalError):
         yield diagnoses.of_error(_CONFIGURATION, wanted, "mend it, or leave it out")
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
@@ -112,9 +115,7 @@ def examine(
         yield diagnoses.ok(_CONFIGURATION, _sources(wanted.sources))
         yield from _project(wanted, variable, patience)
     yield check("updatedb", lambda: machine.updatedb(etc), "look at /etc/updatedb.conf")
-    yield check(
-        "stale mounts", lambda: machine.stale_mounts(patience * _FETCHING_SHARE), "look at /proc/self/mounts"
-    )
+    yield check("stale mounts", machine.stale_mounts, "look at /proc/self/mounts")
     if place is not None:
         is_nonempty = not isinstance(wanted, EmpiricalError) and wanted.nonempty
         yield check(

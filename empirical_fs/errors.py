@@ -4,6 +4,7 @@
     ├── SetupError            the command line, the key file or the machine is not as it must be
     ├── NoSuchFile            no file of that name in the snapshot
     ├── DeadlinePassed        the time that a caller may wait is over
+    ├── ConnectionAborted     the kernel has ended a mount that nobody unmounted
     ├── Closing               the file system is being unmounted
     ├── SpoolFailed           no room for a file from a server without ranges
     ├── NoThread              the system has no thread to spare
@@ -45,6 +46,10 @@ class NoSuchFile(EmpiricalError):
 
 class DeadlinePassed(EmpiricalError):
     """The time that a caller may wait is over."""
+
+
+class ConnectionAborted(EmpiricalError):
+    """The kernel has ended the mount, which nobody has unmounted."""
 
 
 class Closing(EmpiricalError):

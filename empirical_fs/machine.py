@@ -5,15 +5,15 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
-from concurrent.futures import Future, wait
-from functools import partial
+from enum import Enum, auto
 from pathlib import Path
 
 from empirical_fs import diagnoses, mountpoint
-from empirical_fs.attempts import begin
 from empirical_fs.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import check_library
+from empirical_fs.kernel_deadline import SYSCTLS, below, kernel_deadline
+from empirical_fs.question import Question, Silent
 
 ETC = Path("/etc")
 
@@ -26,6 +26,14 @@ _DEVICE_ADVICE = {
     errno.ENODEV: "run: sudo modprobe fuse",
     errno.ENXIO: "run: sudo modprobe fuse",
 }
+
+
+class _State(Enum):
+    """What a mount's process does."""
+
+    WELL = auto()
+    DEAD = auto()
+    SILENT = auto()
 
 
 def libfuse() -> Finding:
@@ -96,6 +104,19 @@ def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
     )
 
 
+def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:
+    """On how long the kernel lets a request wait, and so a read, which may take `timeout` seconds."""
+    name, limit = "request timeout", kernel_deadline(sysctls)
+    if limit is None:
+        return diagnoses.ok(name, "the kernel sets none")
+    seen = f"{limit.sysctl} is {limit.seconds:g} s"
+    usable = below(timeout, limit)
+    if usable == timeout:
+        return diagnoses.ok(name, f"{seen}, and reads fail after {timeout:g} s")
+    advice = f"give --timeout {usable:g} or less, or run: sudo sysctl {limit.sysctl}=0"
+    return Finding(name, Verdict.WARNING, f"{seen}: reads fail after {usable:g} s, not {timeout:g}", advice)
+
+
 def updatedb(etc: Path) -> Finding:
     """On the indexer of locate(1), which would read the directory every day.
 
@@ -112,20 +133,21 @@ def updatedb(etc: Path) -> Finding:
     return Finding(name, Verdict.WARNING, f"{path} lets it index mounts", f"add {kind} to PRUNEFS there")
 
 
-def stale_mounts(patience: float) -> Finding:
-    """On mounts of ours whose process is gone, or does not answer within `patience` seconds."""
+def stale_mounts() -> Finding:
+    """On mounts of ours whose process is gone, or does not answer."""
     name, places = "stale mounts", [Path(mount.mountpoint) for mount in mountpoint.ours()]
-    asked = {place: begin(partial(mountpoint.is_dead, place)) for place in places}
-    done, late = wait(asked.values(), patience)
-    dead = [place for place, answer in asked.items() if answer in done and _is_dead(answer)]
-    silent = [place for place, answer in asked.items() if answer in late]
-    if dead:
-        commands = "; ".join(f"empirical-mount -u {shlex.quote(str(place))}" for place in dead)
-        return Finding(name, Verdict.FAILED, f"the process is gone: {_listed(dead)}", f"run: {commands}")
-    if silent:
-        advice = "wait and look again; empirical-mount -u --lazy MOUNTPOINT takes it away"
-        return Finding(name, Verdict.WARNING, f"no answer in {patience:.0f} s: {_listed(silent)}", advice)
-    return diagnoses.ok(name, f"none; {len(places)} mounted")
+    asked = [(place, Question(place)) for place in places]
+    states = [(place, _state(question)) for place, question in asked]
+    silent = [place for place, state in states if state is _State.SILENT]
+    dead = [place for place, state in states if state is _State.DEAD]
+    if not dead and not silent:
+        return diagnoses.ok(name, f"none; {len(places)} mounted")
+    seen = [f"the process is gone: {_listed(dead)}"] if dead else []
+    seen += [f"the process does not answer: {_listed(silent)}"] if silent else []
+    commands = [f"empirical-mount -u {shlex.quote(str(place))}" for place in dead]
+    commands += [f"empirical-mount -u --lazy {shlex.quote(str(place))}" for place in silent]
+    verdict = Verdict.FAILED if dead else Verdict.WARNING
+    return Finding(name, verdict, "; ".join(seen), f"run: {'; '.join(commands)}")
 
 
 def mount_point(place: Path, *, nonempty: bool) -> Finding:
@@ -149,8 +171,10 @@ def _listed(places: list[Path]) -> str:
     return ", ".join(map(str, places))
 
 
-def _is_dead(answer: Future[bool]) -> bool:
+def _state(question: Question) -> _State:
     try:
-        return answer.result()
+        return _State.DEAD if mountpoint.lost_its_process(question) else _State.WELL
+    except Silent:
+        return _State.SILENT
     except OSError:
-        return False  # it is another user's, or was taken away meanwhile
+        return _State.WELL  # it is another user's, or was taken away meanwhile

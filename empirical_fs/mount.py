@@ -5,8 +5,9 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,8 @@ from empirical_fs import kernel_read_ahead, macos, mountpoint
 from empirical_fs.affinity import Affinity, OwnCpus
 from empirical_fs.api import Api
 from empirical_fs.catalog import Catalog
-from empirical_fs.errors import NoThread, SetupError
+from empirical_fs.claim import claim
+from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.inode_table import InodeTable
@@ -34,7 +36,7 @@ from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.lanes import Lane, Waits
-from empirical_fs.listing import Progress
+from empirical_fs.listing import Progress, unseen
 from empirical_fs.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
@@ -72,6 +74,12 @@ _GENERATION_BYTES = 4
 _STACK = 2**20
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 _UNMOUNT_FAILURES = (SetupError, OSError)
+
+_AGAIN_SECONDS = 5.0
+_ABORTED = (
+    "the kernel has ended the mount at {}, which nobody unmounted: a request was older than"
+    " fs.fuse.max_request_timeout, or somebody wrote to /sys/fs/fuse/connections/N/abort"
+)
 
 log = logging.getLogger(__name__)
 
@@ -163,22 +171,90 @@ class _Lifecycle:
             return False
         return True
 
+    @property
+    def is_still_mounted(self) -> bool:
+        """Whether the mount is there, although nobody is asked for it any more."""
+        return self._mount is not None and mountpoint.is_mounted(self._mount)
+
+    def see_to_end(self) -> None:
+        """The kernel asks nothing any more: it has unmounted this, or else it gave up the connection.
+
+        Raises:
+            ConnectionAborted: that, and the mount is taken away.
+            SetupError: that, and it could not be taken away.
+        """
+        if self.is_still_mounted and not macos.IS_MACOS:
+            self.abandon()
+            raise ConnectionAborted(_ABORTED.format(self._path))
+
     def abandon(self) -> None:
         """Take away the mount, for which nobody answers any more, from under its users.
 
         Raises:
             SetupError: it could not be taken away.
         """
-        if self._mount is not None and mountpoint.is_mounted(self._mount):
+        if self.is_still_mounted:
             mountpoint.unmount(self._path, lazy=True)
 
 
 def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
     """List, mount at `place`, call `ready` once the kernel has the mount, and return when it is unmounted.
 
+    A mount that the kernel has ended by itself is made anew.
+
     Raises:
         ApiError: the listing could not be had.
         SetupError: the mount failed.
+    """
+    signals = _Signals()
+    try:
+        _serve_once(settings, place, ready, progress, signals)
+    except ConnectionAborted as error:
+        log.error("%s", error)
+        while not _is_served_again(settings, signals):
+            pass
+
+
+def _is_served_again(settings: Settings, signals: "_Signals") -> bool:
+    """Mount where the kernel has ended a mount, until it is unmounted; False if that is to be done again.
+
+    Raises:
+        SetupError: the mount failed, or something else is mounted there.
+    """
+    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
+
+    def ready() -> None:
+        claimed.release()
+        log.warning("%s is mounted again", settings.mountpoint)
+
+    try:
+        with HeldDirectory(settings.mountpoint) as place:
+            _serve_once(settings, place, ready, unseen, signals)
+    except ConnectionAborted as error:
+        log.error("%s", error)
+        return False
+    except (ApiError, NoThread) as error:
+        log.warning("it cannot be mounted again yet: %s", error)
+        time.sleep(_AGAIN_SECONDS)
+        return False
+    finally:
+        claimed.release()
+    return True
+
+
+def _serve_once(
+    settings: Settings,
+    place: HeldDirectory,
+    ready: Callable[[], None],
+    progress: Progress,
+    signals: "_Signals",
+) -> None:
+    """Serve one mount.
+
+    Raises:
+        ApiError: the listing could not be had.
+        SetupError: the mount failed.
+        ConnectionAborted: the kernel has ended it.
     """
     # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
     threading.stack_size(_STACK)
@@ -224,52 +300,40 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
     stderr = _CapturedStderr()
     widens = library.takes_large_reads and "max_readahead" not in settings.options.fuse
     lifecycle = _Lifecycle(readers, stderr, _Place(settings.mountpoint, widens), ready)
-    with (
-        _threads(_LATER_THREADS) as later,
-        _threads(_COMMAND_THREADS) as for_commands,
-    ):
-        tools = Tools(
-            library=library,
-            options=options,
-            attributes=Attributes(
-                library, settings.options, options, int.from_bytes(os.urandom(_GENERATION_BYTES))
-            ),
-            answering=Answering(statistics, later, settings.timeout),
-            timer=timer,
-            commands=Status(settings, catalog, statistics, budget, (api.lost, store.lost)).commands,
-            for_commands=for_commands,
-        )
+    later, for_commands = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS)
+    tools = Tools(
+        library=library,
+        options=options,
+        attributes=Attributes(
+            library, settings.options, options, int.from_bytes(os.urandom(_GENERATION_BYTES))
+        ),
+        answering=Answering(statistics, later, settings.timeout),
+        timer=timer,
+        commands=Status(settings, catalog, statistics, budget, (api.lost, store.lost)).commands,
+        for_commands=for_commands,
+    )
 
-        def connected() -> None:
-            lifecycle.connected()
-            catalog.find_sizes()
+    def connected() -> None:
+        lifecycle.connected()
+        catalog.find_sizes()
 
-        operations = Operations(Files(catalog, inodes, walks), tools, connected)
-        _stop_on_signals(lifecycle)
-        stderr.start()
-        try:
-            session.serve(operations, place, options)
-        except LibfuseFailed:
-            lifecycle.abandon()
-            raise
-        except MountFailed as error:
-            said = without_values(stderr.text(), settings.options.fuse)
-            raise SetupError(f"cannot mount: {_advice(said)}") from error
-        finally:
-            stderr.stop()
-            closing.set()
-            for each in (walks, readers, *lanes, waits, store, api, timer):
-                each.close()
-
-
-@contextmanager
-def _threads(threads: int) -> Iterator[Pool]:
-    """Threads for what may wait; at the end nobody waits for it."""
-    pool = Pool(threads)
+    operations = Operations(Files(catalog, inodes, walks), tools, connected)
+    signals.end(lifecycle)
+    stderr.start()
     try:
-        yield pool
+        session.serve(operations, place, options)
+        lifecycle.see_to_end()
+    except LibfuseFailed:
+        lifecycle.abandon()
+        raise
+    except MountFailed as error:
+        said = without_values(stderr.text(), settings.options.fuse)
+        raise SetupError(f"cannot mount: {_advice(said)}") from error
     finally:
-        pool.close()
+        stderr.stop()
+        closing.set()
+        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands):
+            each.close()
 
 
 def _given(settings: Settings) -> dict[str, str | bool]:
@@ -292,7 +356,32 @@ def _advice(said: str) -> str:
     return said or "libfuse did not say why"
 
 
-def _stop_on_signals(lifecycle: _Lifecycle) -> None:
+class _Signals:
+    """Ends the mount that there is, on a signal.
+
+    No lock: the main thread sets which it is, and another reads it.
+    """
+
+    def __init__(self) -> None:
+        """Catch none yet."""
+        self._lifecycle: _Lifecycle | None = None
+
+    def end(self, lifecycle: _Lifecycle) -> None:
+        """Unmount this one on a signal from now on.
+
+        Raises:
+            NoThread: there is nobody to wait for one.
+        """
+        is_first = self._lifecycle is None
+        self._lifecycle = lifecycle
+        if is_first:
+            _stop_on_signals(self._unmount)
+
+    def _unmount(self) -> bool:
+        return self._lifecycle is not None and self._lifecycle.unmount()
+
+
+def _stop_on_signals(unmount: Callable[[], bool]) -> None:
     """Unmount on a signal, from a thread of its own.
 
     The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
@@ -315,7 +404,7 @@ def _stop_on_signals(lifecycle: _Lifecycle) -> None:
             received = signal.sigwait(stopping)
             log.info("unmounting on %s", signal.Signals(received).name)
             try:
-                is_ending = insistently(lifecycle.unmount)
+                is_ending = insistently(unmount)
             except _UNMOUNT_FAILURES as error:
                 log.error("%s", error)
             else:

@@ -13,6 +13,7 @@ from typing import Protocol
 from empirical_fs import macos
 from empirical_fs.errors import SetupError
 from empirical_fs.mount_options import FUSE_SUBTYPE, SOURCE_PREFIX
+from empirical_fs.question import Question, Silent
 
 FUSE_DEVICE = Path("/dev/fuse")
 TYPE = f"fuse.{FUSE_SUBTYPE}"
@@ -78,8 +79,13 @@ def _unescaped(text: str) -> str:
 
 def mount_at(mountpoint: Path) -> Mount | None:
     """What is mounted at exactly this path, if anything; asks the kernel's table and never the mount."""
-    mounts = [mount for mount in _table() if mount.mountpoint == str(mountpoint)]
+    mounts = layers(mountpoint)
     return mounts[-1] if mounts else None
+
+
+def layers(mountpoint: Path) -> list[Mount]:
+    """What is mounted at exactly this path, the one on top last."""
+    return [mount for mount in _table() if mount.mountpoint == str(mountpoint)]
 
 
 def ours() -> list[Mount]:
@@ -98,13 +104,24 @@ def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:
 
 
 def is_dead(mountpoint: Path) -> bool:
-    """Whether what is mounted here lost its process; waits for as long as a living one takes to answer.
+    """Whether what is mounted here lost its process; waits two seconds for a living one to answer.
 
     Raises:
+        Silent: it does not answer.
+        OSError: it cannot be asked.
+    """
+    return lost_its_process(Question(mountpoint))
+
+
+def lost_its_process(question: Question) -> bool:
+    """As `is_dead`, of a mount that was asked before.
+
+    Raises:
+        Silent: it does not answer.
         OSError: it cannot be asked.
     """
     try:
-        os.statvfs(mountpoint)  # the kernel never answers this one from its cache
+        question.answer()
     except OSError as error:
         if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
             raise
@@ -261,7 +278,16 @@ def _is_recoverable(mountpoint: Path) -> bool:
     mount = mount_at(mountpoint)
     if mount is None:
         return False
-    if is_dead(mountpoint):
+    try:
+        has_no_process = is_dead(mountpoint)
+    except Silent as error:
+        if not mount.is_ours:
+            raise SetupError(f"the {mount.kind} mount at {mountpoint} does not answer") from error
+        raise SetupError(
+            f"{mountpoint} is mounted already, and its process does not answer;"
+            f" to take the mount away: empirical-mount -u --lazy {mountpoint}"
+        ) from error
+    if has_no_process:
         if not mount.is_ours:
             raise SetupError(f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}")
         return True

@@ -1,15 +1,10 @@
 """`--reload`: asks a mount to fetch its listing, and waits as long as that makes progress."""
 
-import time
-from itertools import chain, repeat
 from pathlib import Path
 
 from empirical_fs import control
 from empirical_fs.listing import Progress
 from empirical_fs.whole_numbers import whole_number
-
-_PAUSES = (0.01, 0.02, 0.05, 0.1)
-_LAST_PAUSE = 0.2
 
 
 def reload(place: Path, progress: Progress) -> None:
@@ -20,10 +15,7 @@ def reload(place: Path, progress: Progress) -> None:
     Raises:
         SetupError: the mount cannot be asked, or the listing could not be had.
     """
-    control.ask(place, control.Command.RELOAD)
-    for pause in chain(_PAUSES, repeat(_LAST_PAUSE)):
-        state = control.ask(place, control.Command.RELOADING)
-        if state.get("ended", True):
-            return
+    state = control.ask(place, control.Command.RELOAD)
+    while not state.get("ended", True):
         progress(*(whole_number(state.get(each)) or 0 for each in ("done", "pages")))
-        time.sleep(pause)
+        state = control.ask(place, control.Command.RELOADING)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import wait
 from typing import Any
 
 from empirical_fs import __version__
@@ -20,6 +21,8 @@ Lost = Callable[[], Mapping[str, float]]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
+_RELOAD_SECONDS = 0.5
+"""Who asks for a reload waits so long for a first answer: most are done by then."""
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -88,14 +91,16 @@ class Status:
             self._reload_asked_for = self._catalog.reload()
         except NoThread as error:
             return {"error": str(error)}
-        return {}
+        return self._reloading()
 
     def _reloading(self) -> dict[str, Any]:
-        """How far that is; in the end, why it failed, if it did."""
+        """How far that is, after a moment; in the end, why it failed, if it did."""
         asked = self._reload_asked_for
-        if asked is None or not asked.outcome.done():
-            pages = (0, 0) if asked is None else (asked.done, asked.pages)
-            return {"ended": asked is None, "done": pages[0], "pages": pages[1]}
+        if asked is None:
+            return {"ended": True}
+        wait([asked.outcome], _RELOAD_SECONDS)
+        if not asked.outcome.done():
+            return {"ended": False, "done": asked.done, "pages": asked.pages}
         failure = asked.outcome.exception()
         if failure is not None:
             return {"error": f"the listing could not be fetched: {failure}"}

@@ -79,6 +79,7 @@ class Session:
         self._mounted: Mounted | None = None
         self._kept: list[Any] = []
         self._ended = SimpleQueue[bool]()
+        self._failed_begin: list[BaseException] = []
         self._started = 0
 
     def serve(self, operations: Operations, place: Place, options: FuseOptions) -> None:
@@ -111,6 +112,8 @@ class Session:
         place.release()
         try:
             if not all(self._ended.get() for _ in range(self._started)):
+                if self._failed_begin:
+                    raise LibfuseFailed(_begin_failed(self._failed_begin[0])) from self._failed_begin[0]
                 raise LibfuseFailed(LIBFUSE_FAILED)
         finally:
             self._end()
@@ -149,8 +152,9 @@ class Session:
             try:
                 self._library.negotiate(connection, options.connection)
                 operations.connected()
-            except BaseException:
-                log.exception("the mount could not begin as it should")
+            except BaseException as error:  # noqa: BLE001 - handed to who waits for the end
+                self._failed_begin.append(error)
+                self._ended.put(False)  # noqa: FBT003 - as if a thread had failed
 
         table.init = self._library.callback("init", init)
         return table
@@ -208,3 +212,8 @@ class Session:
         with self._lock:
             self._mounted = None
         self._requests.end(Closing("the file system is unmounted"))
+
+
+def _begin_failed(error: BaseException) -> str:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return f"the mount could not begin: {reason}"

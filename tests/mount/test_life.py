@@ -279,3 +279,20 @@ def test_given_up_before_it_is_mounted(project: Sandbox, tmp_path: Path, number:
         assert process.wait(PATIENCE) != 0
     wait_until(lambda: is_gone(path), "the end of what it started", SOON)
     assert not path.exists()
+
+
+def test_a_foreground_mount_whose_refresh_waits(project: Sandbox, tmp_path: Path) -> None:
+    """Once it is unmounted its process ends at once, whatever still waits for an answer."""
+    path = tmp_path / "mnt"
+    command = mount_command("--foreground", "--refresh", "0", "--api-url", project.url, path)
+    with subprocess.Popen(command, env=environment(EMPIRICALRUN_KEY=KEY)) as process:
+        try:
+            wait_until(lambda: str(path) in mounts(), "the mount")
+            project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
+            project.forget_requests()
+            wait_until(lambda: any(path.iterdir()) and project.requests()["list"], "a refresh that waits")
+            run("umount", path)
+            assert process.wait(SOON) == 0
+        finally:
+            process.kill()
+            unmount(path)

@@ -1,0 +1,55 @@
+"""Whole paths without symbolic links, found without a look at a mount, whose process may hang."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from empirical_fs.errors import SetupError
+
+_LINKS_MAX = 40
+"""As many as the kernel follows (path_resolution(7))."""
+
+
+def resolved(path: Path, mountpoints: Collection[str]) -> Path:
+    """As Path.resolve, but that it asks nothing of what is mounted at `mountpoints`, nor looks below.
+
+    Reading a link asks only the file system that has the link's directory.
+
+    Raises:
+        SetupError: the links lead nowhere, or there is no current directory.
+    """
+    ahead, found, links = _names(str(path)), "/", 0
+    if not path.is_absolute():
+        try:
+            found = os.getcwd()  # noqa: PTH109 - what Path.cwd says, and what it may raise
+        except OSError as error:
+            raise SetupError(f"{path} cannot be found, for the current directory is gone") from error
+    while ahead:
+        name = ahead.pop()
+        if name == "..":
+            found = os.path.dirname(found)  # noqa: PTH120 - texts, as the kernel's table has them
+            continue
+        here = os.path.join(found, name)  # noqa: PTH118
+        try:
+            target = "" if _is_within(found, mountpoints) else os.readlink(here)  # noqa: PTH115
+        except OSError:
+            target = ""  # it is no link, or not there
+        if not target:
+            found = here
+            continue
+        links += 1
+        if links > _LINKS_MAX:
+            raise SetupError(f"too many symbolic links at {path}")
+        ahead += _names(target)
+        if target.startswith("/"):
+            found = "/"
+    return Path(found)
+
+
+def _names(path: str) -> list[str]:
+    """The last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _is_within(place: str, mountpoints: Collection[str]) -> bool:
+    return any(place == each or place.startswith(f"{each}/") for each in mountpoints)
