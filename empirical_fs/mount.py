@@ -42,6 +42,7 @@ from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
+from empirical_fs.reading.runs import Runs
 from empirical_fs.reading.store import IN_FLIGHT, STALLED, Store
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
@@ -195,7 +196,8 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
     api = Api(settings.api_url, settings.key, closing, patience)
-    store = Store(settings.api_url, closing, patience)
+    runs = Runs()
+    store = Store(settings.api_url, closing, patience, runs.close_parked)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:
@@ -217,7 +219,7 @@ def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> 
         Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
         Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
-    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes)
+    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     stderr = _CapturedStderr()

@@ -1,4 +1,4 @@
-"""Which servers are out of reach or want to be left alone: known, so that nobody waits to find out again."""
+"""Which servers are out of reach: known, so that nobody waits to find out again."""
 
 import logging
 import threading
@@ -9,7 +9,6 @@ from itertools import chain, repeat
 from empirical_fs.server import Server
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0
-_PAUSE_MAX, _BELIEVED_MAX = 60.0, 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ class Outages:
         self._answered_at: dict[Server, float] = {}
         self._lost: dict[Server, float] = {}
         self._watched: set[Server] = set()
-        self._pauses: dict[Server, float] = {}
 
     def is_lost(self, server: Server) -> bool:
         """Whether it is known to be out of reach."""
@@ -54,11 +52,6 @@ class Outages:
         with self._lock:
             return {server.host: self._clock() - since for server, since in self._lost.items()}
 
-    def pause(self, server: Server) -> float:
-        """The seconds for which it still wants to be left alone; 0 if it does not."""
-        until = self._pauses.get(server)
-        return 0.0 if until is None else max(until - self._clock(), 0.0)
-
     def answered(self, server: Server) -> None:
         """Take note that it has just answered something."""
         with self._lock:
@@ -67,13 +60,6 @@ class Outages:
             self._lost.pop(server, None)
         if was_lost:
             log.warning("%s answers again", server.host)
-
-    def asked_to_wait(self, server: Server, seconds: float) -> None:
-        """Take note that it wants no request for so long: a minute at most; asking for ages is no asking."""
-        if seconds > _BELIEVED_MAX:
-            return
-        with self._lock:
-            self._pauses[server] = self._clock() + min(seconds, _PAUSE_MAX)
 
     def unanswered(self, server: Server, since: float) -> None:
         """Take note that a request of that moment of the clock came to nothing."""

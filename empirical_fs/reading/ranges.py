@@ -131,8 +131,10 @@ class Ranges:
                     begun = counted.at
                     # Nothing else ties what comes now to what came before, unless no more ever comes.
                     first = begun if content.is_tied or is_stuck else start
-                    body = yield from self._open(content, first, request_stop, deadline, counted.cancellation)
-                    if not wants_whole and not body.extent.is_part(first, request_stop):
+                    # A store that wants fewer requests has no place for one that may be left open.
+                    last = stop if self._store.is_limited else request_stop
+                    body = yield from self._open(content, first, last, deadline, counted.cancellation)
+                    if not wants_whole and not body.extent.is_part(first, last):
                         body.hand_to(Cancellation())
                         return body
                     try:

@@ -13,7 +13,7 @@ import httpx
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
-from empirical_fs.http import Http, Incoming
+from empirical_fs.http import Http, Incoming, nothing
 from empirical_fs.reading.answers import read_head
 from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.link import LEFT_OPEN
@@ -176,16 +176,27 @@ class Asked:
 class Store:
     """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
 
-    def __init__(self, api_url: httpx.URL, closing: threading.Event, patience: float) -> None:
-        """Open no connection yet; `closing` and `patience` (seconds) as `Http` takes them.
+    def __init__(
+        self,
+        api_url: httpx.URL,
+        closing: threading.Event,
+        patience: float,
+        relieve: Callable[[], object] = nothing,
+    ) -> None:
+        """Open no connection yet; `closing`, `patience` (seconds) and `relieve` as `Http` takes them.
 
         The URLs are given by the server of `api_url`.
         """
         # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
-        self._http = Http(IN_FLIGHT + STALLED + LEFT_OPEN, StoreUnavailable, closing, patience)
+        self._http = Http(IN_FLIGHT + STALLED + LEFT_OPEN, StoreUnavailable, closing, patience, relieve)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it was asked for more than it bears, lately."""
+        return self._http.is_limited
 
     def close(self) -> None:
         """Close the connections; bodies that are still read break off."""
