@@ -13,7 +13,6 @@ from tenacity import (
     retry_if_exception_type,
     sleep_using_event,
     stop_any,
-    stop_before_delay,
     stop_when_event_set,
     wait_exponential,
     wait_random,
@@ -70,6 +69,7 @@ def retrying(
     waits itself. The last failure is raised; if it is a server's silence, `gave_up` is told first, with the
     moment of the monotonic clock at which this began.
     """
+    deadline.remaining()
     begun = time.monotonic()
     failures: list[BaseException | None] = []
 
@@ -89,9 +89,7 @@ def retrying(
     return _Tries(
         retry=retry_if_exception_type(kinds) | retry_if_exception_type(DeadlinePassed),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
-        stop=stop_any(
-            stop_before_delay(deadline.remaining()), stop_when_event_set(closing), _TooLate(), _TooUseless()
-        ),
+        stop=stop_any(_TooLittleTime(deadline), stop_when_event_set(closing), _TooLate(), _TooUseless()),
         before_sleep=note,
         sleep=sleep or sleep_using_event(closing),
         retry_error_callback=end,
@@ -109,6 +107,16 @@ class _Tries(Retrying):
 
 def _failure(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
+
+
+class _TooLittleTime(stop_base):
+    """Stops where the next try would not begin before the deadline, which may become later."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return time.monotonic() + retry_state.upcoming_sleep >= self._deadline.at
 
 
 class _TooLate(stop_base):

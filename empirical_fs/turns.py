@@ -20,6 +20,7 @@ from empirical_fs.waits import Steps, Told
 class _Waiter:
     deadline: Deadline
     cancellation: Cancellation | None
+    since: float
     told: Future[None] = field(default_factory=Future)
     """Ends its wait, to look again; another one for each wait."""
     sent_at: float | None = None
@@ -30,6 +31,9 @@ class _Waiter:
     @property
     def is_awaited(self) -> bool:
         return self.cancellation is None or self.cancellation.is_awaited
+
+    def left(self, now: float) -> float:
+        return self.deadline.left_in_line(self.since, now)
 
 
 @dataclass(slots=True)
@@ -98,7 +102,7 @@ class Turns:
             Abandoned: nobody wants the answer any more.
             Closing: all is over.
         """
-        waiter = _Waiter(deadline, cancellation)
+        waiter = _Waiter(deadline, cancellation, self._clock())
         with self._lock:
             line = self._lines[server]
             line.waiting.append(waiter)
@@ -115,6 +119,7 @@ class Turns:
                 cancellation.stop_telling()
         if waiter.sent_at is None:
             raise AssertionError("nobody waits any more who has no turn")
+        deadline.leave_line(waiter.since, waiter.sent_at)
         return Turn(self, server, waiter.sent_at)
 
     def change(self, server: Server, change: Callable[[Pace, float], object]) -> None:
@@ -143,7 +148,7 @@ class Turns:
             waiter.told, waiter.watches_clock = Future(), False
             told = self._advance(line)
             is_over = waiter.sent_at is None and (self._is_closed or _is_cancelled(waiter))
-            seconds = waiter.deadline.at - now
+            seconds = waiter.left(now)
             if waiter.sent_at is None and line.pace.pause(now) >= seconds:
                 seconds = 0.0
             elif waiter.sent_at is None and line.waiting[0] is waiter:
@@ -184,7 +189,7 @@ class Turns:
             chosen.sent_at = now
             told.append(chosen.told)
         if pause := line.pace.pause(now):
-            told += [each.told for each in line.waiting if each.deadline.at <= now + pause]
+            told += [each.told for each in line.waiting if each.left(now) <= pause]
         if line.waiting and not line.waiting[0].watches_clock and line.pace.delay(now) is not None:
             told.append(line.waiting[0].told)
         return told

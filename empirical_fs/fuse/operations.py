@@ -4,6 +4,7 @@ import ctypes
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ _OF_USERS = b"user."
 _SELF, _PARENT = b".", b".."
 _ANSWER_SECONDS = 5.0
 """What a command of the command line may take beyond its own patience."""
+
+_WORTH_TRYING_SHARE = 0.1
+"""The share of the timeout that must be left for what has failed to be tried again."""
 
 Command = Callable[[], dict[str, Any]]
 
@@ -146,8 +150,16 @@ class Operations:
             finally:
                 part.give_back()
             return
-        leavers, waiting = opened.leavers, WaitingRead(request, opened, self._fail_read)
-        request.defer(self._answering.timeout, waiting.fail)
+        timeout, now = self._answering.timeout, time.monotonic()
+        deadline = now + timeout
+        failure = opened.failures.take(offset, offset + size, now)
+        if failure is not None:
+            deadline = failure.deadline
+            if deadline - now < timeout * _WORTH_TRYING_SHARE:
+                self._fail_read(opened.node, request, failure.error)
+                return
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, self._fail_read, deadline)
+        request.defer(deadline - now, waiting.fail)
         waiting.begin(source, offset, size, leavers)
 
     def flush(self, request: Request, _number: int, info: int) -> None:

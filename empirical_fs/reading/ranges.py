@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.clock import Deadline
+from empirical_fs.clock import Deadline, DeadlineOfWork
 from empirical_fs.errors import (
     BadAnswer,
     ContentChanged,
@@ -120,7 +120,7 @@ class Ranges:
             return body
         is_stuck = False
         while counted.at < stop:
-            deadline = Deadline(counted.moved_at + self._patience)
+            deadline = DeadlineOfWork(counted.moved_at + self._patience)
             pauses: list[float] = []
             tries = retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up, pauses.append)
             for attempt in tries:

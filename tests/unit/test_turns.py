@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.clock import Deadline
+from empirical_fs.clock import Deadline, DeadlineOfWork
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.server import Server
 from empirical_fs.turns import Turn, Turns
@@ -141,6 +141,21 @@ def test_the_deadline_ends_the_wait(line: Line) -> None:
     assert isinstance(early.failure, DeadlinePassed)
     first.end()
     assert late.turn is not None
+
+
+def test_work_does_not_count_the_turns_of_others(line: Line) -> None:
+    """Whose deadline is that of work waits on, and has as long as before; a pause beyond it ends that."""
+    first, deadline = line.limit(), DeadlineOfWork(line.seconds + 3)
+    waiting = Taking(line.turns.take(STORE, deadline, None))
+    line.seconds += 60
+    waiting.go_on()
+    assert waiting.wait is not None
+    first.end()
+    assert waiting.turn is not None
+    assert deadline.at == line.seconds + 3
+    other = Taking(line.turns.take(STORE, deadline, None))
+    waiting.turn.refused(5)
+    assert isinstance(other.failure, DeadlinePassed)
 
 
 def test_who_is_cancelled_leaves_at_once(line: Line) -> None:
