@@ -19,6 +19,10 @@ class Cancellation:
         """The request is wanted, and not under way; `is_awaited`, whether somebody waits for it by now."""
         self.is_awaited = is_awaited
         """Whether somebody waits for it, so that it goes before those that are only likely to be wanted."""
+        self.in_line_since: float | None = None
+        """When it came into the line of its server, if it was refused there and is to come again."""
+        self.refusals = 0
+        """How often it was refused there in a row."""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cancelled = False

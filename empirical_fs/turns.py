@@ -2,6 +2,7 @@
 
 import threading
 import time
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
@@ -15,12 +16,17 @@ from empirical_fs.pace import Pace
 from empirical_fs.server import Server
 from empirical_fs.waits import Steps, Told
 
+_REFUSALS_MAX = 3
+"""After so many in a row a request has its place behind all others: it must not hold them up."""
+
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
     deadline: Deadline
     cancellation: Cancellation | None
     since: float
+    place: float
+    """Who has a lower one goes before: when it came, even if it was refused meanwhile."""
     told: Future[None] = field(default_factory=Future)
     """Ends its wait, to look again; another one for each wait."""
     sent_at: float | None = None
@@ -31,6 +37,18 @@ class _Waiter:
     @property
     def is_awaited(self) -> bool:
         return self.cancellation is None or self.cancellation.is_awaited
+
+    def keep_place(self) -> None:
+        """Come back to the same place, unless what is asked for may be refused always."""
+        if self.cancellation is not None:
+            self.cancellation.refusals += 1
+            is_often = self.cancellation.refusals > _REFUSALS_MAX
+            self.cancellation.in_line_since = None if is_often else self.place
+
+    def leave_place(self) -> None:
+        """Come another time as whoever comes then."""
+        if self.cancellation is not None:
+            self.cancellation.in_line_since, self.cancellation.refusals = None, 0
 
     def left(self, now: float) -> float:
         return self.deadline.left_in_line(self.since, now)
@@ -45,21 +63,24 @@ class _Line:
 class Turn:
     """Leave to send one request; it is over once, however often that is said."""
 
-    def __init__(self, turns: "Turns", server: Server, sent_at: float) -> None:
-        """The turn that came at a moment of the clock."""
+    def __init__(self, turns: "Turns", server: Server, waiter: _Waiter, sent_at: float) -> None:
+        """The turn of `waiter`, which came at a moment of the clock."""
         self._turns: Turns | None = turns
         self._server = server
+        self._waiter = waiter
         self._sent_at = sent_at
 
     def accepted(self) -> None:
         """The request was answered, and not refused; it is under way until `end`."""
         if self._turns is not None:
+            self._waiter.leave_place()
             self._turns.change(self._server, Pace.accepted)
 
     def refused(self, asked: float | None) -> None:
         """The server has no time for the request, which is over; `asked` are the seconds that it wants."""
         turns, self._turns = self._turns, None
         if turns is not None:
+            self._waiter.keep_place()
             turns.change(self._server, lambda pace, now: pace.refused(now, self._sent_at, asked))
 
     def end(self) -> None:
@@ -102,10 +123,11 @@ class Turns:
             Abandoned: nobody wants the answer any more.
             Closing: all is over.
         """
-        waiter = _Waiter(deadline, cancellation, self._clock())
+        now = self._clock()
+        before = None if cancellation is None else cancellation.in_line_since
+        waiter = _Waiter(deadline, cancellation, now, now if before is None else before)
         with self._lock:
-            line = self._lines[server]
-            line.waiting.append(waiter)
+            insort(self._lines[server].waiting, waiter, key=lambda each: each.place)
         try:
             while (seconds := self._look(server, waiter)) is not None:
                 if cancellation is not None:
@@ -120,7 +142,7 @@ class Turns:
         if waiter.sent_at is None:
             raise AssertionError("nobody waits any more who has no turn")
         deadline.leave_line(waiter.since, waiter.sent_at)
-        return Turn(self, server, waiter.sent_at)
+        return Turn(self, server, waiter, waiter.sent_at)
 
     def change(self, server: Server, change: Callable[[Pace, float], object]) -> None:
         """Have the pace of a server take note of something, and see who is next."""

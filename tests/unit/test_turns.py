@@ -99,6 +99,25 @@ def test_who_is_waited_for_goes_first(line: Line) -> None:
     assert [each.turn is not None for each in waiting] == [False, True, True]
 
 
+def test_who_is_refused_keeps_its_place(line: Line) -> None:
+    """It goes before those who came later, unless it is refused again and again."""
+    first, refused = line.limit(), Cancellation()
+    again = line.take(cancellation=refused)
+    goes_first: list[bool] = []
+    while len(goes_first) < 5:
+        line.seconds += 1
+        other = line.take()
+        if again.wait is None:
+            again = line.take(cancellation=refused)
+        first.end()
+        goes_first.append(again.turn is not None)
+        if again.turn is not None:
+            again.turn.refused(None)
+        assert other.turn is not None
+        first = other.turn
+    assert goes_first == [True] * 4 + [False]
+
+
 def test_a_pause_is_waited_out_by_one_for_all(line: Line) -> None:
     """While a server is left alone the first alone watches the clock; then one goes, not all."""
     line.limit(5).end()
