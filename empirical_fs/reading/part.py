@@ -149,6 +149,10 @@ class Part:
             self.cancellation.is_awaited = True
             return False
 
+    def hurry(self) -> None:
+        """Have it go before what nobody waits for: a read needs it, if not first of all."""
+        self.cancellation.is_awaited = True
+
     def withdraw(self, call: OnHere) -> None:
         """Do not tell `call` any more."""
         with self._lock:

@@ -363,6 +363,7 @@ class Reader:
 
     def _fetch(self, parts: list[Part]) -> None:
         for part in parts:
+            part.hurry()
             # The whole is filled by the thread that found that the server knows no ranges.
             if not part.is_begun and part is not self._whole:
                 self._means.fetcher.fetch(self.content, part, self._spool)
