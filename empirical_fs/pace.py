@@ -14,6 +14,8 @@ _FIRST_PATIENCE, _LONGEST_PATIENCE = 2.0, 60.0
 _STEP_SECONDS = 1.0
 _FASTER_AT_FIRST, _FASTER = 0.5, 0.8
 _SHORTEST_GAP, _LONGEST_GAP = 0.005, 2.0
+_EPISODE_SECONDS = 60.0
+"""Refusals that lie farther apart have nothing to do with each other."""
 _IDLE_SECONDS = 1.0
 """Time without a request, though one was free to go, after which the rate is counted anew."""
 
@@ -22,10 +24,10 @@ _IDLE_SECONDS = 1.0
 class Pace:
     """What one server bears. Not safe between threads; its owner serialises. Moments are in seconds.
 
-    Nothing is limited before the first refusal. Each one brings the number of requests at once down to those
-    that were under way beside it. What is refused when nothing else was under way came too fast: from then
-    on there is a gap between two requests, by the rate that was borne so far. More
-    is tried after a while without a refusal, which gets longer each time that a pause came of it.
+    Nothing is limited before the first refusal. Each one brings the number of requests at once down to
+    those that were under way beside it. What is refused again, when nothing else was under way, came too
+    fast: from then on there is a gap between two requests, by the rate that was borne so far. More is tried
+    after a while without a refusal, which gets longer each time that a pause came of it.
     """
 
     in_flight: int = 0
@@ -101,8 +103,8 @@ class Pace:
         is_asked = asked is not None and 0 < asked <= BELIEVED_MAX
         if self.in_flight:
             self._most = min(self._most, self.in_flight)
-        elif is_asked and sent_at > self._refused_at and self._accepted:
-            # Nothing else was under way: it is the rate, if it is anything.
+        elif is_asked and sent_at > self._refused_at > now - _EPISODE_SECONDS and self._accepted:
+            # Once more, and nothing else was under way: it is the rate.
             borne = (now - self._counted_since) / self._accepted
             if self._gap and self._is_trying:
                 # What it bore before is known.

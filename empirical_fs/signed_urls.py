@@ -16,6 +16,8 @@ from empirical_fs.statistics import Statistics
 from empirical_fs.urls import declared_expiry
 
 _URLS_MAX = 50_000
+_SIGNED_SINGLY = 4
+"""Resources that are signed each by a request of its own at once, though the listing may be one page."""
 _MARGIN_SECONDS = 60.0
 _MARGIN_SHARE = 0.1
 
@@ -44,7 +46,8 @@ def lifetime(url: str, signer_time: float, ttl: float) -> float:
 class SignedUrls:
     """The cache of signed URLs.
 
-    The lock guards the cache, which is not thread-safe; requests are made without it.
+    The lock guards the cache, which is not thread-safe, how many are being signed by their ids, and how many
+    pages the listing has; requests are made without it.
     """
 
     def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
@@ -57,6 +60,8 @@ class SignedUrls:
         self._cache: TLRUCache[int, _SignedUrl] = TLRUCache(
             _URLS_MAX, ttu=lambda _, signed, __: signed.expires_at, timer=aging_clock
         )
+        self._singly = 0
+        self._pages = 0
         self._signing = SingleFlight[int, str]()
         self._listing = SingleFlight[None, Listing]()
 
@@ -81,6 +86,8 @@ class SignedUrls:
         with self._statistics.request("api"):
             page = self._api.page(number, Deadline.after(patience))
         self._keep(page.urls, asked_at, page.server_time)
+        with self._lock:
+            self._pages = page.total_pages
         return page
 
     def known(self, resource_id: int) -> str | None:
@@ -111,7 +118,25 @@ class SignedUrls:
         return self.get(resource_id, deadline)
 
     def _sign(self, resource_id: int, deadline: Deadline) -> str:
-        return self._signing.do(resource_id, lambda: self._sign_by_id(resource_id, deadline), deadline)
+        return self._signing.do(resource_id, lambda: self._sign_now(resource_id, deadline), deadline)
+
+    def _sign_now(self, resource_id: int, deadline: Deadline) -> str:
+        if (url := self.known(resource_id)) is not None:
+            return url  # somebody was faster
+        with self._lock:
+            # Where many are missing at once, the pages of the listing are fewer requests.
+            is_crowded = 0 < self._pages <= self._singly and self._singly >= _SIGNED_SINGLY
+            self._singly += not is_crowded
+        if is_crowded:
+            listing = self._listing.do(None, self.list_resources, deadline)
+            if (url := listing.url_of(resource_id)) is None:
+                raise ResourceGone(resource_id)
+            return url
+        try:
+            return self._sign_by_id(resource_id, deadline)
+        finally:
+            with self._lock:
+                self._singly -= 1
 
     def _sign_by_id(self, resource_id: int, deadline: Deadline) -> str:
         asked_at = aging_clock()

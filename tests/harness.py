@@ -198,7 +198,7 @@ def mount_command(*arguments: str | Path) -> list[str | Path]:
 
 def mounts() -> list[str]:
     """The mount points of this program, from the kernel's table."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
     return [line.split()[4] for line in lines if " - fuse.empirical-mount " in line or " empirical:" in line]
 
 
