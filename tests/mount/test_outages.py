@@ -189,6 +189,22 @@ def test_who_asks_to_be_left_alone_is(project: Sandbox, mount: Mount) -> None:
         assert {number for number, _ in [first.result(), *others]} == {None}
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [{"status": 429, "retry_after": "1"}, {"status": 503, "retry_after": "1"}, {"status": 503}],
+    ids=["429 after 1", "503 after 1", "503"],
+)
+def test_a_store_that_takes_two_at_once(project: Sandbox, mount: Mount, refusal: dict[str, object]) -> None:
+    """However it refuses the rest, all who read get their bytes, and few requests are in vain."""
+    action = {"type": "status", **refusal}
+    project.plan(bytes_per_second=3_000_000, faults=[{"on": "object", "beside": 2, "action": action}])
+    names = NAMES[:24]
+    with mount() as mounted, ThreadPoolExecutor(len(names)) as pool:
+        failures = list(pool.map(lambda name: failure(mounted / name), names))
+        assert {number for number, _ in failures} == {None}
+        assert project.requests()["faults"] < 3 * len(names)
+
+
 def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> None:
     """Thirty readers whose requests are tried again and again leave room for one whose file is well."""
     bad = NAMES[:30]
