@@ -1,5 +1,6 @@
 """Resource id -> signed URL, kept no longer than it lives, and signed again by one request at a time."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -9,17 +10,21 @@ from cachetools import TLRUCache
 
 from empirical_fs.api import Api, Page
 from empirical_fs.clock import Deadline, aging_clock
-from empirical_fs.errors import NotTheApi, ResourceGone
+from empirical_fs.errors import ApiUnavailable, NotTheApi, ResourceGone
 from empirical_fs.listing import Listing, Progress, fetch_listing, unseen
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.statistics import Statistics
 from empirical_fs.urls import declared_expiry
 
 _URLS_MAX = 50_000
-_SIGNED_SINGLY = 4
+_SIGNED_SINGLY = 16
 """Resources that are signed each by a request of its own at once, though the listing may be one page."""
+_LISTING_SHARE = 0.5
+"""The share of the timeout that a listing may take before they are signed singly all the same."""
 _MARGIN_SECONDS = 60.0
 _MARGIN_SHARE = 0.1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +133,25 @@ class SignedUrls:
             is_crowded = 0 < self._pages <= self._singly and self._singly >= _SIGNED_SINGLY
             self._singly += not is_crowded
         if is_crowded:
-            listing = self._listing.do(None, self.list_resources, deadline)
-            if (url := listing.url_of(resource_id)) is None:
-                raise ResourceGone(resource_id)
-            return url
+            if (url := self._listed(resource_id, deadline)) is not None:
+                return url
+            with self._lock:
+                self._singly += 1
         try:
             return self._sign_by_id(resource_id, deadline)
         finally:
             with self._lock:
                 self._singly -= 1
+
+    def _listed(self, resource_id: int, deadline: Deadline) -> str | None:
+        """The URL that a new listing has; None if there is none, or no listing for reasons of its own."""
+        patience = self._timeout * _LISTING_SHARE
+        try:
+            listing = self._listing.do(None, lambda: self.list_resources(patience=patience), deadline)
+            return listing.url_of(resource_id)
+        except (ApiUnavailable, NotTheApi) as error:
+            log.debug("the listing does not sign: %s", error)
+            return None
 
     def _sign_by_id(self, resource_id: int, deadline: Deadline) -> str:
         asked_at = aging_clock()

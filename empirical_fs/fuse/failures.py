@@ -6,11 +6,14 @@ for one (filemap_read_folio in Linux). To the program it is one read, which has 
 
 from dataclasses import dataclass, field
 
-from empirical_fs.errors import EmpiricalError
+from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, StoreUnavailable
 
 _MOMENT_SECONDS = 1.0
 """The kernel asks again at once, but the machine may be busy."""
 _REMEMBERED_MAX = 64
+_WORTH_TRYING_SHARE = 0.1
+_OF_TIME = (ApiUnavailable, DeadlinePassed, StoreUnavailable)
+"""Errors that may have taken all the time; others say what the answer is, and are found again at once."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,10 @@ class Failure:
     error: EmpiricalError
     again: list[tuple[int, int]] = field(default_factory=list)
     """What was asked for again, and is not part of the same read when it is asked for a third time."""
+
+    def is_worth_trying(self, now: float, timeout: float) -> bool:
+        """Whether enough of the `timeout` of a read is left to try again."""
+        return self.deadline - now >= timeout * _WORTH_TRYING_SHARE
 
     def covers(self, start: int, stop: int) -> bool:
         """Whether bytes are of this read, and were not asked for again yet."""
@@ -45,9 +52,11 @@ class Failures:
 
     _latest: list[Failure] = field(default_factory=list)
 
-    def note(self, failure: Failure) -> None:
-        """Remember a failure for a moment."""
-        self._latest = [*self._latest[1 - _REMEMBERED_MAX :], failure]
+    def note(self, start: int, stop: int, at: float, deadline: float, error: EmpiricalError) -> None:
+        """Remember for a moment that a read failed, unless that cannot have taken its time."""
+        if isinstance(error, _OF_TIME):
+            failure = Failure(start, stop, at, deadline, error)
+            self._latest = [*self._latest[1 - _REMEMBERED_MAX :], failure]
 
     def take(self, start: int, stop: int, now: float) -> Failure | None:
         """The failure of the read that a request for the bytes from `start` on belongs to, if it does."""

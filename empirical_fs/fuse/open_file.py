@@ -1,12 +1,11 @@
 """A file that is open, and the reads of it that wait for their bytes."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from empirical_fs.errors import Abandoned, EmpiricalError
 from empirical_fs.fuse.callers import has_ended
-from empirical_fs.fuse.failures import Failure, Failures
+from empirical_fs.fuse.failures import Failures
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.readers import Handle
@@ -46,12 +45,10 @@ class OpenFile:
 class WaitingRead:
     """A read that waits: it is answered by whoever has its bytes, or hears why they will not come."""
 
-    __slots__ = ("_cancel", "_deadline", "_extent", "_on_failed", "_opened", "_request")
+    __slots__ = ("_cancel", "_on_failed", "_opened", "_request")
 
-    def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed, deadline: float) -> None:
-        """The read `request` of `opened`, until a moment of the monotonic clock; nothing is asked for yet."""
-        self._deadline = deadline
-        self._extent = (0, 0)
+    def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed) -> None:
+        """The read `request` of `opened`; nothing is asked for yet."""
         self._request = request
         self._opened = opened
         self._on_failed = on_failed
@@ -63,7 +60,6 @@ class WaitingRead:
         `leavers` are those who had closed a descriptor when the read came.
         """
         opened = self._opened
-        self._extent = (offset, offset + size)
         opened.waiting[self] = None
         if opened.leavers is not leavers:
             # Who closed one meanwhile did not find this.
@@ -92,10 +88,6 @@ class WaitingRead:
         """The bytes will not come, or nobody waits for them."""
         self._opened.waiting.pop(self, None)
         if self._request.is_open:
-            if not isinstance(error, Abandoned):
-                # Before the answer: the kernel asks again at once.
-                failure = Failure(*self._extent, time.monotonic(), self._deadline, error)
-                self._opened.failures.note(failure)
             self._on_failed(self._opened.node, self._request, error)
         if self._cancel is not None:
             self._cancel()

@@ -19,7 +19,7 @@ from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, coo
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
-from empirical_fs.fuse.open_file import WaitingRead
+from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import Files, Opener
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import OpenRequests, Request
@@ -34,9 +34,6 @@ _OF_USERS = b"user."
 _SELF, _PARENT = b".", b".."
 _ANSWER_SECONDS = 5.0
 """What a command of the command line may take beyond its own patience."""
-
-_WORTH_TRYING_SHARE = 0.1
-"""The share of the timeout that must be left for what has failed to be tried again."""
 
 Command = Callable[[], dict[str, Any]]
 
@@ -150,15 +147,17 @@ class Operations:
             finally:
                 part.give_back()
             return
-        timeout, now = self._answering.timeout, time.monotonic()
-        deadline = now + timeout
-        failure = opened.failures.take(offset, offset + size, now)
-        if failure is not None:
-            deadline = failure.deadline
-            if deadline - now < timeout * _WORTH_TRYING_SHARE:
-                self._fail_read(opened.node, request, failure.error)
-                return
-        leavers, waiting = opened.leavers, WaitingRead(request, opened, self._fail_read, deadline)
+        now = time.monotonic()
+        before = opened.failures.take(offset, offset + size, now)
+        if before is None:
+            deadline = now + self._answering.timeout
+            on_failed: OnFailed = partial(self._fail_first_read, opened, (offset, offset + size), deadline)
+        elif before.is_worth_trying(now, self._answering.timeout):
+            deadline, on_failed = before.deadline, self._fail_read
+        else:
+            self._fail_read(opened.node, request, before.error)
+            return
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed)
         request.defer(deadline - now, waiting.fail)
         waiting.begin(source, offset, size, leavers)
 
@@ -287,6 +286,19 @@ class Operations:
         entry = self._inodes.tell_again(node, self._options.attribute_seconds, now)
         if not request.give_entry(self._attributes.of_node(number, entry)):
             self._inodes.take_back(node)
+
+    def _fail_first_read(  # noqa: PLR0913, PLR0917 - which read it is, and what an `OnFailed` is told
+        self,
+        opened: OpenFile,
+        extent: tuple[int, int],
+        deadline: float,
+        node: Node,
+        request: Request,
+        error: EmpiricalError,
+    ) -> None:
+        """The same of a read that the kernel asks for again at once."""
+        opened.failures.note(*extent, time.monotonic(), deadline, error)
+        self._fail_read(node, request, error)
 
     def _fail_read(self, node: Node, request: Request, error: EmpiricalError) -> None:
         """The bytes that a read waits for will not come."""

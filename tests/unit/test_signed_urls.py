@@ -280,20 +280,20 @@ class ManyApi(FakeApi):
         )
 
 
-@pytest.mark.parametrize(("pages", "singly"), [(1, 4), (4, 4), (8, 8)])
+@pytest.mark.parametrize(("pages", "singly"), [(1, 16), (3, 16), (20, 20)])
 def test_many_that_are_missing_are_signed_by_the_listing(pages: int, singly: int) -> None:
     """Where more are missing at once than the listing has pages, it is asked, once, in place of the rest."""
-    api = ManyApi(24, 24 // pages)
+    api = ManyApi(60, 60 // pages)
     urls = signer(api)
     refused = {resource.id: resource.url or "" for resource in urls.list_resources().resources}
     api.calls.clear()
     api.generation = 1
-    with ThreadPoolExecutor(24) as pool:
+    with ThreadPoolExecutor(60) as pool:
         futures = {number: pool.submit(urls.renew, number, old, soon()) for number, old in refused.items()}
-        wait_until(lambda: sum(each.done() for each in futures.values()) == 24 - singly, "the listing's")
+        wait_until(lambda: sum(each.done() for each in futures.values()) == 60 - singly, "the listing's")
         api.answers.set()
         assert {number: each.result(PATIENCE) for number, each in futures.items()} == {
-            number: api.url(number) for number in range(1, 25)
+            number: api.url(number) for number in range(1, 61)
         }
     assert len(api.asked) == singly
     # Whoever comes just as the listing has come may ask for another one.

@@ -1,13 +1,15 @@
-from empirical_fs.errors import StoreUnavailable
-from empirical_fs.fuse.failures import Failure, Failures
+from empirical_fs.errors import ContentChanged, EmpiricalError, StoreUnavailable
+from empirical_fs.fuse.failures import Failures
 
 PAGE = 4096
 ERROR = StoreUnavailable("no answer in time")
 
 
-def failed(start: int = 0, stop: int = 32 * PAGE, at: float = 100.0) -> Failures:
+def failed(
+    start: int = 0, stop: int = 32 * PAGE, at: float = 100.0, error: EmpiricalError = ERROR
+) -> Failures:
     failures = Failures()
-    failures.note(Failure(start, stop, at, at + 1, ERROR))
+    failures.note(start, stop, at, at + 1, error)
     return failures
 
 
@@ -43,6 +45,19 @@ def test_few_are_remembered() -> None:
     """However many fail, what is remembered is bounded, and the latest is there."""
     failures = Failures()
     for number in range(1000):
-        failures.note(Failure(number, number + 1, 100, 101, ERROR))
+        failures.note(number, number + 1, 100, 101, ERROR)
     assert failures.take(999, 1000, 100) is not None
     assert failures.take(0, 1, 100) is None
+
+
+def test_what_is_left_of_the_time() -> None:
+    """What failed early may be tried again in the time that is left; what failed late is not."""
+    failure = failed().take(0, PAGE, 100)
+    assert failure is not None
+    assert failure.is_worth_trying(100.0, 4.0)
+    assert not failure.is_worth_trying(100.7, 4.0)
+
+
+def test_an_answer_is_no_matter_of_time() -> None:
+    """What is found to have changed is found again, at once."""
+    assert failed(error=ContentChanged("another one")).take(0, PAGE, 100) is None

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,7 +18,6 @@ from tests.unit.fuse.answers import NoLibrary, requests
 
 ENTRY = Entry("a", Resource(id=1, name="a", url=None, size=9, updated_ns=0, link=None))
 
-DEADLINE = 12345.0
 NO_THREAD = 2**22 + 1
 """More than Linux numbers (PID_MAX_LIMIT)."""
 
@@ -53,7 +51,7 @@ class Reads:
         self.source = Source()
         self.opened = OpenFile(cast(Handle, self.source), Node(2, ENTRY))
         self.failures: list[EmpiricalError] = []
-        self.waiting = WaitingRead(self.request, self.opened, self.fail, DEADLINE)
+        self.waiting = WaitingRead(self.request, self.opened, self.fail)
         self.request.defer(10, self.waiting.fail)
 
     def fail(self, _node: Node, request: Request, error: EmpiricalError) -> None:
@@ -148,15 +146,3 @@ def test_whose_reads_end_when_a_thread_closes() -> None:
         reads.waiting.give_up_for(7)
         given_up[name] = bool(reads.failures)
     assert given_up == {"own": True, "dead": True, "other": False, "unseen": False}
-
-
-@pytest.mark.parametrize(("error", "is_remembered"), [(Closing("over"), True), (Abandoned("gone"), False)])
-def test_a_failure_is_remembered_with_its_deadline(error: EmpiricalError, *, is_remembered: bool) -> None:
-    """What the kernel asks for again has the deadline of the read that failed, if anybody waited for it."""
-    reads = Reads()
-    reads.begin()
-    reads.source.waiter.fail(error)
-    failure = reads.opened.failures.take(4, 5, time.monotonic())
-    assert (failure is not None) is is_remembered
-    if failure is not None:
-        assert (failure.deadline, failure.error) == (DEADLINE, error)
