@@ -17,8 +17,9 @@ from empirical_fs.statistics import Statistics
 from empirical_fs.urls import declared_expiry
 
 _URLS_MAX = 50_000
-_SIGNED_SINGLY = 16
-"""Resources that are signed each by a request of its own at once, though the listing may be one page."""
+_SINGLY_MAX, _SLOW_MAX, _SLOW_SECONDS = 16, 2, 1.0
+"""Resources that are signed each by a request of its own at once, though the listing may be one page; and how
+many, where one of those has waited for so long: the API is slow, or asks for fewer requests."""
 _LISTING_SHARE = 0.5
 """The share of the timeout that a listing may take before they are signed singly all the same."""
 _MARGIN_SECONDS = 60.0
@@ -51,8 +52,8 @@ def lifetime(url: str, signer_time: float, ttl: float) -> float:
 class SignedUrls:
     """The cache of signed URLs.
 
-    The lock guards the cache, which is not thread-safe, how many are being signed by their ids, and how many
-    pages the listing has; requests are made without it.
+    The lock guards the cache, which is not thread-safe, which are being signed by their ids since when, and
+    how many pages the listing has; requests are made without it.
     """
 
     def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
@@ -65,7 +66,7 @@ class SignedUrls:
         self._cache: TLRUCache[int, _SignedUrl] = TLRUCache(
             _URLS_MAX, ttu=lambda _, signed, __: signed.expires_at, timer=aging_clock
         )
-        self._singly = 0
+        self._singly: dict[int, float] = {}
         self._pages = 0
         self._signing = SingleFlight[int, str]()
         self._listing = SingleFlight[None, Listing]()
@@ -128,20 +129,26 @@ class SignedUrls:
     def _sign_now(self, resource_id: int, deadline: Deadline) -> str:
         if (url := self.known(resource_id)) is not None:
             return url  # somebody was faster
+        if self._is_crowded(resource_id) and (url := self._listed(resource_id, deadline)) is not None:
+            return url
         with self._lock:
-            # Where many are missing at once, the pages of the listing are fewer requests.
-            is_crowded = 0 < self._pages <= self._singly and self._singly >= _SIGNED_SINGLY
-            self._singly += not is_crowded
-        if is_crowded:
-            if (url := self._listed(resource_id, deadline)) is not None:
-                return url
-            with self._lock:
-                self._singly += 1
+            self._singly.setdefault(resource_id, time.monotonic())
         try:
             return self._sign_by_id(resource_id, deadline)
         finally:
             with self._lock:
-                self._singly -= 1
+                self._singly.pop(resource_id, None)
+
+    def _is_crowded(self, resource_id: int) -> bool:
+        """Whether the pages of the listing are fewer requests; else the resource is counted from now on."""
+        now = time.monotonic()
+        with self._lock:
+            is_slow = any(now - since > _SLOW_SECONDS for since in self._singly.values())
+            most = max(_SLOW_MAX if is_slow else _SINGLY_MAX, self._pages)
+            is_crowded = self._pages > 0 and len(self._singly) >= most
+            if not is_crowded:
+                self._singly[resource_id] = now
+        return is_crowded
 
     def _listed(self, resource_id: int, deadline: Deadline) -> str | None:
         """The URL that a new listing has; None if there is none, or no listing for reasons of its own."""
