@@ -19,7 +19,7 @@ class Answer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
         """Read from `sock`; the head may take as long as the socket may pause."""
         super().__init__(sock, *args, **named)
-        self._connected = sock
+        self.connected = sock
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._incoming = _Incoming(self.fp.detach())
         self._reader = self.fp = _Reader(self._incoming)
@@ -40,7 +40,7 @@ class Answer(HTTPResponse):
         Raises:
             OSError: the connection broke off.
         """
-        connected = self._connected
+        connected = self.connected
         timeout = connected.gettimeout()
         self._incoming.until = math.inf
         connected.settimeout(0)

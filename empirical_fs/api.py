@@ -7,8 +7,6 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -22,6 +20,7 @@ from empirical_fs.key_standing import KeyStanding
 from empirical_fs.resource import Malformed, Resource, parse_resource, readable_id, signed_url
 from empirical_fs.retry import is_busy, retry_after, retrying
 from empirical_fs.server import Server
+from empirical_fs.timestamps import http_date
 from empirical_fs.tracing import traced
 from empirical_fs.whole_numbers import whole_number
 
@@ -112,7 +111,7 @@ class Api:
 
     def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event, patience: float) -> None:
         """Speak to `base_url` with `key`; `closing` and `patience` (seconds) as `Http` takes them."""
-        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience, permits_all)
+        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience, permit=permits_all)
         self._base = base_url
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         self._closing = closing
@@ -236,7 +235,7 @@ class Api:
             answer = msgspec.convert(_parsed(body), shape)
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
-        return answer, _server_time(response)
+        return answer, http_date(response.headers.get("date", ""))
 
     def _check(self, response: httpx.Response) -> None:
         try:
@@ -312,13 +311,3 @@ def _check_status(response: httpx.Response) -> None:
     if status in _REDIRECTS:
         raise NotTheApi(f"{host} redirects elsewhere (HTTP {status}), and the key is not sent there")
     raise NotTheApi(f"{host} answered HTTP {status}")
-
-
-def _server_time(response: httpx.Response) -> float | None:
-    try:
-        moment = parsedate_to_datetime(response.headers.get("date", ""))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Self
 
 from empirical_fs.errors import DeadlinePassed
 
@@ -14,14 +15,14 @@ def aging_clock() -> float:
     return time.clock_gettime(_AGING_CLOCK)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
     """The moment on the monotonic clock (suspend not counted) at which a caller stops waiting."""
 
     at: float
 
     @classmethod
-    def after(cls, seconds: float) -> "Deadline":
+    def after(cls, seconds: float) -> Self:
         """The deadline that many seconds from now."""
         return cls(time.monotonic() + seconds)
 
@@ -35,3 +36,25 @@ class Deadline:
         if left <= 0:
             raise DeadlinePassed("it could not be had in time")
         return left
+
+    def left_in_line(self, _since: float, now: float) -> float:
+        """Seconds left at `now` for one who waits for its turn since a moment of the same clock."""
+        return self.at - now
+
+    def leave_line(self, since: float, now: float) -> None:
+        """Take note that somebody waited for its turn."""
+
+
+class DeadlineOfWork(Deadline):
+    """One that does not count the time in which others had their turn.
+
+    For work whose outcome others wait for, with deadlines of their own, or nobody waits for.
+    """
+
+    def left_in_line(self, since: float, _now: float) -> float:
+        """As many as there were when the wait began."""
+        return self.at - since
+
+    def leave_line(self, since: float, now: float) -> None:
+        """Be later by that time."""
+        self.at += now - since

@@ -21,6 +21,7 @@ from empirical_fs.proxies import Proxies
 from empirical_fs.retry import retry_after
 from empirical_fs.server import Server
 from empirical_fs.transport import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport, Stream
+from empirical_fs.turns import Turn, Turns
 from empirical_fs.urls import is_loopback
 from empirical_fs.waits import Readable, Steps, drive
 
@@ -31,11 +32,15 @@ STALL_SECONDS = 5.0
 """The same for the next bytes of a body, which shows by its beginning that the server is there."""
 
 _PROBE_SECONDS = 5.0
-_TOO_MANY_REQUESTS = 429
+_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _HEADERS = {"User-Agent": f"empirical-fs/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+def nothing() -> None:
+    """Does nothing: there is nothing that is in the way."""
 
 
 class Http:
@@ -45,13 +50,15 @@ class Http:
     side by side. Redirects are never followed here, cookies never kept, compressed bodies never asked for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that differs between the API and the store
         self,
         connections: int,
         unavailable: type[ApiUnavailable] | type[StoreUnavailable],
         closing: threading.Event,
         patience: float,
+        *,
         permit: Permit,
+        relieve: Callable[[], object] = nothing,
     ) -> None:
         """Make no connection yet.
 
@@ -62,6 +69,7 @@ class Http:
             patience: seconds that a caller waits; after half of it without the head of an answer, or a
                 fourth without a byte of a body, there is time for another try.
             permit: which addresses may be connected to. A proxy connects by itself, in its own network.
+            relieve: told when a server has too much to do: ends what nobody needs just now.
 
         Raises:
             SetupError: the certificates to trust, or a proxy, are not what the environment says.
@@ -71,6 +79,8 @@ class Http:
         self._stall = min(STALL_SECONDS, patience / 4)
         self._outages = Outages(self._probe, closing.wait)
         self.gave_up = self._outages.gave_up
+        self._turns = Turns()
+        self._relieve = relieve
         try:
             context = httpx.create_ssl_context()
             # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
@@ -93,8 +103,14 @@ class Http:
         """Whether the last connection was made to this machine; a proxy there does not count."""
         return self._transport.is_here
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether a server was asked for more than it bears, lately."""
+        return self._turns.is_limited
+
     def close(self) -> None:
         """Close every connection."""
+        self._turns.close()
         self._transport.close()
         self._proxies.close()
 
@@ -117,19 +133,59 @@ class Http:
     ) -> Steps[httpx.Response]:
         """The head of the answer to a GET; the caller reads the body with `body` and closes it.
 
-        By `cancellation` the request can be ended at any time, until the response is closed.
+        By `cancellation` the request can be ended at any time, until the response is closed. Where the server
+        has asked for fewer requests, this one waits for its turn; if the server still refuses it, and asks to
+        be left alone for a time that there is, it waits for another.
 
         Raises:
             DeadlinePassed: before the request was sent.
             OutOfReach: the server has not answered others either.
             ApiUnavailable, StoreUnavailable: no answer, or the server asked to be left alone.
             UnsafeUrl: the server is at no address that may be connected to.
+            Abandoned: it was cancelled before it was sent.
+            Closing: all is over.
         """
         server = Server.of(url)
+        while True:
+            self._check_reach(server)
+            pause = self._turns.pause(server)
+            if pause and pause >= deadline.remaining():
+                raise self._unavailable(f"{server.host} asked to be left alone", pause)
+            turn = yield from self._turns.take(server, deadline, cancellation)
+            try:
+                self._check_reach(server)
+                response = yield from self._request_in_turn(server, url, headers, deadline, cancellation)
+                if not self._is_to_wait(response, turn, deadline):
+                    response.stream = _InTurn(response.stream, turn)
+                    return response
+                response.close()
+            except BaseException:
+                turn.end()
+                raise
+
+    def _check_reach(self, server: Server) -> None:
         if self._outages.is_lost(server):
             raise OutOfReach(server.host)
-        if pause := self._outages.pause(server):
-            raise self._unavailable(f"{server.host} asked to be left alone", pause)
+
+    def _is_to_wait(self, response: httpx.Response, turn: Turn, deadline: Deadline) -> bool:
+        """Whether the server refuses the request for now, and says for how long."""
+        if response.status_code not in (_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE):
+            turn.accepted()
+            return False
+        # What is busy with one object says so with 503, too, and may be well otherwise.
+        asked = retry_after(response.headers) if response.status_code == _TOO_MANY_REQUESTS else None
+        turn.refused(asked)
+        self._relieve()
+        return bool(asked) and asked is not None and asked < deadline.remaining()
+
+    def _request_in_turn(
+        self,
+        server: Server,
+        url: httpx.URL,
+        headers: dict[str, str],
+        deadline: Deadline,
+        cancellation: Cancellation | None,
+    ) -> Steps[httpx.Response]:
         begun = time.monotonic()
         try:
             response = yield from self._request(url, headers, deadline, cancellation)
@@ -139,8 +195,6 @@ class Http:
                 self._outages.unanswered(server, begun)
             raise
         self._outages.answered(server)
-        if response.status_code == _TOO_MANY_REQUESTS and (asked := retry_after(response.headers)):
-            self._outages.asked_to_wait(server, asked)
         return response
 
     def _request(
@@ -238,6 +292,24 @@ class Incoming:
         """
         with self._translated():
             return self._source.read_into(view)
+
+
+class _InTurn(httpx.SyncByteStream):
+    """The body of an answer, with whose end the turn of its request ends."""
+
+    def __init__(self, stream: object, turn: Turn) -> None:
+        assert isinstance(stream, httpx.SyncByteStream)
+        self._stream = stream
+        self._turn = turn
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._turn.end()
 
 
 class _Pieces:

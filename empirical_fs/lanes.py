@@ -14,7 +14,7 @@ from typing import Protocol
 
 from empirical_fs.errors import NoThread
 from empirical_fs.timer import Alarm, Timer
-from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, Wait, is_readable, wait_here
+from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, Told, Wait, is_readable, wait_here
 
 _GRACE_SECONDS = 0.05
 """What a thread waits itself, if it has nothing better to do, for to hand a wait over takes its time."""
@@ -36,8 +36,12 @@ class GoOn(Protocol):
 log = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """Leaves nothing behind."""
+
+
 class _Parked:
-    """A wait for a socket, which ends once: by the socket or by the timer."""
+    """A wait which ends once: by what is waited for, or by the timer."""
 
     def __init__(self, leave: Callable[[], None], go_on: GoOn) -> None:
         self._leave = leave
@@ -80,6 +84,10 @@ class Waits:
             self._timer.after(wait.seconds, partial(go_on, has_come=True))
         elif isinstance(wait, Elsewhere):
             self._elsewhere.submit(wait.function).add_done_callback(lambda _: go_on(has_come=True))
+        elif isinstance(wait, Told):
+            parked = _Parked(_nothing, go_on)
+            parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
+            wait.future.add_done_callback(lambda _: parked.end(has_come=True))
         else:
             self._wait_readable(wait, go_on)
 
@@ -134,7 +142,7 @@ class Lane:
             name: of its threads.
             waits: has the work that waits.
             threads: how many there are at most.
-            most: how many pieces of work are under way at once; one that pauses is not.
+            most: how many pieces of work are under way at once; one that pauses, or waits to be told, is not.
             stalled: how many more may wait for a socket that has been silent for a second.
         """
         self._name = name
@@ -256,7 +264,7 @@ class Lane:
         Raises:
             RuntimeError: the system has no thread for that.
         """
-        if isinstance(wait, Pause):
+        if isinstance(wait, Pause | Told):
             self._waits.wait(wait, partial(self._resume_in_turn, task))
             self._leave_place()
         elif isinstance(wait, Readable) and wait.seconds > _STALLED_SECONDS:

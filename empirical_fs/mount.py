@@ -44,6 +44,7 @@ from empirical_fs.reading.fetcher import Fetcher
 from empirical_fs.reading.ranges import Ranges
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.readers import Readers
+from empirical_fs.reading.runs import Runs
 from empirical_fs.reading.store import IN_FLIGHT, STALLED, Store
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
@@ -206,6 +207,8 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
         ApiError: the listing could not be had.
         SetupError: the mount failed.
     """
+    # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
+    threading.stack_size(_STACK)
     signals = _Signals()
     try:
         _serve_once(settings, place, ready, progress, signals)
@@ -256,8 +259,6 @@ def _serve_once(
         SetupError: the mount failed.
         ConnectionAborted: the kernel has ended it.
     """
-    # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
-    threading.stack_size(_STACK)
     library = load_library()
     options = fuse_options(
         library,
@@ -271,7 +272,8 @@ def _serve_once(
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
     api = Api(settings.api_url, settings.key, closing, patience)
-    store = Store(settings.api_url, closing, patience, lambda: api.is_here)
+    runs = Runs()
+    store = Store(settings.api_url, closing, patience, lambda: api.is_here, runs.close_parked)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:
@@ -287,19 +289,22 @@ def _serve_once(
         inodes.changed(names, older, newer)
 
     catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed)
-    first = partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout))
-    catalog.load(first, progress)
+    catalog.load(
+        partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout)), progress
+    )
     waits = Waits(timer, _ELSEWHERE_THREADS)
     lanes = (
         Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
         Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
-    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes)
+    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
     walks = Walks(readers, catalog.snapshot, settings.siblings)
     stderr = _CapturedStderr()
-    widens = library.takes_large_reads and "max_readahead" not in settings.options.fuse
-    lifecycle = _Lifecycle(readers, stderr, _Place(settings.mountpoint, widens), ready)
+    where = _Place(
+        settings.mountpoint, library.takes_large_reads and "max_readahead" not in settings.options.fuse
+    )
+    lifecycle = _Lifecycle(readers, stderr, where, ready)
     later, for_commands = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS)
     tools = Tools(
         library=library,

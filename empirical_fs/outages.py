@@ -1,4 +1,4 @@
-"""Which servers are out of reach or want to be left alone: known, so that nobody waits to find out again."""
+"""Which servers are out of reach: known, so that nobody waits to find out again."""
 
 import logging
 import threading
@@ -11,7 +11,6 @@ from empirical_fs.jobs import Job
 from empirical_fs.server import Server
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0
-_PAUSE_MAX, _BELIEVED_MAX = 60.0, 3600.0
 _HANGS_SECONDS = 60.0
 """Without an end of a probe for so long, which is more than its deadline, it hangs."""
 
@@ -47,7 +46,6 @@ class Outages:
         self._answered_at: dict[Server, float] = {}
         self._lost: dict[Server, float] = {}
         self._watches: dict[Server, Job] = {}
-        self._pauses: dict[Server, float] = {}
 
     def is_lost(self, server: Server) -> bool:
         """Whether it is known to be out of reach; then it is probed."""
@@ -64,11 +62,6 @@ class Outages:
             self._watch(server)
         return {server.host: self._clock() - since for server, since in lost.items()}
 
-    def pause(self, server: Server) -> float:
-        """The seconds for which it still wants to be left alone; 0 if it does not."""
-        until = self._pauses.get(server)
-        return 0.0 if until is None else max(until - self._clock(), 0.0)
-
     def answered(self, server: Server) -> None:
         """Take note that it has just answered something."""
         with self._lock:
@@ -77,13 +70,6 @@ class Outages:
             self._lost.pop(server, None)
         if was_lost:
             log.warning("%s answers again", server.host)
-
-    def asked_to_wait(self, server: Server, seconds: float) -> None:
-        """Take note that it wants no request for so long: a minute at most; asking for ages is no asking."""
-        if seconds > _BELIEVED_MAX:
-            return
-        with self._lock:
-            self._pauses[server] = self._clock() + min(seconds, _PAUSE_MAX)
 
     def unanswered(self, server: Server, since: float) -> None:
         """Take note that a request of that moment of the clock came to nothing."""

@@ -1,10 +1,9 @@
 """When a request is tried again, and how long to wait before."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -14,7 +13,6 @@ from tenacity import (
     retry_if_exception_type,
     sleep_using_event,
     stop_any,
-    stop_before_delay,
     stop_when_event_set,
     wait_exponential,
     wait_random,
@@ -24,9 +22,12 @@ from tenacity.stop import stop_base
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, BadAnswer, DeadlinePassed, StoreUnavailable, TooManyRedirects
 from empirical_fs.server import Server
+from empirical_fs.timestamps import http_date
 
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
+_SPREAD = 0.25
+"""The share of a wait that was asked for by which those who wait come later."""
 _USELESS_MAX = 4
 """Tries after which an answer that is of no use is believed to be all that will come."""
 
@@ -39,17 +40,18 @@ def is_busy(status: int) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: a number or a date)."""
+    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: a number or a date).
+
+    A date is measured by the clock of the server, which the answer's own `Date` tells, so that a wrong clock
+    here does not matter.
+    """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, OverflowError):
+    if (moment := http_date(text)) is None:
         return None
+    now = http_date(headers.get("date", ""))
+    return max(moment - (time.time() if now is None else now), 0.0)
 
 
 def retrying(
@@ -62,11 +64,12 @@ def retrying(
     """Tries that go on while they fail with `kinds`, until no further one would start before `deadline`.
 
     Of answers that are of no use (BadAnswer), a few are enough.
-    Waits grow exponentially from a tenth of a second, with jitter, and are never shorter than the
-    server's `Retry-After`. They end early when `closing` is set, unless `sleep` is told of them, and waits
-    itself. The last failure is raised; if it is a server's silence, `gave_up` is told first, with the moment
-    of the monotonic clock at which this began.
+    Waits are what the server's `Retry-After` says and a little more; else they grow exponentially from a
+    tenth of a second, with jitter. They end early when `closing` is set, unless `sleep` is told of them, and
+    waits itself. The last failure is raised; if it is a server's silence, `gave_up` is told first, with the
+    moment of the monotonic clock at which this began.
     """
+    deadline.remaining()
     begun = time.monotonic()
     failures: list[BaseException | None] = []
 
@@ -86,9 +89,7 @@ def retrying(
     return _Tries(
         retry=retry_if_exception_type(kinds) | retry_if_exception_type(DeadlinePassed),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
-        stop=stop_any(
-            stop_before_delay(deadline.remaining()), stop_when_event_set(closing), _TooLate(), _TooUseless()
-        ),
+        stop=stop_any(_TooLittleTime(deadline), stop_when_event_set(closing), _TooLate(), _TooUseless()),
         before_sleep=note,
         sleep=sleep or sleep_using_event(closing),
         retry_error_callback=end,
@@ -108,6 +109,16 @@ def _failure(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
+class _TooLittleTime(stop_base):
+    """Stops where the next try would not begin before the deadline, which may become later."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return time.monotonic() + retry_state.upcoming_sleep >= self._deadline.at
+
+
 class _TooLate(stop_base):
     """Stops after a try that the deadline did not let begin."""
 
@@ -124,9 +135,12 @@ class _TooUseless(stop_base):
 
 
 def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
-    def longer_of_both(state: RetryCallState) -> float:
+    def as_asked(state: RetryCallState) -> float:
         failure = _failure(state)
         asked = failure.retry_after if isinstance(failure, ApiUnavailable | StoreUnavailable) else None
-        return max(wait(state), asked or 0.0)
+        if not asked:
+            return wait(state)
+        # Those who are asked at the same time must not come back at the same time.
+        return asked + max(_JITTER, min(asked, _LONGEST_WAIT) * _SPREAD) * random.random()  # noqa: S311
 
-    return longer_of_both
+    return as_asked

@@ -1,4 +1,4 @@
-"""Timestamps in the forms that an API may send them, as nanoseconds since the epoch."""
+"""Timestamps in the forms that an API may send them, and those of HTTP."""
 
 import math
 import re
@@ -93,3 +93,14 @@ def _of_match(match: re.Match[str]) -> int | None:
     seconds = since.days * 86_400 + since.seconds + leap
     fraction = (match["fraction"] or "")[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0")
     return seconds * 1_000_000_000 + int(fraction)
+
+
+def http_date(text: str) -> float | None:
+    """The moment of an HTTP date (RFC 9110, 5.6.7) in seconds since the epoch; None if it is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -37,6 +37,10 @@ _KEPT_SECONDS = 50.0
 _PIECE = 64 * 2**10
 _GATHERED = 512 * 2**10
 _SOON_SECONDS = 0.02
+_SILENT_SECONDS = 3.0
+"""Seconds without a word after which a kept connection is given up for a new one, if there is time."""
+_SLOWER, _REMEMBERED = 2.0, 0.9
+"""A server that is slow gets so many times what it took lately, of which so much counts with each answer."""
 _FOREVER = 3600.0
 """Seconds, where nobody has said how long."""
 
@@ -60,6 +64,7 @@ class PooledTransport(httpx.BaseTransport):
         self._lock = threading.Lock()
         self._idle: defaultdict[Server, list[tuple[float, HTTPConnection]]] = defaultdict(list)
         self._closed = False
+        self._heads = _Heads()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As `request`, in this thread."""
@@ -84,15 +89,30 @@ class PooledTransport(httpx.BaseTransport):
         if not self._slots.acquire(timeout=-1 if timeout["pool"] is None else timeout["pool"]):
             raise httpx.PoolTimeout("too many requests are under way")
         connection: HTTPConnection | None = None
+        answer: Answer | None = None
+        patience = _FOREVER if timeout["read"] is None else timeout["read"]
+        begun = time.monotonic()
         try:
-            connection = self._take(server) or self._connect(server, timeout["connect"])
+            connection = self._take(server)
+            if connection is not None:
+                limits = begun + self._heads.patience(server, patience), begun + patience
+                answer = yield from _exchanged(connection, request, limits, cancellation)
+                if answer is None:
+                    # A router on the way may have forgotten it, and then all others as well.
+                    connection.close()
+                    connection = None
+                    self._drop_idle([server])
+                    patience -= time.monotonic() - begun
+            if connection is None and patience > 0:
+                connection = self._connect(server, timeout["connect"])
+                begun = time.monotonic()
+                limits = begun + patience, begun + patience
+                answer = yield from _exchanged(connection, request, limits, cancellation)
+            if answer is None:
+                raise httpx.ReadTimeout("no answer in time")
+            self._heads.came(server, time.monotonic() - begun)
             # http.client forgets the socket once the server says that it closes.
-            connected = connection.sock
-            if cancellation is not None and not cancellation.attach(connected):
-                raise httpx.ReadError("nobody wants the answer any more")
-            connected.settimeout(timeout["read"])
-            _ask(connection, request)
-            answer = yield from _answered(connection, request, timeout["read"])
+            connected = answer.connected
             connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
         except BaseException:
             if cancellation is None or not cancellation.is_cancelled:
@@ -279,22 +299,55 @@ def _ask(connection: HTTPConnection, request: httpx.Request) -> None:
         connection.endheaders()
 
 
-def _answered(connection: HTTPConnection, request: httpx.Request, patience: float | None) -> Steps[Answer]:
-    """The answer with its head, which may take `patience` seconds."""
+def _exchanged(
+    connection: HTTPConnection,
+    request: httpx.Request,
+    limits: tuple[float, float],
+    cancellation: Cancellation | None,
+) -> Steps[Answer | None]:
+    """The answer with its head, of which something must come by the first limit, and all by the second.
+
+    None if nothing has come. Limits are of the monotonic clock.
+    """
+    begins_by, ends_by = limits
+    connected = connection.sock
+    if cancellation is not None and not cancellation.attach(connected):
+        raise httpx.ReadError("nobody wants the answer any more")
+    connected.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
+    _ask(connection, request)
     with _translated():
-        limit = time.monotonic() + (_FOREVER if patience is None else patience)
-        answer = Answer(connection.sock, method=request.method)
+        answer = Answer(connected, method=request.method)
         try:
             while not answer.has_come():
-                if not (yield Readable(connection.sock, limit - time.monotonic())):
-                    raise TimeoutError
-            answer.allow(limit - time.monotonic())
+                if not (yield Readable(connected, begins_by - time.monotonic())):
+                    answer.close()
+                    return None
+            answer.allow(ends_by - time.monotonic())
             # http.client makes the answer itself, and begins to read at once.
             connection.response_class = lambda *_, **__: answer  # type: ignore[assignment]
             return cast("Answer", connection.getresponse())
         except BaseException:
             answer.close()
             raise
+
+
+class _Heads:
+    """How long the heads of answers take, by which a kept connection that is silent is given up.
+
+    No lock: each step is one operation on a dictionary, which Python serialises.
+    """
+
+    def __init__(self) -> None:
+        self._slowest: dict[Server, float] = {}
+
+    def came(self, server: Server, seconds: float) -> None:
+        """Take note that one has come after so many seconds."""
+        self._slowest[server] = max(seconds, self._slowest.get(server, 0.0) * _REMEMBERED)
+
+    def patience(self, server: Server, most: float) -> float:
+        """Seconds that the next one may take by a kept connection, of `most` that there are."""
+        usual = self._slowest.get(server, 0.0) * _SLOWER
+        return min(max(min(_SILENT_SECONDS, most / 2), usual), most)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Generator
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
@@ -38,7 +39,15 @@ class Elsewhere:
     function: Callable[[], None]
 
 
-Wait = Readable | Pause | Elsewhere
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Wait until a future has its result, for so many seconds at most."""
+
+    future: Future[None]
+    seconds: float
+
+
+Wait = Readable | Pause | Elsewhere | Told
 
 Steps = Generator[Wait, bool, _Result]
 """Yields what it waits for, and is sent whether that has come before its time was over."""
@@ -96,6 +105,8 @@ def wait_here(wait: Wait) -> bool:
     """Wait in the thread that calls; whether what is waited for has come."""
     if isinstance(wait, Readable):
         return is_readable(wait.socket, wait.seconds)
+    if isinstance(wait, Told):
+        return bool(futures.wait([wait.future], max(wait.seconds, 0)).done)
     if isinstance(wait, Pause):
         time.sleep(wait.seconds)
     else:

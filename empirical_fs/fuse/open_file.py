@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from empirical_fs.errors import Abandoned, EmpiricalError
 from empirical_fs.fuse.callers import has_ended
+from empirical_fs.fuse.failures import Failures
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.readers import Handle
@@ -24,6 +25,8 @@ class OpenFile:
     node: Node
     waiting: "dict[WaitingRead, None]" = field(default_factory=dict)
     """The reads that wait for their bytes. Each step is one operation on the dictionary."""
+    failures: Failures = field(default_factory=Failures)
+    """The reads that failed lately."""
     leavers: tuple[int, ...] = ()
     """The threads that closed a descriptor last; another object each time."""
 

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
-from empirical_fs.fuse.open_file import WaitingRead
+from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import Files, Opener
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import OpenRequests, Request
@@ -132,8 +133,18 @@ class Operations:
             finally:
                 part.give_back()
             return
-        leavers, waiting = opened.leavers, WaitingRead(request, opened, self._fail_read)
-        request.defer(self._answering.timeout, waiting.fail)
+        now = time.monotonic()
+        before = opened.failures.take(offset, offset + size, now)
+        if before is None:
+            deadline = now + self._answering.timeout
+            on_failed: OnFailed = partial(self._fail_first_read, opened, (offset, offset + size), deadline)
+        elif before.is_worth_trying(now, self._answering.timeout):
+            deadline, on_failed = before.deadline, self._fail_read
+        else:
+            self._fail_read(opened.node, request, before.error)
+            return
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed)
+        request.defer(deadline - now, waiting.fail)
         waiting.begin(source, offset, size, leavers)
 
     def flush(self, request: Request, _number: int, info: int) -> None:
@@ -247,6 +258,19 @@ class Operations:
 
     setattr = mknod = mkdir = unlink = rmdir = symlink = rename = link = _refuse_write
     write = create = setxattr = removexattr = fallocate = _refuse_write
+
+    def _fail_first_read(  # noqa: PLR0913, PLR0917 - which read it is, and what an `OnFailed` is told
+        self,
+        opened: OpenFile,
+        extent: tuple[int, int],
+        deadline: float,
+        node: Node,
+        request: Request,
+        error: EmpiricalError,
+    ) -> None:
+        """The same of a read that the kernel asks for again at once."""
+        opened.failures.note(*extent, time.monotonic(), deadline, error)
+        self._fail_read(node, request, error)
 
     def _fail_read(self, node: Node, request: Request, error: EmpiricalError) -> None:
         """The bytes that a read waits for will not come."""

@@ -21,8 +21,17 @@ _VAR_TMP = Path("/var/tmp")  # noqa: S108 - a directory for a nameless file, not
 
 def spool_place() -> str | None:
     """The directory for temporary files that may be large; None for the system's choice."""
-    # /tmp is memory on many machines; TMPDIR says where the user wants such files.
-    return str(_VAR_TMP) if "TMPDIR" not in os.environ and _VAR_TMP.is_dir() else None
+    # /tmp is memory on many machines; TMPDIR, unless it is empty, says where the user wants such files.
+    return str(_VAR_TMP) if not os.environ.get("TMPDIR") and _VAR_TMP.is_dir() else None
+
+
+def has_room(size: int) -> bool:
+    """Whether so many bytes fit into a temporary file, as far as the file system tells."""
+    try:
+        space = os.statvfs(spool_place() or tempfile.gettempdir())
+    except OSError:
+        return True  # whoever writes there finds what is wrong
+    return size <= space.f_bavail * space.f_frsize
 
 
 class Buffer(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
+from empirical_fs.reading.room import Room
 from empirical_fs.reading.versions import Head, Validators, Version, judge
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
@@ -49,6 +50,8 @@ class Content:
         self._has_ranges = False
         self._is_out_of_touch = False
         self._over = False
+        self.room = Room()
+        """Whether there is room on the local disk, if that was needed; its reader's lock guards it."""
 
     @property
     def validators(self) -> Validators | None:

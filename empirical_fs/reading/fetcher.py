@@ -57,13 +57,14 @@ class Fetcher:
     The lock guards what is known of the link, and the transfers ahead that are under way and their totals.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it fetches with, and who hears of it
         self,
         ranges: Ranges,
         statistics: Statistics,
         on_moved: OnMoved,
         wanted: Runner,
         ahead: Runner,
+        runs: Runs | None = None,
     ) -> None:
         """Fetch by `ranges`.
 
@@ -73,12 +74,13 @@ class Fetcher:
             on_moved: told of every transfer ahead.
             wanted: does the fetches for which a reader waits.
             ahead: does the others, so that these never hold up the first.
+            runs: the requests that go on, if somebody else is to know of them, too.
         """
         self._ranges = ranges
         self._statistics = statistics
         self._on_moved = on_moved
         self._wanted, self._ahead = wanted, ahead
-        self._runs = Runs()
+        self._runs = runs or Runs()
         self._lock = threading.Lock()
         self._link = Link()
         self._running: set[Part] = set()

@@ -32,7 +32,7 @@ class Part:
         self._users = 0
         """Those who fill or read the memory now."""
         self._is_dropped = False
-        self.cancellation = Cancellation()
+        self.cancellation = Cancellation(is_awaited=False)
         """Ends the request that brings it, when it is dropped."""
 
     @property
@@ -146,12 +146,18 @@ class Part:
             if self._failure is not None:
                 raise self._failure
             self._waiting.append((stop, call))
+            self.cancellation.is_awaited = True
             return False
+
+    def hurry(self) -> None:
+        """Have it go before what nobody waits for: a read needs it, if not first of all."""
+        self.cancellation.is_awaited = True
 
     def withdraw(self, call: OnHere) -> None:
         """Do not tell `call` any more."""
         with self._lock:
             self._waiting = [each for each in self._waiting if each[1] is not call]
+            self.cancellation.is_awaited = bool(self._waiting)
 
     def take(self, start: int, stop: int) -> list[memoryview] | None:
         """Where the bytes from `start` to `stop` lie, until `give_back`; None if not all of them are here.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.clock import Deadline
+from empirical_fs.clock import Deadline, DeadlineOfWork
 from empirical_fs.errors import (
     BadAnswer,
     ContentChanged,
@@ -120,7 +120,7 @@ class Ranges:
             return body
         is_stuck = False
         while counted.at < stop:
-            deadline = Deadline(counted.moved_at + self._patience)
+            deadline = DeadlineOfWork(counted.moved_at + self._patience)
             pauses: list[float] = []
             tries = retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up, pauses.append)
             for attempt in tries:
@@ -131,8 +131,10 @@ class Ranges:
                     begun = counted.at
                     # Nothing else ties what comes now to what came before, unless no more ever comes.
                     first = begun if content.is_tied or is_stuck else start
-                    body = yield from self._open(content, first, request_stop, deadline, counted.cancellation)
-                    if not wants_whole and not body.extent.is_part(first, request_stop):
+                    # A store that wants fewer requests has no place for one that may be left open.
+                    last = stop if self._store.is_limited else request_stop
+                    body = yield from self._open(content, first, last, deadline, counted.cancellation)
+                    if not wants_whole and not body.extent.is_part(first, last):
                         body.hand_to(Cancellation())
                         return body
                     try:

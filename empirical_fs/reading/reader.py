@@ -239,6 +239,8 @@ class Reader:
             raise
         except EmpiricalError as error:
             failed = [part for part in read.needed if part.failure is error]
+            if isinstance(error, SpoolFailed):
+                self._note_no_room(failed)
             if read.is_ours or not failed or set(failed) & set(read.new):
                 raise
             # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
@@ -296,6 +298,7 @@ class Reader:
         ahead: dict[Part, int] = {}
         is_refused = False
         with self._lock:
+            self._check_room(read)
             if not self._closed and self._whole is None:
                 conditions = Conditions(
                     cursor.waited,
@@ -331,13 +334,37 @@ class Reader:
         """All parts that a read needs, in order, and those of them that are new. The lock is held."""
         if self._closed:
             raise Closing("the file is closed")
-        if self._whole is not None and self._whole.failure is not None:
-            self._download_failure = self._whole.failure
-            self._whole.drop()
-            self._whole = None
+        self._drop_failed_whole()
         if self._whole is not None:
             return [self._whole], []
+        self._check_room(read)
         return self._parts.use(read)
+
+    def _drop_failed_whole(self) -> None:
+        """Give back the disk that a download took which failed. The lock is held."""
+        if self._whole is None or self._whole.failure is None:
+            return
+        self._download_failure = self._whole.failure
+        self._whole.drop()
+        self._whole = None
+        if isinstance(self._download_failure, SpoolFailed):
+            self.content.room.failed(self.content.size)
+
+    def _check_room(self, read: Range) -> None:
+        """Fetch nothing again that could not be kept, as long as there is no room. The lock is held.
+
+        Raises:
+            SpoolFailed: there is none.
+        """
+        if self._whole is None and not self._parts.covers(read):
+            self.content.room.check()
+
+    def _note_no_room(self, failed: list[Part]) -> None:
+        """Take note of what failed for want of room on the local disk."""
+        with self._lock:
+            self._drop_failed_whole()
+            for part in failed:
+                self.content.room.failed(part.size)
 
     def _let_go(self, read: _Read) -> None:
         """The lock is held."""
@@ -350,6 +377,7 @@ class Reader:
 
     def _fetch(self, parts: list[Part]) -> None:
         for part in parts:
+            part.hurry()
             # The whole is filled by the thread that found that the server knows no ranges.
             if not part.is_begun and part is not self._whole:
                 self._means.fetcher.fetch(self.content, part, self._spool)
@@ -366,8 +394,11 @@ class Reader:
     def _spool(self, body: Body, part: Part) -> None:
         """Keep the whole content as it streams in, in place of `part`, unless that is done already."""
         try:
+            with self._lock:
+                if self._whole is None:
+                    self.content.room.take(self.content.size)
             whole = Part(0, self.content.size, FileBuffer())
-        except OSError:
+        except BaseException:
             body.close()
             raise
         with self._lock:

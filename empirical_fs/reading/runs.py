@@ -100,6 +100,15 @@ class Runs:
             self._end(run)
         run.close()
 
+    def close_parked(self) -> None:
+        """Close what is left open and not being read: it is in the way of other requests."""
+        with self._lock:
+            parked = list(self._parked)
+            for run in parked:
+                self._end(run)
+        for run in parked:
+            run.close()
+
     def forget(self, content: Content) -> None:
         """End the runs of a content that is not read any more."""
         with self._lock:

@@ -14,7 +14,7 @@ from empirical_fs.addresses import Address, permits_all, permits_no_local
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
-from empirical_fs.http import Http, Incoming
+from empirical_fs.http import Http, Incoming, nothing
 from empirical_fs.reading.answers import read_head
 from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.link import LEFT_OPEN
@@ -183,13 +183,13 @@ class Store:
         closing: threading.Event,
         patience: float,
         is_api_here: Callable[[], bool] = lambda: False,
+        relieve: Callable[[], object] = nothing,
     ) -> None:
-        """Open no connection yet; `closing` and `patience` (seconds) as `Http` takes them.
+        """Open no connection yet.
 
         Args:
             api_url: the API, whose server gives the URLs.
-            closing: set when all is over.
-            patience: seconds.
+            closing, patience, relieve: as `Http` takes them.
             is_api_here: whether that server turned out to be on this machine, whose name does not say so.
         """
         is_named_here = is_loopback(api_url)
@@ -200,9 +200,15 @@ class Store:
 
         # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
-        self._http = Http(IN_FLIGHT + STALLED + LEFT_OPEN, StoreUnavailable, closing, patience, permit)
+        connections = IN_FLIGHT + STALLED + LEFT_OPEN
+        self._http = Http(connections, StoreUnavailable, closing, patience, permit=permit, relieve=relieve)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it was asked for more than it bears, lately."""
+        return self._http.is_limited
 
     def close(self) -> None:
         """Close the connections; bodies that are still read break off."""

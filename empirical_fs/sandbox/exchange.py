@@ -52,7 +52,7 @@ class Exchange:
         send = self._journal.recording(send, entry, call)
         if call.kind == "object" and plan.bytes_per_second is not None:
             send = paced(send, plan.bytes_per_second, connection)
-        action = self._misbehaviour.action_for(call)
+        action = self._misbehaviour.action_for(call, self._journal.in_flight(call) - 1)
         if action is not None:
             self._journal.fault(entry, action)
         await prevent(action, connection)

@@ -38,10 +38,13 @@ class Misbehaviour:
         """The server's time, in seconds since the epoch."""
         return time.time() + self.plan.clock_offset_s
 
-    def action_for(self, call: Call) -> Action | None:
-        """What to do to this request: the first fault that matches it and does not let it pass."""
+    def action_for(self, call: Call, beside: int = 0) -> Action | None:
+        """What to do to this request: the first fault that matches it and does not let it pass.
+
+        `beside` others of the same side are under way.
+        """
         for rule in self._rules:
-            if rule.hits(call, self._random):
+            if rule.hits(call, beside, self._random):
                 return rule.fault.action
         return None
 
@@ -54,9 +57,9 @@ class _Rule:
         self._matched = 0
         self._hit = 0
 
-    def hits(self, call: Call, chance: random.Random) -> bool:
+    def hits(self, call: Call, beside: int, chance: random.Random) -> bool:
         fault = self.fault
-        if not self._matches(call) or self._hit == fault.times:
+        if not self._matches(call) or beside < (fault.beside or 0) or self._hit == fault.times:
             return False
         self._matched += 1
         turn = self._matched - fault.skip

@@ -76,6 +76,10 @@ class Journal:
             self._in_flight[call.side] -= 1
             logger.info("%s", msgspec.json.encode(entry).decode())
 
+    def in_flight(self, call: Call) -> int:
+        """How many requests to the same side are under way, that one counted among them."""
+        return self._in_flight[call.side]
+
     def fault(self, entry: Entry, action: Action) -> None:
         """Count a fault that this request met."""
         entry.faulted = True

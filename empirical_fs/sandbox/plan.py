@@ -132,7 +132,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which requests meet which action.
 
     `any` is every request but the sandbox's own, HEAD and PATCH too. `ids` limits it to requests for
-    these resources, `pages` to these pages of the listing. Of those that match, the first `skip` pass,
+    these resources, `pages` to these pages of the listing, `beside` to those that come while so many others
+    of the same side are under way, or more. Of those that match, the first `skip` pass,
     then each `every`-th is hit, with `probability`, `times` at most. What passes meets the next fault.
     """
 
@@ -140,6 +141,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: Action
     ids: list[int] | None = None
     pages: list[int] | None = None
+    beside: Positive | None = None
     skip: Count = 0
     times: Count | None = None
     every: Positive = 1

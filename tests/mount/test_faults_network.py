@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -85,6 +86,18 @@ def test_as_long_as_it_lasts(
     assert mounted_.names() == {"well", *(case.name for case in cases)}
     cable.plug()
     check_afterwards(mounted_, cases)
+
+
+def test_connections_that_are_forgotten(sandbox: Sandbox, cable: Cable, tmp_path: Path) -> None:
+    """Where a router has forgotten all connections, the next read waits some seconds for a new one."""
+    sandbox.put("first", WELL_CONTENT)
+    sandbox.put("second", WELL_CONTENT)
+    with mounted(tmp_path / "mnt", cable.url, "--timeout", "30") as mounted_:
+        assert outcome_anew(mounted_ / "first", WELL_CONTENT) == RIGHT
+        cable.sever()
+        begun = time.monotonic()
+        assert outcome_anew(mounted_ / "second", WELL_CONTENT) == RIGHT
+        assert time.monotonic() - begun < 8
 
 
 BLIPS: dict[str, tuple[Callable[[Cable], None], Outcomes]] = {

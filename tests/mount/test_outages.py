@@ -134,6 +134,22 @@ def test_one_bad_file_is_no_outage(project: Sandbox, mount: Mount) -> None:
         assert failure(mounted / NAMES[3])[0] is None
 
 
+def test_one_silent_file_costs_one_deadline(project: Sandbox, mount: Mount) -> None:
+    """A read of it fails by the deadline, though the kernel asks for its pages twice; then it can be read."""
+    bad = project.id_of(NAMES[0])
+    project.plan(faults=[{"on": "object", "ids": [bad], "action": {"type": "silence"}}])
+    with mount("--timeout", str(TIMEOUT)) as mounted, (mounted / NAMES[0]).open("rb", buffering=0) as file:
+        # Nobody waits for an answer to find that the server is there.
+        assert failure(mounted / NAMES[1])[0] is None
+        begun = time.monotonic()
+        got = bytearray()
+        assert reads(file.read, got) == errno.EIO
+        assert TIMEOUT * 0.7 < time.monotonic() - begun < TIMEOUT * 1.5
+        project.plan()
+        assert reads(file.read, got) is None
+        assert CONTENT.startswith(bytes(got))
+
+
 def said(mounted: Mounted, words: str) -> int:
     """How often the log says so."""
     return sum(words in line for line in mounted.log_lines())
@@ -171,6 +187,22 @@ def test_who_asks_to_be_left_alone_is(project: Sandbox, mount: Mount) -> None:
         wait_until(lambda: project.requests()["object"] > before, "the next request")
         assert time.monotonic() - begun > 1.5
         assert {number for number, _ in [first.result(), *others]} == {None}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [{"status": 429, "retry_after": "1"}, {"status": 503, "retry_after": "1"}, {"status": 503}],
+    ids=["429 after 1", "503 after 1", "503"],
+)
+def test_a_store_that_takes_two_at_once(project: Sandbox, mount: Mount, refusal: dict[str, object]) -> None:
+    """However it refuses the rest, all who read get their bytes, and few requests are in vain."""
+    action = {"type": "status", **refusal}
+    project.plan(bytes_per_second=3_000_000, faults=[{"on": "object", "beside": 2, "action": action}])
+    names = NAMES[:24]
+    with mount() as mounted, ThreadPoolExecutor(len(names)) as pool:
+        failures = list(pool.map(lambda name: failure(mounted / name), names))
+        assert {number for number, _ in failures} == {None}
+        assert project.requests()["faults"] < 3 * len(names)
 
 
 def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> None:

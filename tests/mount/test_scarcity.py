@@ -22,6 +22,7 @@ from tests.harness import (
     Sandbox,
     environment,
     mount_command,
+    mounted,
     mounts,
     noise,
     run,
@@ -175,6 +176,28 @@ def test_a_disk_that_fills_and_one_that_is_taken_away(failing: Sandbox, mount: M
             check_failing(mounted.path)
     finally:
         run("umount", "-l", disk, check=False)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a tmpfs")
+def test_no_room_for_a_file_from_a_server_without_ranges(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Reads of it are EIO, and the file is not fetched for each of them; with room, it is there."""
+    content = noise(3_000_000)
+    sandbox.put("a.bin", content)
+    sandbox.plan(ranges="ignored")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", disk)
+    try:
+        with mounted(tmp_path / "mnt", sandbox.url, variables={"TMPDIR": str(disk)}) as mounted_:
+            for _ in range(10):
+                with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+                    (mounted_ / "a.bin").read_bytes()
+            assert sandbox.requests()["object"] <= 4
+            assert sum("no room for 3000000 bytes" in line for line in mounted_.log_lines()) > 0
+            run("mount", "-o", "remount,size=16m", disk)
+            assert (mounted_ / "a.bin").read_bytes() == content
+    finally:
+        run("umount", "-l", disk)
 
 
 class Held(NamedTuple):

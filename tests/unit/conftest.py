@@ -29,7 +29,7 @@ def unnoticed(count: int) -> None:
     """Bytes that moved, and nobody minds."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class NotingDeadline(Deadline):
     """A deadline that shows each time somebody is about to wait by it."""
 

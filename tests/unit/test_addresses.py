@@ -191,7 +191,7 @@ def test_a_proxy_on_this_machine(listener: socket.socket, monkeypatch: pytest.Mo
 
     refusing = threading.Thread(target=refuse)
     refusing.start()
-    http = Http(2, StoreUnavailable, threading.Event(), 5, permits_no_local)
+    http = Http(2, StoreUnavailable, threading.Event(), 5, permit=permits_no_local)
     with pytest.raises(StoreUnavailable):
         http.get(httpx.URL("https://store.example/secret"), {}, Deadline.after(5))
     refusing.join()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.reading.buffers import BLOCK, Blocks, Buffer, FileBuffer, MemoryBuffer
+from empirical_fs.reading.buffers import BLOCK, Blocks, Buffer, FileBuffer, MemoryBuffer, spool_place
 
 SIZE = 2 * BLOCK + 12_345
 CONTENT = Random(3).randbytes(SIZE)
@@ -87,3 +87,15 @@ def test_a_file_buffer_goes_without_a_warning() -> None:
         del buffer
         gc.collect()
     assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize(("value", "is_default"), [(None, True), ("", True), ("/dev/shm", False)])
+def test_an_empty_tmpdir_is_none(
+    value: str | None, monkeypatch: pytest.MonkeyPatch, *, is_default: bool
+) -> None:
+    """Large temporary files are in /var/tmp, unless TMPDIR says where."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    default = spool_place()
+    if value is not None:
+        monkeypatch.setenv("TMPDIR", value)
+    assert spool_place() == (default if is_default else None)

@@ -41,7 +41,7 @@ def probes() -> int:
 def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> None:
     """A request that we end ourselves says nothing of the server, and has nobody probe it."""
     closing, cancellation = threading.Event(), Cancellation()
-    http = Http(4, StoreUnavailable, closing, 2.0, permits_all)
+    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
     if is_cancelled:
         timer = threading.Timer(0.2, cancellation.cancel)
         timer.start()
@@ -71,7 +71,7 @@ def no_descriptors() -> Iterator[None]:
 def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
     """What we lack ourselves says nothing of the server, which is neither probed nor held to be lost."""
     closing = threading.Event()
-    http = Http(4, StoreUnavailable, closing, 2.0, permits_all)
+    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
     with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
     assert caught.value.silent is None
@@ -83,7 +83,7 @@ def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
 def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
     """Whether an API is on this machine is known by the address that was connected to."""
     closing = threading.Event()
-    http = Http(4, ApiUnavailable, closing, 0.4, permits_all)
+    http = Http(4, ApiUnavailable, closing, 0.4, permit=permits_all)
     assert not http.is_here
     with pytest.raises(ApiUnavailable):
         http.get(httpx.URL(silent.origin), {}, Deadline.after(0.4))

@@ -143,25 +143,3 @@ def test_many_who_give_up_at_once_probe_once() -> None:
     watched = Watched(lambda: watched.outages.gave_up(STORE, 1000), nothing)
     watched.give_up()
     assert len(watched.probed) == 3
-
-
-def test_a_pause_is_kept_and_ends() -> None:
-    """Whoever asks to be left alone is, for so long and by itself; a minute is the most."""
-    watched = Watched()
-    assert watched.outages.pause(STORE) == 0
-    watched.outages.asked_to_wait(STORE, 10)
-    watched.seconds += 4
-    assert watched.outages.pause(STORE) == pytest.approx(6)
-    assert watched.outages.pause(OTHER) == 0
-    watched.seconds += 6
-    assert watched.outages.pause(STORE) == 0
-    watched.outages.asked_to_wait(STORE, 3600)
-    assert watched.outages.pause(STORE) == pytest.approx(60)
-
-
-@pytest.mark.parametrize("seconds", [10.0**9, float("inf")])
-def test_nobody_is_left_alone_for_ages(seconds: float) -> None:
-    """What no server means is no pause at all."""
-    watched = Watched()
-    watched.outages.asked_to_wait(STORE, seconds)
-    assert watched.outages.pause(STORE) == 0

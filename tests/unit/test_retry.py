@@ -62,6 +62,24 @@ def test_retry_after_a_date(zone: str) -> None:
     assert retry_after({"retry-after": text}) == pytest.approx(100, abs=2)
 
 
+@pytest.mark.parametrize("ahead", [-86400, -600, 0, 600])
+def test_a_date_is_measured_by_the_clock_of_the_server(ahead: float) -> None:
+    """What the server asks for does not depend on whether its clock, or ours, is right."""
+    now = datetime.now(UTC) + timedelta(seconds=ahead)
+    headers = {
+        "date": format_datetime(now, usegmt=True),
+        "retry-after": format_datetime(now + timedelta(seconds=2), usegmt=True),
+    }
+    assert retry_after(headers) == 2
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 32 Jan 1970 00:00:00 GMT"])
+def test_a_date_beside_one_that_says_nothing(date: str) -> None:
+    """Where the server does not tell its time, ours has to do."""
+    then = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    assert retry_after({"date": date, "retry-after": then}) == pytest.approx(100, abs=5)
+
+
 @pytest.mark.parametrize(
     "text", ["", "soon", "-5", "1.5", "\u0665", "5, 6", "Thu, 32 Jan 1970 00:00:00 GMT", "\x00"]
 )
@@ -121,6 +139,14 @@ def test_waits_as_long_as_asked() -> None:
     work, begun = Work(StoreUnavailable("busy", retry_after=0.4)), time.monotonic()
     assert work.do() == "done"
     assert time.monotonic() - begun >= 0.4
+
+
+def test_a_wait_that_was_asked_for_is_no_failed_try() -> None:
+    """However often a server asks for a wait, the next one is no longer than it says, and a little more."""
+    asked = [StoreUnavailable("busy", retry_after=0.05) for _ in range(8)]
+    work, begun = Work(*asked), time.monotonic()
+    assert work.do() == "done"
+    assert 0.4 <= time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("asked", [60.0, float("inf")])

@@ -22,6 +22,7 @@ from empirical_fs.resource import Resource
 from empirical_fs.signed_urls import SignedUrls
 from empirical_fs.statistics import Statistics
 from empirical_fs.url_cache import lifetime
+from tests.harness import wait_until
 from tests.unit.conftest import NotingDeadline
 
 PATIENCE = 10.0
@@ -32,7 +33,11 @@ def url(number: int, expiry: float | None = None) -> str:
     return f"https://x/o?sig={number}" + (f"&Expires={int(expiry)}" if expiry is not None else "")
 
 
-RESOURCE = Resource(id=1, name="a", size=1, updated_ns=0, link=None)
+def listed(resource_id: int) -> Resource:
+    return Resource(id=resource_id, name="a", size=1, updated_ns=0, link=None)
+
+
+RESOURCE = listed(1)
 
 
 class FakeApi(Api):
@@ -244,3 +249,69 @@ def test_other_errors_are_the_callers(api: FakeApi, error: EmpiricalError) -> No
     api.by_id_error = None
     assert urls.get(1, soon()) == url(0)
     assert "page" not in api.calls
+
+
+class ManyApi(FakeApi):
+    """An API of so many resources, which answers by ids when it is told to."""
+
+    def __init__(self, resources: int, per_page: int) -> None:
+        super().__init__()
+        self.pages = [
+            range(first, min(first + per_page, resources + 1)) for first in range(1, resources + 1, per_page)
+        ]
+        self.asked: list[int] = []
+        self.answers = threading.Event()
+        self.generation = 0
+
+    def url(self, resource_id: int) -> str:
+        return url(resource_id + self.generation * 1000)
+
+    def resource(self, resource_id: int, deadline: Deadline) -> Signed:
+        self.asked.append(resource_id)
+        assert self.answers.wait(PATIENCE)
+        return Signed(listed(resource_id), self.url(resource_id), self.now)
+
+    def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
+        self.calls.append("page")
+        ids = tuple(self.pages[number - 1])
+        total = sum(map(len, self.pages))
+        return Page(
+            resources=tuple(map(listed, ids)),
+            ids=ids,
+            malformed=(),
+            urls={each: self.url(each) for each in ids},
+            total=total,
+            total_pages=len(self.pages),
+            server_time=self.now,
+        )
+
+
+@pytest.mark.parametrize(("pages", "singly"), [(1, 16), (3, 16), (20, 20)])
+def test_many_that_are_missing_are_signed_by_the_listing(pages: int, singly: int) -> None:
+    """Where more are missing at once than the listing has pages, it is asked, once, in place of the rest."""
+    api = ManyApi(60, 60 // pages)
+    urls = signer(api)
+    urls.list_resources({})
+    refused = {number: urls.get(number, soon()) for number in range(1, 61)}
+    api.calls.clear()
+    api.generation = 1
+    with ThreadPoolExecutor(60) as pool:
+        futures = {number: pool.submit(urls.renew, number, old, soon()) for number, old in refused.items()}
+        wait_until(lambda: sum(each.done() for each in futures.values()) == 60 - singly, "the listing's")
+        api.answers.set()
+        assert {number: each.result(PATIENCE) for number, each in futures.items()} == {
+            number: api.url(number) for number in range(1, 61)
+        }
+    assert len(api.asked) == singly
+    # Whoever comes just as the listing has come may ask for another one.
+    assert len(api.calls) <= 3 * pages
+
+
+def test_few_that_are_missing_are_signed_by_their_ids() -> None:
+    """For a few, a listing of any length is more than was asked for."""
+    api = ManyApi(24, 24)
+    urls = signer(api, ttl=0.0)
+    urls.list_resources({})
+    api.answers.set()
+    assert [urls.get(number, soon()) for number in range(1, 25)] == [url(each) for each in range(1, 25)]
+    assert api.calls == ["page"]

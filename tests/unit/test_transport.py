@@ -4,6 +4,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -355,3 +356,59 @@ def test_close_ends_what_is_idle(scripted: Scripted) -> None:
         transport.close()
         assert read_all(used) == b"one"
     scripted.wait_for_ends()
+
+
+def silence(connection: socket.socket) -> None:
+    """Nothing is answered, as where a router has forgotten the connection."""
+
+
+def lasting(seconds: float) -> Send:
+    """An answer that takes its time."""
+
+    def send(connection: socket.socket) -> None:
+        threading.Event().wait(seconds)
+        answer(b"slow")(connection)
+
+    return send
+
+
+def test_kept_connections_that_are_forgotten(scripted: Scripted) -> None:
+    """One that is silent is given up for a new one in half of the time, and the others with it."""
+    scripted.scripts = [[answer(b"one"), silence]] * 2 + [[answer(b"three"), answer(b"four")]]
+    with connected() as client:
+        with client.stream("GET", scripted.origin) as first, client.stream("GET", scripted.origin) as second:
+            assert read_all(first) == read_all(second) == b"one"
+        begun = time.monotonic()
+        assert client.get(scripted.origin, timeout=1.0).content == b"three"
+        assert time.monotonic() - begun < 1
+        assert client.get(scripted.origin).content == b"four"
+    assert scripted.connections == 3
+
+
+def test_a_new_connection_that_is_silent_has_all_the_time(scripted: Scripted) -> None:
+    """A server that is slow is not asked twice by that."""
+    scripted.scripts = [[lasting(0.7)]]
+    with connected() as client:
+        assert client.get(scripted.origin, timeout=1.0).content == b"slow"
+    assert len(scripted.requests) == 1
+
+
+def test_a_server_that_is_slow_is_not_given_up(scripted: Scripted) -> None:
+    """By what it took before, a kept connection has more time."""
+    scripted.scripts = [[lasting(0.4), lasting(0.6)]]
+    with connected() as client:
+        assert [client.get(scripted.origin, timeout=1.0).content for _ in range(2)] == [b"slow"] * 2
+    assert len(scripted.requests) == 2
+    assert scripted.connections == 1
+
+
+def test_silence_to_the_end(scripted: Scripted) -> None:
+    """Where the new connection is silent, too, the time is over when it would have been."""
+    scripted.scripts = [[answer(b"one"), silence], [silence]]
+    with connected() as client:
+        client.get(scripted.origin)
+        begun = time.monotonic()
+        with pytest.raises(httpx.ReadTimeout):
+            client.get(scripted.origin, timeout=1.0)
+        assert 0.9 < time.monotonic() - begun < 3
+    assert scripted.connections == 2

@@ -134,7 +134,7 @@ def dripping(beginning: bytes, drip: bytes) -> Send:
 
 @contextmanager
 def talking(first: Send, then: bytes | None, kind: Kind = StoreUnavailable) -> Iterator[tuple[Wire, Http]]:
-    wire, http = Wire(first, then), Http(2, kind, threading.Event(), PATIENCE, permits_all)
+    wire, http = Wire(first, then), Http(2, kind, threading.Event(), PATIENCE, permit=permits_all)
     try:
         yield wire, http
     finally:
