@@ -6,13 +6,13 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from empirical_fs.errors import NoThread
+from empirical_fs.threads import Pool, Worker
 from empirical_fs.timer import Alarm, Timer
 from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, Told, Wait, is_readable, wait_here
 
@@ -63,27 +63,27 @@ class _Parked:
 class Waits:
     """Waits for sockets and for times, in two threads for all.
 
-    The lock guards whether the thread runs that waits for sockets, which the selector lets others add to.
+    The lock guards the thread that waits for sockets, which the selector lets others add to.
     """
 
     def __init__(self, timer: Timer, elsewhere: int) -> None:
         """Wait for nothing yet; times are `timer`'s, and `elsewhere` threads are for functions that wait."""
         self._timer = timer
-        self._elsewhere = ThreadPoolExecutor(elsewhere, "elsewhere")
+        self._elsewhere = Pool(elsewhere)
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
-        self._is_started = False
+        self._for_sockets: Worker | None = None
 
     def wait(self, wait: Wait, go_on: GoOn) -> None:
         """Have `go_on` told, once, when the wait is over, by another thread, or at once.
 
         Raises:
-            RuntimeError: the system has no thread for it.
+            NoThread: the system has no thread for it.
         """
         if isinstance(wait, Pause):
             self._timer.after(wait.seconds, partial(go_on, has_come=True))
         elif isinstance(wait, Elsewhere):
-            self._elsewhere.submit(wait.function).add_done_callback(lambda _: go_on(has_come=True))
+            self._elsewhere.submit(partial(_do, wait.function, go_on))
         elif isinstance(wait, Told):
             parked = _Parked(_nothing, go_on)
             parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
@@ -93,7 +93,7 @@ class Waits:
 
     def close(self) -> None:
         """Wait for nothing new elsewhere; who waits for a socket is left to the end of the process."""
-        self._elsewhere.shutdown(wait=False, cancel_futures=True)
+        self._elsewhere.close()
 
     def _wait_readable(self, wait: Readable, go_on: GoOn) -> None:
         self._start()
@@ -101,7 +101,7 @@ class Waits:
         parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
         try:
             self._selector.register(wait.socket, selectors.EVENT_READ, parked)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, MemoryError) as error:
             # It is closed, as the next read will find, or the system has no room for another.
             log.debug("a socket cannot be waited for: %s", error)
             parked.end(has_come=True)
@@ -112,14 +112,20 @@ class Waits:
 
     def _start(self) -> None:
         with self._lock:
-            if not self._is_started:
-                threading.Thread(target=self._run, name="sockets", daemon=True).start()
-                self._is_started = True
+            if self._for_sockets is None or not self._for_sockets.is_alive:
+                self._for_sockets = Worker(self._run)
 
     def _run(self) -> None:
         while True:
             for key, _ in self._selector.select():
                 key.data.end(has_come=True)
+
+
+def _do(function: Callable[[], None], go_on: GoOn) -> None:
+    try:
+        function()
+    finally:
+        go_on(has_come=True)
 
 
 @dataclass(eq=False, slots=True)
@@ -139,7 +145,7 @@ class Lane:
         """Do nothing yet.
 
         Args:
-            name: of its threads.
+            name: what the log calls it.
             waits: has the work that waits.
             threads: how many there are at most.
             most: how many pieces of work are under way at once; one that pauses, or waits to be told, is not.
@@ -151,7 +157,8 @@ class Lane:
         self._changed = threading.Condition(threading.Lock())
         self._new: deque[_Task] = deque()
         self._ready: deque[_Task] = deque()
-        self._under_way = self._threads = self._idle = self._gracious = self._stalled = 0
+        self._under_way = self._idle = self._gracious = self._stalled = 0
+        self._workers: list[Worker] = []
         self._is_closed = False
 
     def run(self, steps: Steps[None]) -> None:
@@ -183,17 +190,21 @@ class Lane:
         """Wake a thread for what is ready, or start one. The lock is held."""
         if len(self._ready) <= self._idle:
             self._changed.notify()
-        elif self._threads < self._threads_most and self._ready:
-            try:
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
-            except RuntimeError as error:
-                if new is not None and not self._threads:
-                    self._give_back(new)
-                    raise NoThread from error
-                # Those that are there come to it.
-                log.debug("the system has no more threads for %s", self._name)
-            else:
-                self._threads += 1
+        elif self._ready:
+            self._workers = [each for each in self._workers if each.is_alive]
+            if len(self._workers) < self._threads_most:
+                self._start_thread(new)
+
+    def _start_thread(self, new: _Task | None) -> None:
+        """The lock is held."""
+        try:
+            self._workers.append(Worker(self._work))
+        except NoThread:
+            if new is not None and not self._workers:
+                self._give_back(new)
+                raise
+            # Those that are there come to it.
+            log.debug("the system has no more threads for %s", self._name)
 
     def _give_back(self, task: _Task) -> None:
         """Nobody can do a task that came just now. The lock is held."""
@@ -215,13 +226,12 @@ class Lane:
         """The next task that is ready; None when there is none and will be none."""
         with self._changed:
             self._idle += 1
-            while not self._ready and not self._is_closed:
-                self._changed.wait()
-            self._idle -= 1
-            if self._ready:
-                return self._ready.popleft()
-            self._threads -= 1
-            return None
+            try:
+                while not self._ready and not self._is_closed:
+                    self._changed.wait()
+            finally:
+                self._idle -= 1
+            return self._ready.popleft() if self._ready else None
 
     def _has_ended(self, task: _Task) -> bool:
         """Do the steps of a task until its end, or until somebody else is to go on with it."""
@@ -233,7 +243,7 @@ class Lane:
                     continue
                 try:
                     self._park(task, wait)
-                except RuntimeError as error:
+                except (NoThread, MemoryError) as error:
                     log.debug("a thread waits itself, for the system has no more: %s", error)
                     task.has_come = wait_here(wait)
                 else:
@@ -262,7 +272,7 @@ class Lane:
         """Leave a task to who waits for it; it may go on before this returns.
 
         Raises:
-            RuntimeError: the system has no thread for that.
+            NoThread: the system has no thread for that.
         """
         if isinstance(wait, Pause | Told):
             self._waits.wait(wait, partial(self._resume_in_turn, task))

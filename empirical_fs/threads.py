@@ -43,11 +43,14 @@ class Worker:
         return self._life() is not None
 
 
-def _run(work: Callable[[], object], _life: _Life) -> None:
+def _run(work: Callable[[], object], life: _Life) -> None:
     try:
         work()
     except Exception:
         log.exception("a thread failed in a way that it should not")
+    finally:
+        # Whoever keeps the traceback of a failure keeps what is in this frame.
+        del life
 
 
 class Pool:

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+from empirical_fs.errors import NoThread
+from empirical_fs.threads import Worker
+
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +37,10 @@ class Alarm:
 
 
 class Timer:
-    """Alarms on the monotonic clock. The condition's lock guards the alarms and whether this is closed.
+    """Alarms on the monotonic clock.
 
-    What is called must not wait: the others would come late.
+    The condition's lock guards the alarms, the thread and whether this is closed; another one is held while
+    something is called, which must not wait: the others would come late.
     """
 
     def __init__(self) -> None:
@@ -45,15 +49,17 @@ class Timer:
         self._alarms: list[tuple[float, int, Alarm]] = []
         self._numbers = count()
         self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
+        self._ringing = threading.RLock()
+        self._worker: Worker | None = None
 
     def start(self) -> None:
         """Start the thread, in the process that serves.
 
         Raises:
-            RuntimeError: the system has no thread for it.
+            NoThread: the system has none for it.
         """
-        self._thread.start()
+        with self._changed:
+            self._worker = Worker(self._run)
 
     def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
         """Have `call` called in that many seconds, by the timer's thread."""
@@ -63,6 +69,7 @@ class Timer:
             heapq.heappush(self._alarms, (at, next(self._numbers), alarm))
             if self._alarms[0][2] is alarm:
                 self._changed.notify()
+            self._revive()
         return alarm
 
     def close(self) -> None:
@@ -70,15 +77,29 @@ class Timer:
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join()
+        with self._ringing:
+            pass
+
+    def _revive(self) -> None:
+        """Have another thread take the place of one that found no memory to go on. The lock is held."""
+        if self._worker is None or self._worker.is_alive or self._is_closed:
+            return
+        try:
+            self._worker = Worker(self._run)
+        except NoThread as error:
+            log.debug("deadlines are late: %s", error)
 
     def _run(self) -> None:
         while (alarm := self._next()) is not None:
-            try:
+            with self._ringing:
+                self._ring(alarm)
+
+    def _ring(self, alarm: Alarm) -> None:
+        try:
+            if not self._is_closed:
                 alarm.ring()
-            except Exception:
-                log.exception("a deadline failed in a way that it should not")
+        except Exception:
+            log.exception("a deadline failed in a way that it should not")
 
     def _next(self) -> Alarm | None:
         """The next alarm, when it is its time; None at the end."""

@@ -92,10 +92,7 @@ class Session:
             LibfuseFailed: libfuse failed afterwards.
         """
         keep_freed_memory()
-        try:
-            self._timer.start()
-        except RuntimeError as error:
-            raise NoThread from error
+        self._timer.start()
         table = self._table(operations, options)
         self._kept.append(table)
         with place.entered() as name:

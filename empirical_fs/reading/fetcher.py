@@ -219,6 +219,9 @@ def failing(part: Part) -> Iterator[None]:
         part.fail(SpoolFailed(f"no room for a file from a server without ranges: {error.strerror}"))
     except MemoryError:
         part.fail(NoMemory())
+    except GeneratorExit:
+        part.fail(EmpiricalError("the fetch was given up"))
+        raise
     except Exception:
         # The executor would keep it to itself, and the readers would wait until their deadline.
         log.exception("a fetch failed in a way that it should not")

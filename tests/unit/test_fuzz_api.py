@@ -75,7 +75,7 @@ def answered(
 ) -> Api:
     """A client of an API that answers so."""
     raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in (headers or {}).items()]
-    patch.setattr("empirical_fs.api.Http", lambda *_: Canned(body, raw, status))
+    patch.setattr("empirical_fs.api.Http", lambda *_, **__: Canned(body, raw, status))
     return Api(httpx.URL("https://api.example"), KEY, CLOSING, 30)
 
 

@@ -33,8 +33,8 @@ def silent() -> Iterator[Silent]:
     server.close()
 
 
-def probes() -> int:
-    return sum(thread.name == "probe" for thread in threading.enumerate())
+def probes(http: Http) -> int:
+    return sum(job.is_busy for job in http._outages._watches.values())
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
@@ -49,12 +49,12 @@ def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> N
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5), cancellation)
     if is_cancelled:
         timer.join()
-        assert (silent.connections, probes()) == (1, 0)
+        assert (silent.connections, probes(http)) == (1, 0)
     else:
         wait_until(lambda: silent.connections == 2, "the probe")
     closing.set()
     http.close()
-    wait_until(lambda: probes() == 0, "the end of the probe")
+    wait_until(lambda: probes(http) == 0, "the end of the probe")
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
     with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
     assert caught.value.silent is None
-    assert (silent.connections, probes()) == (0, 0)
+    assert (silent.connections, probes(http)) == (0, 0)
     closing.set()
     http.close()
 
