@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from empirical_fs.errors import SetupError
 from empirical_fs.question import Silent
 
 _END_SECONDS = 30.0
+_ASKER_SECONDS, _PAUSE = 1.0, 0.05
 _NAMED_MAX = 5
 _PROCESSES = Path("/proc")
 
@@ -47,7 +49,8 @@ def _unmount_top(place: Path, mount: mountpoint.Mount, *, lazy: bool) -> str | N
     except Silent as error:
         silence = error
     try:
-        mountpoint.unmount(place)
+        # Whoever asked in vain is ended, and may need a moment for that, in which it uses the mount.
+        _unmount(place, patience=0.0 if silence is None else _ASKER_SECONDS)
     except mountpoint.Busy as error:
         if silence is not None:
             raise silence from error
@@ -65,6 +68,19 @@ def _unmount_top(place: Path, mount: mountpoint.Mount, *, lazy: bool) -> str | N
         except psutil.TimeoutExpired as error:
             raise SetupError(f"{place} is unmounted, but process {server.pid} does not end") from error
     return None
+
+
+def _unmount(place: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            mountpoint.unmount(place)
+        except mountpoint.Busy:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _server(place: Path) -> psutil.Process | None:

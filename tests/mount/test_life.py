@@ -281,16 +281,18 @@ def test_given_up_before_it_is_mounted(project: Sandbox, tmp_path: Path, number:
     assert not path.exists()
 
 
-def test_a_foreground_mount_whose_refresh_waits(project: Sandbox, tmp_path: Path) -> None:
+def test_a_foreground_mount_with_threads_that_wait(project: Sandbox, tmp_path: Path) -> None:
     """Once it is unmounted its process ends at once, whatever still waits for an answer."""
     path = tmp_path / "mnt"
-    command = mount_command("--foreground", "--refresh", "0", "--api-url", project.url, path)
+    refused = {"on": "object", "action": {"type": "status", "status": 403}}
+    project.plan(faults=[refused, {"on": "get", "action": {"type": "silence"}}])
+    command = mount_command("--foreground", "--url-ttl", "0.1", "--api-url", project.url, path)
     with subprocess.Popen(command, env=environment(EMPIRICALRUN_KEY=KEY)) as process:
         try:
             wait_until(lambda: str(path) in mounts(), "the mount")
-            project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
-            project.forget_requests()
-            wait_until(lambda: any(path.iterdir()) and project.requests()["list"], "a refresh that waits")
+            with subprocess.Popen(["cat", path / "small"], stdout=subprocess.DEVNULL) as reader:
+                wait_until(lambda: project.requests()["get"], "a request for a URL that waits")
+                reader.kill()
             run("umount", path)
             assert process.wait(SOON) == 0
         finally:
