@@ -18,13 +18,14 @@ from typing import Any, NoReturn
 from empirical_fs import configuration, control, daemon, logs, mount, mountpoint, status
 from empirical_fs.arguments import PROGRAM, parser
 from empirical_fs.claim import Claim, claim
-from empirical_fs.configuration import Configuration
+from empirical_fs.configuration import Configuration, machine_defaults
 from empirical_fs.descriptors import check_descriptors
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
 from empirical_fs.fuse.library import check_library
 from empirical_fs.held_directory import HeldDirectory
 from empirical_fs.kernel_deadline import below, kernel_deadline
 from empirical_fs.listing import Progress, unseen
+from empirical_fs.memory_limit import memory_limit
 from empirical_fs.mount_options import of_mount_command, parse_mount_options
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
@@ -159,7 +160,7 @@ def _configuration(given: argparse.Namespace, variable: str | None) -> Configura
     profile = configuration.choice(given.profile, "profile", options)
     file = configuration.read_file(None if config is None else Path(config), profile)
     environment = {**os.environ, KEY_VARIABLE: "taken" if variable else ""}
-    return configuration.resolve(flags, options, environment, file)
+    return configuration.resolve(flags, options, environment, file, machine_defaults(memory_limit()))
 
 
 def _is_source(text: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import platformdirs
 
 from empirical_fs.errors import SetupError
+from empirical_fs.memory_limit import default_budget
 from empirical_fs.mount_options import split
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings import (
@@ -27,6 +28,7 @@ from empirical_fs.trust import check_decisive, check_folder
 _PROFILES = "profiles"
 _CHOICES = ("config", "profile")
 _FILE_MAX = 2**20
+_MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,11 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
 
 
 def resolve(
-    flags: Mapping[str, Any], options: Iterable[str], environment: Mapping[str, str], file: ConfigFile
+    flags: Mapping[str, Any],
+    options: Iterable[str],
+    environment: Mapping[str, str],
+    file: ConfigFile,
+    defaults: Mapping[str, Value],
 ) -> Configuration:
     """The settings by their precedence.
 
@@ -147,6 +153,7 @@ def resolve(
         options: the texts of every `-o`; settings may be among the mount options, as fstab(5) needs them.
         environment: the environment variables; of the key's it only matters that it is not empty.
         file: what the configuration file says.
+        defaults: what this machine makes of settings that nobody gives.
 
     Raises:
         SetupError: a value that none of the others replaces is none.
@@ -165,9 +172,19 @@ def resolve(
             values[name] = _parsed(option, environment[option.variable], option.variable)
         elif name in file.values:
             values[name] = file.values[name]
+        elif name in defaults:
+            values[name] = defaults[name]
         else:
             values[name] = Value(None if option.default is None else option.parse(option.default), DEFAULT)
     return Configuration(values, (*file.mount_options, *rest))
+
+
+def machine_defaults(limit: int | None) -> dict[str, Value]:
+    """What a limit of the memory makes of the settings that nobody gives: bytes that the process may have."""
+    budget = default_budget(limit)
+    if limit is None or budget == parse_memory(OPTIONS["memory"].default or ""):
+        return {}
+    return {"memory": Value(budget, f"the container's limit of {limit // _MIB} MiB")}
 
 
 def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str | None:

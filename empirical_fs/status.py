@@ -139,7 +139,9 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
     }
     for name, given in report["settings"].items():
         if given["source"] != DEFAULT:
-            rows[name] = f"{given['value']}, by {given['source']}"
+            # What is held says how much may be.
+            value = rows.get(name, given["value"])
+            rows[name] = f"{value}, by {given['source']}"
     for name, text in rows.items():
         yield f"  {name:<12} {text}"
 

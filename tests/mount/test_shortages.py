@@ -1,6 +1,7 @@
 """A shortage that lasts a moment leaves nothing behind: soon all is as before, without a remount."""
 
 import errno
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,25 @@ import pytest
 
 from empirical_fs import control
 from empirical_fs.control import Command
+from empirical_fs.status import table
 from tests.cable import Cable, laid
-from tests.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
+from tests.harness import (
+    KEY,
+    Mounted,
+    Sandbox,
+    environment,
+    mount_command,
+    mounted,
+    noise,
+    run,
+    serving,
+    unmount,
+    wait_until,
+)
 
 SIZE = 3_000_000
-PIDS = Path("/sys/fs/cgroup/pids")
+PIDS, MEMORY = Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory")
+MIB = 2**20
 SHORT_SECONDS = 3.0
 RLIMITS = {"descriptors": "nofile", "memory": "as"}
 
@@ -138,3 +153,26 @@ def is_well(mount: Mounted, names: list[str]) -> None:
     report = control.ask(mount.path, Command.STATUS)
     assert (report["out_of_reach"], report["listing_failure"]) == ({}, None)
     assert [line for line in mount.log_lines() if " ERROR " in line or "Traceback" in line] == []
+
+
+@only_root
+@pytest.mark.skipif(not (MEMORY / "memory.limit_in_bytes").exists(), reason="no cgroup for the memory here")
+def test_a_container_with_little_memory(sandbox: Sandbox, tmp_path: Path) -> None:
+    """What is fetched ahead follows the container's limit: a large file is read, and nothing is killed."""
+    content = noise(200 * MIB)
+    sandbox.put("large", content)
+    group, path = MEMORY / f"empirical-test-{os.getpid()}", tmp_path / "mnt"
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(128 * MIB))
+        inside = ("sh", "-c", 'echo $$ > "$0"; exec "$@"', group / "cgroup.procs")
+        command = mount_command("--api-url", sandbox.url, path)
+        run(*inside, *command, env=environment(EMPIRICALRUN_KEY=KEY))
+        assert hashlib.sha256((path / "large").read_bytes()).digest() == hashlib.sha256(content).digest()
+        report = control.ask(path, Command.STATUS)
+        assert report["memory_budget"] == 32 * MIB
+        assert "by the container's limit of 128 MiB" in table([report])
+    finally:
+        unmount(path)
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the end of all processes")
+        group.rmdir()

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.configuration import ConfigFile, Configuration, Value, choice, read_file, resolve
+from empirical_fs.configuration import (
+    ConfigFile,
+    Configuration,
+    Value,
+    choice,
+    machine_defaults,
+    read_file,
+    resolve,
+)
 from empirical_fs.errors import SetupError
 
 FILE = """
@@ -38,7 +46,7 @@ def found(
     **environment: str,
 ) -> Configuration:
     file = ConfigFile({}) if config is None else read_file(config, profile)
-    return resolve(flags or {}, options, environment, file)
+    return resolve(flags or {}, options, environment, file, {})
 
 
 def test_defaults() -> None:
@@ -222,3 +230,13 @@ def test_a_key_in_place_of_the_name_of_a_file() -> None:
     """A lone word that is no file is not shown."""
     with pytest.raises(SetupError, match="no configuration file of that name"):
         read_file(Path("key-0123456789"), None)
+
+
+@pytest.mark.parametrize(("flags", "memory"), [({}, 32 * 2**20), ({"memory": 2**20}, 2**20)])
+def test_a_container_with_a_limit(flags: dict[str, int], memory: int) -> None:
+    """What nobody gives follows the limit, and says so; what somebody gives is as given."""
+    defaults = machine_defaults(128 * 2**20)
+    found = resolve(flags, [], {}, ConfigFile({}), defaults)
+    assert found["memory"] == memory
+    assert found.shown["memory"]["source"] == ("--memory" if flags else "the container's limit of 128 MiB")
+    assert machine_defaults(None) == machine_defaults(2**40) == {}
