@@ -1,16 +1,23 @@
 """An answer of http.client's, read with more mistrust: of its length, its pace and what follows it."""
 
 import math
+import re
 import socket
 import ssl
 import time
 from http.client import HTTPException, HTTPResponse
-from io import BufferedReader, RawIOBase
+from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
 from typing import Any
 
 _SWITCHING_PROTOCOLS = 101
 _INTERIM = range(_SWITCHING_PROTOCOLS + 1, 200)
 _AT_ONCE = -math.inf
+
+_HEAD_MAX = DEFAULT_BUFFER_SIZE
+"""Bytes of a head that are gathered without a thread that waits; as many as fit into the reader's buffer."""
+_SKIPPED_MAX = 2**20
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_INTERIM_LINE = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r\n]")
 
 
 class Answer(HTTPResponse):
@@ -33,6 +40,27 @@ class Answer(HTTPResponse):
     def allow(self, seconds: float | None) -> None:
         """Begin no read by the file object later than so many seconds from now."""
         self._incoming.until = math.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of the head has come."""
+        return self._incoming.has_begun
+
+    def has_head(self) -> bool:
+        """Whether the head is here, so that `begin` does not wait; or what makes it a bad one, or very long.
+
+        Raises:
+            OSError: the connection broke off.
+        """
+        connected = self.connected
+        timeout = connected.gettimeout()
+        connected.settimeout(0)
+        try:
+            return self._incoming.gather_head()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        finally:
+            connected.settimeout(timeout)
 
     def has_come(self) -> bool:
         """Whether there is something of it to be read, or its end, without waiting.
@@ -90,19 +118,50 @@ class _Incoming(RawIOBase):
     def __init__(self, raw: RawIOBase) -> None:
         self.until = 0.0
         self.is_at_end = False
+        self.has_begun = False
         self._raw = raw
+        self._gathered = bytearray()
+        self._skipped = 0
+
+    def gather_head(self) -> bool:
+        """Take in what has come of a head; whether it is all there, or no more is to be taken in.
+
+        Interim answers are left out (RFC 9110, 15.2), however many come.
+        """
+        piece = bytearray(_HEAD_MAX)
+        while not self._has_head() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
+            count: int | None = self._raw.readinto(memoryview(piece)[: _HEAD_MAX - len(self._gathered)])
+            if count is None:
+                return False
+            if not count:
+                return True
+            self.has_begun = True
+            self._gathered += piece[:count]
+        return True
+
+    def _has_head(self) -> bool:
+        while (end := _END_OF_HEAD.search(self._gathered)) and _INTERIM_LINE.match(self._gathered):
+            self._skipped += end.end()
+            del self._gathered[: end.end()]
+        # What is no HTTP may have no end either.
+        return end is not None or (b"\n" in self._gathered and not self._gathered.startswith(b"HTTP/"))
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, view: Any) -> int | None:
+        if self._gathered:
+            count = min(len(view), len(self._gathered))
+            view[:count] = self._gathered[:count]
+            del self._gathered[:count]
+            return count
         if self.until == _AT_ONCE:
             return None  # as a file object does that has nothing without waiting
         if time.monotonic() > self.until:
             raise TimeoutError
-        count: int | None = self._raw.readinto(view)
-        self.is_at_end = count == 0
-        return count
+        received: int | None = self._raw.readinto(view)
+        self.is_at_end = received == 0
+        return received
 
     def close(self) -> None:
         self._raw.close()

@@ -318,8 +318,11 @@ def _exchanged(
     with _translated():
         answer = Answer(connected, method=request.method)
         try:
-            while not answer.has_come():
-                if not (yield Readable(connected, begins_by - time.monotonic())):
+            while not answer.has_head():
+                left = (ends_by if answer.has_begun else begins_by) - time.monotonic()
+                if left <= 0 or not (yield Readable(connected, left)):
+                    if answer.has_begun:
+                        raise TimeoutError
                     answer.close()
                     return None
             answer.allow(ends_by - time.monotonic())

@@ -219,6 +219,23 @@ def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         assert {each.result()[0] for each in failing} == {errno.EIO}
 
 
+def test_heads_that_drip_hold_up_no_others(project: Sandbox, mount: Mount) -> None:
+    """Twelve answers whose heads come byte by byte keep no thread from one that is well."""
+    bad = NAMES[:12]
+    action = {"type": "slow-head", "seconds": 60, "pieces": 1000}
+    project.plan(faults=[{"on": "object", "ids": [project.id_of(name) for name in bad], "action": action}])
+    with ThreadPoolExecutor(len(bad)) as pool, mount("--timeout", "30") as mounted:
+        failing = [pool.submit(failure, mounted / name) for name in bad]
+        wait_until(lambda: project.requests()["faults"] >= len(bad), "that all of them are asked for", 5)
+        begun = time.monotonic()
+        wait_until(lambda: time.monotonic() > begun + 1, "some bytes of each")
+        number, seconds = failure(mounted / NAMES[-1])
+        assert number is None
+        assert seconds < 4
+        assert not any(each.done() for each in failing)
+        mounted.kill(signal.SIGTERM)
+
+
 def test_a_host_that_no_name_server_knows(project: Sandbox, mount: Mount) -> None:
     """A file whose host cannot be resolved fails in time, and no other does."""
     query = "X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=0"
