@@ -36,6 +36,7 @@ class Sizes:
     many_size: int = 32 * MIB
     scattered: int = 100
     peeked: int = 50
+    refreshed: tuple[int, ...] = (5000, 50_000)
 
 
 QUICK = Sizes(
@@ -50,6 +51,7 @@ QUICK = Sizes(
     many_size=16 * MIB,
     scattered=40,
     peeked=20,
+    refreshed=(1000,),
 )
 """To see that everything works; the goals are meant for the full sizes."""
 
