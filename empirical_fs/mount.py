@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -73,6 +74,7 @@ _LATER_THREADS = 8
 _COMMAND_THREADS = 2
 _GENERATION_BYTES = 4
 _STACK = 2**20
+_SWITCH_SECONDS = 0.001
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 _UNMOUNT_FAILURES = (SetupError, OSError)
 
@@ -209,6 +211,8 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
     """
     # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
     threading.stack_size(_STACK)
+    # Python's default of 5 ms is a long wait for who answers the kernel beside a thread that computes.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     signals = _Signals()
     try:
         _serve_once(settings, place, ready, progress, signals)
