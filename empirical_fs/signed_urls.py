@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from empirical_fs.api import Api, Page
 from empirical_fs.clock import Deadline, aging_clock
@@ -56,7 +57,8 @@ class SignedUrls:
             ApiError: a page could not be had.
         """
         limit = self._timeout if patience is None else patience
-        return fetch_listing(lambda number: self.page(number, limit, known), progress)
+        # The URLs of a large project take more memory than the rest of it.
+        return fetch_listing(lambda number: replace(self.page(number, limit, known), urls={}), progress)
 
     def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
         """One page of the listing, waited for `patience` seconds; its URLs are kept.
