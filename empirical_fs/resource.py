@@ -54,6 +54,7 @@ MADE_FROM = ("id", "name", "status", "size_bytes", *_DETAILS)
 _SHARED = frozenset({"status", "project_id", "mime_type", "created_by", "access_level"})
 """The fields that most resources of a project have in common."""
 """The fields that a resource is made from; its URL beside, where it has no size."""
+_CREATED_AT, _UPDATED_AT = MADE_FROM.index("created_at"), MADE_FROM.index("updated_at")
 _PLACES = tuple((place, field) for place, field in enumerate(MADE_FROM) if field in _DETAILS)
 _INTEGER_MAX = 2**63 - 1
 _NO_DATES = (0, -62_135_596_800 * 10**9)
@@ -187,29 +188,38 @@ def parse_resource(entry: Any, known: Resource | None = None) -> Resource | None
             link, url = _external_page(url), None
         except ValueError as error:
             raise malformed("its url is neither a signed URL nor a web page") from error
-    updated_at, created_at = _date(entry.get("updated_at")), _date(entry.get("created_at"))
-    dated_by = "created_at" if updated_at is None else "updated_at"
-    updated_ns = nanoseconds_since_epoch(updated_at if updated_at is not None else created_at)
-    is_dated = updated_ns is not None or (updated_at, created_at) == (None, None)
-    if updated_ns is None:
-        updated_ns = nanoseconds_since_epoch(created_at) or 0
+    dated_by, moment = _dated(entry)
     resource = Resource(
         id=resource_id,
         name=name,
         size=size,
-        updated_ns=updated_ns,
+        updated_ns=_created_ns(entry) if moment is None else moment,
         is_dated=dated_by == "updated_at",
         link=link,
         said=_kept(said),
     )
-    if not is_dated:
+    if moment is None:
         raise malformed(f"its {dated_by} is not a date", makeshift=resource)
     return known if resource == known else resource
 
 
-def _date(value: object) -> object:
-    """What is said of a date; None for what programs write that have none."""
-    return None if nanoseconds_since_epoch(value) in _NO_DATES else value
+def _dated(entry: dict[str, Any]) -> tuple[str, int | None]:
+    """By which field a resource is dated, and when that is; None if the field holds no date.
+
+    Without any it is as old as the epoch, by `created_at`.
+    """
+    for field in ("updated_at", "created_at"):
+        value = entry.get(field)
+        moment = nanoseconds_since_epoch(value)
+        # What programs write that have no date says nothing.
+        if value is not None and moment not in _NO_DATES:
+            return field, moment
+    return "created_at", 0
+
+
+def _created_ns(entry: dict[str, Any]) -> int:
+    moment = nanoseconds_since_epoch(entry.get("created_at"))
+    return 0 if moment is None or moment in _NO_DATES else moment
 
 
 def _status(value: object) -> str | None:
@@ -228,15 +238,15 @@ def _detail(value: object) -> str | None:
 
 def _kept(said: Sequence[object]) -> tuple[object, ...]:
     """What is kept of the fields: texts and numbers, each text that many resources share once."""
-    fields = dict(zip(MADE_FROM, said, strict=True))
-    for field, value in fields.items():
-        if isinstance(value, str):
-            fields[field] = sys.intern(value) if field in _SHARED else value
-        elif not isinstance(value, int | float):
-            fields[field] = None
-    if fields["created_at"] == fields["updated_at"]:
-        fields["created_at"] = fields["updated_at"]
-    return tuple(fields.values())
+    kept = [
+        (sys.intern(value) if field in _SHARED else value)
+        if type(value) is str
+        else (value if isinstance(value, int | float) else None)
+        for field, value in zip(MADE_FROM, said, strict=True)
+    ]
+    if kept[_CREATED_AT] == kept[_UPDATED_AT]:
+        kept[_CREATED_AT] = kept[_UPDATED_AT]
+    return tuple(kept)
 
 
 def _external_page(url: str) -> str:

@@ -24,6 +24,8 @@ _TEXT_MAX = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECOND_DIGITS = 9
 _LEAP_SECOND = 60
+_COMMON_LENGTHS, _COMMON_MARKS = (20, 24, 27), ("-", "-", "T", "Z")
+"""RFC 3339 in UTC, to the second, millisecond or microsecond: Python parses that ten times as fast."""
 _UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**19, 1))
 """Numbers below the first are in units of so many nanoseconds: s until 5138, ms from 1973 on, and so on."""
 
@@ -48,6 +50,11 @@ def nanoseconds_since_epoch(value: object) -> int | None:
 
 
 def _of_text(text: str) -> int | None:
+    if len(text) in _COMMON_LENGTHS and (text[4], text[7], text[10], text[-1]) == _COMMON_MARKS:
+        try:
+            return _since_epoch(datetime.fromisoformat(text))
+        except ValueError:
+            pass  # a leap second, perhaps
     if match := _ISO8601.fullmatch(text):
         return _of_match(match)
     if len(text) > _TEXT_MAX:
@@ -72,6 +79,11 @@ def _of_http_date(text: str) -> int | None:
         moment = moment.replace(tzinfo=UTC)
     seconds: int = (moment - _EPOCH) // timedelta(seconds=1)
     return seconds * 1_000_000_000
+
+
+def _since_epoch(moment: datetime) -> int:
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
 def _of_match(match: re.Match[str]) -> int | None:

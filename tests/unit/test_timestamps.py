@@ -183,3 +183,13 @@ def test_any_number_is_a_moment_or_none(value: float) -> None:
 def test_nothing_else_comes_out(text: str) -> None:
     """Any text gives a number or None, and never an exception."""
     assert isinstance(nanoseconds_since_epoch(text), int | None)
+
+
+@given(
+    st.from_regex(
+        r"[0-9]{4}[-0W][0-9W]{2}[-0-9][0-9]{2}T[0-9:]{8}(?:[.,](?:[0-9]{3}|[0-9]{6}))?Z", fullmatch=True
+    )
+)
+def test_the_common_form_is_no_other(text: str) -> None:
+    """What is parsed the fast way means the same as with an offset, which is parsed the other way."""
+    assert nanoseconds_since_epoch(text) == nanoseconds_since_epoch(f"{text[:-1]}+00:00")
