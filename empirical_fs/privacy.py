@@ -33,7 +33,10 @@ def forbid_dumps() -> None:
     The process stays dumpable (prctl(2)) otherwise: its user could not look at it in /proc, and what watches
     a mount by its descriptors and maps would need root.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (_TOO_LITTLE, _TOO_LITTLE))
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    # Where dumps are forbidden already (LimitCORE=0), few may raise the limit.
+    limit = 0 if most == 0 else _TOO_LITTLE
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 def take_key_variable() -> str | None:

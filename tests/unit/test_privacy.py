@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import environment, mount_command, run
+
 REPORT = """
 import os, resource, sys
 from empirical_fs.privacy import guard
@@ -63,3 +65,11 @@ def test_a_crash_while_it_starts(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert b"core dumped" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("limit", ["0", "1", "unlimited"])
+def test_whatever_limit_there_is(limit: str) -> None:
+    """Where core dumps are forbidden already, or half, every command runs as ever."""
+    command = ["sh", "-c", f'ulimit -c {limit} 2>/dev/null; exec "$@"', "sh", *mount_command("--version")]
+    done = run(*command, env=environment())
+    assert done.stdout.startswith("empirical-mount ")
