@@ -137,7 +137,7 @@ def _combined(walks: Sequence[_Walk]) -> Listing:
     return Listing(
         resources=tuple(resources.values()),
         malformed=(*malformed.values(), *without_id),
-        absent=frozenset(known_ids - resources.keys() - malformed.keys()),
+        absent=frozenset(each for each in known_ids if each not in resources and each not in malformed),
         counted=max(page.total for page in last.pages),
         listed=listed,
         server_time=server_time,

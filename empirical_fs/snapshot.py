@@ -114,10 +114,11 @@ class Snapshot:
 
         All that `stat`, a read of a link file or an extended attribute shows counts as the look of a name.
         """
-        return {
-            name: self.by_name.get(name)
-            for name in {*older.by_name, *self.by_name}
-            if not _looks_as(older.by_name.get(name), self.by_name.get(name))
+        gone = {name: None for name in older.by_name if name not in self.by_name}
+        return gone | {
+            name: entry
+            for name, entry in self.by_name.items()
+            if not _looks_as(older.by_name.get(name), entry)
         }
 
     def touched_since(self, older: "Snapshot", names: Iterable[str]) -> set[int]:

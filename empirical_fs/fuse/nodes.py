@@ -7,9 +7,10 @@ resource's id, in its place.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
+
+import msgspec
 
 from empirical_fs.snapshot import Entry
 
@@ -28,9 +29,12 @@ class Content(Protocol):
         """Whether the store has shown that they are no longer there."""
 
 
-@dataclass(eq=False, slots=True)
-class Node:
-    """One inode of the kernel: a version of a resource."""
+class Node(msgspec.Struct, eq=False, gc=False):
+    """One inode of the kernel: a version of a resource.
+
+    After an `ls -l` of a large project there are so many that the garbage collector must not go through them:
+    what they hold does not refer to them.
+    """
 
     number: int
     entry: Entry
@@ -68,7 +72,7 @@ class Nodes:
     def __init__(self) -> None:
         """Begin with nothing told to the kernel."""
         self._by_number: dict[int, Node] = {}
-        self._of: dict[int, list[Node]] = {}
+        self._of: dict[int, tuple[Node, ...]] = {}
         """The nodes of each resource, by its id; the newest version is the last."""
         self._unused: OrderedDict[int, Node] = OrderedDict()
         """Those that the kernel has forgotten: a file handle may still have the number."""
@@ -85,7 +89,7 @@ class Nodes:
             return node
         node = Node(next(self._numbers), entry)
         self._by_number[node.number] = node
-        self._of.setdefault(entry.resource.id, []).append(node)
+        self._of[entry.resource.id] = (*self.all_of(entry.resource.id), node)
         self._note_use(node)
         return node
 
@@ -102,7 +106,7 @@ class Nodes:
 
     def all_of(self, resource_id: int) -> tuple[Node, ...]:
         """Every node of a resource that can be found."""
-        return tuple(self._of.get(resource_id, ()))
+        return self._of.get(resource_id, ())
 
     def find(self, number: int) -> Node | None:
         """The node of that number."""
@@ -177,7 +181,6 @@ class Nodes:
     def _remove(self, node: Node) -> None:
         del self._unused[node.number], self._by_number[node.number]
         resource_id = node.entry.resource.id
-        nodes = self._of[resource_id]
-        nodes.remove(node)
-        if not nodes:
-            del self._of[resource_id]
+        nodes = tuple(each for each in self._of.pop(resource_id) if each is not node)
+        if nodes:
+            self._of[resource_id] = nodes
