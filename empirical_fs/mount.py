@@ -303,7 +303,7 @@ def _serve_once(
     )
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
-    walks = Walks(readers, catalog.snapshot, settings.siblings)
+    walks = Walks(readers, catalog.snapshot, settings.siblings, timer)
     stderr = _CapturedStderr()
     where = _Place(
         settings.mountpoint, library.takes_large_reads and "max_readahead" not in settings.options.fuse

@@ -1,18 +1,23 @@
 """Opens files, and fetches small ones before a directory walk comes to them."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from empirical_fs.clock import aging_clock
-from empirical_fs.errors import BadAnswer
+from empirical_fs.errors import BadAnswer, EmpiricalError
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.readers import Handle, Readers
 from empirical_fs.reading.siblings import Siblings
 from empirical_fs.resource import Resource
+from empirical_fs.timer import Alarm, Timer
 
 _KEPT_SECONDS = 10.0
+
+
+log = logging.getLogger(__name__)
 
 
 class Directory(Protocol):
@@ -38,18 +43,24 @@ class _Ready:
 class Walks:
     """Hands out handles, some of which were opened and fetched ahead.
 
-    The lock guards the policies, the handles that are ready and the timer that closes them unused.
+    The lock guards the policies, the handles that are ready and the alarm that has them closed unused.
     """
 
-    def __init__(self, readers: Readers, directory: Callable[[], Directory], largest: int) -> None:
-        """Open files of `directory` by `readers`; files above `largest` bytes are not fetched ahead."""
+    def __init__(
+        self, readers: Readers, directory: Callable[[], Directory], largest: int, timer: Timer
+    ) -> None:
+        """Open files of `directory` by `readers`; files above `largest` bytes are not fetched ahead.
+
+        What nobody comes for is closed when it is time by `timer`.
+        """
         self._readers = readers
         self._directory = directory
         self._largest = largest
+        self._timer = timer
         self._lock = threading.Lock()
         self._policies: list[Siblings] = []
         self._ready: dict[int, _Ready] = {}
-        self._timer: threading.Timer | None = None
+        self._alarm: Alarm | None = None
         self._is_closed = False
 
     def open(self, resource: Resource) -> Handle:
@@ -83,13 +94,20 @@ class Walks:
         with self._lock:
             self._is_closed = True
             ready, self._ready = self._ready, {}
-            if self._timer is not None:
-                self._timer.cancel()
+            if self._alarm is not None:
+                self._alarm.cancel()
         for each in ready.values():
             each.handle.close()
 
     def _read(self, handle: Handle) -> None:
         """Fetch what a walk will read next, now that the first bytes of a file are read."""
+        try:
+            self._fetch_siblings(handle)
+        except (EmpiricalError, MemoryError) as error:
+            # The read itself is not to fail by that.
+            log.debug("the next files are not fetched ahead: %s", error)
+
+    def _fetch_siblings(self, handle: Handle) -> None:
         directory = self._directory()
         resource_id = handle.content.resource_id
         planned: list[int] = []
@@ -128,17 +146,15 @@ class Walks:
 
     def _close_in_time(self) -> None:
         """Have handles that nobody comes for closed. The lock is held."""
-        if self._timer is None:
-            self._timer = threading.Timer(_KEPT_SECONDS, self._close_old)
-            self._timer.daemon = True
-            self._timer.start()
+        if self._alarm is None:
+            self._alarm = self._timer.after(_KEPT_SECONDS, self._close_old)
 
     def _close_old(self) -> None:
         now = aging_clock()
         with self._lock:
             old = [each for each, ready in self._ready.items() if ready.until <= now]
             handles = [self._ready.pop(each).handle for each in old]
-            self._timer = None
+            self._alarm = None
             if self._ready and not self._is_closed:
                 self._close_in_time()
         for handle in handles:

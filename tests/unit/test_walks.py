@@ -13,6 +13,7 @@ from empirical_fs.reading.siblings import RECOGNISED_AT
 from empirical_fs.reading.walks import Walks
 from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
+from empirical_fs.timer import Timer
 from tests.unit.conftest import Inline, Waiting, unnoticed
 from tests.unit.test_reader import DATA, PATIENCE, FakeRanges
 
@@ -45,7 +46,7 @@ class Walked:
         self.budget = Budget(memory)
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
         self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()), lambda _: float("-inf"))
-        self.walks = Walks(self.readers, lambda: self.project, largest)
+        self.walks = Walks(self.readers, lambda: self.project, largest, Timer())
 
     def open(self, number: int) -> Handle:
         return self.walks.open(self.project.resources[number])
