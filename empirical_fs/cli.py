@@ -53,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A value may be a key.
         unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
         reading.error(f"there is no such option: {', '.join(unknown)}" if unknown else "too many arguments")
+    if given.lazy and not given.unmount:
+        reading.error("--lazy goes with -u")
+    if given.json and not (given.status or given.doctor):
+        reading.error("--json goes with --status or --doctor")
     if not (given.places or given.status or given.doctor):
         reading.error("the following arguments are required: MOUNTPOINT")
     if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):

@@ -24,4 +24,4 @@ def tell_ready() -> None:
             manager.connect(address)
             manager.sendall(b"READY=1\nSTATUS=mounted\n")
     except OSError as error:
-        log.warning("the service manager was not told that the mount is there: %s", error.strerror)
+        log.warning("the service manager was not told that the mount is there: %s", error.strerror or error)

@@ -225,6 +225,17 @@ def test_unmounting_what_is_mapped(sandbox: Sandbox, mount: Mount) -> None:
         assert attempt(sandbox.url, "-u", mounted.path).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--lazy"], ["--json"], ["--lazy", "--status"], ["--json", "--reload"]]
+)
+def test_what_goes_with_another_option(tmp_path: Path, arguments: list[str]) -> None:
+    """Alone it is a usage error: whoever forgot -u does not want to mount."""
+    done = run(*mount_command(*arguments, tmp_path / "mnt"), check=False)
+    assert done.returncode == 2
+    assert " goes with " in done.stderr
+    assert not (tmp_path / "mnt").exists()
+
+
 def test_lazy_unmounting_on_request(sandbox: Sandbox, mount: Mount) -> None:
     """--lazy takes away what is in use; who has it open reads on."""
     sandbox.put("a", b"content")
