@@ -49,18 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     variable = take_key_variable()
     reading = parser()
     given, rest = reading.parse_known_args(arguments)
-    if rest:
-        # A value may be a key.
-        unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
-        reading.error(f"there is no such option: {', '.join(unknown)}" if unknown else "too many arguments")
-    if given.lazy and not given.unmount:
-        reading.error("--lazy goes with -u")
-    if given.json and not (given.status or given.doctor):
-        reading.error("--json goes with --status or --doctor")
-    if not (given.places or given.status or given.doctor):
-        reading.error("the following arguments are required: MOUNTPOINT")
-    if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
-        reading.error(f"one MOUNTPOINT at a time, not {len(given.places)}")
+    _check_usage(reading, given, rest)
     try:
         if given.doctor:
             sys.exit(_examine(given, variable))
@@ -86,6 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _warn(_explained(error))
         _end(_FAILED, given)
     _end(0, given)
+
+
+def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, rest: Sequence[str]) -> None:
+    """End with a usage error where the arguments make no sense together."""
+    if rest:
+        # A value may be a key.
+        unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
+        reading.error(f"there is no such option: {', '.join(unknown)}" if unknown else "too many arguments")
+    if given.lazy and not given.unmount:
+        reading.error("--lazy goes with -u")
+    if given.json and not (given.status or given.doctor):
+        reading.error("--json goes with --status or --doctor")
+    if not (given.places or given.status or given.doctor):
+        reading.error("the following arguments are required: MOUNTPOINT")
+    if len(given.places) > _PLACES_MAX or not all(map(_is_source, given.places[:-1])):
+        reading.error(f"one MOUNTPOINT at a time, not {len(given.places)}")
 
 
 def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
