@@ -16,8 +16,9 @@ from empirical_fs.snapshot import Entry
 from empirical_fs.timer import Timer
 
 _SELF, _PARENT = b".", b".."
-_SIZE_SHARE = 0.9
-"""Of the deadline, what a lookup waits for a size that the API did not give."""
+_SIZE_SHARE, _SIZE_SECONDS_MAX = 0.9, 10.0
+"""What a lookup waits for a size that the API did not give: of the deadline, and at most. Meanwhile the kernel is
+told of no change of the directory."""
 
 
 class LookingUp:
@@ -71,7 +72,8 @@ class LookingUp:
             self._give(request, self._catalog.lookup(entry.name))
 
         go_on = partial(self._answering.go_on, request, about, give)
-        alarm = self._timer.after(self._answering.timeout * _SIZE_SHARE, go_on)
+        patience = min(self._answering.timeout * _SIZE_SHARE, _SIZE_SECONDS_MAX)
+        alarm = self._timer.after(patience, go_on)
         self._catalog.when_sized(entry, alarm.ring)
 
     def _look_up_number(self, request: Request, number: int, name: bytes) -> None:
