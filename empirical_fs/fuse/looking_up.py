@@ -17,8 +17,10 @@ from empirical_fs.timer import Timer
 
 _SELF, _PARENT = b".", b".."
 _SIZE_SHARE, _SIZE_SECONDS_MAX = 0.9, 10.0
-"""What a lookup waits for a size that the API did not give: of the deadline, and at most. Meanwhile the kernel
-is told of no change of the directory."""
+"""What a lookup waits for a size that the API did not give: of the deadline, and at most.
+
+Meanwhile the kernel is told of no change of the directory.
+"""
 
 
 class LookingUp:
