@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,7 @@ def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, re
 def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     check_descriptors()
     found = _configuration(given, variable)
+    _check_ways([place, found["log_file"], found["key_file"]])
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
         mountpoint=place,
@@ -167,6 +168,7 @@ def _configuration(given: argparse.Namespace, variable: str | None) -> Configura
             flags = {**flags, "api_url": source}
     config = configuration.choice(given.config, "config", options)
     profile = configuration.choice(given.profile, "profile", options)
+    _check_ways([config])
     file = configuration.read_file(None if config is None else Path(config), profile)
     environment = {**os.environ, KEY_VARIABLE: "taken" if variable else ""}
     return configuration.resolve(flags, options, environment, file, machine_defaults(memory_limit()))
@@ -297,6 +299,11 @@ def _end(exit_status: int, given: argparse.Namespace) -> NoReturn:
         # Threads that wait for the network would otherwise hold up the end of the process.
         os._exit(exit_status)
     sys.exit(exit_status)
+
+
+def _check_ways(paths: Iterable[str | Path | None]) -> None:
+    """See that no path leads into a mount that hangs, where whoever looks hangs, too."""
+    mountpoint.check_answers([_resolved(str(path)) for path in paths if path is not None])
 
 
 def _resolved(path: str) -> Path:

@@ -103,6 +103,18 @@ def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:
     return [Mount(each.mountpoint, each.fstype, each.device, "") for each in partitions]
 
 
+def check_answers(paths: Iterable[Path]) -> None:
+    """See that mounts of ours in which these paths lie answer: nobody comes past one that hangs.
+
+    Raises:
+        Silent: one does not answer.
+        OSError: one cannot be asked.
+    """
+    places = {Path(mount.mountpoint) for mount in ours()}
+    for place in places.intersection(parent for path in paths for parent in path.parents):
+        is_dead(place)
+
+
 def is_dead(mountpoint: Path) -> bool:
     """Whether what is mounted here lost its process; waits two seconds for a living one to answer.
 

@@ -21,6 +21,8 @@ DEFAULT = "default"
 URL_LIFE_SECONDS = 3600
 """How long a signed URL lives (seeds/list-resources.txt)."""
 
+_YEAR_SECONDS = 366 * 86_400
+
 MEMORY_MIN = 2**20
 """Bytes without which nothing can be read."""
 
@@ -103,7 +105,7 @@ def parse_seconds(text: str) -> float:
 
 
 def parse_positive_seconds(text: str) -> float:
-    """A number of seconds above 0.
+    """A number of seconds above 0, of a year at most: the system waits for no longer (select(2)).
 
     Raises:
         ValueError: it is none.
@@ -111,6 +113,8 @@ def parse_positive_seconds(text: str) -> float:
     seconds = parse_seconds(text)
     if seconds == 0:
         raise ValueError("must be more than 0 seconds")
+    if seconds > _YEAR_SECONDS:
+        raise ValueError("must be a year at most")
     return seconds
 
 

@@ -107,3 +107,18 @@ def test_a_process_that_is_stuck(mute: Path) -> None:
     run(*mount_command("-u", "--lazy", link), timeout=SOON)
     assert str(mute) not in mounts()
     assert time.monotonic() - begun < 4 * SOON
+
+
+def test_what_lies_in_a_mount_that_hangs(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """A mount point, a log, a key or a configuration there: one line, and nobody hangs with it."""
+    with mount() as mounted, stopped(mounted):
+        inside, other = mounted.path / "inside", tmp_path / "other"
+        for arguments in (
+            [inside],
+            ["--log-file", inside, other],
+            ["--key-file", inside, other],
+            ["--config", inside, other],
+        ):
+            done = command(*arguments, url=sandbox.url)
+            assert done.returncode == 1
+            assert SILENT in said(done)
