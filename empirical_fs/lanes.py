@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from empirical_fs.errors import NoThread
-from empirical_fs.threads import Pool, Worker
+from empirical_fs.threads import Bell, Pool, Worker
 from empirical_fs.timer import Alarm, Timer
 from empirical_fs.waits import Elsewhere, Pause, Readable, Steps, Told, Wait, is_readable, wait_here
 
@@ -138,7 +138,7 @@ class _Task:
 class Lane:
     """Does the steps of so many pieces of work at once, the rest in turn, by fewer threads.
 
-    The condition's lock guards the queues and the counts.
+    The lock guards the queues and the counts.
     """
 
     def __init__(self, name: str, waits: Waits, *, threads: int, most: int, stalled: int = 0) -> None:
@@ -154,7 +154,8 @@ class Lane:
         self._name = name
         self._waits = waits
         self._threads_most, self._most, self._stalled_most = threads, most, stalled
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = Bell(self._lock)
         self._new: deque[_Task] = deque()
         self._ready: deque[_Task] = deque()
         self._under_way = self._idle = self._gracious = self._stalled = 0
@@ -168,17 +169,17 @@ class Lane:
             NoThread: nobody can do them.
         """
         task = _Task(steps)
-        with self._changed:
+        with self._lock:
             self._new.append(task)
             self._admit()
             self._see_to_threads(task)
 
     def close(self) -> None:
         """Begin nothing any more; what has begun ends by itself."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._new.clear()
-            self._changed.notify_all()
+            self._changed.ring_for_all()
 
     def _admit(self) -> None:
         """Make ready what is next in turn. The lock is held."""
@@ -189,7 +190,7 @@ class Lane:
     def _see_to_threads(self, new: _Task | None = None) -> None:
         """Wake a thread for what is ready, or start one. The lock is held."""
         if len(self._ready) <= self._idle:
-            self._changed.notify()
+            self._changed.ring()
         elif self._ready:
             self._workers = [each for each in self._workers if each.is_alive]
             if len(self._workers) < self._threads_most:
@@ -217,14 +218,14 @@ class Lane:
     def _work(self) -> None:
         while (task := self._next()) is not None:
             if self._has_ended(task):
-                with self._changed:
+                with self._lock:
                     self._under_way -= 1
                     self._admit()
                     self._see_to_threads()
 
     def _next(self) -> _Task | None:
         """The next task that is ready; None when there is none and will be none."""
-        with self._changed:
+        with self._lock:
             self._idle += 1
             try:
                 while not self._ready and not self._is_closed:
@@ -256,7 +257,7 @@ class Lane:
 
     def _has_come_soon(self, wait: Readable) -> bool:
         """Whether a socket can be read at once, or soon where the thread has nothing better to do."""
-        with self._changed:
+        with self._lock:
             is_gracious = not self._ready and self._gracious < self._threads_most - _FREE_THREADS
             self._gracious += is_gracious
         try:
@@ -265,7 +266,7 @@ class Lane:
             return True  # it is closed, as the next read will find
         finally:
             if is_gracious:
-                with self._changed:
+                with self._lock:
                     self._gracious -= 1
 
     def _park(self, task: _Task, wait: Wait) -> None:
@@ -286,14 +287,14 @@ class Lane:
 
     def _leave_place(self) -> None:
         """A task that waits does not keep others from beginning."""
-        with self._changed:
+        with self._lock:
             self._under_way -= 1
             self._admit()
             self._see_to_threads()
 
     def _resume_or_stall(self, task: _Task, rest: Readable, *, has_come: bool) -> None:
         """Go on, or wait for the rest of the time without a place."""
-        with self._changed:
+        with self._lock:
             stalls = not has_come and self._stalled < self._stalled_most
             self._stalled += stalls
         if has_come:
@@ -305,20 +306,20 @@ class Lane:
             self._waits.wait(rest, partial(self._resume, task))
 
     def _resume_stalled(self, task: _Task, *, has_come: bool) -> None:
-        with self._changed:
+        with self._lock:
             self._stalled -= 1
             self._under_way += 1
         self._resume(task, has_come=has_come)
 
     def _resume(self, task: _Task, *, has_come: bool) -> None:
         task.has_come = has_come
-        with self._changed:
+        with self._lock:
             self._ready.append(task)
             self._see_to_threads()
 
     def _resume_in_turn(self, task: _Task, *, has_come: bool) -> None:
         task.has_come = has_come
-        with self._changed:
+        with self._lock:
             # It has waited already, and goes before what has not begun.
             self._new.appendleft(task)
             self._admit()

@@ -53,13 +53,50 @@ def _run(work: Callable[[], object], life: _Life) -> None:
         del life
 
 
+class Bell:
+    """Wakes threads that wait, as `threading.Condition` does, with a lock that is its owner's.
+
+    A Condition is Python's own code: where there is no memory for a call of it, its lock stays locked for
+    ever, or a thread is woken that has left. Here, everything that may fail comes before anything is changed.
+    """
+
+    def __init__(self, lock: threading.Lock) -> None:
+        """Wake those who wait with `lock`."""
+        self._lock = lock
+        self._sleepers: deque[threading.Lock] = deque()
+
+    def wait(self, seconds: float = -1) -> None:
+        """Wait until `ring`, for so many seconds at most if that is not below 0. The lock is held."""
+        sleeper = threading.Lock()
+        sleeper.acquire()
+        self._sleepers.append(sleeper)
+        self._lock.release()
+        try:
+            sleeper.acquire(timeout=seconds)
+        finally:
+            self._lock.acquire()
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+
+    def ring(self) -> None:
+        """Wake who has waited longest, if anybody does. The lock is held."""
+        if self._sleepers:
+            self._sleepers.popleft().release()
+
+    def ring_for_all(self) -> None:
+        """Wake all who wait. The lock is held."""
+        while self._sleepers:
+            self._sleepers.popleft().release()
+
+
 class Pool:
-    """A few threads that do what is submitted. The condition's lock guards the queue and the threads."""
+    """A few threads that do what is submitted. The lock guards the queue and the threads."""
 
     def __init__(self, threads: int) -> None:
         """Have up to `threads` of them, each started when there is work for it."""
         self._most = threads
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = Bell(self._lock)
         self._queue: deque[Callable[[], object]] = deque()
         self._workers: list[Worker] = []
         self._idle = 0
@@ -71,10 +108,10 @@ class Pool:
         Raises:
             NoThread: nobody can do it; it is not done later either.
         """
-        with self._changed:
+        with self._lock:
             self._queue.append(work)
             if len(self._queue) <= self._idle:
-                self._changed.notify()
+                self._changed.ring()
                 return
             self._workers = [each for each in self._workers if each.is_alive]
             if len(self._workers) < self._most:
@@ -88,10 +125,10 @@ class Pool:
 
     def close(self) -> None:
         """Begin nothing any more; nobody waits for what has begun."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._queue.clear()
-            self._changed.notify_all()
+            self._changed.ring_for_all()
 
     def _work(self) -> None:
         while (work := self._next()) is not None:
@@ -102,7 +139,7 @@ class Pool:
 
     def _next(self) -> Callable[[], object] | None:
         """What is to be done next; None at the end."""
-        with self._changed:
+        with self._lock:
             self._idle += 1
             try:
                 while not self._queue and not self._is_closed:

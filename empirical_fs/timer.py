@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 
 from empirical_fs.errors import NoThread
-from empirical_fs.threads import Worker
+from empirical_fs.threads import Bell, Worker
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +39,14 @@ class Alarm:
 class Timer:
     """Alarms on the monotonic clock.
 
-    The condition's lock guards the alarms, the thread and whether this is closed; another one is held while
+    The lock guards the alarms, the thread and whether this is closed; another one is held while
     something is called, which must not wait: the others would come late.
     """
 
     def __init__(self) -> None:
         """Call nothing before `start`."""
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = Bell(self._lock)
         self._alarms: list[tuple[float, int, Alarm]] = []
         self._numbers = count()
         self._is_closed = False
@@ -58,25 +59,25 @@ class Timer:
         Raises:
             NoThread: the system has none for it.
         """
-        with self._changed:
+        with self._lock:
             self._worker = Worker(self._run)
 
     def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
         """Have `call` called in that many seconds, by the timer's thread."""
         alarm = Alarm(call)
         at = time.monotonic() + seconds
-        with self._changed:
+        with self._lock:
             heapq.heappush(self._alarms, (at, next(self._numbers), alarm))
             if self._alarms[0][2] is alarm:
-                self._changed.notify()
+                self._changed.ring()
             self._revive()
         return alarm
 
     def close(self) -> None:
         """Call nothing any more, and wait for what is being called."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
-            self._changed.notify()
+            self._changed.ring()
         with self._ringing:
             pass
 
@@ -103,7 +104,7 @@ class Timer:
 
     def _next(self) -> Alarm | None:
         """The next alarm, when it is its time; None at the end."""
-        with self._changed:
+        with self._lock:
             while not self._is_closed:
                 if not self._alarms:
                     self._changed.wait()

@@ -6,7 +6,7 @@ import pytest
 from empirical_fs.errors import NoThread
 from empirical_fs.jobs import Job
 from empirical_fs.side_by_side import side_by_side
-from empirical_fs.threads import Pool, Worker
+from empirical_fs.threads import Bell, Pool, Worker
 from tests.harness import wait_until
 
 PATIENCE = 10.0
@@ -171,3 +171,28 @@ def test_side_by_side_raises() -> None:
     assert [next(found) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(found)
+
+
+def test_a_bell_wakes_those_who_wait_in_their_order() -> None:
+    """Each ring wakes one, the last ring all; who has waited long enough wakes by itself."""
+    lock = threading.Lock()
+    bell, woken = Bell(lock), list[int]()
+
+    def sleep(number: int) -> None:
+        with lock:
+            bell.wait()
+            woken.append(number)
+
+    for number in range(4):
+        Worker(lambda number=number: sleep(number))  # type: ignore[misc]
+        wait_until(lambda number=number: len(bell._sleepers) == number + 1, "the sleeper")  # type: ignore[misc]
+    for number in range(2):
+        with lock:
+            bell.ring()
+        wait_until(lambda number=number: woken == list(range(number + 1)), "the next")  # type: ignore[misc]
+    with lock:
+        bell.wait(0.01)
+        bell.ring_for_all()
+        bell.ring()
+    wait_until(lambda: sorted(woken) == [0, 1, 2, 3], "the rest")
+    assert not bell._sleepers
