@@ -33,7 +33,7 @@ from empirical_fs.question import Question
 from empirical_fs.reloading import reload
 from empirical_fs.resolving import resolved
 from empirical_fs.service_manager import tell_ready
-from empirical_fs.settings import Settings, parse_api_url, take_key
+from empirical_fs.settings import Settings, looks_like_a_word, parse_api_url, take_key
 
 _FAILED, _INTERRUPTED = 1, 130
 _ERRORS_ALONE = -1
@@ -82,7 +82,8 @@ def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, re
     if rest:
         # A value may be a key.
         unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
-        reading.error(f"there is no such option: {', '.join(unknown)}" if unknown else "too many arguments")
+        named = ", ".join(filter(looks_like_a_word, unknown))
+        reading.error(f"there is no such option: {named or '-...'}" if unknown else "too many arguments")
     if given.lazy and not given.unmount:
         reading.error("--lazy goes with -u")
     if given.json and not (given.status or given.doctor):

@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import platformdirs
 from empirical_fs.errors import SetupError
 from empirical_fs.memory_limit import default_budget
 from empirical_fs.mount_options import split
+from empirical_fs.named_files import read_named
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings import (
     API_URL_VARIABLE,
     DEFAULT,
     DEFAULT_API_URL,
+    looks_like_a_word,
     parse_memory,
     parse_positive_seconds,
     parse_seconds,
@@ -216,9 +219,10 @@ def _parsed(option: Option, text: str, source: str) -> Value:
 
 def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
     try:
-        with place.open("rb") as file:
-            _check_trust(place, file.fileno())
-            return tomllib.loads(file.read(_FILE_MAX).decode())
+        content = read_named(place, _FILE_MAX + 1, partial(_check_trust, place))
+        if len(content) > _FILE_MAX:
+            raise SetupError(f"{place} is larger than a configuration file may be ({_FILE_MAX // _MIB} MiB)")
+        return tomllib.loads(content.decode())
     except FileNotFoundError as error:
         if is_needed:
             # A lone word may be a key that was given by mistake.
@@ -230,7 +234,7 @@ def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
         if not is_needed and not os.access(place.parent, os.X_OK):
             return {}
         raise SetupError(f"cannot read {place}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SetupError(f"{place} is no TOML: {error}") from error
 
 
@@ -259,7 +263,9 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
     if option is None:
         advice = "; write the key into a file of its own, and its name as key_file" if name == "key" else ""
         known = ", ".join([*OPTIONS, MOUNT_OPTIONS])
-        raise SetupError(f"{source}: there is no setting {name!r}{advice or f'; there are: {known}'}")
+        # What is no setting may be a key.
+        named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
+        raise SetupError(f"{source}: there is no setting{named}{advice or f'; there are: {known}'}")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise SetupError(f"{source}: {name} takes a text or a number")
     if "\0" in str(given):

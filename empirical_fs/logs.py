@@ -131,7 +131,7 @@ def _opened(path: Path) -> int:
         for each in path.parents:
             _check_link(each)
         if not _check_link(path):
-            return os.open(path, _APPENDING | os.O_NOFOLLOW, _MODE)
+            return os.open(path, _APPENDING | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE)
         if path.parent.resolve().is_relative_to(_PROCESSES):
             return os.open(path, _APPENDING, _MODE)  # a descriptor, whose name leads nowhere
         path = path.parent / path.readlink()

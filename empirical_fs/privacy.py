@@ -65,9 +65,17 @@ def _environment_addresses() -> list[int]:
 
 def _open_standard_descriptors() -> None:
     """Open those that whoever started us has closed."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) < _STANDARD:
+    while (descriptor := _open_nothing()) < _STANDARD:
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - it takes no keywords
     os.close(descriptor)
+
+
+def _open_nothing() -> int:
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        # A container may have no /dev at all; what is written to a directory fails, and hurts nobody.
+        return os.open("/", os.O_RDONLY)
 
 
 def _unbreakable(stream: TextIO | None, descriptor: int) -> TextIO:

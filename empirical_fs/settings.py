@@ -10,6 +10,7 @@ import httpx
 
 from empirical_fs.errors import SetupError, UnsafeUrl
 from empirical_fs.mount_options import MountOptions
+from empirical_fs.named_files import read_named
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.trust import check_secret
 from empirical_fs.urls import parse_fetchable
@@ -34,6 +35,7 @@ _KEY_MAX = 8 * 2**10
 _KEY_FILE_MAX = 64 * 2**10
 _NAMED_KEY = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=(?!=*\s*$).*", re.DOTALL)
 """As a shell or an env file has it; a key in base64 may end with `=`."""
+_WORD = re.compile(r"[a-z_-]{1,20}")
 _QUOTES = ("'", '"', "`")
 _NO_KEY_LENGTH = 5
 """Characters up to which a text cannot be a key, and may be shown."""
@@ -145,6 +147,11 @@ def parse_api_url(text: str) -> httpx.URL:
     return url
 
 
+def looks_like_a_word(text: str) -> bool:
+    """Whether this may be shown where it may be a key in the wrong place: small letters, and few of them."""
+    return _WORD.fullmatch(text) is not None
+
+
 def take_key(key_file: Path | None, variable: str | None, source: str = "--key-file") -> str:
     """The key, from the file if there is one, else from the environment.
 
@@ -186,9 +193,9 @@ def _what_is_wrong(key: str) -> str | None:
 
 def _read_key_file(path: Path, source: str) -> str:
     try:
-        with path.open("rb") as file:
-            check_secret(os.fstat(file.fileno()), "key file", str(path))
-            content = file.read(_KEY_FILE_MAX)
+        content = read_named(
+            path, _KEY_FILE_MAX, lambda file: check_secret(os.fstat(file), "key file", str(path))
+        )
     except OSError as error:
         # What is no file may be the key itself.
         if not os.path.lexists(path):

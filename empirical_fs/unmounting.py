@@ -12,7 +12,7 @@ from empirical_fs import control, macos, mountpoint
 from empirical_fs.errors import SetupError
 from empirical_fs.question import Silent
 
-_END_SECONDS = 30.0
+_END_SECONDS, _PAUSE_SECONDS = 30.0, 0.02
 _ASKER_SECONDS, _PAUSE = 1.0, 0.05
 _NAMED_MAX = 5
 _PROCESSES = Path("/proc")
@@ -63,10 +63,11 @@ def _unmount_top(place: Path, mount: mountpoint.Mount, *, lazy: bool) -> str | N
     if silence is not None:
         return f"{place} is unmounted; the process that served it does not answer, and may be left"
     if server is not None:
-        try:
-            server.wait(_END_SECONDS)
-        except psutil.TimeoutExpired as error:
-            raise SetupError(f"{place} is unmounted, but process {server.pid} does not end") from error
+        deadline = time.monotonic() + _END_SECONDS
+        while _runs(server):
+            if time.monotonic() > deadline:
+                raise SetupError(f"{place} is unmounted, but process {server.pid} does not end")
+            time.sleep(_PAUSE_SECONDS)
     return None
 
 
@@ -81,6 +82,14 @@ def _unmount(place: Path, patience: float) -> None:
             time.sleep(_PAUSE)
         else:
             return
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; in a container, nobody may ever ask how it did, and it stays a zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _server(place: Path) -> psutil.Process | None:

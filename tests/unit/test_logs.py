@@ -9,6 +9,7 @@ import pytest
 
 from empirical_fs import logs
 from empirical_fs.errors import SetupError
+from tests.harness import PATIENCE, run
 
 LOGGER = logging.getLogger("empirical_fs")
 LINE = "x" * 1000
@@ -179,3 +180,27 @@ def test_nothing_speaks_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     logs.configure(0, None, daemon=False)
     LOGGER.warning("%s\nnext", "\x1b[2J \udcff")
     assert said.getvalue() == "empirical-mount: \\x1b[2J \\xff\nnext\n"
+
+
+def test_a_pipe_in_place_of_a_moved_file(tmp_path: Path) -> None:
+    """Whoever logs does not wait for somebody to read it."""
+    path = tmp_path / "log"
+    command = [sys.executable, "-c", LOGS_ON, str(path)]
+    done = run(*command, timeout=PATIENCE)
+    assert done.stdout == "two lines were logged\n"
+
+
+LOGS_ON = """
+import logging, os, sys
+from pathlib import Path
+from empirical_fs import logs
+path = Path(sys.argv[1])
+logs.configure(0, path, daemon=False)
+log = logging.getLogger("empirical_fs.here")
+log.warning("one")
+path.rename(path.with_name("moved"))
+os.mkfifo(path)
+log.warning("two")
+log.warning("three")
+print("two lines were logged")
+"""

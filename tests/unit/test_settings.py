@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -366,3 +367,13 @@ def test_what_libfuse_says_without_values() -> None:
     given: dict[str, str | bool] = {"unknown": "KEYTEXT-0", "KEYTEXT-1": True, "alow_other": True, "X": "5"}
     said = "fuse: unknown options `unknown=KEYTEXT-0', `KEYTEXT-1', `alow_other', `X=5'"
     assert without_values(said, given) == "fuse: unknown options `unknown=...', `...', `alow_other', `X=5'"
+
+
+def test_a_key_that_comes_by_a_pipe(tmp_path: Path) -> None:
+    """It is read as it comes, as of `<(pass show key)`; one that nobody writes to is given up."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    writer = threading.Timer(0.2, lambda: pipe.write_text("key"))
+    writer.start()
+    assert take_key(pipe, None) == "key"
+    writer.join()
