@@ -10,6 +10,8 @@ from empirical_fs.reading.versions import Head, Validators, Version, judge
 from empirical_fs.resource import Resource
 from empirical_fs.settling import Settling
 
+_BEFORE_MAX = 4
+
 
 class Content:
     """One version of a resource's bytes; two objects are two versions, whatever they have in common.
@@ -41,9 +43,7 @@ class Content:
         self._listed_size = resource.size
         self._clock = clock
         self._lock = threading.Lock()
-        # A store that was behind the listing before this one may be behind still, by one version more.
-        is_proof = before is not None and (before.has_settled or before.is_described_by(resource))
-        self._before = before.validators if before is not None and is_proof else None
+        self._before = () if before is None else before.for_next(resource)
         self._settling = Settling(young_until)
         self._validators: Validators | None = None
         self._is_length_known = False
@@ -104,6 +104,19 @@ class Content:
         # A size that the API does not know, for which it may say 0, makes no other version.
         return resource.size in (None, 0, self._listed_size)
 
+    def for_next(self, resource: Resource) -> tuple[Validators, ...]:
+        """By what the content after this one, as `resource`, is told to be another object; the newest first.
+
+        Of one version by the listing there may be several: a replica of the store that is behind gives the
+        object of the version before to whoever has seen the new one.
+        """
+        if self._validators is None:
+            return ()
+        if self.is_described_by(resource):
+            return (self._validators, *self._before)[:_BEFORE_MAX]
+        # A store that was behind the listing before this one may be behind still, by one version more.
+        return (self._validators,) if self.has_settled else ()
+
     def end(self) -> None:
         """Note that this version is no longer there."""
         with self._lock:
@@ -158,8 +171,9 @@ class Content:
 
     def _is_new(self, found: Validators) -> bool:
         """Whether these are of an object that the store had not before the listing changed."""
-        if self._before is not None and not self._before.is_none:
-            return self._before.differ_from(found)
+        known = [each for each in self._before if not each.is_none]
+        if known:
+            return all(each.differ_from(found) for each in known)
         return found.are_since(self._updated_ns)
 
     def know_length(self) -> None:

@@ -249,6 +249,27 @@ def test_a_young_content_is_asked_for_again() -> None:
     assert not other.is_to_be_asked(now + 1)
 
 
+def test_a_replica_that_falls_back() -> None:
+    """The object of the version before is no proof that the store has caught up, whatever came between."""
+    now = 100.0
+    old = Content(resource(), SIZE, clock=lambda: now)
+    old.tie(head('"a"'), is_listed=True)
+    assert old.has_settled
+
+    def next_of(before: Content, etag: str) -> Content:
+        content = Content(resource(updated_ns=1), SIZE, before=before, young_until=150, clock=lambda: now)
+        content.tie(head(etag), is_listed=True)
+        return content
+
+    new = next_of(old, '"b"')
+    assert not new.is_to_be_asked(now + 1)
+    fallen_back = next_of(new, '"a"')
+    assert fallen_back.is_to_be_asked(now + 1)
+    again = next_of(fallen_back, '"b"')
+    assert again.is_to_be_asked(now + 1)
+    assert not next_of(again, '"c"').is_to_be_asked(now + 1)
+
+
 @pytest.mark.parametrize(("etag", "expected"), [('"a"', False), (None, True)])
 def test_a_listing_ends_what_nothing_ties(etag: str | None, *, expected: bool) -> None:
     """A listing with another version ends a content without exact validators, for good."""
