@@ -17,7 +17,6 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, SetupError, StoreUnavailable
 from empirical_fs.outages import Outages
-from empirical_fs.pace import BELIEVED_MAX
 from empirical_fs.proxies import Proxies
 from empirical_fs.retry import retry_after
 from empirical_fs.server import Server
@@ -34,8 +33,6 @@ STALL_SECONDS = 5.0
 
 _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
-
-_UNSAID_SECONDS = 1.0
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -176,10 +173,10 @@ class Http:
             turn.accepted()
             return False
         # What is busy with one object says so with 503, too, and may be well otherwise.
-        asked = _asked(response) if response.status_code == _TOO_MANY_REQUESTS else None
+        asked = retry_after(response.headers) if response.status_code == _TOO_MANY_REQUESTS else None
         turn.refused(asked)
         self._relieve()
-        return asked is not None and asked < deadline.remaining()
+        return bool(asked) and asked is not None and asked < deadline.remaining()
 
     def _request_in_turn(
         self,
@@ -335,12 +332,6 @@ class _Pieces:
         view[: len(taken)] = taken
         self._rest = self._rest[len(taken) :]
         return len(taken)
-
-
-def _asked(response: httpx.Response) -> float:
-    """The seconds for which a server wants fewer requests that says so; a second where it does not say."""
-    asked = retry_after(response.headers)
-    return asked if asked is not None and 0 < asked <= BELIEVED_MAX else _UNSAID_SECONDS
 
 
 def _is_silence(error: Exception) -> bool:
