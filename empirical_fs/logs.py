@@ -58,6 +58,12 @@ class _File(RotatingFileHandler):
                 self.stream = opened
         super().emit(record)
 
+    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the base class has it so
+        """Whether the file is full; a pipe never is, and newer versions of Python fail to ask it."""
+        if self.stream is not None and not stat.S_ISREG(os.fstat(self.stream.fileno()).st_mode):
+            return 0
+        return super().shouldRollover(record)
+
     def _open(self) -> TextIOWrapper:
         descriptor = _opened(Path(self.baseFilename))
         found = os.fstat(descriptor)
