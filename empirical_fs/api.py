@@ -5,7 +5,7 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -148,7 +148,34 @@ class Api:
         entries = answer.data.resources or []
         if len(entries) > PER_PAGE:
             raise NotTheApi(f"the API was asked for {PER_PAGE} resources and lists {len(entries)}")
-        return _page(entries, known, total=total, total_pages=total_pages, server_time=server_time)
+        resources: list[Resource] = []
+        malformed: list[Malformed] = []
+        ids: list[int | None] = []
+        urls: dict[int, str] = {}
+        for entry in entries:
+            identity = readable_id(entry)
+            ids.append(identity)
+            try:
+                resource = parse_resource(entry, None if identity is None else known.get(identity))
+            except Malformed as error:
+                # The frames of a traceback would keep all of the entry in memory.
+                malformed.append(error.with_traceback(None))
+                if error.resource_id is not None and error.url is not None:
+                    urls[error.resource_id] = error.url
+            else:
+                if resource is not None:
+                    resources.append(resource)
+                    if (url := signed_url(entry, resource)) is not None:
+                        urls[resource.id] = url
+        return Page(
+            resources=tuple(resources),
+            ids=tuple(ids),
+            malformed=tuple(malformed),
+            urls=urls,
+            total=total,
+            total_pages=total_pages,
+            server_time=server_time,
+        )
 
     def resource(self, resource_id: int, deadline: Deadline) -> Signed:
         """One resource with a freshly signed URL.
@@ -229,36 +256,6 @@ class Api:
                 )
             deadline.remaining()
         return bytes(body)
-
-
-def _page(entries: Sequence[Any], known: Mapping[int, Resource], **rest: Any) -> Page:
-    """A page of these entries, with the `rest` of its fields."""
-    resources: list[Resource] = []
-    malformed: list[Malformed] = []
-    ids: list[int | None] = []
-    urls: dict[int, str] = {}
-    for entry in entries:
-        identity = readable_id(entry)
-        ids.append(identity)
-        try:
-            resource = parse_resource(entry, None if identity is None else known.get(identity))
-        except Malformed as error:
-            # The frames of a traceback would keep all of the entry in memory.
-            malformed.append(error.with_traceback(None))
-            if error.resource_id is not None and error.url is not None:
-                urls[error.resource_id] = error.url
-        else:
-            if resource is not None:
-                resources.append(resource)
-                if (url := signed_url(entry, resource)) is not None:
-                    urls[resource.id] = url
-    return Page(
-        resources=tuple(resources),
-        ids=tuple(ids),
-        malformed=tuple(malformed),
-        urls=urls,
-        **rest,
-    )
 
 
 def _parsed(body: bytes) -> Any:

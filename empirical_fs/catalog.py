@@ -223,11 +223,10 @@ class Catalog:
             # What goes through all files is done by now: everybody who looks at the directory takes the lock.
             now_young = young(resources, before, self._young, asked_at, listing.server_time)
             self._show(resources, now_young, asked_at, on_change)
-            is_as_before = resources is known.shown and self._snapshot.is_of(resources)
-            # One mapping of all that is listed, in place of two that are equal.
-            self._known = (
-                dataclasses.replace(known, shown=self._snapshot.resources) if is_as_before else known
-            )
+            if resources is known.shown:
+                # One mapping of all that is listed, in place of two that are equal.
+                known = dataclasses.replace(known, shown=self._snapshot.resources)
+            self._known = known
 
     def _measure_unsized(self) -> None:
         """Find the sizes that the API did not give, and show them."""

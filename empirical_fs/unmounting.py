@@ -12,8 +12,7 @@ from empirical_fs import control, macos, mountpoint
 from empirical_fs.errors import SetupError
 from empirical_fs.question import Silent
 
-_END_SECONDS, _PAUSE_SECONDS = 30.0, 0.02
-_ASKER_SECONDS, _PAUSE = 1.0, 0.05
+_END_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 1.0, 0.02
 _NAMED_MAX = 5
 _PROCESSES = Path("/proc")
 
@@ -67,7 +66,7 @@ def _unmount_top(place: Path, mount: mountpoint.Mount, *, lazy: bool) -> str | N
         while _runs(server):
             if time.monotonic() > deadline:
                 raise SetupError(f"{place} is unmounted, but process {server.pid} does not end")
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_PAUSE)
     return None
 
 
