@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cable import Cable, laid
 from tests.harness import Mounted, Sandbox, mounted, serving
 
 Mount = Callable[..., AbstractContextManager[Mounted]]
@@ -14,6 +15,20 @@ Mount = Callable[..., AbstractContextManager[Mounted]]
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     with serving(tmp_path / "project", tmp_path / "sandbox-url") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    with laid() as cable:
+        yield cable
+
+
+@pytest.fixture
+def cabled(cable: Cable, tmp_path: Path) -> Iterator[Sandbox]:
+    """A project whose API and store are at the far end of the cable."""
+    with serving(tmp_path / "project", tmp_path / "sandbox-url", "--public-host", cable.host) as sandbox:
+        cable.plug(sandbox.url)
         yield sandbox
 
 

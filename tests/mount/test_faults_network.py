@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cable import Cable, laid
-from tests.harness import Mounted, Sandbox, mounted, noise, opened, run, serving, wait_until
+from tests.cable import Cable
+from tests.harness import Mounted, Sandbox, mounted, noise, opened, run, wait_until
 from tests.mount.test_faults import (
     FAILED,
     PASSING,
@@ -32,17 +32,9 @@ WELL_CONTENT = noise(SIZE, 1)
 
 
 @pytest.fixture
-def cable() -> Iterator[Cable]:
-    with laid() as cable:
-        yield cable
-
-
-@pytest.fixture
-def sandbox(cable: Cable, tmp_path: Path) -> Iterator[Sandbox]:
-    """A project whose API and store are at the far end of the cable."""
-    with serving(tmp_path / "project", tmp_path / "sandbox-url", "--public-host", cable.host) as sandbox:
-        cable.plug(sandbox.url)
-        yield sandbox
+def sandbox(cabled: Sandbox) -> Sandbox:
+    """The project at the far end of the cable."""
+    return cabled
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from empirical_fs import control
 from empirical_fs.control import Command
 from empirical_fs.status import table
-from tests.cable import Cable, laid
+from tests.cable import Cable
 from tests.harness import (
     KEY,
     Mounted,
@@ -24,7 +24,6 @@ from tests.harness import (
     mounted,
     noise,
     run,
-    serving,
     unmount,
     wait_until,
 )
@@ -80,17 +79,9 @@ SHORTAGES: dict[str, Callable[[Mounted], AbstractContextManager[None]]] = {
 
 
 @pytest.fixture
-def cable() -> Iterator[Cable]:
-    with laid() as cable:
-        yield cable
-
-
-@pytest.fixture
-def sandbox(cable: Cable, tmp_path: Path) -> Iterator[Sandbox]:
-    """A project whose API and store are at the far end of the cable."""
-    with serving(tmp_path / "project", tmp_path / "sandbox-url", "--public-host", cable.host) as sandbox:
-        cable.plug(sandbox.url)
-        yield sandbox
+def sandbox(cabled: Sandbox) -> Sandbox:
+    """The project at the far end of the cable."""
+    return cabled
 
 
 def read(path: Path, seen: list[int | None]) -> None:
