@@ -61,6 +61,8 @@ class Page:
     total_pages: int
     server_time: float | None
     """The server's clock as it answered, in seconds since the epoch, if it said."""
+    per_page: int = PER_PAGE
+    """How many entries a full page has, by the API's own word or as it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class _Pagination(msgspec.Struct):
     page: Any
     total: Any
     total_pages: Any
+    per_page: Any = None
 
 
 class _Data(msgspec.Struct):
@@ -175,6 +178,7 @@ class Api:
             total=total,
             total_pages=total_pages,
             server_time=server_time,
+            per_page=whole_number(pagination.per_page) or PER_PAGE,
         )
 
     def resource(self, resource_id: int, deadline: Deadline) -> Signed:

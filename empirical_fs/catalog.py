@@ -13,7 +13,7 @@ from empirical_fs.clock import aging_clock
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.jobs import Job
 from empirical_fs.last_good import Known, after, at_first
-from empirical_fs.listing import Listing, Progress
+from empirical_fs.listing import Leisure, Listing, Progress, in_a_hurry
 from empirical_fs.news import News
 from empirical_fs.probes import is_probe
 from empirical_fs.refreshing import Refreshing, Reload
@@ -26,8 +26,11 @@ _HANGS_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
 
-Fetch = Callable[[Mapping[int, Resource], Progress], Listing]
+Fetch = Callable[[Mapping[int, Resource], Progress, Leisure], Listing]
 """Fetches the listing, given what is known of the resources by their ids; may raise ApiError."""
+
+_LEISURE = 0.25
+"""The share of the age that a listing may reach which the next one may take, where nobody waits for it."""
 
 OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 """Told the names that appeared, changed or vanished, with what they mean now, and both snapshots."""
@@ -51,6 +54,7 @@ class Catalog:
             on_change: told after a refresh what is different by it; may wait.
         """
         self._fetch = fetch
+        self._max_age = max_age
         self._on_change = on_change
         self._lock = threading.Lock()
         self._replacing = threading.Lock()
@@ -78,7 +82,7 @@ class Catalog:
             SetupError: it lists resources, and not one of them can be read.
         """
         asked_at = aging_clock()
-        listing = fetch({}, progress)
+        listing = fetch({}, progress, in_a_hurry)
         # Nobody has been told of anything yet.
         self._take(listing, at_first(listing), asked_at, lambda *_: None)
         self._refreshing.loaded(asked_at)
@@ -200,10 +204,14 @@ class Catalog:
     def _refresh(self, progress: Progress) -> float:
         """Take a new snapshot; when it was asked for, on the aging clock."""
         asked_at = aging_clock()
-        listing = self._fetch(self._known.shown, progress)
+        listing = self._fetch(self._known.shown, progress, self._leisure)
         self._take(listing, after(listing, self._known), asked_at, self._on_change)
         self.find_sizes()
         return asked_at
+
+    def _leisure(self) -> float:
+        is_waited_for = bool(self._settling) or self._refreshing.is_waited_for
+        return 0.0 if is_waited_for else self._max_age * _LEISURE
 
     def _tell_settled(self, is_settled: Callable[[int], bool]) -> None:
         with self._lock:

@@ -15,13 +15,35 @@ from empirical_fs.side_by_side import side_by_side
 
 PAGES_MAX = 100_000
 _WALKS_MAX = 6
+_AT_LEISURE = 2
+"""Requests at once, at least, where nobody waits for the listing."""
 
 Progress = Callable[[int, int], None]
 """Told (pages fetched, pages in all) after each page of a walk."""
 
 
+Leisure = Callable[[], float]
+"""How many seconds a walk may take, as of now; 0 where somebody waits for the listing."""
+
+
 def unseen(done: int, pages: int) -> None:
     """Progress that nobody watches."""
+
+
+def in_a_hurry() -> float:
+    """The leisure of a listing that is waited for."""
+    return 0.0
+
+
+def at_once(pages: int, page_seconds: float, leisure: float) -> int:
+    """How many pages to ask for at once, so that `pages` of them arrive within `leisure` seconds.
+
+    Threads that read pages compete with those that answer the kernel, which have a turn the sooner the fewer
+    there are.
+    """
+    if leisure <= 0:
+        return IN_FLIGHT
+    return math.ceil(min(max(pages * page_seconds / leisure, _AT_LEISURE), IN_FLIGHT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,47 +97,75 @@ class _Walk:
         ]
 
 
-def fetch_listing(fetch_page: Callable[[int], Page], progress: Progress = unseen) -> Listing:
+def fetch_listing(
+    fetch_page: Callable[[int], Page], progress: Progress = unseen, leisure: Leisure = in_a_hurry
+) -> Listing:
     """Every uploaded resource, none twice and none missed, as long as new ones come in at the top.
 
     Page 1 comes first, the others side by side. If anything moved meanwhile, the pages are fetched
-    again; two passes that agree are believed although the API's own count differs, unless a page was
-    empty (what was listed before may speak against them: last_good.py); and if it never comes to rest,
-    all that any pass saw is taken together, provided that nothing can be missing by the API's own count.
+    again, without leisure. Two passes that agree are believed although the API's own count differs, and as
+    many as there may be where a page was empty (what was listed before may speak against them:
+    last_good.py). If it never comes to rest, all that any pass saw is taken together, provided that nothing
+    can be missing by the API's own count.
 
     Raises:
-        ApiUnavailable: the listing moved too fast; or as `fetch_page` raises.
+        ApiUnavailable: the listing moved too fast, or is empty although the API counts resources; or as
+            `fetch_page` raises.
         NotTheApi: the number of pages is beyond belief; or as `fetch_page` raises.
     """
     walks: list[_Walk] = []
     while len(walks) < _WALKS_MAX:
-        walk = _walk(fetch_page, progress)
+        walk = _walk(fetch_page, progress, in_a_hurry if walks else leisure)
         if walk.is_sound():
             return _combined([walk])
         if walks and walk.agrees_with(walks[-1]) and not walk.is_gappy():
             return _combined([walk])
         walks.append(walk)
+    if all(walk.agrees_with(walks[0]) for walk in walks):
+        if walks[0].ids():
+            return _combined(walks[:1])
+        raise ApiUnavailable(f"the API counts {walks[0].pages[0].total} resources and lists none")
     union = {identity for walk in walks for identity in walk.ids()}
     if len(union) < min(page.total for page in walks[-1].pages):
         raise ApiUnavailable("the listing changed too fast to be read whole")
     return _combined(walks)
 
 
-def _walk(fetch_page: Callable[[int], Page], progress: Progress) -> _Walk:
+def _walk(fetch_page: Callable[[int], Page], progress: Progress, leisure: Leisure) -> _Walk:
+    begin = time.monotonic()
     first = fetch_page(1)
+    page_seconds = time.monotonic() - begin
     last = first.total_pages
     if last > PAGES_MAX:
         raise NotTheApi(f"the API claims {last} pages")
     pages = [first]
     progress(1, max(last, 1))
     # Behind several empty pages there is nothing, whatever number of pages the API claims.
-    while len(pages) < last and any(page.ids for page in pages[-IN_FLIGHT:]):
-        begin = len(pages) + 1
-        numbers = range(begin, min(begin + IN_FLIGHT * 4, last + 1))
-        for page in side_by_side(fetch_page, numbers, IN_FLIGHT):
+    while len(pages) < last and (len(pages) < IN_FLIGHT or any(page.ids for page in pages[-IN_FLIGHT:])):
+        number = len(pages) + 1
+        numbers = range(number, min(number + IN_FLIGHT * 4, last + 1))
+        spare = leisure() - (time.monotonic() - begin)
+        for page in side_by_side(fetch_page, numbers, at_once(last - len(pages), page_seconds, spare)):
             pages.append(page)
             progress(len(pages), last)
+    _go_beyond(fetch_page, pages)
     return _Walk(pages)
+
+
+def _go_beyond(fetch_page: Callable[[int], Page], pages: list[Page]) -> None:
+    """Add the pages that the API has though its number of pages ends before its number of resources."""
+    seen = {identity for page in pages for identity in page.ids}
+    listed = sum(len(page.ids) for page in pages)
+    while listed < pages[0].total and len(pages[-1].ids) >= pages[-1].per_page and len(pages) < PAGES_MAX:
+        try:
+            page = fetch_page(len(pages) + 1)
+        except NotTheApi:
+            return  # the API refuses what is beyond its last page
+        if seen.issuperset(page.ids):
+            return
+        seen.update(page.ids)
+        listed += len(page.ids)
+        pages.append(page)
 
 
 def _combined(walks: Sequence[_Walk]) -> Listing:

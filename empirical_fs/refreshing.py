@@ -67,6 +67,11 @@ class Refreshing:
         """Why the last refresh failed; empty if it did not."""
         return self._failure
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody asked for a refresh and waits."""
+        return bool(self._reloads or self._under_way)
+
     def loaded(self, asked_at: float) -> None:
         """There is a listing now, which was asked for at that moment of the aging clock."""
         self._succeeded(asked_at)

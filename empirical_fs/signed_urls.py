@@ -9,7 +9,7 @@ from dataclasses import replace
 from empirical_fs.api import Api, Page
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import ApiUnavailable, NotTheApi, ResourceGone
-from empirical_fs.listing import Listing, Progress, fetch_listing, unseen
+from empirical_fs.listing import Leisure, Listing, Progress, fetch_listing, in_a_hurry, unseen
 from empirical_fs.resource import Resource
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.statistics import Statistics
@@ -44,13 +44,18 @@ class SignedUrls:
         self._listing = SingleFlight[None, Listing]()
 
     def list_resources(
-        self, known: Mapping[int, Resource], progress: Progress = unseen, patience: float | None = None
+        self,
+        known: Mapping[int, Resource],
+        progress: Progress = unseen,
+        leisure: Leisure = in_a_hurry,
+        patience: float | None = None,
     ) -> Listing:
         """Every uploaded resource; their URLs are kept, since they come for free.
 
         Args:
             known: what is known of the resources, by their ids, as `Api.page` takes it.
             progress: is told of each page.
+            leisure: how long it may take.
             patience: the seconds that a page is waited for, if not as long as usual.
 
         Raises:
@@ -58,7 +63,9 @@ class SignedUrls:
         """
         limit = self._timeout if patience is None else patience
         # The URLs of a large project take more memory than the rest of it.
-        return fetch_listing(lambda number: replace(self.page(number, limit, known), urls={}), progress)
+        return fetch_listing(
+            lambda number: replace(self.page(number, limit, known), urls={}), progress, leisure
+        )
 
     def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
         """One page of the listing, waited for `patience` seconds; its URLs are kept.

@@ -1,13 +1,13 @@
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api import Page
+from empirical_fs.api import IN_FLIGHT, Page
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi
-from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
+from empirical_fs.listing import PAGES_MAX, Listing, at_once, fetch_listing
 from empirical_fs.resource import Malformed, Resource
 
 PER_PAGE = 3
@@ -20,7 +20,7 @@ def resource(identity: int, updated_ns: int = 0) -> Resource:
     return Resource(id=identity, name=str(identity), size=1, updated_ns=updated_ns, link=None)
 
 
-def page_of(ids: Sequence[int | None], total: int, total_pages: int) -> Page:
+def page_of(ids: Sequence[int | None], total: int, total_pages: int, per_page: int = 100) -> Page:
     return Page(
         resources=tuple(resource(identity) for identity in ids if identity is not None),
         ids=tuple(ids),
@@ -29,6 +29,7 @@ def page_of(ids: Sequence[int | None], total: int, total_pages: int) -> Page:
         total=total,
         total_pages=total_pages,
         server_time=None,
+        per_page=per_page,
     )
 
 
@@ -158,15 +159,111 @@ def test_totals_that_differ() -> None:
 
 @pytest.mark.parametrize(("total", "total_pages"), [(5, 1), (5, 0), (1, 1)])
 def test_an_empty_answer_is_not_believed(total: int, total_pages: int) -> None:
-    """A page that is empty although the API counts resources never empties the directory."""
-    with pytest.raises(ApiUnavailable):
+    """An API that lists nothing although it counts resources never empties the directory."""
+    with pytest.raises(ApiUnavailable, match=f"counts {total} resources and lists none"):
         fetch_listing(lambda _: page_of([], total, total_pages))
 
 
-def test_an_empty_page_among_others_is_not_believed() -> None:
-    """Nor does one empty page of several, however often it comes."""
-    with pytest.raises(ApiUnavailable):
-        fetch_listing(lambda number: page_of([1, 2, 3] if number == 1 else [], 5, 2))
+@pytest.mark.parametrize("empty", [1, 2, 3])
+def test_an_empty_page_that_stays_empty(empty: int) -> None:
+    """What is there is listed, where one page is empty in every pass; the gap says that some is missing."""
+    asked = list[int]()
+
+    def page(number: int) -> Page:
+        asked.append(number)
+        return page_of([] if number == empty else [number], 3, 3)
+
+    listing = fetch_listing(page)
+    assert sorted(listed_ids(listing)) == [each for each in (1, 2, 3) if each != empty]
+    assert listing.gap == 1
+    assert asked.count(empty) == 6
+
+
+def test_an_empty_page_that_fills() -> None:
+    """A page that is empty in the first pass alone is none that is missing."""
+    passes = iter([[], [3, 4]])
+
+    def page(number: int) -> Page:
+        return page_of([1, 2] if number == 1 else next(passes, [3, 4]), 4, 2)
+
+    listing = fetch_listing(page)
+    assert (sorted(listed_ids(listing)), listing.gap) == ([1, 2, 3, 4], 0)
+
+
+Beyond = Callable[[int], Page]
+BEYOND: dict[str, tuple[Beyond, list[int]]] = {
+    "more pages than it says": (
+        lambda number: page_of([number * 2, number * 2 + 1], 6, 1, 2),
+        [2, 3, 4, 5, 6, 7],
+    ),
+    "no number of pages": (lambda number: page_of([number], 3, 0, 1), [1, 2, 3]),
+    "ends with a short page": (
+        lambda number: page_of([1, 2] if number == 1 else [3], 9, 1, 2),
+        [1, 2, 3],
+    ),
+    "the last page again": (lambda _: page_of([1, 2], 9, 1, 2), [1, 2]),
+    "nothing beyond": (lambda number: page_of([1, 2] if number == 1 else [], 9, 1, 2), [1, 2]),
+    "smaller pages than it says": (lambda number: page_of([number], 2, 2, 100), [1, 2]),
+}
+
+
+@pytest.mark.parametrize(("page", "listed"), BEYOND.values(), ids=BEYOND)
+def test_counts_that_disagree(page: Beyond, listed: list[int]) -> None:
+    """Where the number of resources is not reached by the number of pages, those behind are listed, too."""
+    assert sorted(listed_ids(fetch_listing(page))) == listed
+
+
+def test_a_page_beyond_that_is_refused() -> None:
+    """An API that refuses pages beyond its last one has none there."""
+
+    def page(number: int) -> Page:
+        if number > 1:
+            raise NotTheApi("HTTP 404")
+        return page_of([1, 2], 9, 1, 2)
+
+    assert sorted(listed_ids(fetch_listing(page))) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("pages", "page_seconds", "leisure", "expected"),
+    [
+        (500, 0.065, 0.0, IN_FLIGHT),
+        (500, 0.065, -1.0, IN_FLIGHT),
+        (50, 0.065, 15.0, 2),
+        (500, 0.065, 15.0, 3),
+        (3000, 0.065, 15.0, IN_FLIGHT),
+        (0, 0.065, 15.0, 2),
+        (500, 1e9, 1e-9, IN_FLIGHT),
+    ],
+)
+def test_how_many_at_once(pages: int, page_seconds: float, leisure: float, expected: int) -> None:
+    """As few as get done in time where there is time, and all where somebody waits."""
+    assert at_once(pages, page_seconds, leisure) == expected
+
+
+def test_leisure_ends() -> None:
+    """Few pages are asked for at once while nobody waits, and as many as may be from when somebody does."""
+    under_way, most = 0, 0
+    lock = threading.Lock()
+    leisure = iter([1000.0])
+
+    def page(number: int) -> Page:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        if most > 2:
+            is_crowded.set()
+        if number > 33:
+            assert is_crowded.wait(PATIENCE)
+        with lock:
+            under_way -= 1
+        if number == 33:
+            assert most <= 2
+        return page_of([number], 65, 65)
+
+    is_crowded = threading.Event()
+    fetch_listing(page, leisure=lambda: next(leisure, 0.0))
 
 
 def test_a_listing_that_never_rests() -> None:
