@@ -3,22 +3,27 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from empirical_fs import control
+from empirical_fs.control import Command
 from tests.bench.bench import Bench, Row, Sizes
 from tests.bench.figures import Line, NoMoreThan, Who
 from tests.bench.mounts import Mount
 from tests.bench.store import File, Location, Project
 from tests.bench.work import PAGE, timed
-from tests.harness import mount_command, run
+from tests.harness import mount_command, run, wait_until
 
 _MS = 1000
 _LINKS_MAX = 50_000
 """Names of one file that a common file system allows (ext4: 65,000)."""
 _PAUSE_SECONDS = 0.005
+_MAX_AGE = 60.0
+"""The default of `--refresh`, in seconds."""
+_REFRESH_SECONDS = 40.0
 
 
 def rows(sizes: Sizes) -> Iterator[Row]:
@@ -28,7 +33,7 @@ def rows(sizes: Sizes) -> Iterator[Row]:
 
 
 class Refresh(Row):
-    """`--reload` of an unchanged project, while a program reads a file that is at hand."""
+    """A program reads a file that is at hand beside `--reload`, and beside a refresh in the background."""
 
     who = (Who.OURS,)
 
@@ -41,6 +46,10 @@ class Refresh(Row):
         self._wait = Line("a read meanwhile, median ms")
         self._late = Line("of 100 such reads the slowest, ms", (NoMoreThan(20),))
         self._worst = Line("the slowest of all, ms")
+        self._late_beside = Line(
+            "beside a refresh in the background: of 100 the slowest, ms", (NoMoreThan(20),)
+        )
+        self._worst_beside = Line("the slowest of all beside that, ms")
         self._memory = Line("peak MiB")
         lines = (
             self._mount,
@@ -49,6 +58,8 @@ class Refresh(Row):
             self._wait,
             self._late,
             self._worst,
+            self._late_beside,
+            self._worst_beside,
             self._memory,
         )
         super().__init__(
@@ -64,6 +75,7 @@ class Refresh(Row):
                 seconds, _ = timed(lambda: run(*mount_command("--reload", mount.path)))
                 computed = mount.cpu_seconds() - before - _reads_computed(mount, len(waits))
             waits.sort()
+            beside = sorted(_beside_a_refresh(mount, mount.path / self.project.files[0].name))
             return {
                 self._mount: mounting,
                 self._seconds: seconds,
@@ -71,8 +83,22 @@ class Refresh(Row):
                 self._wait: median(waits) * _MS,
                 self._late: waits[len(waits) * 99 // 100] * _MS,
                 self._worst: waits[-1] * _MS,
+                self._late_beside: beside[len(beside) * 99 // 100] * _MS,
+                self._worst_beside: beside[-1] * _MS,
                 self._memory: mount.peak_mib(),
             }
+
+
+def _beside_a_refresh(mount: Mount, path: Path) -> Sequence[float]:
+    """The seconds of each read while the mount refreshes its old listing by itself."""
+    time.sleep(max(_MAX_AGE - _age(mount), 0))
+    with _reading(path) as waits:
+        wait_until(lambda: _age(mount) < _MAX_AGE, "the refresh", _REFRESH_SECONDS)
+    return waits
+
+
+def _age(mount: Mount) -> float:
+    return float(control.ask(mount.path, Command.STATUS)["listing_age"])
 
 
 @contextmanager

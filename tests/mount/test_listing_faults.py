@@ -438,6 +438,42 @@ def test_a_steady_disagreement(project: Sandbox, mount: Mount) -> None:
         assert len(mounted.names()) == COUNT - 1
 
 
+def paged(entries: Entries, number: int, total: int, total_pages: int) -> dict[str, Any]:
+    """A fault that answers page `number` of the listing with these entries."""
+    pagination = {"page": number, "per_page": 100, "total": total, "total_pages": total_pages}
+    action = body({"data": {"resources": entries}, "pagination": pagination})
+    return {"on": "list", "pages": [number], "action": action}
+
+
+DISAGREEMENTS = {
+    "an empty page at the end": ((100, 0), 101, 2, 100, "online; the API counts 1 more than it lists"),
+    "an empty page at the top": ((0, 100), 200, 2, 100, "online; the API counts 100 more than it lists"),
+    "too few pages": ((100, 20, 0), 120, 1, 120, "online"),
+}
+
+
+@pytest.mark.parametrize("disagreement", DISAGREEMENTS.values(), ids=DISAGREEMENTS)
+def test_pages_that_disagree_with_their_counts(
+    sandbox: Sandbox, mount: Mount, disagreement: tuple[tuple[int, ...], int, int, int, str]
+) -> None:
+    """What is there is shown, beside a page that is always empty and behind the last one by its word."""
+    pages, total, total_pages, shown, said = disagreement
+    for number in range(120):
+        sandbox.put(f"{number}.txt", b"x")
+    entries = sandbox.listing()
+    faults = []
+    for number, count in enumerate(pages, 1):
+        faults.append(paged(entries[:count], number, total, total_pages))
+        entries = entries[count:]
+    sandbox.plan(faults=faults)
+    with mount("--refresh", "1000") as mounted:
+        assert len(mounted.names()) == shown
+        assert state(mounted) == said
+        reload(mounted)
+        assert (len(mounted.names()), state(mounted)) == (shown, said)
+        assert len(warnings(mounted)) == (shown != total)
+
+
 def test_dates_that_were_never_read(project: Sandbox, mount: Mount) -> None:
     """A file whose date cannot be read at first is shown by that of its creation, and the state says so."""
     project.override({"00.bin": {"updated_at": "yesterday", "created_at": MTIME - 9}})
