@@ -1,5 +1,5 @@
 """`python -m empirical_fs` is `empirical-mount`."""
 
-from empirical_fs.cli import main
+from empirical_fs.cli.main import main
 
 main()

@@ -10,7 +10,7 @@ from empirical_fs.errors import EmpiricalError, NoMemory, NoSuchFile
 from empirical_fs.fuse.errnos import UNTOLD, errno_of
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
-from empirical_fs.threads import Pool
+from empirical_fs.work.threads import Pool
 
 log = logging.getLogger(__name__)
 

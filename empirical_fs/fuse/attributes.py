@@ -3,12 +3,12 @@
 import stat
 from typing import Any
 
+from empirical_fs.catalog.names import NAME_MAX
+from empirical_fs.catalog.snapshot import ROOT_INODE, Entry
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.options import FuseOptions
-from empirical_fs.mount_options import MountOptions
-from empirical_fs.names import NAME_MAX
-from empirical_fs.snapshot import ROOT_INODE, Entry
+from empirical_fs.settings.mount_options import MountOptions
 
 _UNIT = 512
 _IO_SIZE = 4096

@@ -5,8 +5,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import count
 
-from empirical_fs.catalog import Catalog
-from empirical_fs.snapshot import Entry, Snapshot
+from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.catalog.snapshot import Entry, Snapshot
 
 AFTER_SELF, AFTER_PARENT = 1, 2
 """The cookies behind `.` and `..`."""

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Content, Node, Nodes
-from empirical_fs.snapshot import Entry, Snapshot
 
 
 class Kernel(Protocol):

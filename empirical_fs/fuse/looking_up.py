@@ -3,6 +3,8 @@
 import errno
 from functools import partial
 
+from empirical_fs.catalog.names import NAME_MAX
+from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
@@ -11,9 +13,7 @@ from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import Request
-from empirical_fs.names import NAME_MAX
-from empirical_fs.snapshot import Entry
-from empirical_fs.timer import Timer
+from empirical_fs.work.timer import Timer
 
 _SELF, _PARENT = b".", b".."
 _SIZE_SHARE, _SIZE_SECONDS_MAX = 0.9, 10.0

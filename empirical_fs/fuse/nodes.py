@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from empirical_fs.snapshot import Entry
+from empirical_fs.catalog.snapshot import Entry
 
 ROOT_NUMBER = 1
 """The number of the root (FUSE_ROOT_ID in linux/fuse.h)."""

@@ -8,7 +8,7 @@ from empirical_fs.fuse.callers import has_ended
 from empirical_fs.fuse.failures import Failures
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
-from empirical_fs.reading.readers import Handle
+from empirical_fs.reading.open_files import Handle
 
 OnFailed = Callable[[Node, Request, EmpiricalError], object]
 """Answers a read whose bytes will not come."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from empirical_fs.catalog import Catalog
+from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.inode_table import InodeTable
@@ -14,10 +15,9 @@ from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.readers import Handle
-from empirical_fs.reading.walks import Walks
-from empirical_fs.snapshot import Entry
-from empirical_fs.timer import Timer
+from empirical_fs.reading.open_files import Handle
+from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.work.timer import Timer
 
 _SETTLE_SECONDS = 1.0
 _SETTLE_TRIES = 2

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from empirical_fs.control import encoded
+from empirical_fs.catalog.snapshot import Entry
+from empirical_fs.control.protocol import encoded
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
@@ -26,9 +27,8 @@ from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
-from empirical_fs.snapshot import Entry
-from empirical_fs.threads import Pool
-from empirical_fs.timer import Timer
+from empirical_fs.work.threads import Pool
+from empirical_fs.work.timer import Timer
 
 _OF_USERS = b"user."
 _SELF, _PARENT = b".", b".."

@@ -10,7 +10,7 @@ from empirical_fs.errors import Abandoned, DeadlinePassed, EmpiricalError
 from empirical_fs.fuse.callers import is_ending
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.structures import INTERRUPTED, Context, Piece
-from empirical_fs.timer import Alarm, Timer
+from empirical_fs.work.timer import Alarm, Timer
 
 OnGivenUp = Callable[[EmpiricalError], object]
 """Told that nobody waits for an answer any more, and why; it answers that, and ends what was begun for it."""

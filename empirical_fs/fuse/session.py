@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from empirical_fs.errors import Closing, NoThread, SetupError
 from empirical_fs.fuse.library import Library, Mounted
+from empirical_fs.fuse.memory_allocator import keep_freed_memory
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import OpenRequests, Request
-from empirical_fs.memory_allocator import keep_freed_memory
-from empirical_fs.timer import Timer
+from empirical_fs.work.timer import Timer
 
 LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
 

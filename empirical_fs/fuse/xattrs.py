@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from empirical_fs.resource import UPLOADED, Resource
+from empirical_fs.api.resource import UPLOADED, Resource
 
 _OF_DETAILS = {
     # The names that desktops know (freedesktop.org, Guidelines for extended attributes).

@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable
 
+from empirical_fs.api.resource import Resource
+from empirical_fs.api.settling import Settling
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
 from empirical_fs.reading.room import Room
-from empirical_fs.reading.versions import Head, Validators, Version, judge
-from empirical_fs.resource import Resource
-from empirical_fs.settling import Settling
+from empirical_fs.reading.version import Head, Validators, Version, judge
 
 _BEFORE_MAX = 4
 

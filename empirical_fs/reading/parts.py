@@ -9,7 +9,7 @@ from empirical_fs.errors import NoMemory
 from empirical_fs.reading.budget import Account
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
 from empirical_fs.reading.part import OnHere, Part
-from empirical_fs.reading.readahead import Range
+from empirical_fs.reading.read_ahead import Range
 
 _Owner = TypeVar("_Owner")
 

@@ -19,11 +19,11 @@ from empirical_fs.errors import (
 from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.fetcher import Fetcher
+from empirical_fs.reading.fetch.object_store import Body
+from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.parts import Parts
-from empirical_fs.reading.readahead import Conditions, Range, ReadAhead
-from empirical_fs.reading.store import Body
+from empirical_fs.reading.read_ahead import Conditions, Range, ReadAhead
 from empirical_fs.statistics import Statistics
 
 _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20

@@ -13,7 +13,7 @@ from pathlib import Path
 import shtab
 
 from empirical_fs import __version__
-from empirical_fs.arguments import PROGRAM, parser
+from empirical_fs.cli.arguments import PROGRAM, parser
 from scripts.packaging.manual import manual_page
 
 MANUAL = Path(f"share/man/man1/{PROGRAM}.1")

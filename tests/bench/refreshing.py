@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from empirical_fs import control
-from empirical_fs.control import Command
+from empirical_fs.control import protocol
+from empirical_fs.control.protocol import Command
 from tests.bench.bench import Bench, Row, Sizes
 from tests.bench.figures import Line, NoMoreThan, Who
 from tests.bench.mounts import Mount
@@ -98,7 +98,7 @@ def _beside_a_refresh(mount: Mount, path: Path) -> Sequence[float]:
 
 
 def _age(mount: Mount) -> float:
-    return float(control.ask(mount.path, Command.STATUS)["listing_age"])
+    return float(protocol.ask(mount.path, Command.STATUS)["listing_age"])
 
 
 @contextmanager

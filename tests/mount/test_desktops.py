@@ -79,7 +79,7 @@ def test_a_link_opens_the_browser(project: Sandbox, mount: Mount, tmp_path: Path
     opener.parent.mkdir()
     opener.write_text('#!/bin/sh\nprintf "%s" "$*"\n')
     opener.chmod(0o755)
-    command = [sys.executable, "-c", "from empirical_fs.links import main; main()"]
+    command = [sys.executable, "-c", "from empirical_fs.cli.open_link import main; main()"]
     with mount() as mounted:
         wanted = environment(PATH=f"{opener.parent}:{os.environ['PATH']}")
         assert (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.reloading import reload
+from empirical_fs.control.reloading import reload
 from tests.conftest import Mount
 from tests.harness import Sandbox, mount_command, noise, run, said, wait_until
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from empirical_fs import control, reloading
-from empirical_fs.control import Command
+from empirical_fs.api.listing import unseen
+from empirical_fs.control import protocol, reloading
+from empirical_fs.control.protocol import Command
 from empirical_fs.errors import SetupError
-from empirical_fs.listing import unseen
-from empirical_fs.status import table
+from empirical_fs.mount.status import table
 from tests.conftest import Mount
 from tests.harness import (
     KEY,
@@ -92,7 +92,7 @@ def reload(mounted: Mounted) -> None:
 
 
 def report(mounted: Mounted) -> dict[str, Any]:
-    return control.ask(mounted.path, Command.STATUS)
+    return protocol.ask(mounted.path, Command.STATUS)
 
 
 def state(mounted: Mounted) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.reading.readahead import KEPT_BEHIND
+from empirical_fs.reading.read_ahead import KEPT_BEHIND
 from tests.conftest import Mount
 from tests.harness import Mounted, Sandbox, noise, run, wait_until
 

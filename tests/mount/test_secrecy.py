@@ -64,7 +64,7 @@ def test_whoever_waits_for_the_listing(sandbox: Sandbox, tmp_path: Path, options
 AT_THE_END = """
 import atexit, sys
 from pathlib import Path
-from empirical_fs.cli import main
+from empirical_fs.cli.main import main
 environ = Path("/proc/self/environ")
 assert b"sandbox-key" in environ.read_bytes()
 atexit.register(lambda: print("kept" if b"sandbox-key" in environ.read_bytes() else "wiped"))
@@ -123,7 +123,7 @@ from pathlib import Path
 from empirical_fs.fuse import operations
 answer = Path(sys.argv.pop(1))
 operations.encoded = lambda *_: answer.read_bytes()
-from empirical_fs.cli import main
+from empirical_fs.cli.main import main
 main(["--api-url", *sys.argv[1:]])
 """
 """The program, with an answer to every command that is read from a file."""

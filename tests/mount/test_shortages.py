@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs import control
-from empirical_fs.control import Command
-from empirical_fs.status import table
+from empirical_fs.control import protocol
+from empirical_fs.control.protocol import Command
+from empirical_fs.mount.status import table
 from tests.cable import Cable
 from tests.harness import (
     KEY,
@@ -140,8 +140,8 @@ def is_well(mount: Mounted, names: list[str]) -> None:
     wait_until(lambda: all(map(is_right, contents)), "all files")
     with ThreadPoolExecutor(len(names)) as pool:
         assert all(pool.map(is_right, contents)), "at once, too"
-    wait_until(lambda: control.ask(mount.path, Command.STATUS)["memory_held"] == 0, "the memory")
-    report = control.ask(mount.path, Command.STATUS)
+    wait_until(lambda: protocol.ask(mount.path, Command.STATUS)["memory_held"] == 0, "the memory")
+    report = protocol.ask(mount.path, Command.STATUS)
     assert (report["out_of_reach"], report["listing_failure"]) == ({}, None)
     assert [line for line in mount.log_lines() if " ERROR " in line or "Traceback" in line] == []
 
@@ -160,7 +160,7 @@ def test_a_container_with_little_memory(sandbox: Sandbox, tmp_path: Path) -> Non
         command = mount_command("--api-url", sandbox.url, path)
         run(*inside, *command, env=environment(EMPIRICALRUN_KEY=KEY))
         assert hashlib.sha256((path / "large").read_bytes()).digest() == hashlib.sha256(content).digest()
-        report = control.ask(path, Command.STATUS)
+        report = protocol.ask(path, Command.STATUS)
         assert report["memory_budget"] == 32 * MIB
         assert "by the container's limit of 128 MiB" in table([report])
     finally:

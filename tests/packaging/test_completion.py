@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.arguments import PROGRAM, parser
+from empirical_fs.cli.arguments import PROGRAM, parser
 from scripts.packaging.generate import COMPLETIONS, generated
 from tests.harness import environment, run
 

@@ -18,7 +18,7 @@ _MODULES = "usr/lib/empirical-fs"
         ("-rwxr-xr-x", "usr/bin/empirical-mount"),
         ("-rwxr-xr-x", "usr/bin/empirical-open-link"),
         ("-rw-r--r--", "usr/share/applications/empirical-open-link.desktop"),
-        ("-rw-r--r--", f"{_MODULES}/empirical_fs/cli.py"),
+        ("-rw-r--r--", f"{_MODULES}/empirical_fs/cli/main.py"),
         ("-rw-r--r--", f"{_MODULES}/fuse.py"),
         ("-rw-r--r--", f"{_MODULES}/mfusepy.py"),
         ("-rw-r--r--", "usr/share/man/man1/empirical-mount.1.gz"),

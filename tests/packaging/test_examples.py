@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from empirical_fs.arguments import PROGRAM, parser
+from empirical_fs.cli.arguments import PROGRAM, parser
 from tests.packaging.conftest import TOP
 
 _PACKAGING = TOP / "scripts/packaging"

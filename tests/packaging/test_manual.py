@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.arguments import parser
-from empirical_fs.configuration import OPTIONS
+from empirical_fs.cli.arguments import parser
+from empirical_fs.settings.configuration import OPTIONS
 from scripts.packaging.generate import MANUAL, generated
 from tests.harness import environment, run
 

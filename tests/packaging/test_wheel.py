@@ -43,8 +43,8 @@ def test_metadata(built: Built) -> None:
     assert (metadata["Name"], metadata["Version"]) == ("empirical-fs", empirical_fs.__version__)
     assert metadata["Requires-Python"] == ">=3.11"
     entry_points = built.text(".dist-info/entry_points.txt")
-    assert "empirical-mount = empirical_fs.cli:main" in entry_points
-    assert "empirical-open-link = empirical_fs.links:main" in entry_points
+    assert "empirical-mount = empirical_fs.cli.main:main" in entry_points
+    assert "empirical-open-link = empirical_fs.cli.open_link:main" in entry_points
     assert "empirical-sandbox = empirical_fs.sandbox.cli:main" in entry_points
 
 

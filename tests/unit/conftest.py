@@ -12,13 +12,13 @@ from hypothesis import settings
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
-from empirical_fs.http import Incoming
+from empirical_fs.net.client import Incoming
+from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.reader import Cancel
-from empirical_fs.reading.store import Body
-from empirical_fs.reading.versions import Extent
-from empirical_fs.timer import Timer
-from empirical_fs.waits import Steps, drive
+from empirical_fs.reading.version import Extent
+from empirical_fs.work.timer import Timer
+from empirical_fs.work.waits import Steps, drive
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
 settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=50)

@@ -1,6 +1,6 @@
 """What tests say of resources."""
 
-from empirical_fs.resource import MADE_FROM
+from empirical_fs.api.resource import MADE_FROM
 
 
 def said(**fields: object) -> tuple[object, ...]:

@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from mmap import mmap
 
+from empirical_fs.api.resource import Resource
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import BLOCK, Blocks
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.fetcher import Fetcher, OnWhole
-from empirical_fs.reading.link import Link
+from empirical_fs.reading.fetch.concurrency import Link
+from empirical_fs.reading.fetch.pool import Fetcher, OnWhole
 from empirical_fs.reading.part import Part
-from empirical_fs.reading.readahead import Range
+from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.reader import Cursor, Means, Reader, _Read
-from empirical_fs.resource import Resource
 from empirical_fs.statistics import Statistics
 from tests.unit.conftest import Waiting
 

@@ -12,8 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from empirical_fs.api import Api, Page
+from empirical_fs.api.client import Api, Page
+from empirical_fs.api.listing import PAGES_MAX, Listing, fetch_listing
+from empirical_fs.api.resource import Resource
+from empirical_fs.api.url_cache import lifetime
 from empirical_fs.cancellation import Cancellation
+from empirical_fs.catalog.names import NAME_MAX
+from empirical_fs.catalog.snapshot import Snapshot
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import (
     ApiError,
@@ -23,13 +28,8 @@ from empirical_fs.errors import (
     ResourceGone,
     UnsafeUrl,
 )
-from empirical_fs.http import Http, Incoming
-from empirical_fs.listing import PAGES_MAX, Listing, fetch_listing
-from empirical_fs.names import NAME_MAX
-from empirical_fs.resource import Resource
-from empirical_fs.snapshot import Snapshot
-from empirical_fs.url_cache import lifetime
-from empirical_fs.urls import parse_fetchable
+from empirical_fs.net.client import Http, Incoming
+from empirical_fs.net.urls import parse_fetchable
 from tests.unit.conftest import Arrived
 from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
 
@@ -75,7 +75,7 @@ def answered(
 ) -> Api:
     """A client of an API that answers so."""
     raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in (headers or {}).items()]
-    patch.setattr("empirical_fs.api.Http", lambda *_, **__: Canned(body, raw, status))
+    patch.setattr("empirical_fs.api.client.Http", lambda *_, **__: Canned(body, raw, status))
     return Api(httpx.URL("https://api.example"), KEY, CLOSING, 30)
 
 

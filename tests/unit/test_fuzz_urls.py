@@ -9,9 +9,9 @@ import httpx
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from empirical_fs.api.url_cache import lifetime
 from empirical_fs.errors import UnsafeUrl
-from empirical_fs.url_cache import lifetime
-from empirical_fs.urls import declared_expiry, looks_signed, parse_fetchable, parse_redirect
+from empirical_fs.net.urls import declared_expiry, looks_signed, parse_fetchable, parse_redirect
 from tests.unit.hostile import outcome
 
 HOSTS = ["x.org", "localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.1", "0x7f.1", "2130706433"]

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from empirical_fs.macos import fuse_options, unmount_command
-from empirical_fs.mount_options import parse_mount_options
-from empirical_fs.mountpoint import from_partitions
+from empirical_fs.mount.mount_table import from_partitions
+from empirical_fs.settings.mount_options import parse_mount_options
 
 
 class Partition(NamedTuple):

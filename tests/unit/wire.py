@@ -10,10 +10,10 @@ from itertools import repeat
 import httpx
 from hypothesis import strategies as st
 
-from empirical_fs.addresses import permits_all
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, StoreUnavailable
-from empirical_fs.http import Http
+from empirical_fs.net.addresses import permits_all
+from empirical_fs.net.client import Http
 
 PATIENCE = 0.4
 """Seconds; a fourth of it is how long a body may pause."""

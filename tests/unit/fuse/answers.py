@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.request import OpenRequests
-from empirical_fs.timer import Timer
+from empirical_fs.work.timer import Timer
 
 
 @dataclass

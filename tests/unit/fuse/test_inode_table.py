@@ -1,10 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
+from empirical_fs.api.resource import Resource
+from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import ROOT_NUMBER
-from empirical_fs.resource import Resource
-from empirical_fs.snapshot import Entry, Snapshot
 from tests.unit.listed import said
 
 SECONDS = 6.0

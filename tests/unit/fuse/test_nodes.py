@@ -5,10 +5,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
+from empirical_fs.api.resource import Resource
+from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.fuse import nodes as module
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node, Nodes
-from empirical_fs.resource import Resource
-from empirical_fs.snapshot import Entry
 
 IDS = st.integers(0, 2)
 PAGES = st.integers(0, 2)

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from empirical_fs.api.resource import Resource
+from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.errors import Abandoned, Closing, EmpiricalError
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile, WaitingRead
 from empirical_fs.fuse.request import Request
-from empirical_fs.reading.readers import Handle
-from empirical_fs.resource import Resource
-from empirical_fs.snapshot import Entry
+from empirical_fs.reading.open_files import Handle
 from tests.unit.fuse.answers import NoLibrary, requests
 
 ENTRY = Entry("a", Resource(id=1, name="a", size=9, updated_ns=0, link=None))

@@ -9,7 +9,7 @@ import pytest
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.fuse import request as module
 from empirical_fs.fuse.request import OpenRequests, Request
-from empirical_fs.timer import Timer
+from empirical_fs.work.timer import Timer
 from tests.harness import wait_until
 from tests.unit.fuse.answers import NoLibrary, requests
 

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from empirical_fs.api.resource import Resource
 from empirical_fs.fuse.xattrs import extended_attributes
-from empirical_fs.resource import Resource
 from tests.unit.listed import said
 
 

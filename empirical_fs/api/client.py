@@ -1,0 +1,317 @@
+"""The Empirical REST client: pages of the listing, and one resource by its id."""
+
+import json
+import logging
+import math
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from empirical_fs.api.key_status import KeyStanding
+from empirical_fs.api.resource import Malformed, Resource, parse_resource, readable_id, signed_url
+from empirical_fs.api.timestamps import http_date
+from empirical_fs.api.whole_numbers import whole_number
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
+from empirical_fs.net.addresses import permits_all
+from empirical_fs.net.client import Http
+from empirical_fs.net.retry import is_busy, retry_after, retrying
+from empirical_fs.net.server import Server
+from empirical_fs.net.tracing import traced
+
+PER_PAGE = 100
+"""Resources a page; the most that the API allows (seeds/list-resources.txt)."""
+IN_FLIGHT = 8
+"""Requests to the API under way at once, at most."""
+
+_ANSWER_MAX = PER_PAGE * 40 * 2**10
+"""Bytes of an answer: 40 KiB for each resource, of which a description may take the most."""
+_VALUES_MAX = PER_PAGE * 200
+"""Values of an answer, of which an entry has about a dozen."""
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_PIECE = 64 * 2**10
+_DIGITS_MAX = 20
+"""Of a number that any field may need; Python refuses to parse some thousands."""
+_COUNT_MAX = 2**63
+_OK, _NOT_FOUND = 200, 404
+_KEY_REFUSED = (401, 403)
+_REDIRECTS = range(300, 400)
+
+log = logging.getLogger(__name__)
+
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of the listing."""
+
+    resources: tuple[Resource, ...]
+    ids: tuple[int | None, ...]
+    """The id of every entry as listed, malformed and not uploaded ones too; None where it has none."""
+    malformed: tuple[Malformed, ...]
+    urls: Mapping[int, str]
+    """The signed URLs by the ids of their resources, unchecked; those of malformed entries too."""
+    total: int
+    total_pages: int
+    server_time: float | None
+    """The server's clock as it answered, in seconds since the epoch, if it said."""
+    per_page: int = PER_PAGE
+    """How many entries a full page has, by the API's own word or as it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One resource, with a freshly signed URL."""
+
+    resource: Resource
+    url: str | None
+    """Unchecked; None where there is none."""
+    server_time: float | None
+    """As that of a page."""
+
+
+class _Pagination(msgspec.Struct):
+    page: Any
+    total: Any
+    total_pages: Any
+    per_page: Any = None
+
+
+class _Data(msgspec.Struct):
+    resources: list[Any] | None
+    """None where a server that is written in Go has an empty list."""
+
+
+class _ListAnswer(msgspec.Struct):
+    data: _Data
+    pagination: _Pagination
+
+
+class _OneData(msgspec.Struct):
+    resource: Any
+
+
+class _OneAnswer(msgspec.Struct):
+    data: _OneData
+
+
+class _NotFound(NotTheApi):
+    """404: the path is not served, or there is no such resource."""
+
+
+class Api:
+    """A client for one project.
+
+    The key goes to the API's own origin alone: redirects are errors here, and nothing else is fetched
+    with it. Threads may share it.
+    """
+
+    def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event, patience: float) -> None:
+        """Speak to `base_url` with `key`; `closing` and `patience` (seconds) as `Http` takes them."""
+        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience, permit=permits_all)
+        self._base = base_url
+        self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+        self._closing = closing
+        self._key = KeyStanding()
+        self.lost = self._http.lost
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, by the address of its last connection."""
+        return self._http.is_here
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
+        """Page `number` (from 1) of the listing.
+
+        What the page says no news of is as it is `known`, by the ids, so that it takes no time nor memory.
+
+        Raises:
+            ApiUnavailable, DeadlinePassed: no answer before the deadline.
+            KeyRefused: 401 or 403.
+            NotTheApi: the answer is not that page of a listing, or more than was asked for.
+        """
+        params = {"page": number, "per_page": PER_PAGE}
+        answer, server_time = self._get("/api/resources", params, _ListAnswer, deadline)
+        pagination = answer.pagination
+        total, total_pages = _count(pagination.total), _count(pagination.total_pages)
+        if whole_number(pagination.page) != number:
+            raise NotTheApi("the API's pagination contradicts itself")
+        if answer.data.resources is None and total:
+            raise NotTheApi("the API counts resources and lists none")
+        entries = answer.data.resources or []
+        if len(entries) > PER_PAGE:
+            raise NotTheApi(f"the API was asked for {PER_PAGE} resources and lists {len(entries)}")
+        resources: list[Resource] = []
+        malformed: list[Malformed] = []
+        ids: list[int | None] = []
+        urls: dict[int, str] = {}
+        for entry in entries:
+            identity = readable_id(entry)
+            ids.append(identity)
+            try:
+                resource = parse_resource(entry, None if identity is None else known.get(identity))
+            except Malformed as error:
+                # The frames of a traceback would keep all of the entry in memory.
+                malformed.append(error.with_traceback(None))
+                if error.resource_id is not None and error.url is not None:
+                    urls[error.resource_id] = error.url
+            else:
+                if resource is not None:
+                    resources.append(resource)
+                    if (url := signed_url(entry, resource)) is not None:
+                        urls[resource.id] = url
+        return Page(
+            resources=tuple(resources),
+            ids=tuple(ids),
+            malformed=tuple(malformed),
+            urls=urls,
+            total=total,
+            total_pages=total_pages,
+            server_time=server_time,
+            per_page=whole_number(pagination.per_page) or PER_PAGE,
+        )
+
+    def resource(self, resource_id: int, deadline: Deadline) -> Signed:
+        """One resource with a freshly signed URL.
+
+        Raises:
+            ApiUnavailable, DeadlinePassed: no answer before the deadline.
+            KeyRefused: 401 or 403.
+            ResourceGone: 404, or a resource that is no longer uploaded.
+            NotTheApi: the answer is not that resource.
+        """
+        try:
+            answer, server_time = self._get(f"/api/resources/{resource_id}", {}, _OneAnswer, deadline)
+            entry = answer.data.resource
+            resource = parse_resource(entry)
+        except _NotFound as error:
+            raise ResourceGone(resource_id) from error
+        except Malformed as error:
+            if error.makeshift is None:
+                raise NotTheApi(str(error)) from error
+            resource = error.makeshift
+        if resource is None:
+            raise ResourceGone(resource_id)
+        if resource.id != resource_id:
+            raise NotTheApi(f"asked for resource {resource_id}, the API answered {resource.id}")
+        return Signed(resource, signed_url(entry, resource), server_time)
+
+    def _get(
+        self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
+    ) -> tuple[_Shape, float | None]:
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
+        for attempt in retrying(ApiUnavailable, deadline, self._closing, self._gave_up):
+            with attempt:
+                return self._get_once(url, shape, deadline)
+        raise AssertionError("retrying ends with an answer or an exception")
+
+    def _gave_up(self, server: Server, since: float) -> None:
+        # Before its first answer there is no mount, and the command line says why.
+        if self._key.was_accepted:
+            self._http.gave_up(server, since)
+
+    def _get_once(
+        self, url: httpx.URL, shape: type[_Shape], deadline: Deadline
+    ) -> tuple[_Shape, float | None]:
+        if (refused := self._key.refusal(url.path)) is not None:
+            raise KeyRefused(refused)
+        with traced(log, f"GET {url.raw_path.decode('ascii')}") as ended:
+            response = self._http.get(url, self._headers, deadline)
+            ended(f"HTTP {response.status_code}")
+        try:
+            self._check(response)
+            body = self._read(response, deadline)
+        finally:
+            response.close()
+        try:
+            # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
+            # shown as `_`, not to cost the page.
+            answer = msgspec.convert(_parsed(body), shape)
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
+            raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
+        return answer, http_date(response.headers.get("date", ""))
+
+    def _check(self, response: httpx.Response) -> None:
+        try:
+            _check_status(response)
+        except KeyRefused as error:
+            self._key.refused(response.url.path, error.status)
+            raise
+        self._key.accepted()
+
+    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        body, piece = bytearray(), memoryview(bytearray(_PIECE))
+        incoming = self._http.body(response)
+        while count := incoming.read_into(piece):
+            body += piece[:count]
+            if len(body) > _ANSWER_MAX:
+                raise NotTheApi(
+                    f"the answer of {response.url.host} is larger than any of the Empirical API's"
+                )
+            deadline.remaining()
+        return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    """The value that a JSON text stands for.
+
+    Raises:
+        ValueError: it is none, or one of more values than were asked for, which would take memory.
+        RecursionError: it is nested too deeply.
+    """
+    if _values(body) > _VALUES_MAX and _values(_TEXT.sub(b'""', body)) > _VALUES_MAX:
+        raise ValueError("too many values")
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Python does not parse a number of some thousand digits, which must not cost the whole page.
+        return json.loads(body, parse_int=_integer)
+
+
+def _values(body: bytes) -> int:
+    """How many values a JSON text has at most: each begins the text, or follows one of these characters."""
+    return 1 + sum(map(body.count, (b"[", b"{", b",", b":")))
+
+
+def _integer(text: str) -> int | float:
+    """An integer of a JSON text; one that is too long for any field is no number that any field may have."""
+    return int(text) if len(text) <= _DIGITS_MAX else math.inf
+
+
+def _count(value: object) -> int:
+    """A number of the pagination.
+
+    Raises:
+        NotTheApi: it is none.
+    """
+    number = whole_number(value)
+    if number is None or not 0 <= number < _COUNT_MAX:
+        raise NotTheApi("the API's pagination has something else in place of a number")
+    return number
+
+
+def _check_status(response: httpx.Response) -> None:
+    status, host = response.status_code, response.url.host
+    if status == _OK:
+        return
+    if status in _KEY_REFUSED:
+        raise KeyRefused(status)
+    if status == _NOT_FOUND:
+        raise _NotFound(f"{host} serves no such path (HTTP 404)")
+    if is_busy(status):
+        raise ApiUnavailable(f"{host} answered HTTP {status}", retry_after(response.headers))
+    if status in _REDIRECTS:
+        raise NotTheApi(f"{host} redirects elsewhere (HTTP {status}), and the key is not sent there")
+    raise NotTheApi(f"{host} answered HTTP {status}")

@@ -1,0 +1,194 @@
+"""The whole listing from its pages, although resources come and go while it is read.
+
+Only `fetch_page` touches the network, and it is handed in; the rest is policy.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from empirical_fs.api.client import IN_FLIGHT, Page
+from empirical_fs.api.resource import Malformed, Resource
+from empirical_fs.errors import ApiUnavailable, NotTheApi
+from empirical_fs.work.side_by_side import side_by_side
+
+PAGES_MAX = 100_000
+_WALKS_MAX = 6
+_AT_LEISURE = 2
+"""Requests at once, at least, where nobody waits for the listing."""
+
+Progress = Callable[[int, int], None]
+"""Told (pages fetched, pages in all) after each page of a walk."""
+
+
+Leisure = Callable[[], float]
+"""How many seconds a walk may take, as of now; 0 where somebody waits for the listing."""
+
+
+def unseen(done: int, pages: int) -> None:
+    """Progress that nobody watches."""
+
+
+def in_a_hurry() -> float:
+    """The leisure of a listing that is waited for."""
+    return 0.0
+
+
+def at_once(pages: int, page_seconds: float, leisure: float) -> int:
+    """How many pages to ask for at once, so that `pages` of them arrive within `leisure` seconds.
+
+    Threads that read pages compete with those that answer the kernel, which have a turn the sooner the fewer
+    there are.
+    """
+    if leisure <= 0:
+        return IN_FLIGHT
+    return math.ceil(min(max(pages * page_seconds / leisure, _AT_LEISURE), IN_FLIGHT))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every uploaded resource once, and the entries that could not be read."""
+
+    resources: tuple[Resource, ...]
+    malformed: tuple[Malformed, ...]
+    absent: frozenset[int] = frozenset()
+    """The ids of entries of which the API says that they are not uploaded."""
+    counted: int = 0
+    """How many entries there are by the API's own count, the largest that it gave."""
+    listed: int = 0
+    """How many entries were listed, of whatever kind, each id once."""
+
+    server_time: float = math.inf
+    """The server's clock as it began to answer, or ours if it does not tell; seconds since the epoch."""
+
+    @property
+    def gap(self) -> int:
+        """How many entries the API counts more than it lists; below 0 where it lists more than it counts."""
+        return self.counted - self.listed
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The pages of one pass over the listing, in order."""
+
+    pages: Sequence[Page]
+
+    def ids(self) -> list[int | None]:
+        return [identity for page in self.pages for identity in page.ids]
+
+    def known_ids(self) -> list[int]:
+        return [identity for identity in self.ids() if identity is not None]
+
+    def is_sound(self) -> bool:
+        """Whether nothing moved: no id twice, one total on every page, and as many entries as it says."""
+        known = self.known_ids()
+        totals = {(page.total, page.total_pages) for page in self.pages}
+        return len(set(known)) == len(known) and totals == {(len(self.ids()), self.pages[0].total_pages)}
+
+    def is_gappy(self) -> bool:
+        """Whether a page is empty although the API counts resources."""
+        return any(page.total and not page.ids for page in self.pages)
+
+    def agrees_with(self, other: "_Walk") -> bool:
+        """Whether both saw the same entries in the same places."""
+        return [(page.ids, page.total) for page in self.pages] == [
+            (page.ids, page.total) for page in other.pages
+        ]
+
+
+def fetch_listing(
+    fetch_page: Callable[[int], Page], progress: Progress = unseen, leisure: Leisure = in_a_hurry
+) -> Listing:
+    """Every uploaded resource, none twice and none missed, as long as new ones come in at the top.
+
+    Page 1 comes first, the others side by side. If anything moved meanwhile, the pages are fetched
+    again, without leisure. Two passes that agree are believed although the API's own count differs, and as
+    many as there may be where a page was empty (what was listed before may speak against them:
+    last_good.py). If it never comes to rest, all that any pass saw is taken together, provided that nothing
+    can be missing by the API's own count.
+
+    Raises:
+        ApiUnavailable: the listing moved too fast, or is empty although the API counts resources; or as
+            `fetch_page` raises.
+        NotTheApi: the number of pages is beyond belief; or as `fetch_page` raises.
+    """
+    walks: list[_Walk] = []
+    while len(walks) < _WALKS_MAX:
+        walk = _walk(fetch_page, progress, in_a_hurry if walks else leisure)
+        if walk.is_sound():
+            return _combined([walk])
+        if walks and walk.agrees_with(walks[-1]) and not walk.is_gappy():
+            return _combined([walk])
+        walks.append(walk)
+    if all(walk.agrees_with(walks[0]) for walk in walks):
+        if walks[0].ids():
+            return _combined(walks[:1])
+        raise ApiUnavailable(f"the API counts {walks[0].pages[0].total} resources and lists none")
+    union = {identity for walk in walks for identity in walk.ids()}
+    if len(union) < min(page.total for page in walks[-1].pages):
+        raise ApiUnavailable("the listing changed too fast to be read whole")
+    return _combined(walks)
+
+
+def _walk(fetch_page: Callable[[int], Page], progress: Progress, leisure: Leisure) -> _Walk:
+    begin = time.monotonic()
+    first = fetch_page(1)
+    page_seconds = time.monotonic() - begin
+    last = first.total_pages
+    if last > PAGES_MAX:
+        raise NotTheApi(f"the API claims {last} pages")
+    pages = [first]
+    progress(1, max(last, 1))
+    # Behind several empty pages there is nothing, whatever number of pages the API claims.
+    while len(pages) < last and (len(pages) < IN_FLIGHT or any(page.ids for page in pages[-IN_FLIGHT:])):
+        number = len(pages) + 1
+        numbers = range(number, min(number + IN_FLIGHT * 4, last + 1))
+        spare = leisure() - (time.monotonic() - begin)
+        for page in side_by_side(fetch_page, numbers, at_once(last - len(pages), page_seconds, spare)):
+            pages.append(page)
+            progress(len(pages), last)
+    _go_beyond(fetch_page, pages)
+    return _Walk(pages)
+
+
+def _go_beyond(fetch_page: Callable[[int], Page], pages: list[Page]) -> None:
+    """Add the pages that the API has though its number of pages ends before its number of resources."""
+    seen = {identity for page in pages for identity in page.ids}
+    listed = sum(len(page.ids) for page in pages)
+    while listed < pages[0].total and len(pages[-1].ids) >= pages[-1].per_page and len(pages) < PAGES_MAX:
+        try:
+            page = fetch_page(len(pages) + 1)
+        except NotTheApi:
+            return  # the API refuses what is beyond its last page
+        if seen.issuperset(page.ids):
+            return
+        seen.update(page.ids)
+        listed += len(page.ids)
+        pages.append(page)
+
+
+def _combined(walks: Sequence[_Walk]) -> Listing:
+    pages = [page for walk in walks for page in walk.pages]
+    server_time = next((page.server_time for page in pages if page.server_time is not None), time.time())
+    resources: dict[int, Resource] = {}
+    malformed: dict[int, Malformed] = {}
+    for page in pages:
+        for resource in page.resources:
+            known = resources.get(resource.id)
+            if known is None or known.updated_ns <= resource.updated_ns:
+                resources[resource.id] = resource
+        malformed |= {error.resource_id: error for error in page.malformed if error.resource_id is not None}
+    last = walks[-1]
+    # Nobody can tell whether two passes saw the same entry, if it has no id.
+    without_id = [error for page in last.pages for error in page.malformed if error.resource_id is None]
+    known_ids = {identity for walk in walks for identity in walk.known_ids()}
+    listed = len(known_ids) + last.ids().count(None)
+    return Listing(
+        resources=tuple(resources.values()),
+        malformed=(*malformed.values(), *without_id),
+        absent=frozenset(each for each in known_ids if each not in resources and each not in malformed),
+        counted=max(page.total for page in last.pages),
+        listed=listed,
+        server_time=server_time,
+    )

@@ -1,0 +1,161 @@
+"""Resource id -> signed URL, kept no longer than it lives, and signed again by one request at a time."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from empirical_fs.api.client import Api, Page
+from empirical_fs.api.listing import Leisure, Listing, Progress, fetch_listing, in_a_hurry, unseen
+from empirical_fs.api.resource import Resource
+from empirical_fs.api.url_cache import UrlCache
+from empirical_fs.clock import Deadline, aging_clock
+from empirical_fs.errors import ApiUnavailable, NotTheApi, ResourceGone
+from empirical_fs.single_flight import SingleFlight
+from empirical_fs.statistics import Statistics
+
+_SINGLY_MAX, _SLOW_MAX, _SLOW_SECONDS = 16, 2, 1.0
+"""Resources that are signed each by a request of its own at once, though the listing may be one page; and how
+many, where one of those has waited for so long: the API is slow, or asks for fewer requests."""
+_LISTING_SHARE = 0.5
+"""The share of the timeout that a listing may take before they are signed singly all the same."""
+
+log = logging.getLogger(__name__)
+
+
+class SignedUrls:
+    """Gives out signed URLs. Several threads may use it.
+
+    The lock guards which are being signed by their ids since when, and how many pages the listing has;
+    requests are made without it.
+    """
+
+    def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
+        """Sign through `api`; keep a URL `ttl` seconds at most; wait `timeout` seconds for a page."""
+        self._statistics = statistics
+        self._api = api
+        self._timeout = timeout
+        self._cache = UrlCache(ttl)
+        self._lock = threading.Lock()
+        self._singly: dict[int, float] = {}
+        self._pages = 0
+        self._signing = SingleFlight[int, str]()
+        self._listing = SingleFlight[None, Listing]()
+
+    def list_resources(
+        self,
+        known: Mapping[int, Resource],
+        progress: Progress = unseen,
+        leisure: Leisure = in_a_hurry,
+        patience: float | None = None,
+    ) -> Listing:
+        """Every uploaded resource; their URLs are kept, since they come for free.
+
+        Args:
+            known: what is known of the resources, by their ids, as `Api.page` takes it.
+            progress: is told of each page.
+            leisure: how long it may take.
+            patience: the seconds that a page is waited for, if not as long as usual.
+
+        Raises:
+            ApiError: a page could not be had.
+        """
+        limit = self._timeout if patience is None else patience
+        # The URLs of a large project take more memory than the rest of it.
+        return fetch_listing(
+            lambda number: replace(self.page(number, limit, known), urls={}), progress, leisure
+        )
+
+    def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
+        """One page of the listing, waited for `patience` seconds; its URLs are kept.
+
+        Raises:
+            ApiError: it could not be had.
+        """
+        asked_at = aging_clock()
+        with self._statistics.request("api"):
+            page = self._api.page(number, Deadline.after(patience), known)
+        self._keep(page.urls, asked_at, page.server_time)
+        with self._lock:
+            self._pages = page.total_pages
+        return page
+
+    def known(self, resource_id: int) -> str | None:
+        """A URL for the resource that is at hand and has not expired by our knowledge."""
+        return self._cache.known(resource_id)
+
+    def get(self, resource_id: int, deadline: Deadline) -> str:
+        """As `known`; one that is not at hand is signed.
+
+        Raises:
+            ApiError: it could not be signed; ResourceGone if there is no such resource.
+            DeadlinePassed: not in time.
+        """
+        return self.known(resource_id) or self._sign(resource_id, deadline)
+
+    def renew(self, resource_id: int, refused: str, deadline: Deadline) -> str:
+        """Another URL in place of one that the store refused; one that is newer already, if there is.
+
+        Raises:
+            As `get`.
+        """
+        self._cache.forget(resource_id, refused)
+        return self.get(resource_id, deadline)
+
+    def _sign(self, resource_id: int, deadline: Deadline) -> str:
+        return self._signing.do(resource_id, lambda: self._sign_now(resource_id, deadline), deadline)
+
+    def _sign_now(self, resource_id: int, deadline: Deadline) -> str:
+        if (url := self.known(resource_id)) is not None:
+            return url  # somebody was faster
+        if self._is_crowded(resource_id) and (url := self._listed(resource_id, deadline)) is not None:
+            return url
+        with self._lock:
+            self._singly.setdefault(resource_id, time.monotonic())
+        try:
+            return self._sign_by_id(resource_id, deadline)
+        finally:
+            with self._lock:
+                self._singly.pop(resource_id, None)
+
+    def _is_crowded(self, resource_id: int) -> bool:
+        """Whether the pages of the listing are fewer requests; else the resource is counted from now on."""
+        now = time.monotonic()
+        with self._lock:
+            is_slow = any(now - since > _SLOW_SECONDS for since in self._singly.values())
+            most = max(_SLOW_MAX if is_slow else _SINGLY_MAX, self._pages)
+            is_crowded = self._pages > 0 and len(self._singly) >= most
+            if not is_crowded:
+                self._singly[resource_id] = now
+        return is_crowded
+
+    def _listed(self, resource_id: int, deadline: Deadline) -> str | None:
+        """The URL that a new listing has; None if there is none, or no listing for reasons of its own."""
+        patience = self._timeout * _LISTING_SHARE
+        try:
+            self._listing.do(None, lambda: self.list_resources({}, patience=patience), deadline)
+            return self._cache.newest(resource_id)
+        except (ApiUnavailable, NotTheApi) as error:
+            log.debug("the listing does not sign: %s", error)
+            return None
+
+    def _sign_by_id(self, resource_id: int, deadline: Deadline) -> str:
+        asked_at = aging_clock()
+        try:
+            self._statistics.signed()
+            with self._statistics.request("api"):
+                signed = self._api.resource(resource_id, deadline)
+        except (ResourceGone, NotTheApi) as error:
+            # This is also how an API looks that serves no resource by its id.
+            self._listing.do(None, lambda: self.list_resources({}), deadline)
+            if (url := self._cache.newest(resource_id)) is None:
+                raise ResourceGone(resource_id) from error
+            return url
+        if signed.url is None:
+            raise ResourceGone(resource_id)
+        self._keep({resource_id: signed.url}, asked_at, signed.server_time)
+        return signed.url
+
+    def _keep(self, urls: Mapping[int, str], asked_at: float, server_time: float | None) -> None:
+        self._cache.keep(urls, asked_at, time.time() if server_time is None else server_time)

@@ -1,0 +1,167 @@
+"""Sizes that the API does not give: the store is asked for them."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from empirical_fs.api.resource import Resource
+from empirical_fs.clock import Deadline, aging_clock
+from empirical_fs.errors import EmpiricalError
+from empirical_fs.single_flight import SingleFlight
+from empirical_fs.work.side_by_side import side_by_side
+
+_AT_ONCE = 32
+_WAIT_SECONDS = 60.0
+
+_Version = tuple[int, int]
+
+log = logging.getLogger(__name__)
+
+
+Measure = Callable[[Resource], tuple[int, bool]]
+"""Finds the size of an upload in bytes, and whether it is that of the listed version for certain.
+
+It may raise EmpiricalError.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the store said, and when it was asked; infinite if that is final."""
+
+    size: int
+    at: float
+
+
+class Sizes:
+    """The sizes of uploads for which the API gives none, or 0, which may stand for one that it does not know.
+
+    The lock guards who waits for a size; each step on those found, or not found, is one operation on a
+    dictionary or a set, which Python serialises.
+    """
+
+    def __init__(self, measure: Measure, clock: Callable[[], float] = aging_clock) -> None:
+        """Know none yet; `clock` tells seconds."""
+        self._measure = measure
+        self._measuring = SingleFlight[_Version, tuple[int, bool]]()
+        self._clock = clock
+        self._found: dict[_Version, _Found] = {}
+        self._lock = threading.Lock()
+        self._expected: dict[_Version, list[Callable[[], object]]] = {}
+        """Who is told when a size has been asked for, of those that are about to be."""
+        self._failed: set[_Version] = set()
+        self._has_failed = False
+
+    def is_due(self, resource: Resource, listed_at: float, young_until: float) -> bool:
+        """Whether the store is to be asked for the size of an upload that is about to be opened.
+
+        It is asked once; but for a version on which it may lag behind the listing, until `young_until`, once
+        more after each listing, the last of which was fetched at `listed_at`.
+        """
+        found = self._found.get(_version(resource))
+        if found is None:
+            return not resource.size and resource.link is None
+        return found.at < min(listed_at, young_until)
+
+    def known(self, resource: Resource) -> Resource:
+        """The resource with the size that the store has said last, if only that knows it."""
+        found = self._found.get(_version(resource))
+        if found is None or resource.link is not None or resource.size == found.size:
+            return resource
+        return replace(resource, size=found.size)
+
+    def find(self, resource: Resource) -> int:
+        """Ask the store for the size in bytes of an upload, and know it from now on.
+
+        Raises:
+            EmpiricalError: the size could not be found.
+        """
+        version, limit, now = _version(resource), Deadline.after(_WAIT_SECONDS), self._clock()
+        size, is_final = self._measuring.do(version, lambda: self._measure(resource), limit)
+        self._found[version] = _Found(size, math.inf if is_final else now)
+        return size
+
+    def listed(self, resources: Mapping[int, Resource]) -> tuple[Mapping[int, Resource], list[Resource]]:
+        """All that is listed, with the sizes that are known, and what `find_all` has to be done for.
+
+        A listed size of 0 is not asked for there: it is when the file is opened.
+        """
+        self._forget_all_but(resources)
+        if not self._found and all(each.is_sized for each in resources.values()):
+            return resources, []
+        sized = {resource_id: self.known(each) for resource_id, each in resources.items()}
+        unknown = [each for each in sized.values() if not each.is_sized]
+        with self._lock:
+            for each in unknown:
+                self._expected.setdefault(_version(each), [])
+        return sized, unknown
+
+    def find_all(self, unknown: Sequence[Resource], moved: Callable[[], object]) -> bool:
+        """Ask the store for sizes, many at a time; whether any was found. `moved` is told of each."""
+        failures = []
+        try:
+            for failure in side_by_side(self._failure, unknown, _AT_ONCE):
+                moved()
+                if failure is not None:
+                    failures.append(failure)
+        finally:
+            self.find_none(unknown)
+        if failures and not self._has_failed:
+            (resource, error), others = failures[0], len(failures) - 1
+            more = f" and {others} more" if others else ""
+            log.warning("the size of resource %d%s is not known yet: %s", resource.id, more, error)
+        self._has_failed = bool(failures)
+        return len(failures) < len(unknown)
+
+    def find_none(self, unknown: Sequence[Resource]) -> None:
+        """Nobody can ask for these sizes now."""
+        for each in unknown:
+            self._is_asked_for(each)
+
+    def has_failed(self, resource: Resource) -> bool:
+        """Whether its size could not be found at first, so that it was shown without one."""
+        return _version(resource) in self._failed
+
+    def when_asked_for(self, resource: Resource, call: Callable[[], object]) -> None:
+        """Tell `call` when a size that is about to be asked for is known, or cannot be; else at once."""
+        with self._lock:
+            waiting = self._expected.get(_version(resource))
+            if waiting is not None:
+                waiting.append(call)
+                return
+        call()
+
+    def _is_asked_for(self, resource: Resource) -> None:
+        with self._lock:
+            waiting = self._expected.pop(_version(resource), [])
+        for call in waiting:
+            call()
+
+    def forget(self, resource: Resource) -> None:
+        """Have the store asked again."""
+        self._found.pop(_version(resource), None)
+
+    def _forget_all_but(self, resources: Mapping[int, Resource]) -> None:
+        for version in [*self._found, *self._failed]:
+            listed = resources.get(version[0])
+            if listed is None or listed.size or _version(listed) != version:
+                self._found.pop(version, None)
+                self._failed.discard(version)
+
+    def _failure(self, resource: Resource) -> tuple[Resource, str] | None:
+        try:
+            self.find(resource)
+        except EmpiricalError as error:
+            self._failed.add(_version(resource))
+            return resource, str(error)
+        finally:
+            self._is_asked_for(resource)
+        return None
+
+
+def _version(resource: Resource) -> _Version:
+    return resource.id, resource.updated_ns

@@ -1,0 +1,173 @@
+"""The directory as it was at one moment: its files, their names and attributes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+import msgspec
+from msgspec.structs import replace
+
+from empirical_fs.api.resource import Resource
+from empirical_fs.catalog.names import unique_names
+
+ROOT_INODE = 1
+_FIRST_INODE = ROOT_INODE + 1
+_SECOND_NS = 10**9
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One file of the directory."""
+
+    name: str
+    resource: Resource
+
+    @property
+    def inode(self) -> int:
+        """The inode number: made from the id, so that it is the same from mount to mount."""
+        return _FIRST_INODE + self.resource.id
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole content where it is not in the store: the InternetShortcut of a link."""
+        if self.resource.link is None:
+            return None
+        return f"[InternetShortcut]\r\nURL={self.resource.link}\r\n".encode()
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the size is known."""
+        return self.resource.is_sized
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 while it is not known."""
+        if self.resource.link is None:
+            return self.resource.size or 0
+        return len(self.content or b"")
+
+    def is_superseded_by(self, now: "Entry | None") -> bool:
+        """Whether `now` is another resource or version; a size that is only not known yet makes none."""
+        if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
+            return True
+        return now.is_sized and (self.size, self.resource.link) != (now.size, now.resource.link)
+
+    def as_said_by(self, now: "Entry") -> "Entry":
+        """This version as `now` has it, with the size that was known already if `now` has none."""
+        if now.is_sized or self.resource.size is None:
+            return now
+        return replace(now, resource=replace(now.resource, size=self.resource.size))
+
+    def is_shown_as(self, now: "Entry") -> bool:
+        """Whether `now` is the same version with the same attributes, whatever else is said of it."""
+        return self.size == now.size and not self.is_superseded_by(now)
+
+
+class Snapshot:
+    """The directory as it was at one moment; immutable.
+
+    Everything that goes through all files is done when it is made, so that nobody who asks waits for it.
+    """
+
+    def __init__(self, resources: Mapping[int, Resource], older: "Snapshot | None" = None) -> None:
+        """Name the resources of one listing, given by their ids.
+
+        What is as in `older` is taken from there, in its order, which saves most of the time.
+        """
+        before: Mapping[int, Entry] = {} if older is None else older.by_id
+        before_by_name: Iterable[Entry] = () if older is None else older.by_name.values()
+        entries = []
+        for resource_id, name in unique_names(_wanted(before, resources)).items():
+            resource, known = resources[resource_id], before.get(resource_id)
+            is_known = known is not None and known.resource is resource and known.name == name
+            entries.append(known if known is not None and is_known else Entry(name, resource))
+        entries.sort(key=_resource_id)
+        self.in_order = tuple(entries)
+        """Every file, in the order of the ids, which does not change while it is listed."""
+        self.by_id: Mapping[int, Entry] = {entry.resource.id: entry for entry in entries}
+        """Every file by the id of its resource."""
+        # Nearly in order already, so that sorting takes no time in which nothing else can run.
+        named = [each for each in before_by_name if self.by_id.get(each.resource.id) is each]
+        named += [each for each in entries if before.get(each.resource.id) is not each]
+        named.sort(key=_name)
+        self.by_name: Mapping[str, Entry] = {entry.name: entry for entry in named}
+        """Every file by its name, in the order of the names."""
+        self.resources = resources
+        self.size = sum(entry.size for entry in entries)
+        """The sum of the sizes, in bytes."""
+        self.updated_ns = max((entry.resource.updated_ns for entry in entries), default=0)
+        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
+        self.orders = tuple(
+            tuple(entry.resource.id for entry in order if entry.resource.size)
+            for order in (self.by_name.values(), entries)
+        )
+        """The ids of the files that have content, by their names and by their inode numbers.
+
+        Programs sort a directory by name, as `ls` and `rsync` do, or go through it as it is listed.
+        """
+
+    def is_of(self, resources: Mapping[int, Resource]) -> bool:
+        """Whether a listing has exactly what this was made of."""
+        ours = self.resources
+        return len(ours) == len(resources) and all(ours.get(each) is it for each, it in resources.items())
+
+    def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
+        """The names that do not look as in `older`, with what they mean now; None if nothing.
+
+        All that `stat`, a read of a link file or an extended attribute shows counts as the look of a name.
+        """
+        gone = {name: None for name in older.by_name if name not in self.by_name}
+        return gone | {
+            name: entry
+            for name, entry in self.by_name.items()
+            if not _looks_as(older.by_name.get(name), entry)
+        }
+
+    def touched_since(self, older: "Snapshot", names: Iterable[str]) -> set[int]:
+        """The ids of the resources that have, or had in `older`, one of these names."""
+        entries = (snapshot.by_name.get(name) for name in names for snapshot in (older, self))
+        return {entry.resource.id for entry in entries if entry is not None}
+
+
+def directory_time(previous: int | None, newest: int, now: int) -> int:
+    """When the directory changed, for its mtime, after a listing that differs from the one before.
+
+    It is that of the newest file if the directory has not shown that yet, else that of now. It exceeds the
+    previous time by a second of the calendar at least, so that programs which see whole seconds only notice
+    each change. All are in nanoseconds since the epoch.
+
+    Args:
+        previous: what was shown so far; None where nothing was.
+        newest: the newest `updated_at` of the listing.
+        now: what the clock of the machine says, which may have been set back.
+    """
+    if previous is None:
+        return newest
+    later = (moment for moment in (newest, now) if moment // _SECOND_NS > previous // _SECOND_NS)
+    return next(later, previous + _SECOND_NS)
+
+
+def _name(entry: Entry) -> str:
+    return entry.name
+
+
+def _resource_id(entry: Entry) -> int:
+    return entry.resource.id
+
+
+def _wanted(before: Mapping[int, Entry], resources: Mapping[int, Resource]) -> Iterator[tuple[int, str]]:
+    """The ids and the names that the resources want, first those that were there `before`, in its order."""
+    for each in chain(
+        (each for each in before if each in resources), (each for each in resources if each not in before)
+    ):
+        resource = resources[each]
+        yield each, resource.name if resource.link is None else f"{resource.name}.url"
+
+
+def _looks_as(before: Entry | None, now: Entry | None) -> bool:
+    return before is now or _look(before) == _look(now)
+
+
+def _look(entry: Entry | None) -> tuple[object, ...] | None:
+    if entry is None:
+        return None
+    resource = entry.resource
+    return resource.id, entry.size, resource.updated_ns, resource.name, resource.link, resource.details

@@ -1,0 +1,135 @@
+"""The arguments of `empirical-mount`: what there is, and what `--help` says of it."""
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from empirical_fs import __version__
+from empirical_fs.printing import printable
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings.configuration import OPTIONS, Option
+
+PROGRAM = "empirical-mount"
+
+_VALUE_GIVEN = re.compile("ignored explicit argument .*", re.DOTALL)
+_AMBIGUOUS = re.compile("(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL)
+"""What argparse says of `--json=VALUE`, and of `--s=VALUE`."""
+
+_HELP_COLUMN, _HELP_WIDTH = 27, 100
+
+_OF_SETTINGS = {
+    "key_file": ("FILE", f"the API key, in a file that you alone can read (or {KEY_VARIABLE})"),
+    "api_url": ("URL", "the API (default: {variable}, else {default})"),
+    "refresh": ("SECONDS", "age at which the listing is fetched again ({default})"),
+    "url_ttl": ("SECONDS", "how long a signed URL is kept, under 3600 ({default})"),
+    "memory": ("SIZE", "read data held in memory at most ({default})"),
+    "siblings": ("SIZE", "files up to SIZE are fetched ahead of a walk; 0: none ({default})"),
+    "timeout": ("SECONDS", "deadline of one read ({default})"),
+    "log_file": ("FILE", "log to FILE, which is kept small"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors neither speak to a terminal nor show a value that may be a key."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage, and with what is wrong in one line."""
+        super().error(printable(_AMBIGUOUS.sub(r"\1", _VALUE_GIVEN.sub("takes no value", message))))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; what it does not find among the arguments is None, or says so."""
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%(prog)s [OPTION...] [SOURCE] MOUNTPOINT",
+        description="Mount the resources of an Empirical project as a read-only directory.",
+        formatter_class=lambda prog: argparse.HelpFormatter(
+            prog, max_help_position=_HELP_COLUMN, width=_HELP_WIDTH
+        ),
+        add_help=False,
+    )
+    parser.add_argument("places", metavar="MOUNTPOINT", nargs="*", help=argparse.SUPPRESS)
+    _add_mounting(parser.add_argument_group("mounting"))
+    _add_commands(parser.add_argument_group("with what is mounted"))
+    reading = parser.add_argument_group("reading")
+    for name in ("refresh", "url_ttl", "memory", "siblings", "timeout"):
+        _add_setting(reading, OPTIONS[name])
+    _add_others(parser.add_argument_group("log and help"))
+    return parser
+
+
+def _add_mounting(group: argparse._ArgumentGroup) -> None:
+    _add_setting(group, OPTIONS["key_file"])
+    _add_setting(group, OPTIONS["api_url"])
+    group.add_argument("--profile", metavar="NAME", help="a profile of the configuration file")
+    group.add_argument(
+        "--config", metavar="FILE", type=Path, help="that file (~/.config/empirical-fs/config.toml)"
+    )
+    group.add_argument(
+        "-o",
+        dest="options",
+        metavar="OPTS",
+        action="append",
+        default=[],
+        help="mount options, as of mount(8): allow_other, uid=, gid=, umask=, remote, ...",
+    )
+    group.add_argument("-f", "--foreground", action="store_true", help="stay; SIGINT and SIGTERM unmount")
+
+
+def _add_commands(group: argparse._ArgumentGroup) -> None:
+    instead = group.add_mutually_exclusive_group()
+    instead.add_argument("-u", "--unmount", action="store_true", help="unmount MOUNTPOINT")
+    group.add_argument(
+        "--lazy", action="store_true", help="with -u: though it is in use, as its users finish"
+    )
+    instead.add_argument(
+        "--status", action="store_true", help="the state of the mount at MOUNTPOINT, or of all"
+    )
+    instead.add_argument(
+        "--doctor", action="store_true", help="look at all that a mount needs, and say what to do"
+    )
+    group.add_argument("--json", action="store_true", help="with --status and --doctor: for programs")
+    instead.add_argument("--reload", action="store_true", help="have the mount fetch its listing now")
+
+
+def _add_others(group: argparse._ArgumentGroup) -> None:
+    _add_setting(group, OPTIONS["log_file"])
+    group.add_argument(
+        "-v",
+        "--verbose",
+        dest="verbosity",
+        action="count",
+        default=0,
+        help="log what happens; twice, every operation and request",
+    )
+    group.add_argument(
+        "-q", "--quiet", dest="verbosity", action="store_const", const=-1, help="log errors only"
+    )
+    group.add_argument("-h", "--help", action="help", help="show this")
+    group.add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}", help="show the version"
+    )
+
+
+def _add_setting(group: argparse._ArgumentGroup, option: Option) -> None:
+    metavar, text = _OF_SETTINGS[option.name]
+    group.add_argument(
+        option.flag,
+        metavar=metavar,
+        type=_explaining(option.parse),
+        help=text.format(default=option.default, variable=option.variable),
+    )
+
+
+def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """As `parse`, with the reason of a ValueError shown, which argparse would hide."""
+
+    def explain(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return explain

@@ -1,0 +1,111 @@
+"""How the command line speaks to the process that serves a mount: by ioctl on its directory.
+
+So there is no socket to find, to protect or to leave behind, and whoever sees the mount can ask it, from
+another container too. An answer is JSON that ends with a NUL.
+"""
+
+import errno
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from empirical_fs.control.question import Question
+from empirical_fs.control.report import NotOurs, check_report, parse_answer
+from empirical_fs.errors import SetupError
+
+_READ = 2
+_ANSWER_MAX = 16_000
+"""Bytes of an answer; the command has 14 bits for it (asm-generic/ioctl.h)."""
+_COMMAND = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8
+_TOO_LONG = {"error": "the answer is too long"}
+
+
+class Command(IntEnum):
+    """The ioctl commands: _IOR('E', number, char[_ANSWER_MAX])."""
+
+    STATUS = _COMMAND | 1
+    """The state of the mount."""
+    RELOAD = _COMMAND | 2
+    """Begin to fetch the listing."""
+    RELOADING = _COMMAND | 3
+    """How far that is, or how it ended."""
+
+
+class Asked:
+    """A mount that was asked, by a process of its own, and may take two seconds to answer.
+
+    What is mounted there may be any program's, and the answer anything.
+    """
+
+    def __init__(self, mountpoint: Path, command: Command) -> None:
+        """Ask it.
+
+        Raises:
+            SetupError: there is no process to ask by.
+        """
+        self._mountpoint = mountpoint
+        self._command = command
+        with _in_words(mountpoint):
+            self._question = Question(mountpoint, command, _ANSWER_MAX)
+
+    def answer(self) -> dict[str, Any]:
+        """The answer; to be called once.
+
+        Raises:
+            Silent: it does not answer.
+            SetupError: it cannot be asked, answered that it could not, or answered what is no answer.
+        """
+        with _in_words(self._mountpoint):
+            text = self._question.answer()
+        try:
+            answer = parse_answer(text)
+            return check_report(answer) if self._command == Command.STATUS else answer
+        except NotOurs as error:
+            raise SetupError(
+                f"what serves {self._mountpoint} is of another version, or not ours: {error};"
+                f" to take it away: empirical-mount -u {shlex.quote(str(self._mountpoint))}"
+            ) from error
+
+
+def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
+    """The answer of the mount at `mountpoint`.
+
+    Raises:
+        Silent, SetupError: as `Asked`.
+    """
+    return Asked(mountpoint, command).answer()
+
+
+@contextmanager
+def _in_words(mountpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise SetupError(
+                f"the process that served {mountpoint} is gone; empirical-mount {mountpoint} recovers it"
+            ) from error
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise SetupError(f"the mount at {mountpoint} is another user's") from error
+        if error.errno == errno.ENOTTY:
+            raise SetupError(
+                f"the mount at {mountpoint} is of another version; unmount it and mount it again"
+            ) from error
+        raise SetupError(f"cannot ask the mount at {mountpoint}: {error.strerror}") from error
+
+
+def encoded(answer: dict[str, Any], room: int) -> bytes:
+    """An answer as it goes into the memory of an ioctl, or that it is too long for its `room` bytes.
+
+    Raises:
+        ValueError: there is too little room for that even.
+    """
+    texts = (json.dumps(each).encode() + b"\0" for each in (answer, _TOO_LONG))
+    text = next((text for text in texts if len(text) <= room), None)
+    if text is None:
+        raise ValueError("too little room for an answer")
+    return text

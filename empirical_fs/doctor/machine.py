@@ -1,0 +1,181 @@
+"""What the doctor looks at on this machine; each check is quick, or is given its time by who asks."""
+
+import errno
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from enum import Enum, auto
+from pathlib import Path
+
+from empirical_fs.control.question import Question, Silent
+from empirical_fs.doctor import diagnoses
+from empirical_fs.doctor.diagnoses import Finding, Verdict
+from empirical_fs.errors import SetupError
+from empirical_fs.fuse.library import check_library
+from empirical_fs.mount import mount_table
+from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
+
+ETC = Path("/etc")
+
+_OWN_STATUS, _NO_NEW_PRIVILEGES = Path("/proc/self/status"), "\nNoNewPrivs:\t1\n"
+_FUSE_CONF, _UPDATEDB_CONF = "fuse.conf", "updatedb.conf"
+_OTHERS = {"allow_other", "allow_root"}
+_IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
+_DEVICE_ADVICE = {
+    errno.EACCES: f"run: sudo chmod 666 {mount_table.FUSE_DEVICE}",
+    errno.ENODEV: "run: sudo modprobe fuse",
+    errno.ENXIO: "run: sudo modprobe fuse",
+}
+
+
+class _State(Enum):
+    """What a mount's process does."""
+
+    WELL = auto()
+    DEAD = auto()
+    SILENT = auto()
+
+
+def libfuse() -> Finding:
+    """On the library.
+
+    Raises:
+        SetupError: it is missing.
+    """
+    return diagnoses.ok("libfuse", f"libfuse {check_library()} is there")
+
+
+def fusermount() -> Finding:
+    """On the program that mounts for users; root needs none.
+
+    Raises:
+        SetupError: it is missing and needed.
+        OSError: it cannot be looked at.
+    """
+    name, is_root = "fusermount", os.getuid() == 0
+    try:
+        path = Path(mount_table.find_fusermount()).resolve()
+    except SetupError:
+        if not is_root:
+            raise
+        return diagnoses.ok(name, "is not installed, and root does not need it")
+    status = path.stat()
+    if is_root:
+        return diagnoses.ok(name, str(path))
+    if not status.st_mode & stat.S_ISUID or status.st_uid != 0:
+        advice = f"run: sudo chown root {path} && sudo chmod u+s {path}"
+        return Finding(name, Verdict.FAILED, f"{path} is not set-uid root", advice)
+    if os.statvfs(path).f_flag & os.ST_NOSUID or _NO_NEW_PRIVILEGES in _text(_OWN_STATUS):
+        advice = "mount as root, or where set-uid programs have effect (no nosuid, no NoNewPrivileges)"
+        return Finding(name, Verdict.FAILED, f"{path} is set-uid root, without effect here", advice)
+    return diagnoses.ok(name, f"{path}, set-uid root")
+
+
+def device(path: Path = mount_table.FUSE_DEVICE) -> Finding:
+    """On the kernel's side.
+
+    Raises:
+        SetupError: it is missing, or cannot be opened: libfuse does that as the user, before fusermount runs.
+    """
+    mount_table.check_device()
+    try:
+        os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        advice = _DEVICE_ADVICE.get(error.errno or 0, _IN_CONTAINER)
+        raise SetupError(f"{path} cannot be opened: {error.strerror}; {advice}") from error
+    return diagnoses.ok("/dev/fuse", "can be opened")
+
+
+def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
+    """On whether other users may be let in, which `options` may ask for.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    is_allowed: bool | None
+    try:
+        is_allowed = diagnoses.allows_others(_text(etc / _FUSE_CONF))
+    except FileNotFoundError:
+        is_allowed = False
+    except PermissionError:
+        is_allowed = None
+    return diagnoses.of_others(
+        is_allowed=is_allowed, is_asked=bool(_OTHERS & options.keys()), is_root=os.getuid() == 0
+    )
+
+
+def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:
+    """On how long the kernel lets a request wait, and so a read, which may take `timeout` seconds."""
+    name, limit = "request timeout", kernel_deadline(sysctls)
+    if limit is None:
+        return diagnoses.ok(name, "the kernel sets none")
+    seen = f"{limit.sysctl} is {limit.seconds:g} s"
+    usable = below(timeout, limit)
+    if usable == timeout:
+        return diagnoses.ok(name, f"{seen}, and reads fail after {timeout:g} s")
+    advice = f"give --timeout {usable:g} or less, or run: sudo sysctl {limit.sysctl}=0"
+    return Finding(name, Verdict.WARNING, f"{seen}: reads fail after {usable:g} s, not {timeout:g}", advice)
+
+
+def updatedb(etc: Path) -> Finding:
+    """On the indexer of locate(1), which would read the directory every day.
+
+    Raises:
+        OSError: its configuration cannot be read.
+    """
+    name, path, kind = "updatedb", etc / _UPDATEDB_CONF, mount_table.TYPE
+    try:
+        pruned = diagnoses.pruned_types(_text(path))
+    except FileNotFoundError:
+        return diagnoses.ok(name, f"there is no {path}")
+    if kind in pruned:
+        return diagnoses.ok(name, f"{path} leaves {kind} out")
+    return Finding(name, Verdict.WARNING, f"{path} lets it index mounts", f"add {kind} to PRUNEFS there")
+
+
+def stale_mounts() -> Finding:
+    """On mounts of ours whose process is gone, or does not answer."""
+    name, places = "stale mounts", [Path(mount.mountpoint) for mount in mount_table.ours()]
+    asked = [(place, Question(place)) for place in places]
+    states = [(place, _state(question)) for place, question in asked]
+    silent = [place for place, state in states if state is _State.SILENT]
+    dead = [place for place, state in states if state is _State.DEAD]
+    if not dead and not silent:
+        return diagnoses.ok(name, f"none; {len(places)} mounted")
+    seen = [f"the process is gone: {_listed(dead)}"] if dead else []
+    seen += [f"the process does not answer: {_listed(silent)}"] if silent else []
+    commands = [f"empirical-mount -u {shlex.quote(str(place))}" for place in dead]
+    commands += [f"empirical-mount -u --lazy {shlex.quote(str(place))}" for place in silent]
+    verdict = Verdict.FAILED if dead else Verdict.WARNING
+    return Finding(name, verdict, "; ".join(seen), f"run: {'; '.join(commands)}")
+
+
+def mount_point(place: Path, *, nonempty: bool) -> Finding:
+    """On the directory.
+
+    Raises:
+        SetupError: it cannot be mounted on.
+        OSError: it cannot be looked at.
+    """
+    name, mount = "mount point", mount_table.mount_at(place)
+    if mount is not None and mount.is_ours and not mount_table.is_dead(place):
+        return diagnoses.ok(name, f"{place} is mounted, and answers")
+    return diagnoses.ok(name, f"{place} is {mount_table.foresee(place, nonempty=nonempty)}")
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")
+
+
+def _listed(places: list[Path]) -> str:
+    return ", ".join(map(str, places))
+
+
+def _state(question: Question) -> _State:
+    try:
+        return _State.DEAD if mount_table.lost_its_process(question) else _State.WELL
+    except Silent:
+        return _State.SILENT
+    except OSError:
+        return _State.WELL  # it is another user's, or was taken away meanwhile

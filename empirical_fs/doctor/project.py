@@ -1,0 +1,208 @@
+"""Looks at everything that a mount needs, by the means of a mount, and changes nothing."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from empirical_fs.api.client import Api
+from empirical_fs.api.resource import Resource
+from empirical_fs.api.signed_urls import SignedUrls
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.doctor import diagnoses, machine
+from empirical_fs.doctor.attempts import attempt
+from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, STORE, Answered, Finding, Verdict
+from empirical_fs.errors import EmpiricalError, SetupError
+from empirical_fs.net.server import Server
+from empirical_fs.net.urls import parse_given
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.fetch.object_store import Store
+from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.settings.configuration import Configuration
+from empirical_fs.settings.mount_options import parse_mount_options
+from empirical_fs.settings.settings import DEFAULT, parse_api_url, take_key
+from empirical_fs.statistics import Statistics
+from empirical_fs.work.waits import drive
+
+PATIENCE_MAX = 10.0
+"""Seconds that one check takes at most."""
+
+_FETCHING_SHARE = 0.9
+"""Of a check's time, what its requests may take: they know better what went wrong than that it took long."""
+_CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was asked for."""
+
+    sources: Mapping[str, Mapping[str, str]]
+    key_file: Path | None
+    api_url: httpx.URL
+    url_ttl: float
+    timeout: float
+    options: Mapping[str, str | bool]
+    nonempty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What speaks to the API and the store."""
+
+    urls: SignedUrls
+    ranges: Ranges
+    patience: float
+    """Seconds for each of its requests."""
+
+
+class _OneByte:
+    """A sink for one byte, which nobody needs."""
+
+    def __init__(self) -> None:
+        self.cancellation = Cancellation()
+        self._room = bytearray(1)
+
+    def room(self) -> memoryview:
+        return memoryview(self._room)
+
+    def advance(self, count: int) -> None:
+        """It was wanted for its coming."""
+
+    def has_kept(self, at: int, again: memoryview) -> bool:
+        """There is nothing to compare: one byte comes once."""
+        return True
+
+
+def examine(
+    configure: Callable[[], Configuration],
+    variable: str | None,
+    place: Callable[[], Path] | None,
+    etc: Path = machine.ETC,
+) -> Iterator[Finding]:
+    """The findings, one after the other as they are there.
+
+    Each takes ten seconds at most, or the `timeout` of the configuration.
+
+    Args:
+        configure: what was asked for; may raise SetupError.
+        variable: the key from the environment, if it was there.
+        place: where it is to be mounted, if that is to be looked at too; may raise SetupError.
+        etc: where the system's configuration is.
+    """
+    wanted = attempt(lambda: _wanted(configure()), PATIENCE_MAX)
+    patience = PATIENCE_MAX if isinstance(wanted, EmpiricalError) else min(wanted.timeout, PATIENCE_MAX)
+    options = {} if isinstance(wanted, EmpiricalError) else wanted.options
+
+    def check(name: str, look: Callable[[], Finding], advice: str) -> Finding:
+        found = attempt(look, patience)
+        return diagnoses.of_error(name, found, advice) if isinstance(found, EmpiricalError) else found
+
+    yield check("libfuse", machine.libfuse, "install libfuse 2")
+    yield check("fusermount", machine.fusermount, "install it again")
+    yield check("/dev/fuse", machine.device, "sudo chmod 666 /dev/fuse")
+    yield check("user_allow_other", lambda: machine.others(etc, options), "look at /etc/fuse.conf")
+    if not isinstance(wanted, EmpiricalError):
+        timeout = wanted.timeout
+        yield check("request timeout", lambda: machine.request_timeout(timeout), "look at /proc/sys/fs/fuse")
+    if isinstance(wanted, EmpiricalError):
+        yield diagnoses.of_error(_CONFIGURATION, wanted, "mend it, or leave it out")
+        yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
+    else:
+        yield diagnoses.ok(_CONFIGURATION, _sources(wanted.sources))
+        yield from _project(wanted, variable, patience)
+    yield check("updatedb", lambda: machine.updatedb(etc), "look at /etc/updatedb.conf")
+    yield check("stale mounts", machine.stale_mounts, "look at /proc/self/mounts")
+    if place is not None:
+        is_nonempty = not isinstance(wanted, EmpiricalError) and wanted.nonempty
+        yield check(
+            "mount point",
+            lambda: machine.mount_point(place(), nonempty=is_nonempty),
+            "choose another directory",
+        )
+
+
+def _wanted(found: Configuration) -> _Wanted:
+    options = parse_mount_options(found.mount_options)
+    return _Wanted(
+        sources=found.shown,
+        key_file=found["key_file"],
+        api_url=parse_api_url(found["api_url"]),
+        url_ttl=found["url_ttl"],
+        timeout=found["timeout"],
+        options=options.fuse,
+        nonempty=options.nonempty,
+    )
+
+
+def _sources(settings: Mapping[str, Mapping[str, str]]) -> str:
+    given = [f"{name} by {each['source']}" for name, each in settings.items() if each["source"] != DEFAULT]
+    return ", ".join(given) or "the defaults"
+
+
+def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator[Finding]:
+    """On the key, and on all that needs it."""
+    source = wanted.sources["key_file"]["source"]
+    key = attempt(lambda: take_key(wanted.key_file, variable, source), patience)
+    if isinstance(key, EmpiricalError):
+        yield diagnoses.of_error(KEY, key, f"set {KEY_VARIABLE}, or give --key-file FILE")
+        yield from diagnoses.skipped((API, CLOCK, STORE), KEY)
+        return
+    closing, limit = threading.Event(), patience * _FETCHING_SHARE
+    try:
+        api = Api(wanted.api_url, key, closing, limit)
+        store = Store(wanted.api_url, closing, limit, lambda: api.is_here)
+    except SetupError as error:
+        yield from diagnoses.skipped([KEY], API)
+        yield diagnoses.of_error(API, error, "check the environment")
+        yield from diagnoses.skipped((CLOCK, STORE), API)
+        return
+    urls = SignedUrls(api, wanted.url_ttl, limit, Statistics())
+    service = _Service(urls, Ranges(store, urls, lambda _: None, limit, closing), limit)
+    try:
+        answered = attempt(lambda: _first_page(service), patience)
+        yield diagnoses.of_key(str(wanted.key_file or KEY_VARIABLE), answered)
+        yield diagnoses.of_api(str(wanted.api_url), answered)
+        yield diagnoses.of_clock(answered)
+        yield _of_store(wanted, service, answered, patience)
+    finally:
+        closing.set()
+        store.close()
+        api.close()
+
+
+def _first_page(service: _Service) -> Answered:
+    asked_at, begun = time.time(), time.monotonic()
+    page = service.urls.page(1, service.patience, {})
+    return Answered(page, asked_at, time.time(), time.monotonic() - begun)
+
+
+def _of_store(
+    wanted: _Wanted, service: _Service, answered: Answered | EmpiricalError, patience: float
+) -> Finding:
+    if isinstance(answered, EmpiricalError):
+        return next(iter(diagnoses.skipped([STORE], f"{KEY} and the {API}")))
+    urls = answered.page.urls
+    resource = next((each for each in answered.page.resources if each.id in urls and each.size != 0), None)
+    if resource is None:
+        return Finding(STORE, Verdict.SKIPPED, "no upload with bytes in it on the first page")
+    try:
+        host = Server.of(parse_given(urls[resource.id], wanted.api_url)).host
+    except EmpiricalError as error:
+        return diagnoses.of_store("the store", error)
+    return diagnoses.of_store(host, attempt(lambda: _first_byte(service.ranges, resource), patience))
+
+
+def _first_byte(ranges: Ranges, resource: Resource) -> str:
+    """Fetch it, and tell of that."""
+    begun = time.monotonic()
+    size = ranges.measure(resource)[0] if resource.size is None else resource.size
+    body = drive(ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte()))
+    took = f"in {time.monotonic() - begun:.2f} s"
+    if body is not None:
+        body.close()
+        return f"resource {resource.id} {took}, as a whole: the server ignores ranges"
+    return f"{min(size, 1)} byte of resource {resource.id} {took}"

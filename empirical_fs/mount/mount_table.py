@@ -1,0 +1,322 @@
+"""The directory to mount on: what is there already, and taking a mount away."""
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from empirical_fs import macos
+from empirical_fs.control.question import Question, Silent
+from empirical_fs.errors import SetupError
+from empirical_fs.settings.mount_options import FUSE_SUBTYPE, SOURCE_PREFIX
+
+FUSE_DEVICE = Path("/dev/fuse")
+TYPE = f"fuse.{FUSE_SUBTYPE}"
+"""What the table of mounts says of ours."""
+
+_MOUNTINFO = Path("/proc/self/mountinfo")
+_UNMOUNT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of the table of mounts."""
+
+    mountpoint: str
+    kind: str
+    source: str
+    device: str
+    """Major and minor number: no other mount's while anybody uses this one, mounted or not; none on macOS."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program made it."""
+        return self.kind == TYPE or ("fuse" in self.kind and self.source.startswith(SOURCE_PREFIX))
+
+
+class Partition(Protocol):
+    """What psutil tells of a mount."""
+
+    @property
+    def mountpoint(self) -> str:
+        """Where."""
+
+    @property
+    def fstype(self) -> str:
+        """What it is."""
+
+    @property
+    def device(self) -> str:
+        """Its source."""
+
+
+class Busy(SetupError):
+    """Somebody has a file open or a working directory in the mount."""
+
+
+def parse_mountinfo(text: str) -> list[Mount]:
+    """The mounts of a /proc/PID/mountinfo, in the order in which they were made (proc(5))."""
+    mounts = []
+    for line in filter(None, text.split("\n")):
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        kind, source = after.split(" ")[:2]
+        mounts.append(Mount(_unescaped(fields[4]), kind, _unescaped(source), fields[2]))
+    return mounts
+
+
+def _unescaped(text: str) -> str:
+    """mountinfo writes space, tab, newline and backslash as three octal digits."""
+    for character in " \t\n":
+        text = text.replace(f"\\{ord(character):03o}", character)
+    return text.replace("\\134", "\\")
+
+
+def mount_at(mountpoint: Path) -> Mount | None:
+    """What is mounted at exactly this path, if anything; asks the kernel's table and never the mount."""
+    mounts = layers(mountpoint)
+    return mounts[-1] if mounts else None
+
+
+def layers(mountpoint: Path) -> list[Mount]:
+    """What is mounted at exactly this path, the one on top last."""
+    return [mount for mount in _table() if mount.mountpoint == str(mountpoint)]
+
+
+def ours() -> list[Mount]:
+    """The mounts of this program that can be seen from here."""
+    return [mount for mount in _table() if mount.is_ours]
+
+
+def is_mounted(mount: Mount) -> bool:
+    """Whether nobody has taken this very mount away; another one at its place does not count."""
+    return mount in _table()
+
+
+def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:
+    """The mounts of psutil's table, for systems that have no /proc."""
+    return [Mount(each.mountpoint, each.fstype, each.device, "") for each in partitions]
+
+
+def check_answers(paths: Iterable[Path]) -> None:
+    """See that mounts of ours in which these paths lie answer: nobody comes past one that hangs.
+
+    Raises:
+        Silent: one does not answer.
+        OSError: one cannot be asked.
+    """
+    places = {Path(mount.mountpoint) for mount in ours()}
+    for place in places.intersection(parent for path in paths for parent in path.parents):
+        is_dead(place)
+
+
+def is_dead(mountpoint: Path) -> bool:
+    """Whether what is mounted here lost its process; waits two seconds for a living one to answer.
+
+    Raises:
+        Silent: it does not answer.
+        OSError: it cannot be asked.
+    """
+    return lost_its_process(Question(mountpoint))
+
+
+def lost_its_process(question: Question) -> bool:
+    """As `is_dead`, of a mount that was asked before.
+
+    Raises:
+        Silent: it does not answer.
+        OSError: it cannot be asked.
+    """
+    try:
+        question.answer()
+    except OSError as error:
+        if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise
+        return True
+    return False
+
+
+def _table() -> list[Mount]:
+    if macos.IS_MACOS:
+        import psutil  # noqa: PLC0415 - it takes a while, and Linux does without
+
+        return from_partitions(psutil.disk_partitions(all=True))
+    return parse_mountinfo(_MOUNTINFO.read_bytes().decode(errors="surrogateescape"))
+
+
+def check_machine() -> None:
+    """See whether this machine can mount at all.
+
+    Raises:
+        SetupError: it cannot.
+    """
+    if macos.IS_MACOS:
+        return  # macFUSE loads what it needs when it is asked to mount
+    check_device()
+    if os.getuid() != 0:
+        find_fusermount()
+
+
+def check_device() -> None:
+    """See whether the kernel's side of FUSE is there.
+
+    Raises:
+        SetupError: it is not.
+    """
+    if not FUSE_DEVICE.exists():
+        raise SetupError(
+            f"{FUSE_DEVICE} is missing; run: sudo modprobe fuse"
+            " (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
+        )
+
+
+def find_fusermount() -> str:
+    """The program that mounts and unmounts for those who may not.
+
+    Raises:
+        SetupError: it is not there.
+    """
+    found = _fusermount()
+    if found is None:
+        raise SetupError("fusermount is not installed; on Debian and Ubuntu: sudo apt install fuse")
+    return found
+
+
+def prepare(mountpoint: Path, *, nonempty: bool) -> bool:
+    """Make the directory ready to be mounted on; True if it had to be made.
+
+    A mount of ours whose process is gone is taken away.
+
+    Raises:
+        SetupError: it cannot be mounted on.
+    """
+    with _in_words(mountpoint):
+        if _is_recoverable(mountpoint):
+            unmount(mountpoint, lazy=True)
+        if mountpoint.exists():
+            _check_directory(mountpoint, nonempty=nonempty)
+            return False
+        mountpoint.mkdir(parents=True)
+        return True
+
+
+def foresee(mountpoint: Path, *, nonempty: bool) -> str:
+    """What `prepare` would find, in a few words; nothing is changed.
+
+    Raises:
+        SetupError: it could not be mounted on.
+    """
+    with _in_words(mountpoint):
+        if _is_recoverable(mountpoint):
+            return "a mount whose process is gone, which mounting recovers"
+        if mountpoint.exists():
+            _check_directory(mountpoint, nonempty=nonempty)
+            return "a directory that can be mounted on"
+        parent = next(each for each in mountpoint.parents if each.exists())
+        if not parent.is_dir():
+            raise SetupError(f"{parent} is not a directory")
+        _check_writable(parent)
+        return "not there yet; mounting makes it"
+
+
+def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
+    """Take the mount away; `lazy`, at once for new users and from the present ones as they finish.
+
+    Raises:
+        Busy: it is in use.
+        SetupError: it could not be taken away.
+    """
+    fusermount = _fusermount()
+    if macos.IS_MACOS:
+        command = macos.unmount_command(str(mountpoint), lazy=lazy)
+    elif fusermount is not None:
+        command = [fusermount, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]
+    else:
+        command = ["umount", *(["-l"] if lazy else []), "--", str(mountpoint)]
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed programs, and a path after `--`
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_UNMOUNT_SECONDS,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SetupError(f"cannot unmount {mountpoint}: {error}") from error
+    if done.returncode == 0:
+        return
+    reason = " ".join(done.stderr.split())
+    if "busy" in reason:
+        raise Busy(f"{mountpoint} is busy: close the files that are open there, and leave the directory")
+    raise SetupError(f"cannot unmount {mountpoint}: {reason}")
+
+
+def find_ours(mountpoint: Path) -> Path:
+    """The mountpoint, if a mount of this program is there, alive or dead.
+
+    Raises:
+        SetupError: there is none.
+    """
+    mount = mount_at(mountpoint)
+    if mount is None:
+        raise SetupError(f"nothing is mounted at {mountpoint}")
+    if not mount.is_ours:
+        raise SetupError(f"what is mounted at {mountpoint} ({mount.kind}) is not ours")
+    return mountpoint
+
+
+def _fusermount() -> str | None:
+    return shutil.which("fusermount") or shutil.which("fusermount3")
+
+
+@contextmanager
+def _in_words(mountpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
+    except OSError as error:
+        raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
+
+
+def _is_recoverable(mountpoint: Path) -> bool:
+    """Whether a dead mount of ours is here, which may be taken away; others, and living ones, must not be."""
+    mount = mount_at(mountpoint)
+    if mount is None:
+        return False
+    try:
+        has_no_process = is_dead(mountpoint)
+    except Silent as error:
+        if not mount.is_ours:
+            raise SetupError(f"the {mount.kind} mount at {mountpoint} does not answer") from error
+        raise SetupError(
+            f"{mountpoint} is mounted already, and its process does not answer;"
+            f" to take the mount away: empirical-mount -u --lazy {mountpoint}"
+        ) from error
+    if has_no_process:
+        if not mount.is_ours:
+            raise SetupError(f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}")
+        return True
+    if mount.is_ours:
+        raise SetupError(f"{mountpoint} is mounted already; to unmount it: empirical-mount -u {mountpoint}")
+    return False
+
+
+def _check_directory(mountpoint: Path, *, nonempty: bool) -> None:
+    if not mountpoint.is_dir():
+        raise SetupError(f"{mountpoint} is not a directory")
+    with os.scandir(mountpoint) as entries:
+        if next(entries, None) is not None and not nonempty:
+            raise SetupError(f"{mountpoint} is not empty; choose an empty directory, or give -o nonempty")
+    _check_writable(mountpoint)
+
+
+def _check_writable(directory: Path) -> None:
+    if not os.access(directory, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -1,0 +1,433 @@
+"""A mount from its first request to its unmounting: what is made, in which order, and how it ends."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_fixed,
+)
+
+from empirical_fs import macos
+from empirical_fs.api.client import Api
+from empirical_fs.api.listing import Progress, unseen
+from empirical_fs.api.resource import Resource
+from empirical_fs.api.signed_urls import SignedUrls
+from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.catalog.snapshot import Entry, Snapshot
+from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError
+from empirical_fs.fuse.answering import Answering
+from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.inode_table import InodeTable
+from empirical_fs.fuse.library import load_library
+from empirical_fs.fuse.opening import Files
+from empirical_fs.fuse.operations import Operations, Tools
+from empirical_fs.fuse.options import fuse_options
+from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
+from empirical_fs.mount import kernel_read_ahead, mount_table
+from empirical_fs.mount.affinity import Affinity, OwnCpus
+from empirical_fs.mount.claim import claim
+from empirical_fs.mount.held_directory import HeldDirectory
+from empirical_fs.mount.status import Status
+from empirical_fs.reading.budget import Budget
+from empirical_fs.reading.buffers import Blocks
+from empirical_fs.reading.fetch.object_store import IN_FLIGHT, STALLED, Store
+from empirical_fs.reading.fetch.pool import Fetcher
+from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.reading.fetch.runs import Runs
+from empirical_fs.reading.open_files import Readers
+from empirical_fs.reading.reader import Means
+from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
+from empirical_fs.settings.settings import Settings
+from empirical_fs.statistics import Statistics
+from empirical_fs.work.lanes import Lane, Waits
+from empirical_fs.work.threads import Pool
+from empirical_fs.work.timer import Timer
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_FIRST_LISTING_SECONDS = 10.0
+_NAMES_SECONDS_MAX = 60.0
+_ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
+_CONNECT_SECONDS = 10.0
+_FETCHING_SHARE = 0.95
+_IN_FLIGHT_IN_KERNEL = 4096
+"""Requests that the kernel makes ahead of its readers; one that waits holds no thread."""
+_WANTED_THREADS, _AHEAD_THREADS = 6, 10
+"""For the requests to the store: for what readers wait for, and for what lies ahead. Who waits needs none."""
+_ELSEWHERE_THREADS = 32
+"""For requests to the API for another URL, which wait themselves: made only where the API lets them wait."""
+_LATER_THREADS = 8
+"""For opens of files whose size is not known, each of which asks the store for it."""
+_COMMAND_THREADS = 2
+_GENERATION_BYTES = 4
+_STACK = 2**20
+_SWITCH_SECONDS = 0.001
+_UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
+_UNMOUNT_FAILURES = (SetupError, OSError)
+
+_AGAIN_SECONDS = 5.0
+_ABORTED = (
+    "the kernel has ended the mount at {}, which nobody unmounted: a request was older than"
+    " fs.fuse.max_request_timeout, or somebody wrote to /sys/fs/fuse/connections/N/abort"
+)
+
+log = logging.getLogger(__name__)
+
+
+class _CapturedStderr:
+    """What libfuse and fusermount write to file descriptor 2 while they mount, to be said in one line."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        self._saved: int | None = None
+
+    def start(self) -> None:
+        self._saved = os.dup(2)
+        os.dup2(self._file.fileno(), 2)
+
+    def stop(self) -> None:
+        if self._saved is not None:
+            os.dup2(self._saved, 2)
+            # A daemon that kept it would keep whoever waits for the end of our output waiting.
+            os.close(self._saved)
+            self._saved = None
+
+    def text(self) -> str:
+        self._file.seek(0)
+        return " ".join(self._file.read().decode(errors="replace").split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the mount comes, and whether the kernel is to read further ahead there."""
+
+    path: Path
+    widens: bool
+
+
+class _Lifecycle:
+    """What happens when the kernel accepts the mount, and when it lets go of it."""
+
+    def __init__(
+        self,
+        readers: Readers,
+        stderr: _CapturedStderr,
+        place: _Place,
+        ready: Callable[[], None],
+    ) -> None:
+        self._is_connected = threading.Event()
+        self._path = place.path
+        self._widens = place.widens
+        self._mount: mount_table.Mount | None = None
+        self._readers = readers
+        self._stderr = stderr
+        self._ready = ready
+
+    def connected(self) -> None:
+        self._mount = mount_table.mount_at(self._path)
+        if self._mount is not None and self._widens:
+            widen = threading.Thread(
+                target=self._widen, args=(self._mount.device,), name="read-ahead", daemon=True
+            )
+            try:
+                widen.start()
+            except RuntimeError as error:
+                log.info("the kernel reads 128 KiB ahead: %s", error)
+        self._stderr.stop()
+        self._ready()
+        self._is_connected.set()
+
+    def _widen(self, device: str) -> None:
+        # The kernel narrows it again when it has the answer to FUSE_INIT; whatever it asks comes after that.
+        with suppress(OSError):
+            os.statvfs(self._path)
+        kernel_read_ahead.widen(device)
+
+    def unmount(self) -> bool:
+        """Have every reader stop, and take the mount away; False if its users keep the process from ending.
+
+        Raises:
+            SetupError: it could not be taken away.
+        """
+        self._is_connected.wait(_CONNECT_SECONDS)
+        self._readers.close()
+        if self._mount is not None and not mount_table.is_mounted(self._mount):
+            return False  # somebody was faster; what is mounted there now is not ours
+        try:
+            mount_table.unmount(self._path)
+        except mount_table.Busy:
+            log.warning("%s is in use; unmounted under its users", self._path)
+            mount_table.unmount(self._path, lazy=True)
+            return False
+        return True
+
+    @property
+    def is_still_mounted(self) -> bool:
+        """Whether the mount is there, although nobody is asked for it any more."""
+        return self._mount is not None and mount_table.is_mounted(self._mount)
+
+    def see_to_end(self) -> None:
+        """The kernel asks nothing any more: it has unmounted this, or else it gave up the connection.
+
+        Raises:
+            ConnectionAborted: that, and the mount is taken away.
+            SetupError: that, and it could not be taken away.
+        """
+        if self.is_still_mounted and not macos.IS_MACOS:
+            self.abandon()
+            raise ConnectionAborted(_ABORTED.format(self._path))
+
+    def abandon(self) -> None:
+        """Take away the mount, for which nobody answers any more, from under its users.
+
+        Raises:
+            SetupError: it could not be taken away.
+        """
+        if self.is_still_mounted:
+            mount_table.unmount(self._path, lazy=True)
+
+
+def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
+    """List, mount at `place`, call `ready` once the kernel has the mount, and return when it is unmounted.
+
+    A mount that the kernel has ended by itself is made anew.
+
+    Raises:
+        ApiError: the listing could not be had.
+        SetupError: the mount failed.
+    """
+    # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
+    threading.stack_size(_STACK)
+    # Python's default of 5 ms is a long wait for who answers the kernel beside a thread that computes.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    signals = _Signals()
+    try:
+        _serve_once(settings, place, ready, progress, signals)
+    except ConnectionAborted as error:
+        log.error("%s", error)
+        while not _is_served_again(settings, signals):
+            pass
+
+
+def _is_served_again(settings: Settings, signals: "_Signals") -> bool:
+    """Mount where the kernel has ended a mount, until it is unmounted; False if that is to be done again.
+
+    Raises:
+        SetupError: the mount failed, or something else is mounted there.
+    """
+    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
+
+    def ready() -> None:
+        claimed.release()
+        log.warning("%s is mounted again", settings.mountpoint)
+
+    try:
+        with HeldDirectory(settings.mountpoint) as place:
+            _serve_once(settings, place, ready, unseen, signals)
+    except ConnectionAborted as error:
+        log.error("%s", error)
+        return False
+    except (ApiError, NoThread) as error:
+        log.warning("it cannot be mounted again yet: %s", error)
+        time.sleep(_AGAIN_SECONDS)
+        return False
+    finally:
+        claimed.release()
+    return True
+
+
+def _serve_once(
+    settings: Settings,
+    place: HeldDirectory,
+    ready: Callable[[], None],
+    progress: Progress,
+    signals: "_Signals",
+) -> None:
+    """Serve one mount.
+
+    Raises:
+        ApiError: the listing could not be had.
+        SetupError: the mount failed.
+        ConnectionAborted: the kernel has ended it.
+    """
+    library = load_library()
+    options = fuse_options(
+        library,
+        _given(settings),
+        # The kernel asks again when their time is over; only then do we learn that somebody still looks.
+        entry_seconds=min(settings.refresh, _NAMES_SECONDS_MAX),
+        attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
+    )
+    closing = threading.Event()
+    # A little less than the readers wait, so that they hear what went wrong, and the next one at once.
+    patience = settings.timeout * _FETCHING_SHARE
+    statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
+    api = Api(settings.api_url, settings.key, closing, patience)
+    runs = Runs()
+    store = Store(settings.api_url, closing, patience, lambda: api.is_here, runs.close_parked)
+    urls = SignedUrls(api, settings.url_ttl, patience, statistics)
+
+    def listed(resource_id: int) -> Resource | None:
+        return catalog.latest.resources.get(resource_id)
+
+    ranges = Ranges(store, urls, listed, patience, closing)
+    session = Session(library, timer)
+    inodes = InodeTable(session)
+
+    def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
+        # The kernel comes last: to tell it may take a while.
+        readers.relisted(newer.touched_since(older, names), newer.resources)
+        inodes.changed(names, older, newer)
+
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed)
+    catalog.load(
+        partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout)), progress
+    )
+    waits = Waits(timer, _ELSEWHERE_THREADS)
+    lanes = (
+        Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
+        Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
+    )
+    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
+    readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
+    walks = Walks(readers, catalog.snapshot, settings.siblings, timer)
+    stderr = _CapturedStderr()
+    where = _Place(
+        settings.mountpoint, library.takes_large_reads and "max_readahead" not in settings.options.fuse
+    )
+    lifecycle = _Lifecycle(readers, stderr, where, ready)
+    later, for_commands = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS)
+    tools = Tools(
+        library=library,
+        options=options,
+        attributes=Attributes(
+            library, settings.options, options, int.from_bytes(os.urandom(_GENERATION_BYTES))
+        ),
+        answering=Answering(statistics, later, settings.timeout),
+        timer=timer,
+        commands=Status(settings, catalog, statistics, budget, (api.lost, store.lost)).commands,
+        for_commands=for_commands,
+    )
+
+    def connected() -> None:
+        lifecycle.connected()
+        catalog.find_sizes()
+
+    operations = Operations(Files(catalog, inodes, walks), tools, connected)
+    signals.end(lifecycle)
+    stderr.start()
+    try:
+        session.serve(operations, place, options)
+        lifecycle.see_to_end()
+    except LibfuseFailed:
+        lifecycle.abandon()
+        raise
+    except MountFailed as error:
+        said = without_values(stderr.text(), settings.options.fuse)
+        raise SetupError(f"cannot mount: {_advice(said)}") from error
+    finally:
+        stderr.stop()
+        closing.set()
+        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands):
+            each.close()
+
+
+def _given(settings: Settings) -> dict[str, str | bool]:
+    """The mount options of the user, and those that nobody has to give."""
+    host = settings.api_url.netloc.decode("ascii")
+    options: dict[str, str | bool] = {
+        "fsname": f"{SOURCE_PREFIX}{host}",
+        # By the kernel's default a dozen reads that wait would hold up all others.
+        "max_background": str(_IN_FLIGHT_IN_KERNEL),
+        **settings.options.fuse,
+    }
+    return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options
+
+
+def _advice(said: str) -> str:
+    if "user_allow_other" in said:
+        return "-o allow_other needs the line user_allow_other in /etc/fuse.conf"
+    if "not permitted" in said or "Permission denied" in said:
+        return f"{said} (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
+    return said or "libfuse did not say why"
+
+
+class _Signals:
+    """Ends the mount that there is, on a signal.
+
+    No lock: the main thread sets which it is, and another reads it.
+    """
+
+    def __init__(self) -> None:
+        """Catch none yet."""
+        self._lifecycle: _Lifecycle | None = None
+
+    def end(self, lifecycle: _Lifecycle) -> None:
+        """Unmount this one on a signal from now on.
+
+        Raises:
+            NoThread: there is nobody to wait for one.
+        """
+        is_first = self._lifecycle is None
+        self._lifecycle = lifecycle
+        if is_first:
+            _stop_on_signals(self._unmount)
+
+    def _unmount(self) -> bool:
+        return self._lifecycle is not None and self._lifecycle.unmount()
+
+
+def _stop_on_signals(unmount: Callable[[], bool]) -> None:
+    """Unmount on a signal, from a thread of its own.
+
+    The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
+    reads that wait for the network.
+    """
+    # Unmounting may fail for want of descriptors, which the readers are about to free.
+    insistently = Retrying(
+        retry=retry_if_exception_type(_UNMOUNT_FAILURES),
+        stop=stop_after_attempt(_UNMOUNT_TRIES),
+        wait=wait_fixed(_UNMOUNT_PAUSE),
+        before_sleep=before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )
+    # Under nohup, what is blocked would come in spite of being ignored.
+    stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+
+    def wait() -> None:
+        while True:
+            received = signal.sigwait(stopping)
+            log.info("unmounting on %s", signal.Signals(received).name)
+            try:
+                is_ending = insistently(unmount)
+            except _UNMOUNT_FAILURES as error:
+                log.error("%s", error)
+            else:
+                if not is_ending:
+                    # Who ends the process wants it gone; open files get ENOTCONN, as from any FUSE program.
+                    logging.shutdown()
+                    os._exit(0)
+
+    try:
+        threading.Thread(target=wait, name="signals", daemon=True).start()
+    except RuntimeError as error:
+        raise NoThread from error
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN

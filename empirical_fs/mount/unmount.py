@@ -1,0 +1,136 @@
+"""Unmounting on request: until nothing is left of the mount, or with a word on who is in the way."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import psutil
+
+from empirical_fs import macos
+from empirical_fs.control import protocol
+from empirical_fs.control.question import Silent
+from empirical_fs.errors import SetupError
+from empirical_fs.mount import mount_table
+
+_END_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 1.0, 0.02
+_NAMED_MAX = 5
+_PROCESSES = Path("/proc")
+
+
+def unmount_ours(place: Path, *, lazy: bool) -> str | None:
+    """Take away a mount of this program, alive or dead, and wait for the end of its process.
+
+    `lazy`, at once for new users, and from the present ones as they finish; nobody is asked nor waited for.
+    Mounts that lie over each other are all taken away, as far as they are ours.
+
+    Returns:
+        What is left to say, if anything.
+
+    Raises:
+        SetupError: there is none, it is in use, or its process does not end.
+    """
+    mount_table.find_ours(place)
+    said = [_unmount_top(place, each, lazy=lazy) for each in reversed(mount_table.layers(place))]
+    return next(filter(None, said), None)
+
+
+def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | None:
+    """Take away that mount, if it is the one on top, and ours."""
+    if not mount.is_ours or mount_table.mount_at(place) != mount:
+        return None
+    if lazy:
+        mount_table.unmount(place, lazy=True)
+        return None
+    silence: Silent | None = None
+    server = None
+    try:
+        server = _server(place)
+    except Silent as error:
+        silence = error
+    try:
+        # Whoever asked in vain is ended, and may need a moment for that, in which it uses the mount.
+        _unmount(place, patience=0.0 if silence is None else _ASKER_SECONDS)
+    except mount_table.Busy as error:
+        if silence is not None:
+            raise silence from error
+        named = list(_users(place))
+        who = ", ".join(named[:_NAMED_MAX]) + (", ..." if len(named) > _NAMED_MAX else "")
+        raise SetupError(
+            f"{place} is busy: in use by {who or 'somebody who cannot be seen from here'};"
+            " close what is open there, or give --lazy"
+        ) from error
+    if silence is not None:
+        return f"{place} is unmounted; the process that served it does not answer, and may be left"
+    if server is not None:
+        deadline = time.monotonic() + _END_SECONDS
+        while _runs(server):
+            if time.monotonic() > deadline:
+                raise SetupError(f"{place} is unmounted, but process {server.pid} does not end")
+            time.sleep(_PAUSE)
+    return None
+
+
+def _unmount(place: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            mount_table.unmount(place)
+        except mount_table.Busy:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; in a container, nobody may ever ask how it did, and it stays a zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _server(place: Path) -> psutil.Process | None:
+    """The process that serves the mount, if it can be asked.
+
+    Raises:
+        Silent: it does not answer.
+    """
+    try:
+        process = psutil.Process(protocol.ask(place, protocol.Command.STATUS)["pid"])
+        # In another container the number means another process.
+        if any("empirical" in argument for argument in process.cmdline()):
+            return process
+    except Silent:
+        raise
+    except (SetupError, psutil.Error):
+        pass  # it is gone, or another user's
+    return None
+
+
+def _users(place: Path) -> Iterator[str]:
+    """The processes that have files below `place` open or mapped, or are there themselves."""
+    for process in psutil.process_iter():
+        try:
+            if any(Path(path).is_relative_to(place) for path in _used_by(process)):
+                yield f"{process.name()} (process {process.pid})"
+        except (psutil.Error, OSError):
+            continue  # it has ended, or is another user's
+
+
+def _used_by(process: psutil.Process) -> Iterable[str]:
+    """The paths of what a process uses; none of them is looked at, for that may hang."""
+    yield process.cwd()
+    if macos.IS_MACOS:
+        yield from (file.path for file in process.open_files())
+        return
+    for descriptor in (_PROCESSES / str(process.pid) / "fd").iterdir():
+        with contextlib.suppress(OSError):  # it is closed by now
+            yield os.readlink(descriptor)  # noqa: PTH115 - it may be no path at all
+    for line in (_PROCESSES / str(process.pid) / "maps").read_bytes().splitlines():
+        fields = line.split(None, 5)
+        if len(fields) > 5:  # noqa: PLR2004 - the path is the sixth (proc(5))
+            yield os.fsdecode(fields[5])

@@ -1,0 +1,256 @@
+"""One GET to the object store: redirects, and a body that is as long as it should be."""
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Protocol
+
+import httpx
+
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
+from empirical_fs.net.addresses import Address, permits_all, permits_no_local
+from empirical_fs.net.client import Http, Incoming, nothing
+from empirical_fs.net.tracing import traced
+from empirical_fs.net.urls import is_loopback, parse_given, parse_redirect
+from empirical_fs.reading.buffers import spool_place
+from empirical_fs.reading.fetch.answers import read_head
+from empirical_fs.reading.fetch.concurrency import LEFT_OPEN
+from empirical_fs.reading.version import Extent, Head
+from empirical_fs.work.waits import Steps
+
+IN_FLIGHT = 64
+"""Requests to the store that move at once, at most."""
+STALLED = 448
+"""More of them that the store leaves without a word, at most: one that is silent must not hold up others."""
+
+log = logging.getLogger(__name__)
+
+_WASTE = 256 * 2**10
+_IN_MEMORY = 2**20
+_REDIRECTS_MAX = 3
+_URLS_CHECKED = 256
+_REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+
+
+class Sink(Protocol):
+    """Where the bytes of a body go, in order."""
+
+    @property
+    def cancellation(self) -> Cancellation:
+        """Ends the wait for more of them."""
+
+    def room(self) -> memoryview:
+        """The place for the next bytes; never empty while some are missing.
+
+        Raises:
+            EmpiricalError: nobody wants them any more.
+        """
+
+    def advance(self, count: int) -> None:
+        """Take note that `count` bytes were put into the room."""
+
+    def has_kept(self, at: int, again: memoryview) -> bool:
+        """Whether bytes that came again, from the offset `at` on, are those that it has, if it has any."""
+
+
+class Body:
+    """The open body of an answer whose head was read; close it when done."""
+
+    def __init__(
+        self,
+        extent: Extent,
+        incoming: Incoming,
+        close: Callable[[], None],
+        cancellation: Cancellation,
+    ) -> None:
+        """Wrap an answer whose body holds `extent`; `cancellation` ends its request."""
+        self.extent = extent
+        self.confirm: Callable[[], object] = lambda: None
+        """Called when a body of no announced length turns out to be as long as it should; it may raise."""
+        self.at = extent.start
+        """The offset in the object of the next byte."""
+        self._incoming = incoming
+        self._close = close
+        self._cancellation = cancellation
+
+    def close(self) -> None:
+        """Have done with it; what was not read is lost, and its connection with it."""
+        # The transport detaches the one by which it was asked, and knows of no other.
+        self._cancellation.detach()
+        self._close()
+
+    def hand_to(self, cancellation: Cancellation) -> None:
+        """Let `cancellation` end the request from now on, and no other."""
+        cancellation.take_over(self._cancellation)
+        self._cancellation = cancellation
+
+    def pour(self, sink: Sink, start: int, stop: int) -> Steps[None]:
+        """Put the bytes from `start` to `stop`, offsets in the object, into `sink` as they arrive.
+
+        What comes before `start` has come already, or is not wanted. A body of no announced length is read to
+        its end, and nothing of it is left.
+
+        Raises:
+            ContentChanged: what comes again is not what came before.
+            StoreUnavailable: the body stalled or ended before its length.
+            BadAnswer: it is longer than the answer said.
+            OSError: there is no place to hold back a body of no announced length.
+            EmpiricalError: as `confirm` raises.
+        """
+        if not self.extent.is_announced:
+            yield from self._pour_held_back(sink, start, stop)
+            return
+        waste = memoryview(bytearray(min(start - self.at, _WASTE) or 1))
+        while self.at < start:
+            yield from self._incoming.arrived()
+            at = self.at
+            _check_again(sink, at, waste[: self._read(waste[: start - at])])
+        while self.at < stop:
+            yield from self._incoming.arrived()
+            sink.advance(self._read(sink.room()[: stop - self.at]))
+
+    @property
+    def has_more(self) -> bool:
+        """Whether some of it is still to be poured."""
+        return self.at < self.extent.stop
+
+    def _pour_held_back(self, sink: Sink, start: int, stop: int) -> Steps[None]:
+        """Hold the bytes back until the end shows that they are as many as the head says.
+
+        A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning; nor may
+        the beginning of the object for the part that was asked for.
+        """
+        first, size = self.extent.start, self.extent.stop - self.extent.start
+        piece = memoryview(bytearray(_WASTE))
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=spool_place()) as spool:
+            while count := (yield from self._next(piece)):
+                spool.write(piece[:count])
+                if spool.tell() > size:
+                    raise BadAnswer("the store sent more bytes than the head of its answer says")
+            if spool.tell() < size:
+                raise StoreUnavailable("the body ended early")
+            self.at = self.extent.stop
+            self.confirm()
+            spool.seek(0)
+            while (at := first + spool.tell()) < start:
+                _check_again(sink, at, piece[: spool.readinto(piece[: start - at])])
+            while (at := first + spool.tell()) < stop:
+                sink.advance(spool.readinto(sink.room()[: stop - at]))
+
+    def _next(self, view: memoryview) -> Steps[int]:
+        yield from self._incoming.arrived()
+        return self._incoming.read_into(view)
+
+    def _read(self, view: memoryview) -> int:
+        count = self._incoming.read_into(view)
+        if not count:
+            raise StoreUnavailable("the body ended early")
+        self.at += count
+        return count
+
+
+def _check_again(sink: Sink, at: int, again: memoryview) -> None:
+    if not sink.has_kept(at, again):
+        raise ContentChanged("the object has other bytes than before")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for of an object."""
+
+    resource_id: int
+    start: int
+    """The offset of the first byte."""
+    stop: int
+    """The offset after the last one."""
+    size: int | None
+    """Bytes of the object; None where that is not known."""
+    if_match: str | None = None
+    """The ETag that the object must have."""
+
+
+class Store:
+    """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
+
+    def __init__(
+        self,
+        api_url: httpx.URL,
+        closing: threading.Event,
+        patience: float,
+        is_api_here: Callable[[], bool] = lambda: False,
+        relieve: Callable[[], object] = nothing,
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            api_url: the API, whose server gives the URLs.
+            closing, patience, relieve: as `Http` takes them.
+            is_api_here: whether that server turned out to be on this machine, whose name does not say so.
+        """
+        is_named_here = is_loopback(api_url)
+
+        def permit(scheme: str, address: Address) -> bool:
+            permits = permits_all if is_named_here or is_api_here() else permits_no_local
+            return permits(scheme, address)
+
+        # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
+        self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
+        connections = IN_FLIGHT + STALLED + LEFT_OPEN
+        self._http = Http(connections, StoreUnavailable, closing, patience, permit=permit, relieve=relieve)
+        self.gave_up = self._http.gave_up
+        self.lost = self._http.lost
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it was asked for more than it bears, lately."""
+        return self._http.is_limited
+
+    def close(self) -> None:
+        """Close the connections; bodies that are still read break off."""
+        self._http.close()
+
+    def get(
+        self, url: str, asked: Asked, deadline: Deadline, cancellation: Cancellation
+    ) -> Steps[tuple[Head, Body | None]]:
+        """What the store says of an object, and the bytes, unless it refuses them.
+
+        They are those that were asked for, or all of them from a server without ranges.
+
+        Raises:
+            OutOfReach: it did not answer others either.
+            StoreError: as `read_head`, or the URL or a redirect is unsafe.
+            DeadlinePassed: not in time.
+        """
+        headers = {"Range": f"bytes={asked.start}-{asked.stop - 1}"}
+        if asked.if_match is not None:
+            headers["If-Match"] = asked.if_match
+        what = f"GET of resource {asked.resource_id}, bytes {asked.start} to {asked.stop}"
+        with traced(log, what) as ended:
+            response = yield from self._get(url, headers, deadline, cancellation)
+            ended(f"HTTP {response.status_code}")
+        try:
+            head = read_head(response.status_code, response.headers, asked.start, asked.stop, asked.size)
+        except BaseException:
+            response.close()
+            raise
+        if not isinstance(head.brings, Extent):
+            response.close()
+            return head, None
+        return head, Body(head.brings, self._http.body(response), response.close, cancellation)
+
+    def _get(
+        self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation
+    ) -> Steps[httpx.Response]:
+        url = self._parse_given(text)
+        for _ in range(_REDIRECTS_MAX + 1):
+            response = yield from self._http.request(url, headers, deadline, cancellation)
+            if response.status_code not in _REDIRECT_STATUSES:
+                return response
+            response.close()
+            url = parse_redirect(url, response.headers.get("location", ""))
+        raise TooManyRedirects("the store redirects too often")

@@ -1,0 +1,299 @@
+"""One range of one content: sign, ask, resume where a body broke off, sign again where it is refused."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from empirical_fs.api.resource import Resource
+from empirical_fs.api.signed_urls import SignedUrls
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.clock import Deadline, DeadlineOfWork
+from empirical_fs.errors import (
+    BadAnswer,
+    ContentChanged,
+    ResourceGone,
+    StoreUnavailable,
+    UnsafeUrl,
+    UrlRefused,
+)
+from empirical_fs.net.retry import retrying
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.fetch.answers import measured
+from empirical_fs.reading.fetch.object_store import Asked, Body, Sink, Store
+from empirical_fs.reading.version import Extent, Head, Refused
+from empirical_fs.work.waits import Pause, Steps, drive, elsewhere
+
+_NOT_FOUND = (404, 410)
+_WORTH_RESUMING = 64 * 2**10
+_WORTH_RETRYING = (StoreUnavailable, BadAnswer)
+_ASKED_AGAIN_SECONDS = 5.0
+"""Whoever opens a file waits no longer to hear that nothing has changed."""
+
+Listed = Callable[[int], Resource | None]
+"""What the listing has now of a resource, by its id."""
+
+log = logging.getLogger(__name__)
+
+
+class _Counted:
+    """A sink that remembers how far it was filled, and when, whatever then went wrong."""
+
+    def __init__(self, sink: Sink, at: int) -> None:
+        self.at = at
+        self.moved_at = time.monotonic()
+        self.room = sink.room
+        self.has_kept = sink.has_kept
+        self.cancellation = sink.cancellation
+        self._sink = sink
+
+    def advance(self, count: int) -> None:
+        self.at += count
+        self.moved_at = time.monotonic()
+        self._sink.advance(count)
+
+
+class Ranges:
+    """Ranges of contents from the store. Immutable, so threads may share it."""
+
+    def __init__(
+        self, store: Store, urls: SignedUrls, listed: Listed, patience: float, closing: threading.Event
+    ) -> None:
+        """Read from `store` by `urls` what is `listed`.
+
+        Give up after `patience` seconds without a byte, or on `closing`.
+        """
+        self._store = store
+        self._urls = urls
+        self._listed = listed
+        self._patience = patience
+        self._closing = closing
+
+    def fetch(  # noqa: PLR0913, PLR0917 - what, how far, and where to
+        self,
+        content: Content,
+        start: int,
+        stop: int,
+        sink: Sink,
+        request_stop: int | None = None,
+        body: Body | None = None,
+    ) -> Steps[Body | None]:
+        """Put the bytes from `start` to `stop` into `sink`, in order, as they arrive.
+
+        Args:
+            content: what to read.
+            start: the offset of the first byte.
+            stop: the offset after the last one.
+            sink: where the bytes go.
+            request_stop: the offset to which a request asks for bytes, `stop` by default.
+            body: an open body to begin with, which is at `start` or before; it is not the caller's any more.
+
+        Returns:
+            None where no body is left open; else one that the caller closes. It is either at `stop`, and goes
+            on beyond, or it is the whole object, of which nothing was read: that is what a server sends
+            which knows no ranges.
+
+        Raises:
+            ContentChanged, ResourceGone: the object changed or is gone.
+            EmpiricalError: it could not be read.
+            BaseException: whatever `sink` raises.
+        """
+        try:
+            return (yield from self._fetch(content, start, stop, _Counted(sink, start), request_stop, body))
+        except (ContentChanged, ResourceGone):
+            content.end()
+            raise
+
+    def _fetch(  # noqa: PLR0913, PLR0917 - as `fetch`
+        self,
+        content: Content,
+        start: int,
+        stop: int,
+        counted: _Counted,
+        request_stop: int | None,
+        body: Body | None,
+    ) -> Steps[Body | None]:
+        wants_whole = (start, stop) == (0, content.size)
+        request_stop = max(stop, request_stop or stop)
+        if body is not None and (yield from self._goes_on(body, counted, stop)):
+            return body
+        is_stuck = False
+        while counted.at < stop:
+            deadline = DeadlineOfWork(counted.moved_at + self._patience)
+            pauses: list[float] = []
+            tries = retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up, pauses.append)
+            for attempt in tries:
+                while pauses:
+                    yield Pause(pauses.pop())
+                with attempt:
+                    counted.room()  # raises if nobody wants the bytes any more
+                    begun = counted.at
+                    # Nothing else ties what comes now to what came before, unless no more ever comes.
+                    first = begun if content.is_tied or is_stuck else start
+                    # A store that wants fewer requests has no place for one that may be left open.
+                    last = stop if self._store.is_limited else request_stop
+                    body = yield from self._open(content, first, last, deadline, counted.cancellation)
+                    if not wants_whole and not body.extent.is_part(first, last):
+                        body.hand_to(Cancellation())
+                        return body
+                    try:
+                        if (yield from _pour(body, counted, stop)):
+                            return body
+                    except StoreUnavailable:
+                        # What came so far shows that the store is well: ask for the rest at once.
+                        if counted.at - begun < _WORTH_RESUMING:
+                            raise
+                    finally:
+                        is_stuck = counted.at == begun
+        return None
+
+    def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
+        """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""
+        body.hand_to(counted.cancellation)
+        try:
+            return (yield from _pour(body, counted, stop))
+        except (StoreUnavailable, BadAnswer) as error:
+            # A server may have closed it meanwhile, which says nothing about how it answers now.
+            log.debug("a body that was left open ended: %s", error)
+            return False
+
+    def measure(self, resource: Resource) -> tuple[int, bool]:
+        """The size in bytes of an upload for which the API gave none, or 0, which may be one that it lacks.
+
+        With it, whether it is final: the object is not older than the listing says, or empty.
+
+        A presigned URL refuses HEAD (api.md): it is a GET of one byte.
+
+        Raises:
+            EmpiricalError: it could not be found.
+        """
+        asked = Asked(resource.id, 0, 1, None)
+        deadline = Deadline.after(self._patience)
+        for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
+            with attempt:
+                head = drive(self._head(asked, deadline, Cancellation()))
+                size = measured(head, resource.size, is_html=resource.is_html)
+                is_final = isinstance(head.brings, Refused) or head.validators.are_since(resource.updated_ns)
+                return size, is_final
+        raise AssertionError("retrying ends with a size or an exception")
+
+    def ask_again(self, content: Content) -> Steps[None]:
+        """Ask the store whether it still has the same object, which was read before.
+
+        Raises:
+            ContentChanged, ResourceGone: it has it no more.
+            EmpiricalError: it does not say, and is not to be asked for a moment.
+        """
+        deadline = Deadline.after(min(self._patience, _ASKED_AGAIN_SECONDS))
+        # Whoever comes next does not wait for the same answer that does not come.
+        content.put_off_asking()
+        try:
+            head = yield from self._head(self._asked(content, 0, 1), deadline, Cancellation())
+            self._tie(content, head)
+        except (ContentChanged, ResourceGone):
+            content.end()
+            raise
+        content.asked()
+
+    def _open(
+        self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation
+    ) -> Steps[Body]:
+        """The open body of one answer, which is tied to `content`.
+
+        Raises:
+            As `fetch`.
+        """
+        head, body = yield from self._answered(self._asked(content, start, stop), deadline, cancellation)
+        try:
+            content.check(head, is_listed=self._is_listed(content))
+            if body is None:
+                raise AssertionError("a refusal can be tied to nothing")
+            # What is less than was asked for is no proof that the store sends no validators, and what has no
+            # length may turn out to be a page.
+            body.confirm = partial(self._tie, content, head)
+            is_all = body.extent.stop >= min(stop, content.size)
+            if body.extent.is_announced and (is_all or not head.validators.is_none):
+                body.confirm()
+            if head.total is None and body.extent.is_range and not content.is_length_known:
+                yield from self._find_end(content, deadline, cancellation)
+        except BaseException:
+            if body is not None:
+                body.close()
+            raise
+        return body
+
+    def _find_end(self, content: Content, deadline: Deadline, cancellation: Cancellation) -> Steps[None]:
+        """Ask for the byte behind the last one: an answer that tells no total would hide it.
+
+        Raises:
+            ContentChanged: there is one, or the object is another one by now.
+        """
+        size = content.size
+        head = yield from self._head(self._asked(content, size, size + 1), deadline, cancellation)
+        if head.brings is not Refused.PAST_THE_END:
+            content.check(head, is_listed=self._is_listed(content))
+            if isinstance(head.brings, Extent) and head.brings.stop > size:
+                raise ContentChanged(f"the object has more bytes than the {size} that the listing says")
+        elif head.total not in (None, size):
+            raise ContentChanged(f"the object has {head.total} bytes, the listing says {size}")
+        content.know_length()
+
+    def _tie(self, content: Content, head: Head) -> None:
+        content.tie(head, is_listed=self._is_listed(content))
+
+    def _asked(self, content: Content, start: int, stop: int) -> Asked:
+        validators = content.validators
+        if_match = None if validators is None else validators.if_match
+        return Asked(content.resource_id, start, stop, content.size, if_match)
+
+    def _is_listed(self, content: Content) -> bool:
+        return content.is_described_by(self._listed(content.resource_id))
+
+    def _head(self, asked: Asked, deadline: Deadline, cancellation: Cancellation) -> Steps[Head]:
+        """What the store says of an object; the bytes are of no interest."""
+        head, body = yield from self._answered(asked, deadline, cancellation)
+        if body is not None:
+            body.close()
+        return head
+
+    def _answered(
+        self, asked: Asked, deadline: Deadline, cancellation: Cancellation
+    ) -> Steps[tuple[Head, Body | None]]:
+        """The answer of the store, with the URL signed again once if it refuses it.
+
+        Raises:
+            EmpiricalError: there is none; ContentChanged if there is no object.
+        """
+        url = self._urls.known(asked.resource_id)
+        if url is None:
+            url = yield from elsewhere(lambda: self._urls.get(asked.resource_id, deadline))
+        try:
+            return (yield from self._store.get(url, asked, deadline, cancellation))
+        except (UrlRefused, UnsafeUrl):
+            refused = url
+        url = yield from elsewhere(lambda: self._urls.renew(asked.resource_id, refused, deadline))
+        try:
+            return (yield from self._store.get(url, asked, deadline, cancellation))
+        except UrlRefused as error:
+            if error.status in _NOT_FOUND:
+                raise ContentChanged("the object is gone") from error
+            raise
+
+
+def _pour(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
+    """Pour the bytes up to `stop`; close the body unless it has more, and say whether it has.
+
+    Raises:
+        As `Body.pour`.
+    """
+    is_left_open = False
+    try:
+        yield from body.pour(counted, counted.at, min(stop, body.extent.stop))
+        is_left_open = body.has_more
+    finally:
+        if is_left_open:
+            body.hand_to(Cancellation())
+        else:
+            body.close()
+    return is_left_open

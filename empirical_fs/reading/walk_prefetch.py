@@ -1,0 +1,161 @@
+"""Opens files, and fetches small ones before a directory walk comes to them."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from empirical_fs.api.resource import Resource
+from empirical_fs.clock import aging_clock
+from empirical_fs.errors import BadAnswer, EmpiricalError
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.open_files import Handle, Readers
+from empirical_fs.reading.walk_policy import Siblings
+from empirical_fs.work.timer import Alarm, Timer
+
+_KEPT_SECONDS = 10.0
+
+
+log = logging.getLogger(__name__)
+
+
+class Directory(Protocol):
+    """The files as a program may go through them."""
+
+    @property
+    def orders(self) -> Sequence[Sequence[int]]:
+        """The ids of the files that have content, in each order; the same objects while nothing changes."""
+
+    @property
+    def resources(self) -> Mapping[int, Resource]:
+        """The files by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A handle that is open before anybody asked for it."""
+
+    handle: Handle
+    until: float
+
+
+class Walks:
+    """Hands out handles, some of which were opened and fetched ahead.
+
+    The lock guards the policies, the handles that are ready and the alarm that has them closed unused.
+    """
+
+    def __init__(
+        self, readers: Readers, directory: Callable[[], Directory], largest: int, timer: Timer
+    ) -> None:
+        """Open files of `directory` by `readers`; files above `largest` bytes are not fetched ahead.
+
+        What nobody comes for is closed when it is time by `timer`.
+        """
+        self._readers = readers
+        self._directory = directory
+        self._largest = largest
+        self._timer = timer
+        self._lock = threading.Lock()
+        self._policies: list[Siblings] = []
+        self._ready: dict[int, _Ready] = {}
+        self._alarm: Alarm | None = None
+        self._is_closed = False
+
+    def open(self, resource: Resource) -> Handle:
+        """A handle on the content as `resource` describes it.
+
+        Raises:
+            BadAnswer: its size is not known.
+        """
+        with self._lock:
+            ready = self._ready.pop(resource.id, None)
+        if ready is not None:
+            if ready.until >= aging_clock() and ready.handle.content.is_as_listed(resource):
+                return ready.handle
+            ready.handle.close()
+        return self._readers.open(resource, self._read)
+
+    def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
+        """As `Fetcher.ask_again`."""
+        self._readers.ask_again(content, on_answered)
+
+    def end_lost(self, resource: Resource) -> None:
+        """As `Readers.end_lost`, before the file is opened."""
+        self._readers.end_lost(resource)
+
+    def latest(self, resource: Resource) -> Content | None:
+        """The content that `open` would open, if it was open before."""
+        return self._readers.latest(resource)
+
+    def close(self) -> None:
+        """Close what nobody came for, and fetch nothing ahead any more."""
+        with self._lock:
+            self._is_closed = True
+            ready, self._ready = self._ready, {}
+            if self._alarm is not None:
+                self._alarm.cancel()
+        for each in ready.values():
+            each.handle.close()
+
+    def _read(self, handle: Handle) -> None:
+        """Fetch what a walk will read next, now that the first bytes of a file are read."""
+        try:
+            self._fetch_siblings(handle)
+        except (EmpiricalError, MemoryError) as error:
+            # The read itself is not to fail by that.
+            log.debug("the next files are not fetched ahead: %s", error)
+
+    def _fetch_siblings(self, handle: Handle) -> None:
+        directory = self._directory()
+        resource_id = handle.content.resource_id
+        planned: list[int] = []
+        with self._lock:
+            orders = directory.orders
+            if len(self._policies) != len(orders):
+                self._policies = [Siblings() for _ in orders]
+            for policy, order in zip(self._policies, orders, strict=True):
+                planned += policy.read(resource_id, order)
+        for each in dict.fromkeys(planned):
+            resource = directory.resources[each]
+            if resource.size is not None and resource.size <= self._largest:
+                if each == resource_id:
+                    handle.fetch_ahead()
+                elif not self._prepare(resource):
+                    break
+
+    def _prepare(self, resource: Resource) -> bool:
+        """Open and fetch a file; False if there is no memory for it."""
+        with self._lock:
+            if resource.id in self._ready:
+                return True
+        try:
+            handle = self._readers.open(resource, self._read)
+        except BadAnswer:
+            return True
+        is_fetched = handle.fetch_ahead()
+        with self._lock:
+            is_kept = is_fetched and not self._is_closed and resource.id not in self._ready
+            if is_kept:
+                self._ready[resource.id] = _Ready(handle, aging_clock() + _KEPT_SECONDS)
+                self._close_in_time()
+        if not is_kept:
+            handle.close()
+        return is_fetched
+
+    def _close_in_time(self) -> None:
+        """Have handles that nobody comes for closed. The lock is held."""
+        if self._alarm is None:
+            self._alarm = self._timer.after(_KEPT_SECONDS, self._close_old)
+
+    def _close_old(self) -> None:
+        now = aging_clock()
+        with self._lock:
+            old = [each for each, ready in self._ready.items() if ready.until <= now]
+            handles = [self._ready.pop(each).handle for each in old]
+            self._alarm = None
+            if self._ready and not self._is_closed:
+                self._close_in_time()
+        for handle in handles:
+            handle.close()

@@ -1,0 +1,280 @@
+"""What the user asked for and where: flags before the environment, that before the file, and the defaults."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from empirical_fs.errors import SetupError
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings.memory_limit import default_budget
+from empirical_fs.settings.mount_options import split
+from empirical_fs.settings.named_files import read_named
+from empirical_fs.settings.settings import (
+    API_URL_VARIABLE,
+    DEFAULT,
+    DEFAULT_API_URL,
+    looks_like_a_word,
+    parse_memory,
+    parse_positive_seconds,
+    parse_seconds,
+    parse_size,
+    parse_url_ttl,
+)
+from empirical_fs.settings.trust import check_decisive, check_folder
+
+_PROFILES = "profiles"
+_CHOICES = ("config", "profile")
+_FILE_MAX = 2**20
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting that flags, `-o` and the file know by the same name."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], Any]
+    """Its value from a text; may raise ValueError."""
+    variable: str | None = None
+    """The environment variable that gives it."""
+
+    @property
+    def flag(self) -> str:
+        """How it is called on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+OPTIONS = {
+    option.name: option
+    for option in (
+        Option("api_url", DEFAULT_API_URL, str, API_URL_VARIABLE),
+        Option("key_file", None, Path, KEY_VARIABLE),
+        Option("refresh", "60", parse_seconds),
+        Option("url_ttl", "3000", parse_url_ttl),
+        Option("memory", "256M", parse_memory),
+        Option("siblings", "256K", parse_size),
+        Option("timeout", "30", parse_positive_seconds),
+        Option("log_file", None, Path),
+    )
+}
+"""Every setting with a value, in the order in which they are shown."""
+
+MOUNT_OPTIONS = "options"
+"""The setting of the file that stands for `-o`: a text, or a list of texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting, and who said so."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Every setting with a value, and the mount options."""
+
+    values: Mapping[str, Value]
+    mount_options: tuple[str, ...]
+    """The texts of every `-o`, the most important last."""
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a setting."""
+        return self.values[name].value
+
+    @property
+    def shown(self) -> dict[str, dict[str, str]]:
+        """The settings as texts, with their sources, to be shown; none of them is a secret."""
+        return {
+            name: {"value": "-" if given.value is None else str(given.value), "source": given.source}
+            for name, given in self.values.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """What a configuration file says for one profile."""
+
+    values: Mapping[str, Value]
+    mount_options: tuple[str, ...] = ()
+
+
+def default_path() -> Path:
+    """Where the configuration file is, if there is one (XDG Base Directory Specification)."""
+    return platformdirs.user_config_path("empirical-fs") / "config.toml"
+
+
+def read_file(path: Path | None, profile: str | None) -> ConfigFile:
+    """What the file says for everyone, and for `profile` in particular.
+
+    Without a path, the default one, which need not be there.
+
+    Raises:
+        SetupError: it cannot be read, is no such file, or has no such profile.
+    """
+    place = path or default_path()
+    document = _document(place, is_needed=path is not None or profile is not None)
+    profiles = document.pop(_PROFILES, {})
+    if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
+        raise SetupError(f"{place}: write each profile as [profiles.NAME]")
+    sections = [(document, str(place))]
+    if profile is not None:
+        if profile not in profiles:
+            known = ", ".join(sorted(profiles)) or "none"
+            raise SetupError(f"{place} has no profile {profile!r}; it has: {known}")
+        sections.append((profiles[profile], f"{place} [profiles.{profile}]"))
+    values: dict[str, Value] = {}
+    mount_options: list[str] = []
+    for section, source in sections:
+        for name, given in section.items():
+            if name == MOUNT_OPTIONS:
+                mount_options += _texts(given, source)
+            else:
+                values[name] = _from_file(name, given, source, place.parent)
+    return ConfigFile(values, tuple(mount_options))
+
+
+def resolve(
+    flags: Mapping[str, Any],
+    options: Iterable[str],
+    environment: Mapping[str, str],
+    file: ConfigFile,
+    defaults: Mapping[str, Value],
+) -> Configuration:
+    """The settings by their precedence.
+
+    Args:
+        flags: the values of the flags that were given.
+        options: the texts of every `-o`; settings may be among the mount options, as fstab(5) needs them.
+        environment: the environment variables; of the key's it only matters that it is not empty.
+        file: what the configuration file says.
+        defaults: what this machine makes of settings that nobody gives.
+
+    Raises:
+        SetupError: a value that none of the others replaces is none.
+    """
+    in_options, rest = _taken_from(options)
+    values = {}
+    for name, option in OPTIONS.items():
+        if flags.get(name) is not None:
+            values[name] = Value(flags[name], option.flag)
+        elif name in in_options:
+            values[name] = _parsed(option, in_options[name], f"-o {name}")
+        elif option.variable == KEY_VARIABLE and environment.get(KEY_VARIABLE):
+            # The key itself, which is no setting to be shown.
+            values[name] = Value(None, KEY_VARIABLE)
+        elif option.variable is not None and environment.get(option.variable):
+            values[name] = _parsed(option, environment[option.variable], option.variable)
+        elif name in file.values:
+            values[name] = file.values[name]
+        elif name in defaults:
+            values[name] = defaults[name]
+        else:
+            values[name] = Value(None if option.default is None else option.parse(option.default), DEFAULT)
+    return Configuration(values, (*file.mount_options, *rest))
+
+
+def machine_defaults(limit: int | None) -> dict[str, Value]:
+    """What a limit of the memory makes of the settings that nobody gives: bytes that the process may have."""
+    budget = default_budget(limit)
+    if limit is None or budget == parse_memory(OPTIONS["memory"].default or ""):
+        return {}
+    return {"memory": Value(budget, f"the container's limit of {limit // _MIB} MiB")}
+
+
+def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str | None:
+    """The profile or the configuration file: by its flag, else among the mount options, else None."""
+    if given is not None:
+        return str(given)
+    ours, _ = _taken_from(options)
+    return ours.get(name)
+
+
+def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Our settings among the mount options, the choice of a file and a profile too, and the others."""
+    ours, rest = {}, []
+    for item in split(options):
+        name, equals, text = item.partition("=")
+        if equals and (name in OPTIONS or name in _CHOICES):
+            ours[name] = text
+        else:
+            rest.append(item)
+    return ours, rest
+
+
+def _parsed(option: Option, text: str, source: str) -> Value:
+    try:
+        return Value(option.parse(text), source)
+    except ValueError as error:
+        raise SetupError(f"{source}: {error}") from error
+
+
+def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
+    try:
+        content = read_named(place, _FILE_MAX + 1, partial(_check_trust, place))
+        if len(content) > _FILE_MAX:
+            raise SetupError(f"{place} is larger than a configuration file may be ({_FILE_MAX // _MIB} MiB)")
+        return tomllib.loads(content.decode())
+    except FileNotFoundError as error:
+        if is_needed:
+            # A lone word may be a key that was given by mistake.
+            named = f" {place}" if place.suffix or len(place.parts) > 1 else " of that name"
+            raise SetupError(f"there is no configuration file{named}") from error
+        return {}
+    except OSError as error:
+        # Under sudo -u, home is often somebody else's.
+        if not is_needed and not os.access(place.parent, os.X_OK):
+            return {}
+        raise SetupError(f"cannot read {place}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SetupError(f"{place} is no TOML: {error}") from error
+
+
+def _check_trust(place: Path, descriptor: int) -> None:
+    """See that nobody but us and root says in this file where the key goes.
+
+    Raises:
+        SetupError: somebody else could.
+    """
+    check_decisive(os.fstat(descriptor), "configuration file", str(place))
+    # It may be a symbolic link to a folder of dotfiles.
+    for folder in {place.absolute().parent, place.resolve().parent}:
+        check_folder(folder.stat(), "folder of the configuration file", str(folder))
+
+
+def _texts(given: object, source: str) -> list[str]:
+    given = given if isinstance(given, list) else [given]
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given):
+        raise SetupError(f"{source}: write options as a text or a list of texts")
+    return texts
+
+
+def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
+    option = OPTIONS.get(name)
+    if option is None:
+        advice = "; write the key into a file of its own, and its name as key_file" if name == "key" else ""
+        known = ", ".join([*OPTIONS, MOUNT_OPTIONS])
+        # What is no setting may be a key.
+        named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
+        raise SetupError(f"{source}: there is no setting{named}{advice or f'; there are: {known}'}")
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise SetupError(f"{source}: {name} takes a text or a number")
+    if "\0" in str(given):
+        raise SetupError(f"{source}: {name} has a character in it that no setting has")
+    value = _parsed(option, str(given), f"{source}: {name}").value
+    if not isinstance(value, Path):
+        return Value(value, source)
+    try:
+        # Who names a file there means it seen from there.
+        return Value(folder / value.expanduser(), source)
+    except RuntimeError as error:
+        raise SetupError(f"{source}: {name}: no home directory is known for {value}") from error

@@ -1,0 +1,116 @@
+"""Calls back at a time: one thread for all deadlines."""
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+
+from empirical_fs.errors import NoThread
+from empirical_fs.work.threads import Bell, Worker
+
+log = logging.getLogger(__name__)
+
+
+class Alarm:
+    """Something that is to be called later, unless it is cancelled before."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        """Keep `call` until it is its time."""
+        self._calls = [call]
+
+    def cancel(self) -> None:
+        """Forget it; it may be called just now by the timer's thread."""
+        self._calls.clear()
+
+    def ring(self) -> None:
+        """Call it, unless it was called or cancelled before."""
+        try:
+            # One operation on the list, which Python serialises: of two that ring, one calls.
+            call = self._calls.pop()
+        except IndexError:
+            return
+        call()
+
+
+class Timer:
+    """Alarms on the monotonic clock.
+
+    The lock guards the alarms, the thread and whether this is closed; another one is held while
+    something is called, which must not wait: the others would come late.
+    """
+
+    def __init__(self) -> None:
+        """Call nothing before `start`."""
+        self._lock = threading.Lock()
+        self._changed = Bell(self._lock)
+        self._alarms: list[tuple[float, int, Alarm]] = []
+        self._numbers = count()
+        self._is_closed = False
+        self._ringing = threading.RLock()
+        self._worker: Worker | None = None
+
+    def start(self) -> None:
+        """Start the thread, in the process that serves.
+
+        Raises:
+            NoThread: the system has none for it.
+        """
+        with self._lock:
+            self._worker = Worker(self._run)
+
+    def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        """Have `call` called in that many seconds, by the timer's thread."""
+        alarm = Alarm(call)
+        at = time.monotonic() + seconds
+        with self._lock:
+            heapq.heappush(self._alarms, (at, next(self._numbers), alarm))
+            if self._alarms[0][2] is alarm:
+                self._changed.ring()
+            self._revive()
+        return alarm
+
+    def close(self) -> None:
+        """Call nothing any more, and wait for what is being called."""
+        with self._lock:
+            self._is_closed = True
+            self._changed.ring()
+        with self._ringing:
+            pass
+
+    def _revive(self) -> None:
+        """Have another thread take the place of one that found no memory to go on. The lock is held."""
+        if self._worker is None or self._worker.is_alive or self._is_closed:
+            return
+        try:
+            self._worker = Worker(self._run)
+        except NoThread as error:
+            log.debug("deadlines are late: %s", error)
+
+    def _run(self) -> None:
+        while (alarm := self._next()) is not None:
+            with self._ringing:
+                self._ring(alarm)
+
+    def _ring(self, alarm: Alarm) -> None:
+        try:
+            if not self._is_closed:
+                alarm.ring()
+        except Exception:
+            log.exception("a deadline failed in a way that it should not")
+
+    def _next(self) -> Alarm | None:
+        """The next alarm, when it is its time; None at the end."""
+        with self._lock:
+            while not self._is_closed:
+                if not self._alarms:
+                    self._changed.wait()
+                    continue
+                left = self._alarms[0][0] - time.monotonic()
+                if left <= 0:
+                    return heapq.heappop(self._alarms)[2]
+                self._changed.wait(left)
+        return None

@@ -1,0 +1,77 @@
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from empirical_fs.cli.arguments import parser
+from empirical_fs.settings.configuration import OPTIONS
+
+README = (Path(__file__).parents[3] / "README.md").read_text()
+_LINES_MAX, _COLUMNS_MAX = 40, 100
+
+
+def flags() -> list[str]:
+    """Every option that the parser knows, each way to write it."""
+    return [flag for action in parser()._actions for flag in action.option_strings]
+
+
+def test_help_fits_a_screen() -> None:
+    """It is read without scrolling."""
+    lines = parser().format_help().splitlines()
+    assert len(lines) <= _LINES_MAX
+    assert max(map(len, lines)) <= _COLUMNS_MAX
+
+
+@pytest.mark.parametrize("flag", flags())
+def test_every_option_is_in_the_readme(flag: str) -> None:
+    """The table of the README has it."""
+    table = README.partition("\n## Options\n")[2].partition("\n## ")[0]
+    assert re.search(rf"`{flag}[ `]", table)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_defaults_in_the_readme(name: str) -> None:
+    """And its default."""
+    option = OPTIONS[name]
+    row = re.search(rf"^\| `{option.flag}[^|]*\| ([^|]*)\|", README, re.MULTILINE)
+    assert row is not None
+    assert (option.default or "") in row[1]
+    assert (option.variable or "") in row[1]
+
+
+def test_nothing_is_said_twice() -> None:
+    """No default is in the parser: who gives nothing leaves the choice to the file."""
+    given = parser().parse_args(["/mnt"])
+    assert all(getattr(given, name) is None for name in OPTIONS)
+
+
+def test_settings_and_flags_have_one_name() -> None:
+    """The setting of the file is the flag, with `_` for `-`."""
+    actions = {action.dest: action for action in parser()._actions if isinstance(action, argparse.Action)}
+    assert all(actions[name].option_strings == [option.flag] for name, option in OPTIONS.items())
+
+
+SECRET = "KEYTEXT-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("argument", "phrase"),
+    [
+        (f"--json={SECRET}", "--json: takes no value"),
+        (f"--s={SECRET}", "ambiguous option: --s could match"),
+        (f"--refresh={SECRET}", "--refresh: not a number of seconds"),
+        (f"--memory={SECRET}", "--memory: not a size"),
+        ("--\x1b[2J=", "ambiguous|no such|unrecognized"),
+    ],
+)
+def test_what_is_wrong_is_shown_without_values(
+    capsys: pytest.CaptureFixture[str], argument: str, phrase: str
+) -> None:
+    """A value may be a key, and nothing speaks to a terminal."""
+    with pytest.raises(SystemExit):
+        parser().parse_args([argument, "/m"])
+    said = capsys.readouterr().err
+    assert re.search(phrase, said)
+    assert SECRET not in said
+    assert all(line.isprintable() for line in said.split("\n"))

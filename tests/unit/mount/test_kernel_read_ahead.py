@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+
+from empirical_fs.mount.kernel_read_ahead import widen
+
+
+@pytest.mark.parametrize(("before", "after"), [("128", "256"), ("4096", "4096")])
+def test_raised_and_not_lowered(tmp_path: Path, before: str, after: str) -> None:
+    """What an administrator has set stays, if it is more."""
+    setting = tmp_path / "0:45" / "read_ahead_kb"
+    setting.parent.mkdir()
+    setting.write_text(before)
+    widen("0:45", tmp_path)
+    assert setting.read_text() == after
+
+
+@pytest.mark.parametrize("device", ["", "0:45"])
+def test_where_there_is_none(tmp_path: Path, device: str) -> None:
+    """A system without it, or that does not let us, is none the worse."""
+    widen(device, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,102 @@
+from typing import Any
+
+import pytest
+
+from empirical_fs.control.protocol import encoded
+from empirical_fs.mount.status import table, unknown
+
+REPORT = {
+    "mountpoint": "/mnt",
+    "version": "1",
+    "pid": 7,
+    "api_url": "https://api.example",
+    "mounted_for": 7300.0,
+    "resources": 2,
+    "total_size": 5 * 2**30,
+    "listing_age": 75.0,
+    "listing_failure": None,
+    "unreadable_entries": 0,
+    "unreadable_entries_kept": 0,
+    "out_of_reach": {},
+    "throughput": 1023,
+    "bytes_fetched": 2**60,
+    "requests_in_flight": {"api": 1, "store": 2},
+    "memory_held": 1536,
+    "memory_budget": 2**28,
+    "reads": 0,
+    "reads_from_memory": 0,
+    "urls_signed": 3,
+    "errors": {"ESTALE": 1, "EIO": 2},
+    "settings": {
+        "refresh": {"value": "5.0", "source": "--refresh"},
+        "memory": {"value": "268435456", "source": "default"},
+    },
+}
+
+
+def test_table() -> None:
+    """A line for each thing that people ask about, in units that they read."""
+    assert table([REPORT]).splitlines() == [
+        "/mnt",
+        "  state        online",
+        "  resources    2, 5.0 GiB",
+        "  listing      1 min 15 s old",
+        "  api          https://api.example",
+        "  throughput   1023 B/s; 1048576.0 TiB fetched so far",
+        "  in flight    2 to the store, 1 to the API",
+        "  memory       1.5 KiB of 256.0 MiB held",
+        "  reads        0, 0 of them from memory",
+        "  URLs signed  3",
+        "  errors       EIO 2, ESTALE 1",
+        "  process      7, version 1, for 2 h 1 min",
+        "  refresh      5.0, by --refresh",
+    ]
+
+
+def test_several() -> None:
+    """Mounts are set apart, and one that does not answer says why."""
+    shown = table([unknown("/a", "gone"), {**REPORT, "out_of_reach": {"x.org": 5}, "listing_failure": "503"}])
+    assert shown.startswith("/a\n  gone\n\n/mnt\n")
+    assert "x.org out of reach for 5 s; the listing could not be refreshed: 503" in shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "online"),
+        ({"unreadable_entries": 1}, "degraded: 1 entry of the listing cannot be read"),
+        (
+            {"unreadable_entries": 3, "unreadable_entries_kept": 2},
+            "degraded: 3 entries of the listing cannot be read, 2 of them shown as they were last",
+        ),
+        (
+            {"unreadable_entries": 2, "listing_failure": "503"},
+            "the listing could not be refreshed: 503; degraded: 2 entries of the listing cannot be read",
+        ),
+    ],
+)
+def test_states(fields: dict[str, Any], state: str) -> None:
+    """A mount is online when all is well, and says of each thing that is not what it is."""
+    shown = table([{**REPORT, **fields}])
+    assert f"  state        {state}\n" in shown
+
+
+def test_a_mount_of_an_older_version() -> None:
+    """A report without the fields that came later can be shown."""
+    older = {name: value for name, value in REPORT.items() if not name.startswith("unreadable")}
+    assert "  state        online\n" in table([older])
+
+
+@pytest.mark.parametrize(("size", "answer"), [(40, b'{"a": "x"}'), (36, b'{"a": "x"}'), (10, None)])
+def test_an_answer_has_an_end(size: int, answer: bytes | None) -> None:
+    """It ends with a NUL, and is never longer than the room for it."""
+    if answer is None:
+        with pytest.raises(ValueError, match="too little room"):
+            encoded({"a": "x"}, size)
+    else:
+        assert encoded({"a": "x"}, size) == answer + b"\0"
+
+
+def test_an_answer_that_is_too_long() -> None:
+    """The caller hears so, and nothing that is cut."""
+    assert encoded({"a": "x" * 200}, 100) == b'{"error": "the answer is too long"}\0'

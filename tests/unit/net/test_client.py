@@ -1,0 +1,92 @@
+"""What becomes known of a server by the requests to it."""
+
+import resource
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.clock import Deadline
+from empirical_fs.errors import ApiUnavailable, StoreUnavailable
+from empirical_fs.net.addresses import permits_all
+from empirical_fs.net.client import Http
+from tests.harness import wait_until
+from tests.unit.wire import Listening
+
+
+class Silent(Listening):
+    """A server that takes requests and answers none."""
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        while connection.recv(1000):
+            pass
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    server = Silent()
+    yield server
+    server.close()
+
+
+def probes(http: Http) -> int:
+    return sum(job.is_busy for job in http._outages._watches.values())
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> None:
+    """A request that we end ourselves says nothing of the server, and has nobody probe it."""
+    closing, cancellation = threading.Event(), Cancellation()
+    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    if is_cancelled:
+        timer = threading.Timer(0.2, cancellation.cancel)
+        timer.start()
+    with pytest.raises(StoreUnavailable):
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(5), cancellation)
+    if is_cancelled:
+        timer.join()
+        assert (silent.connections, probes(http)) == (1, 0)
+    else:
+        wait_until(lambda: silent.connections == 2, "the probe")
+    closing.set()
+    http.close()
+    wait_until(lambda: probes(http) == 0, "the end of the probe")
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process can open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
+    """What we lack ourselves says nothing of the server, which is neither probed nor held to be lost."""
+    closing = threading.Event()
+    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
+    assert caught.value.silent is None
+    assert (silent.connections, probes(http)) == (0, 0)
+    closing.set()
+    http.close()
+
+
+def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
+    """Whether an API is on this machine is known by the address that was connected to."""
+    closing = threading.Event()
+    http = Http(4, ApiUnavailable, closing, 0.4, permit=permits_all)
+    assert not http.is_here
+    with pytest.raises(ApiUnavailable):
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(0.4))
+    assert http.is_here
+    closing.set()
+    http.close()

@@ -1,0 +1,242 @@
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from empirical_fs.errors import SetupError
+from empirical_fs.settings.configuration import (
+    ConfigFile,
+    Configuration,
+    Value,
+    choice,
+    machine_defaults,
+    read_file,
+    resolve,
+)
+
+FILE = """
+refresh = 30
+memory = "512M"
+options = "allow_other"
+
+[profiles.staging]
+api_url = "https://staging.example.org"
+key_file = "staging.key"
+refresh = 5.5
+options = ["uid=5", "gid=6"]
+
+[profiles.home]
+key_file = "~/key"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    return path
+
+
+def found(
+    config: Path | None = None,
+    profile: str | None = None,
+    flags: Mapping[str, object] | None = None,
+    options: tuple[str, ...] = (),
+    **environment: str,
+) -> Configuration:
+    file = ConfigFile({}) if config is None else read_file(config, profile)
+    return resolve(flags or {}, options, environment, file, {})
+
+
+def test_defaults() -> None:
+    """Without anything given, every setting has the value that the documentation says."""
+    by_default = found()
+    assert by_default.shown == {
+        "api_url": {"value": "https://dash.empirical.run", "source": "default"},
+        "key_file": {"value": "-", "source": "default"},
+        "refresh": {"value": "60.0", "source": "default"},
+        "url_ttl": {"value": "3000.0", "source": "default"},
+        "memory": {"value": str(256 * 2**20), "source": "default"},
+        "siblings": {"value": str(256 * 2**10), "source": "default"},
+        "timeout": {"value": "30.0", "source": "default"},
+        "log_file": {"value": "-", "source": "default"},
+    }
+    assert by_default.mount_options == ()
+
+
+def test_precedence(config: Path) -> None:
+    """A flag counts before a mount option, that before the environment, and that before the file."""
+    variable = {"EMPIRICAL_API_URL": "https://variable.example.org"}
+    given = found(config, "staging", {"refresh": 1.0}, ("refresh=2,timeout=3", "noatime"), **variable)
+    assert given.values["refresh"] == Value(1.0, "--refresh")
+    assert given.values["timeout"] == Value(3.0, "-o timeout")
+    assert given.values["api_url"] == Value("https://variable.example.org", "EMPIRICAL_API_URL")
+    assert given.values["memory"] == Value(2**29, str(config))
+    assert given.values["siblings"] == Value(2**18, "default")
+    assert given.mount_options == ("allow_other", "uid=5", "gid=6", "noatime")
+
+
+def test_a_profile_before_what_is_for_everyone(config: Path) -> None:
+    """A profile's values count before those at the top of the file."""
+    assert found(config)["refresh"] == 30
+    staging = found(config, "staging")
+    assert staging.values["refresh"] == Value(5.5, f"{config} [profiles.staging]")
+    assert staging["api_url"] == "https://staging.example.org"
+    assert (staging["memory"], found(config, "home")["refresh"]) == (2**29, 30)
+
+
+def test_files_named_in_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are meant as seen from the folder of the file, or from home."""
+    monkeypatch.setenv("HOME", "/home/me")
+    assert found(config, "staging")["key_file"] == config.parent / "staging.key"
+    assert found(config, "home")["key_file"] == Path("/home/me/key")
+
+
+def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) -> None:
+    """The key counts as any other setting does, and is not shown."""
+    given = found(config, "staging", EMPIRICALRUN_KEY="secret")
+    assert given["key_file"] is None
+    assert given.shown["key_file"] == {"value": "-", "source": "EMPIRICALRUN_KEY"}
+    by_flag = found(config, "staging", {"key_file": Path("mine")}, EMPIRICALRUN_KEY="secret")
+    assert by_flag["key_file"] == Path("mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("refresh = 'soon'", "refresh: not a number of seconds: 'soon'"),
+        ('key_file = "a\\u0000b"', "key_file has a character in it"),
+        ("refresh = 'secret'", "refresh: not a number of seconds"),
+        ("refresh = true", "refresh takes a text or a number"),
+        ("memory = '1K'", "memory: must be 1M or more"),
+        ("url_ttl = 3600", "url_ttl: must be under 3600"),
+        ("key = 'secret'", "key_file"),
+        ("colour = 'blue'", "no setting 'colour'"),
+        ("options = 5", "a text or a list of texts"),
+        ("options = [5]", "a text or a list of texts"),
+        ("profiles = 5", "[profiles.NAME]"),
+        ("[profiles]\nstaging = 5", "[profiles.NAME]"),
+        ("[profiles.staging]\nkey = 'secret'", "[profiles.staging]: there is no setting 'key'"),
+        ("refresh =", "is no TOML"),
+        ("\xff", "is no TOML"),
+        ("a = " + "[" * 5000, "is no TOML"),
+    ],
+)
+def test_what_is_wrong_in_the_file(tmp_path: Path, text: str, phrase: str) -> None:
+    """One line says what is wrong, and where; what may be a secret is not shown."""
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(SetupError) as caught:
+        read_file(path, "staging" if "staging" in text else None)
+    assert phrase in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "phrase"),
+    [("refresh=soon", "-o refresh: not a number of seconds"), ("memory=", "-o memory: not a size")],
+)
+def test_what_is_wrong_elsewhere(option: str, phrase: str) -> None:
+    """The line names the option."""
+    with pytest.raises(SetupError, match=phrase):
+        found(options=(option,))
+
+
+def test_no_file(tmp_path: Path, config: Path) -> None:
+    """A file that was named must be there, and have the profile; the default one need not."""
+    with pytest.raises(SetupError, match="no configuration file"):
+        read_file(tmp_path / "elsewhere.toml", None)
+    with pytest.raises(SetupError, match="no profile 'live'; it has: home, staging"):
+        read_file(config, "live")
+    with pytest.raises(SetupError, match="cannot read"):
+        read_file(tmp_path, None)
+
+
+def test_the_default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is where the XDG specification says."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert read_file(None, None) == ConfigFile({})
+    with pytest.raises(SetupError, match="no configuration file"):
+        read_file(None, "staging")
+    (tmp_path / "empirical-fs").mkdir()
+    (tmp_path / "empirical-fs" / "config.toml").write_text("timeout = 7")
+    assert read_file(None, None).values["timeout"].value == 7
+
+
+def test_profile_and_file_among_the_mount_options() -> None:
+    """As fstab(5) needs them; the flag counts before, and the mount does not hear of them."""
+    options = ("profile=a,noatime", "profile=b,config=/etc/x.toml")
+    assert choice(None, "profile", options) == "b"
+    assert choice("c", "profile", options) == "c"
+    assert choice(None, "config", options) == "/etc/x.toml"
+    assert choice(None, "config", ()) is None
+    assert found(options=options).mount_options == ("noatime",)
+
+
+def test_a_home_that_nobody_has(config: Path) -> None:
+    """A file below the home of no user is said to be none, and where it is named."""
+    config.write_text('key_file = "~no-such-user/key"')
+    with pytest.raises(SetupError, match=r"config\.toml: key_file: .*no-such-user"):
+        read_file(config, None)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o664, 0o777])
+def test_a_file_that_others_can_write(config: Path, mode: int) -> None:
+    """Who can write it decides where the key goes, so it is refused, with the cure."""
+    config.chmod(mode)
+    with pytest.raises(SetupError, match=r"others than you can write .* chmod go-w"):
+        read_file(config, None)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o444, 0o755])
+def test_a_file_that_others_can_read(config: Path, mode: int) -> None:
+    """It holds no secret."""
+    config.chmod(mode)
+    assert read_file(config, None).values["refresh"].value == 30
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+@pytest.mark.parametrize("what", ["file", "folder", "link"])
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, *, is_default: bool
+) -> None:
+    """Neither the file nor its folder may be another user's, whoever says where it is (sudo may)."""
+    folder = tmp_path / "empirical-fs"
+    folder.mkdir()
+    config = folder / "config.toml"
+    config.write_text(FILE)
+    if what == "link":
+        config.rename(tmp_path / "own.toml")
+        config.symlink_to(tmp_path / "own.toml")
+    os.chown(config if what == "file" else folder, 65534, 65534)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(SetupError, match="belongs to another user"):
+        read_file(None if is_default else config, None)
+
+
+def test_a_folder_that_everybody_can_write(config: Path) -> None:
+    """There somebody else can put another file in its place; not so where the sticky bit is set."""
+    config.parent.chmod(0o777)
+    with pytest.raises(SetupError, match="chmod o-w"):
+        read_file(config, None)
+    config.parent.chmod(0o1777)
+    assert read_file(config, None).values["refresh"].value == 30
+
+
+def test_a_key_in_place_of_the_name_of_a_file() -> None:
+    """A lone word that is no file is not shown."""
+    with pytest.raises(SetupError, match="no configuration file of that name"):
+        read_file(Path("key-0123456789"), None)
+
+
+@pytest.mark.parametrize(("flags", "memory"), [({}, 32 * 2**20), ({"memory": 2**20}, 2**20)])
+def test_a_container_with_a_limit(flags: dict[str, int], memory: int) -> None:
+    """What nobody gives follows the limit, and says so; what somebody gives is as given."""
+    defaults = machine_defaults(128 * 2**20)
+    found = resolve(flags, [], {}, ConfigFile({}), defaults)
+    assert found["memory"] == memory
+    assert found.shown["memory"]["source"] == ("--memory" if flags else "the container's limit of 128 MiB")
+    assert machine_defaults(None) == machine_defaults(2**40) == {}
