@@ -10,7 +10,7 @@ Imports go downwards:
     net/                HTTP
     control/  settings/ how commands ask a mount; what may be asked for
     work/               threads, deadlines, work that waits
-    *.py                for all: errors, clocks, cancellation, words for a terminal
+    *.py                for all: errors, clocks, cancellation, numbers, dates, words for a terminal
 
 `sandbox/` is an Empirical project served from a folder. It shares no code with the rest.
 """

@@ -29,7 +29,7 @@ Only the messages are for people; `fuse/errnos.py` maps the classes to errno in 
 holds a key or a signed URL.
 """
 
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 
 
 class EmpiricalError(Exception):

@@ -13,21 +13,17 @@ import httpx
 import msgspec
 
 from empirical_fs.api.key_status import KeyStanding
+from empirical_fs.api.pages import IN_FLIGHT, PER_PAGE, Page
 from empirical_fs.api.resource import Malformed, Resource, parse_resource, readable_id, signed_url
-from empirical_fs.api.timestamps import http_date
-from empirical_fs.api.whole_numbers import whole_number
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from empirical_fs.net.retry import is_busy, retry_after, retrying
-from empirical_fs.net.server import Server
 from empirical_fs.net.tracing import traced
-
-PER_PAGE = 100
-"""Resources a page; the most that the API allows (seeds/list-resources.txt)."""
-IN_FLIGHT = 8
-"""Requests to the API under way at once, at most."""
+from empirical_fs.server import Server
+from empirical_fs.timestamps import http_date
+from empirical_fs.whole_numbers import whole_number
 
 _ANSWER_MAX = PER_PAGE * 40 * 2**10
 """Bytes of an answer: 40 KiB for each resource, of which a description may take the most."""
@@ -45,24 +41,6 @@ _REDIRECTS = range(300, 400)
 log = logging.getLogger(__name__)
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page of the listing."""
-
-    resources: tuple[Resource, ...]
-    ids: tuple[int | None, ...]
-    """The id of every entry as listed, malformed and not uploaded ones too; None where it has none."""
-    malformed: tuple[Malformed, ...]
-    urls: Mapping[int, str]
-    """The signed URLs by the ids of their resources, unchecked; those of malformed entries too."""
-    total: int
-    total_pages: int
-    server_time: float | None
-    """The server's clock as it answered, in seconds since the epoch, if it said."""
-    per_page: int = PER_PAGE
-    """How many entries a full page has, by the API's own word or as it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,33 +1,29 @@
 """The whole listing from its pages, although resources come and go while it is read.
 
-Only `fetch_page` touches the network, and it is handed in; the rest is policy.
+Only `fetch_pages` touches the network, and it is handed in; the rest is policy.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from empirical_fs.api.client import IN_FLIGHT, Page
+from empirical_fs.api.pages import IN_FLIGHT, Page
 from empirical_fs.api.resource import Malformed, Resource
 from empirical_fs.errors import ApiUnavailable, NotTheApi
-from empirical_fs.work.side_by_side import side_by_side
+from empirical_fs.work.progress import Progress, unseen
 
 PAGES_MAX = 100_000
 _WALKS_MAX = 6
 _AT_LEISURE = 2
 """Requests at once, at least, where nobody waits for the listing."""
 
-Progress = Callable[[int, int], None]
-"""Told (pages fetched, pages in all) after each page of a walk."""
 
+FetchPages = Callable[[Iterable[int], int], Iterable[Page]]
+"""The pages of these numbers, in their order, so many asked for at once; it may raise ApiError."""
 
 Leisure = Callable[[], float]
 """How many seconds a walk may take, as of now; 0 where somebody waits for the listing."""
-
-
-def unseen(done: int, pages: int) -> None:
-    """Progress that nobody watches."""
 
 
 def in_a_hurry() -> float:
@@ -98,7 +94,7 @@ class _Walk:
 
 
 def fetch_listing(
-    fetch_page: Callable[[int], Page], progress: Progress = unseen, leisure: Leisure = in_a_hurry
+    fetch_pages: FetchPages, progress: Progress = unseen, leisure: Leisure = in_a_hurry
 ) -> Listing:
     """Every uploaded resource, none twice and none missed, as long as new ones come in at the top.
 
@@ -110,12 +106,12 @@ def fetch_listing(
 
     Raises:
         ApiUnavailable: the listing moved too fast, or is empty although the API counts resources; or as
-            `fetch_page` raises.
-        NotTheApi: the number of pages is beyond belief; or as `fetch_page` raises.
+            `fetch_pages` raises.
+        NotTheApi: the number of pages is beyond belief; or as `fetch_pages` raises.
     """
     walks: list[_Walk] = []
     while len(walks) < _WALKS_MAX:
-        walk = _walk(fetch_page, progress, in_a_hurry if walks else leisure)
+        walk = _walk(fetch_pages, progress, in_a_hurry if walks else leisure)
         if walk.is_sound():
             return _combined([walk])
         if walks and walk.agrees_with(walks[-1]) and not walk.is_gappy():
@@ -131,9 +127,9 @@ def fetch_listing(
     return _combined(walks)
 
 
-def _walk(fetch_page: Callable[[int], Page], progress: Progress, leisure: Leisure) -> _Walk:
+def _walk(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -> _Walk:
     begin = time.monotonic()
-    first = fetch_page(1)
+    (first,) = fetch_pages([1], 1)
     page_seconds = time.monotonic() - begin
     last = first.total_pages
     if last > PAGES_MAX:
@@ -145,20 +141,20 @@ def _walk(fetch_page: Callable[[int], Page], progress: Progress, leisure: Leisur
         number = len(pages) + 1
         numbers = range(number, min(number + IN_FLIGHT * 4, last + 1))
         spare = leisure() - (time.monotonic() - begin)
-        for page in side_by_side(fetch_page, numbers, at_once(last - len(pages), page_seconds, spare)):
+        for page in fetch_pages(numbers, at_once(last - len(pages), page_seconds, spare)):
             pages.append(page)
             progress(len(pages), last)
-    _go_beyond(fetch_page, pages)
+    _go_beyond(fetch_pages, pages)
     return _Walk(pages)
 
 
-def _go_beyond(fetch_page: Callable[[int], Page], pages: list[Page]) -> None:
+def _go_beyond(fetch_pages: FetchPages, pages: list[Page]) -> None:
     """Add the pages that the API has though its number of pages ends before its number of resources."""
     seen = {identity for page in pages for identity in page.ids}
     listed = sum(len(page.ids) for page in pages)
     while listed < pages[0].total and len(pages[-1].ids) >= pages[-1].per_page and len(pages) < PAGES_MAX:
         try:
-            page = fetch_page(len(pages) + 1)
+            (page,) = fetch_pages([len(pages) + 1], 1)
         except NotTheApi:
             return  # the API refuses what is beyond its last page
         if seen.issuperset(page.ids):

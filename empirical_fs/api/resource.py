@@ -9,10 +9,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from empirical_fs.api.timestamps import nanoseconds_since_epoch
-from empirical_fs.api.whole_numbers import whole_number
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.net.urls import looks_signed
+from empirical_fs.timestamps import nanoseconds_since_epoch
+from empirical_fs.whole_numbers import whole_number
 
 UPLOADED = "uploaded"
 _ON_ITS_WAY = ("pending", "pending_upload", "awaiting_upload", "not_uploaded", "uploading", "processing")

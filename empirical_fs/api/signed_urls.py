@@ -5,15 +5,19 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from empirical_fs.api.client import Api, Page
-from empirical_fs.api.listing import Leisure, Listing, Progress, fetch_listing, in_a_hurry, unseen
+from empirical_fs.api.client import Api
+from empirical_fs.api.listing import Leisure, Listing, fetch_listing, in_a_hurry
+from empirical_fs.api.pages import Page
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.url_cache import UrlCache
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import ApiUnavailable, NotTheApi, ResourceGone
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.statistics import Statistics
+from empirical_fs.work.progress import Progress, unseen
+from empirical_fs.work.side_by_side import side_by_side
 
 _SINGLY_MAX, _SLOW_MAX, _SLOW_SECONDS = 16, 2, 1.0
 """Resources that are signed each by a request of its own at once, though the listing may be one page; and how
@@ -62,10 +66,12 @@ class SignedUrls:
             ApiError: a page could not be had.
         """
         limit = self._timeout if patience is None else patience
-        # The URLs of a large project take more memory than the rest of it.
-        return fetch_listing(
-            lambda number: replace(self.page(number, limit, known), urls={}), progress, leisure
-        )
+
+        def page(number: int) -> Page:
+            # The URLs of a large project take more memory than the rest of it.
+            return replace(self.page(number, limit, known), urls={})
+
+        return fetch_listing(partial(side_by_side, page), progress, leisure)
 
     def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
         """One page of the listing, waited for `patience` seconds; its URLs are kept.

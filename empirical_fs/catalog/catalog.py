@@ -10,7 +10,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from empirical_fs.api.last_good import Known, after, at_first
-from empirical_fs.api.listing import Leisure, Listing, Progress, in_a_hurry
+from empirical_fs.api.listing import Leisure, Listing, in_a_hurry
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.settling import young
 from empirical_fs.catalog.desktop_probes import is_probe
@@ -21,6 +21,7 @@ from empirical_fs.catalog.snapshot import Entry, Snapshot, directory_time
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.work.jobs import Job
+from empirical_fs.work.progress import Progress
 
 _HANGS_SECONDS = 600.0
 

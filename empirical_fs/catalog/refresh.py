@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from empirical_fs.api.listing import Progress
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import EmpiricalError, NoThread
 from empirical_fs.work.jobs import Job
+from empirical_fs.work.progress import Progress
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _HANGS_SECONDS = 600.0

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from empirical_fs.api.listing import Progress, unseen
 from empirical_fs.cli import logs
 from empirical_fs.cli.arguments import PROGRAM, parser
 from empirical_fs.control import protocol
@@ -37,6 +36,7 @@ from empirical_fs.settings.configuration import Configuration, machine_defaults
 from empirical_fs.settings.memory_limit import memory_limit
 from empirical_fs.settings.mount_options import of_mount_command, parse_mount_options
 from empirical_fs.settings.settings import Settings, looks_like_a_word, parse_api_url, take_key
+from empirical_fs.work.progress import Progress, unseen
 
 _FAILED, _INTERRUPTED = 1, 130
 _ERRORS_ALONE = -1

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from empirical_fs.api.listing import Progress
-from empirical_fs.api.whole_numbers import whole_number
 from empirical_fs.control import protocol
+from empirical_fs.whole_numbers import whole_number
+from empirical_fs.work.progress import Progress
 
 
 def reload(place: Path, progress: Progress) -> None:

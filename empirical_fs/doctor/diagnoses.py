@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from empirical_fs.api.client import Page
+from empirical_fs.api.pages import Page
 from empirical_fs.errors import (
     ApiError,
     ApiUnavailable,

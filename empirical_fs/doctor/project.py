@@ -16,12 +16,12 @@ from empirical_fs.doctor import diagnoses, machine
 from empirical_fs.doctor.attempts import attempt
 from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, STORE, Answered, Finding, Verdict
 from empirical_fs.errors import EmpiricalError, SetupError
-from empirical_fs.net.server import Server
 from empirical_fs.net.urls import parse_given
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.object_store import Store
 from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.server import Server
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.mount_options import parse_mount_options
 from empirical_fs.settings.settings import DEFAULT, parse_api_url, take_key

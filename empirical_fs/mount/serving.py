@@ -23,7 +23,6 @@ from tenacity import (
 
 from empirical_fs import macos
 from empirical_fs.api.client import Api
-from empirical_fs.api.listing import Progress, unseen
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.catalog.catalog import Catalog
@@ -55,6 +54,7 @@ from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.lanes import Lane, Waits
+from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 

@@ -3,8 +3,8 @@
 client.py is the one way to the network, http11.py its transport, which reads bodies straight to where they
 are kept (answer.py: heads and bodies, read with mistrust). retry.py says when to try again,
 circuit_breaker.py which servers are out of reach, pace.py and turns.py how many requests a server bears.
-urls.py, addresses.py, proxies.py and server.py say where a request may go, and through whom; tracing.py
-what `-vv` tells of it.
+urls.py, addresses.py and proxies.py say where a request may go, and through whom; tracing.py what `-vv`
+tells of it.
 
 It knows nothing of the API or of files. api/, reading/ and doctor/ may import it.
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import chain, repeat
 
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 from empirical_fs.work.jobs import Job
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0

@@ -20,9 +20,9 @@ from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport, Stream
 from empirical_fs.net.proxies import Proxies
 from empirical_fs.net.retry import retry_after
-from empirical_fs.net.server import Server
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
+from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps, drive
 
 CONNECT_SECONDS = 10.0

@@ -22,7 +22,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
 from empirical_fs.net.addresses import Permit, connect, is_here
 from empirical_fs.net.answer import Answer
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
 
 BODY = "empirical_fs.body"

@@ -19,10 +19,10 @@ from tenacity import (
 )
 from tenacity.stop import stop_base
 
-from empirical_fs.api.timestamps import http_date
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, BadAnswer, DeadlinePassed, StoreUnavailable, TooManyRedirects
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
+from empirical_fs.timestamps import http_date
 
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1

@@ -13,7 +13,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed
 from empirical_fs.net.pace import Pace
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Told
 
 _REFUSALS_MAX = 3

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from empirical_fs.api.listing import unseen
 from empirical_fs.control.reloading import reload
+from empirical_fs.work.progress import unseen
 from tests.harness import Mounted, mounted
 from tests.mount.attributes_changes import CHANGES, Change, Changing
 from tests.mount.attributes_model import (

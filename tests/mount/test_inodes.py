@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.api.listing import unseen
 from empirical_fs.control.reloading import reload
+from empirical_fs.work.progress import unseen
 from tests.harness import PATIENCE, Sandbox, environment, mounted, noise, opened, run, wait_until
 from tests.mount.test_directory import LIBRARIES
 

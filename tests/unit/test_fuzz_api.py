@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from empirical_fs.api.client import Api, Page
-from empirical_fs.api.listing import PAGES_MAX, Listing, fetch_listing
+from empirical_fs.api.client import Api
+from empirical_fs.api.listing import PAGES_MAX, Listing
+from empirical_fs.api.pages import Page
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.url_cache import lifetime
 from empirical_fs.cancellation import Cancellation
@@ -32,6 +33,7 @@ from empirical_fs.net.client import Http, Incoming
 from empirical_fs.net.urls import parse_fetchable
 from tests.unit.conftest import Arrived
 from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
+from tests.unit.listed import fetched
 
 KEY = "key-of-this-test"
 TTL = 3000.0
@@ -139,7 +141,7 @@ def check_page(page: Page) -> None:
     assert min(page.total, page.total_pages) >= 0
     check_snapshot({resource.id: resource for resource in page.resources})
     if page.total_pages <= 2 or page.total_pages > PAGES_MAX:
-        listing = outcome(lambda: fetch_listing(lambda _: page), NotTheApi, ApiUnavailable)
+        listing = outcome(lambda: fetched(lambda _: page), NotTheApi, ApiUnavailable)
         if isinstance(listing, Listing):
             assert {each.id for each in listing.resources} == {each.id for each in page.resources}
 

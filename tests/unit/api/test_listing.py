@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api.client import IN_FLIGHT, Page
-from empirical_fs.api.listing import PAGES_MAX, Listing, at_once, fetch_listing
+from empirical_fs.api.listing import PAGES_MAX, Listing, at_once
+from empirical_fs.api.pages import IN_FLIGHT, Page
 from empirical_fs.api.resource import Malformed, Resource
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi
+from tests.unit.listed import fetched
 
 PER_PAGE = 3
 PATIENCE = 10.0
@@ -82,7 +83,7 @@ def listed_ids(listing: Listing) -> list[int]:
 
 
 def check_nothing_is_missed(project: Project) -> None:
-    ids = listed_ids(fetch_listing(project.page))
+    ids = listed_ids(fetched(project.page))
     assert len(set(ids)) == len(ids)
     assert project.throughout <= set(ids) <= project.everything
 
@@ -96,7 +97,7 @@ def test_nothing_is_missed_while_the_top_grows(size: int, changes: dict[int, lis
 def test_pages_that_hold_still_are_read_once() -> None:
     """Every page of a project at rest, newest first, is asked for once, and progress is told after each."""
     project, progress = Project(10, {}), list[tuple[int, int]]()
-    listing = fetch_listing(project.page, lambda done, pages: progress.append((done, pages)))
+    listing = fetched(project.page, lambda done, pages: progress.append((done, pages)))
     assert sorted(listed_ids(listing)) == list(range(10))
     assert project.requests == 4
     assert progress == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -105,7 +106,7 @@ def test_pages_that_hold_still_are_read_once() -> None:
 def test_an_empty_project() -> None:
     """A project without resources is an empty listing, from one request."""
     project = Project(0, {})
-    listing = fetch_listing(project.page)
+    listing = fetched(project.page)
     assert (listing.resources, listing.malformed) == ((), ())
     assert project.requests == 1
 
@@ -118,7 +119,7 @@ def test_a_count_that_never_fits() -> None:
         requests.append(number)
         return page_of([1, 2] if number == 1 else [3], 4, 2)
 
-    listing = fetch_listing(page)
+    listing = fetched(page)
     assert sorted(listed_ids(listing)) == [1, 2, 3]
     assert (listing.counted, listing.listed, listing.gap) == (4, 3, 1)
     assert len(requests) == 4
@@ -126,13 +127,13 @@ def test_a_count_that_never_fits() -> None:
 
 def test_a_page_that_comes_twice() -> None:
     """What is listed twice is one entry: an API that gives its first page again and again lists no more."""
-    listing = fetch_listing(lambda _: page_of([1, 2, 3], 6, 2))
+    listing = fetched(lambda _: page_of([1, 2, 3], 6, 2))
     assert (listing.counted, listing.listed, listing.gap) == (6, 3, 3)
 
 
 def test_less_is_counted_than_listed() -> None:
     """An API that counts fewer than it lists is told by a gap below 0."""
-    assert fetch_listing(lambda _: page_of([1, 2, 3], 1, 1)).gap == -2
+    assert fetched(lambda _: page_of([1, 2, 3], 1, 1)).gap == -2
 
 
 def test_a_number_of_pages_that_is_absurd() -> None:
@@ -143,7 +144,7 @@ def test_a_number_of_pages_that_is_absurd() -> None:
         requests.append(number)
         return page_of([1, 2] if number == 1 else [], 2, 99_999)
 
-    assert sorted(listed_ids(fetch_listing(page))) == [1, 2]
+    assert sorted(listed_ids(fetched(page))) == [1, 2]
     assert len(requests) < 100
 
 
@@ -153,7 +154,7 @@ def test_totals_that_differ() -> None:
     def page(number: int) -> Page:
         return page_of([1, 2], 250, 2) if number == 1 else page_of([], 0, 2)
 
-    listing = fetch_listing(page)
+    listing = fetched(page)
     assert (listing.counted, listing.listed) == (250, 2)
 
 
@@ -161,7 +162,7 @@ def test_totals_that_differ() -> None:
 def test_an_empty_answer_is_not_believed(total: int, total_pages: int) -> None:
     """An API that lists nothing although it counts resources never empties the directory."""
     with pytest.raises(ApiUnavailable, match=f"counts {total} resources and lists none"):
-        fetch_listing(lambda _: page_of([], total, total_pages))
+        fetched(lambda _: page_of([], total, total_pages))
 
 
 @pytest.mark.parametrize("empty", [1, 2, 3])
@@ -173,7 +174,7 @@ def test_an_empty_page_that_stays_empty(empty: int) -> None:
         asked.append(number)
         return page_of([] if number == empty else [number], 3, 3)
 
-    listing = fetch_listing(page)
+    listing = fetched(page)
     assert sorted(listed_ids(listing)) == [each for each in (1, 2, 3) if each != empty]
     assert listing.gap == 1
     assert asked.count(empty) == 6
@@ -186,7 +187,7 @@ def test_an_empty_page_that_fills() -> None:
     def page(number: int) -> Page:
         return page_of([1, 2] if number == 1 else next(passes, [3, 4]), 4, 2)
 
-    listing = fetch_listing(page)
+    listing = fetched(page)
     assert (sorted(listed_ids(listing)), listing.gap) == ([1, 2, 3, 4], 0)
 
 
@@ -210,7 +211,7 @@ BEYOND: dict[str, tuple[Beyond, list[int]]] = {
 @pytest.mark.parametrize(("page", "listed"), BEYOND.values(), ids=BEYOND)
 def test_counts_that_disagree(page: Beyond, listed: list[int]) -> None:
     """Where the number of resources is not reached by the number of pages, those behind are listed, too."""
-    assert sorted(listed_ids(fetch_listing(page))) == listed
+    assert sorted(listed_ids(fetched(page))) == listed
 
 
 def test_a_page_beyond_that_is_refused() -> None:
@@ -221,7 +222,7 @@ def test_a_page_beyond_that_is_refused() -> None:
             raise NotTheApi("HTTP 404")
         return page_of([1, 2], 9, 1, 2)
 
-    assert sorted(listed_ids(fetch_listing(page))) == [1, 2]
+    assert sorted(listed_ids(fetched(page))) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,7 @@ def test_leisure_ends() -> None:
         return page_of([number], 65, 65)
 
     is_crowded = threading.Event()
-    fetch_listing(page, leisure=lambda: next(leisure, 0.0))
+    fetched(page, leisure=lambda: next(leisure, 0.0))
 
 
 def test_a_listing_that_never_rests() -> None:
@@ -274,7 +275,7 @@ def test_a_listing_that_never_rests() -> None:
         return page_of([next(passes) % 3], 9, 1)
 
     with pytest.raises(ApiUnavailable):
-        fetch_listing(page)
+        fetched(page)
 
 
 def test_pages_beyond_belief() -> None:
@@ -286,7 +287,7 @@ def test_pages_beyond_belief() -> None:
         return page_of([1], 10**9, PAGES_MAX + 1)
 
     with pytest.raises(NotTheApi):
-        fetch_listing(page)
+        fetched(page)
     assert asked == [1]
 
 
@@ -303,7 +304,7 @@ def test_errors_of_a_page(failing: int, error: Exception) -> None:
         return answer
 
     with pytest.raises(type(error)):
-        fetch_listing(page)
+        fetched(page)
 
 
 def test_newest_of_two() -> None:
@@ -323,7 +324,7 @@ def test_newest_of_two() -> None:
             server_time=None,
         )
 
-    assert fetch_listing(page).resources == (resource(1, 9),)
+    assert fetched(page).resources == (resource(1, 9),)
 
 
 def test_malformed_entries_are_told_once() -> None:
@@ -341,7 +342,7 @@ def test_malformed_entries_are_told_once() -> None:
             server_time=None,
         )
 
-    listing = fetch_listing(page)
+    listing = fetched(page)
     assert listed_ids(listing) == [2]
     assert [error.resource_id for error in listing.malformed] == [1]
 
@@ -352,7 +353,7 @@ def test_malformed_entries_without_ids_are_told_one_by_one() -> None:
     page = Page(
         resources=(), ids=(None,) * 3, malformed=malformed, urls={}, total=3, total_pages=1, server_time=None
     )
-    assert len(fetch_listing(lambda _: page).malformed) == 3
+    assert len(fetched(lambda _: page).malformed) == 3
 
 
 def test_what_is_not_uploaded_is_told() -> None:
@@ -366,7 +367,7 @@ def test_what_is_not_uploaded_is_told() -> None:
         total_pages=1,
         server_time=None,
     )
-    assert fetch_listing(lambda _: page).absent == {1}
+    assert fetched(lambda _: page).absent == {1}
 
 
 def test_entries_without_ids_are_no_duplicates() -> None:
@@ -377,5 +378,5 @@ def test_entries_without_ids_are_no_duplicates() -> None:
         asked.append(number)
         return page_of([None, 1, None], 3, 1)
 
-    assert listed_ids(fetch_listing(page)) == [1]
+    assert listed_ids(fetched(page)) == [1]
     assert asked == [1]

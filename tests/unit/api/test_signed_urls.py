@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api.client import Api, Page, Signed
+from empirical_fs.api.client import Api, Signed
+from empirical_fs.api.pages import Page
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.api.url_cache import lifetime

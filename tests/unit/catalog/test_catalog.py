@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
-from empirical_fs.api.listing import Listing, unseen
+from empirical_fs.api.listing import Listing
 from empirical_fs.api.resource import Malformed, Resource
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.errors import ApiUnavailable, NoSuchFile, SetupError, StoreUnavailable
+from empirical_fs.work.progress import unseen
 from tests.harness import wait_until
 from tests.unit.listed import said
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api.client import Page
+from empirical_fs.api.pages import Page
 from empirical_fs.api.resource import Malformed, Resource
 from empirical_fs.doctor import diagnoses
 from empirical_fs.doctor.diagnoses import Answered, Finding, Verdict
@@ -22,7 +22,7 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 
 NOW = 1_800_000_000.0
 SERVER = Server("https", "x.example", 443)

@@ -3,10 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from empirical_fs.api.listing import Listing, unseen
+from empirical_fs.api.listing import Listing
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
+from empirical_fs.work.progress import unseen
 
 PATIENCE = 10.0
 HIGHEST = 2**63 - 2

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from empirical_fs.net.circuit_breaker import Outages
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 from tests.harness import wait_until
 
 STORE = Server("https", "store.example", 443)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, StoreUnavailable, UrlRefused
 from empirical_fs.net.retry import is_busy, retry_after, retrying
-from empirical_fs.net.server import Server
+from empirical_fs.server import Server
 
 Kind = type[ApiUnavailable] | type[StoreUnavailable]
 

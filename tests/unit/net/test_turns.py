@@ -5,8 +5,8 @@ import pytest
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline, DeadlineOfWork
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
-from empirical_fs.net.server import Server
 from empirical_fs.net.turns import Turn, Turns
+from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Told
 
 STORE = Server("https", "store.example", 443)

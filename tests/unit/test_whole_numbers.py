@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api.whole_numbers import whole_number
+from empirical_fs.whole_numbers import whole_number
 
 
 @pytest.mark.parametrize(

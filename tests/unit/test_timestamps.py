@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api.timestamps import nanoseconds_since_epoch
+from empirical_fs.timestamps import nanoseconds_since_epoch
 
 EPOCH = datetime(1970, 1, 1)
 MOMENTS = st.datetimes().map(lambda moment: moment.replace(microsecond=0))

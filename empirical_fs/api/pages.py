@@ -1,0 +1,29 @@
+"""What a page of the listing is, once it has been checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from empirical_fs.api.resource import Malformed, Resource
+
+PER_PAGE = 100
+"""Resources a page; the most that the API allows (seeds/list-resources.txt)."""
+IN_FLIGHT = 8
+"""Requests to the API under way at once, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of the listing."""
+
+    resources: tuple[Resource, ...]
+    ids: tuple[int | None, ...]
+    """The id of every entry as listed, malformed and not uploaded ones too; None where it has none."""
+    malformed: tuple[Malformed, ...]
+    urls: Mapping[int, str]
+    """The signed URLs by the ids of their resources, unchecked; those of malformed entries too."""
+    total: int
+    total_pages: int
+    server_time: float | None
+    """The server's clock as it answered, in seconds since the epoch, if it said."""
+    per_page: int = PER_PAGE
+    """How many entries a full page has, by the API's own word or as it was asked for."""
