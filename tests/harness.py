@@ -21,7 +21,7 @@ from empirical_fs.sandbox.cli import main as sandbox_command
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
-FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o444, stat.S_IFDIR | 0o555
+FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 """Those of a mount with the umask 0."""
 
 _Value = TypeVar("_Value")

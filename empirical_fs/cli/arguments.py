@@ -73,7 +73,7 @@ def _add_mounting(group: argparse._ArgumentGroup) -> None:
         metavar="OPTS",
         action="append",
         default=[],
-        help="mount options, as of mount(8): allow_other, uid=, gid=, umask=, remote, ...",
+        help="mount options, as of mount(8): allow_other, uid=, gid=, umask=, fmask=, dmask=, remote, ...",
     )
     group.add_argument("-f", "--foreground", action="store_true", help="stay; SIGINT and SIGTERM unmount")
 

@@ -23,7 +23,7 @@ class Attributes:
 
         Args:
             library: has the structures of this system.
-            owner: whose the files are, and the umask.
+            owner: whose the files are, and the bits that their modes lack.
             options: how long the kernel may keep what it is told.
             generation: of every inode: another one for each mount, so that no file handle of one opens a file
                 of another (32 bits, as a file handle has).
@@ -32,8 +32,9 @@ class Attributes:
         self._options = options
         self._generation = generation
         self._uid, self._gid = owner.uid, owner.gid
-        self._file_mode = stat.S_IFREG | (0o444 & ~owner.umask)
-        self._root_mode = stat.S_IFDIR | (0o555 & ~owner.umask)
+        # Copies take these modes along, and are for who made them to write.
+        self._file_mode = stat.S_IFREG | (0o644 & ~owner.file_mask)
+        self._root_mode = stat.S_IFDIR | (0o755 & ~owner.directory_mask)
 
     def of_file(self, entry: Entry) -> Any:
         """`struct stat` of a file."""

@@ -34,7 +34,7 @@ _NAME = re.compile(r"[a-z][a-z_-]{0,23}")
 _KEY_MIN = 6
 _IDENTITY = re.compile(r"[0-9]{1,10}")
 _NO_IDENTITY = 2**32 - 1
-_UMASK = re.compile(r"0*[0-7]{1,3}")
+_MASK = re.compile(r"0*[0-7]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,10 @@ class MountOptions:
 
     uid: int
     gid: int
-    umask: int
+    file_mask: int
+    """The bits that the mode of a file does not have."""
+    directory_mask: int
+    """The same of the directory."""
     nonempty: bool
     """Whether to mount over a directory that has files in it."""
     fuse: Mapping[str, str | bool]
@@ -77,10 +80,12 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     remote = given.pop("remote", None)
     if remote is not None and "fsname" in given:
         raise SetupError("-o remote does not go with fsname, by which the mount is known to be ours")
+    umask = _mask(given, "umask", _process_umask())
     return MountOptions(
         uid=_number(given, "uid", os.getuid()),
         gid=_number(given, "gid", os.getgid()),
-        umask=_umask(given),
+        file_mask=_mask(given, "fmask", umask),
+        directory_mask=_mask(given, "dmask", umask),
         nonempty="nonempty" in given,
         fuse={**given, **_ALWAYS, "subtype": FUSE_SUBTYPE if remote is None else REMOTE_SUBTYPE},
     )
@@ -115,12 +120,16 @@ def _number(given: dict[str, str | bool], name: str, default: int) -> int:
     return int(value)
 
 
-def _umask(given: dict[str, str | bool]) -> int:
-    value = given.pop("umask", None)
+def _mask(given: dict[str, str | bool], name: str, default: int) -> int:
+    value = given.pop(name, None)
     if value is None:
-        umask = os.umask(0)
-        os.umask(umask)
-        return umask
-    if not isinstance(value, str) or not _UMASK.fullmatch(value):
-        raise SetupError("-o umask takes an octal number, for example umask=077")
+        return default
+    if not isinstance(value, str) or not _MASK.fullmatch(value):
+        raise SetupError(f"-o {name} takes an octal number, for example {name}=077")
     return int(value, 8)
+
+
+def _process_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -133,7 +133,7 @@ def test_fstab_with_a_program(sandbox: Sandbox, key_file: Path, tmp_path: Path) 
     with unmounting(path):
         run("mount", "--fstab", fstab, path)
         assert (path / "a b.bin").read_bytes() == content
-        assert (path / "a b.bin").stat().st_mode & 0o777 == 0o400
+        assert (path / "a b.bin").stat().st_mode & 0o777 == 0o600
         assert settings(path)["refresh"] == {"value": "5.0", "source": "-o refresh"}
         run("umount", path)
 

@@ -57,7 +57,7 @@ def test_sizes_modes_owner_and_times_are_those_of_the_listing(sized: Sandbox, mo
         assert mounted.names() == set(SIZES)
         for age, (name, size) in enumerate(reversed(SIZES.items())):
             status = (mounted / name).stat()
-            assert stat.filemode(status.st_mode) == "-r--r--r--"
+            assert stat.filemode(status.st_mode) == "-rw-r--r--"
             assert (status.st_uid, status.st_gid, status.st_nlink) == (os.getuid(), os.getgid(), 1)
             assert (status.st_size, status.st_mtime_ns) == (size, NEWEST_NS - age * SECOND)
 
@@ -78,16 +78,16 @@ def test_umask_and_owner_can_be_chosen(sized: Sandbox, mount: Mount) -> None:
     """`-o umask=,uid=,gid=` are what the attributes show."""
     with mount("-o", f"umask=027,uid={os.getuid()},gid={os.getgid() + 1}") as mounted:
         status = (mounted / "one.bin").stat()
-        assert stat.filemode(status.st_mode) == "-r--r-----"
+        assert stat.filemode(status.st_mode) == "-rw-r-----"
         assert (status.st_uid, status.st_gid) == (os.getuid(), os.getgid() + 1)
-        assert stat.filemode(mounted.path.stat().st_mode) == "dr-xr-x---"
+        assert stat.filemode(mounted.path.stat().st_mode) == "drwxr-x---"
 
 
 def test_root_is_as_new_as_the_newest_file(sized: Sandbox, mount: Mount) -> None:
     """The directory's time is that of the newest resource, and 0 in an empty project."""
     with mount() as mounted:
         status = mounted.path.stat()
-        assert stat.filemode(status.st_mode) == "dr-xr-xr-x"
+        assert stat.filemode(status.st_mode) == "drwxr-xr-x"
         assert status.st_mtime_ns == NEWEST_NS
     for name in SIZES:
         (sized.folder / name).unlink()

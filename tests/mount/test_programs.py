@@ -1,6 +1,9 @@
 """The programs that people open such files with."""
 
+import errno
+import os
 import sqlite3
+import stat
 import zipfile
 from pathlib import Path
 
@@ -9,6 +12,17 @@ import pytest
 from empirical_fs.sandbox.samples import write_samples
 from tests.conftest import Mount
 from tests.harness import Sandbox, run
+from tests.mount.system_calls import faccessat
+
+NOBODY = 65534
+
+_COPIES = """
+set -e
+cd "$2"
+cp "$1"/notes.txt plain && cp "$1"/notes.txt plain && echo more >> plain
+cp -a "$1" copy && cp -a "$1"/. copy && echo more >> copy/notes.txt && rm copy/notes.txt && rm -rf copy
+rsync -a "$1"/ synced && echo more >> synced/notes.txt && rsync -a "$1"/ synced && rm -rf synced
+"""
 
 
 @pytest.fixture
@@ -70,3 +84,20 @@ def test_walkers(samples: Sandbox, mount: Mount, tmp_path: Path) -> None:
         names = run("tar", "-tf", tmp_path / "all.tar").stdout
         assert len(names.splitlines()) == len(mounted.names()) + 1
         assert "Empirical.url" in run("grep", "-rl", "InternetShortcut", mounted.path).stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
+def test_copies_are_copies(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """Who copies a file by whatever program can overwrite, extend and delete the copy; the mount is not."""
+    sandbox.put("notes.txt", b"some notes")
+    own = tmp_path / "own"
+    own.mkdir()
+    os.chown(own, NOBODY, NOBODY)
+    for each in (tmp_path, *tmp_path.parents):
+        each.chmod(stat.S_IMODE(each.stat().st_mode) | 0o011)
+    with mount("-o", f"allow_other,uid={NOBODY},gid={NOBODY}") as mounted:
+        as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        run(*as_nobody, "sh", "-c", _COPIES, "sh", mounted.path, own)
+        for path in (mounted.path, mounted / "notes.txt"):
+            with pytest.raises(OSError, match=rf"Errno {errno.EROFS}\b"):
+                faccessat(os.W_OK, 0, os.fsencode(path))

@@ -279,7 +279,12 @@ def test_no_options() -> None:
     umask = os.umask(0o027)
     try:
         assert options() == MountOptions(
-            uid=os.getuid(), gid=os.getgid(), umask=0o027, nonempty=False, fuse=ALWAYS
+            uid=os.getuid(),
+            gid=os.getgid(),
+            file_mask=0o027,
+            directory_mask=0o027,
+            nonempty=False,
+            fuse=ALWAYS,
         )
         assert os.umask(0o027) == 0o027
     finally:
@@ -289,8 +294,17 @@ def test_no_options() -> None:
 def test_options_of_ours() -> None:
     """uid, gid and umask are ours and not libfuse's; the last of several wins."""
     parsed = options("uid=1,gid=2", "umask=077,uid=3")
-    assert (parsed.uid, parsed.gid, parsed.umask) == (3, 2, 0o077)
+    assert (parsed.uid, parsed.gid, parsed.file_mask, parsed.directory_mask) == (3, 2, 0o077, 0o077)
     assert parsed.fuse == ALWAYS
+
+
+def test_masks_of_files_and_of_the_directory() -> None:
+    """fmask and dmask count before umask, for what they are named after; libfuse does not see them."""
+    parsed = options("fmask=133,dmask=22,umask=077")
+    assert (parsed.file_mask, parsed.directory_mask) == (0o133, 0o022)
+    assert parsed.fuse == ALWAYS
+    parsed = options("fmask=0133,umask=027")
+    assert (parsed.file_mask, parsed.directory_mask) == (0o133, 0o027)
 
 
 def test_options_of_libfuse() -> None:
@@ -339,6 +353,8 @@ def test_contrary_options(text: str) -> None:
         "umask=0o22",
         "umask=1777",
         "umask=",
+        "fmask",
+        "dmask=u=rwx",
     ],
 )
 def test_bad_values(text: str) -> None:
