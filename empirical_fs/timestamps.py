@@ -24,6 +24,9 @@ _TEXT_MAX = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECOND_DIGITS = 9
 _LEAP_SECOND = 60
+_EARLIEST_NS, _LATEST_NS = -(2**31) * 10**9, (2**34 - 2**31 - 1) * 10**9
+"""What a file on ext4 can be dated: 1901-12-13 20:45:52 to 2446-05-10 22:38:55 (the
+kernel's documentation of ext4, "Inode Timestamps"); XFS, btrfs and ZFS go as far or further."""
 _COMMON_LENGTHS, _COMMON_MARKS = (20, 24, 27), ("-", "-", "T", "Z")
 """RFC 3339 in UTC, to the second, millisecond or microsecond: Python parses that ten times as fast."""
 _UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**19, 1))
@@ -47,6 +50,14 @@ def nanoseconds_since_epoch(value: object) -> int | None:
         # Its shortest decimal form is what was sent; the float itself is that but for some nanoseconds.
         return _of_number(Decimal(repr(value)))
     return None
+
+
+def storable(moment_ns: int) -> int:
+    """The moment nearest to this one that a copy on a common file system can be dated, in nanoseconds.
+
+    A copy with another date would be made again by each `rsync -a`.
+    """
+    return min(max(moment_ns, _EARLIEST_NS), _LATEST_NS)
 
 
 def _of_text(text: str) -> int | None:

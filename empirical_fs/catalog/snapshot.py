@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.names import unique_names
+from empirical_fs.timestamps import storable
 
 ROOT_INODE = 1
 _FIRST_INODE = ROOT_INODE + 1
@@ -93,8 +94,8 @@ class Snapshot:
         self.resources = resources
         self.size = sum(entry.size for entry in entries)
         """The sum of the sizes, in bytes."""
-        self.updated_ns = max((entry.resource.updated_ns for entry in entries), default=0)
-        """The newest `updated_at`, in nanoseconds since the epoch; 0 for an empty project."""
+        self.updated_ns = storable(max((entry.resource.updated_ns for entry in entries), default=0))
+        """The newest `updated_at` as it is shown, in nanoseconds since the epoch; 0 for an empty project."""
         self.orders = tuple(
             tuple(entry.resource.id for entry in order if entry.resource.size)
             for order in (self.by_name.values(), entries)

@@ -9,6 +9,7 @@ from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.settings.mount_options import MountOptions
+from empirical_fs.timestamps import storable
 
 _UNIT = 512
 _IO_SIZE = 4096
@@ -97,7 +98,7 @@ class Attributes:
         found.st_ino, found.st_mode, found.st_nlink = entry.inode, self._file_mode, 1
         size = entry.size
         found.st_size, found.st_blocks = size, _units(size)
-        self._fill_rest(found, entry.resource.updated_ns)
+        self._fill_rest(found, storable(entry.resource.updated_ns))
 
     def _fill_root(self, found: Any, changed_ns: int) -> None:
         found.st_ino, found.st_mode, found.st_nlink = ROOT_INODE, self._root_mode, 2

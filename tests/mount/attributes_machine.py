@@ -77,7 +77,7 @@ class Machine(RuleBasedStateMachine):
             self.mount: Mounted = self._stack.enter_context(
                 mounted(path, self._project.sandbox.url, "--refresh", "1000", "-o", options)
             )
-            newest = max((each.date_ns for each in self._changing.told.values()), default=0)
+            newest = max((each.shown_date_ns for each in self._changing.told.values()), default=0)
             self._same("the date of a fresh mount", path.stat().st_mtime_ns, newest)
             self._compare()
         self._walker = Walker(path)

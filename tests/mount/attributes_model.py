@@ -44,6 +44,11 @@ class Told:
         return self.content if self.page is None else f"[InternetShortcut]\r\nURL={self.page}\r\n".encode()
 
     @property
+    def shown_date_ns(self) -> int:
+        """The date of the file: none that no copy on ext4 can have (only late ones are in this model)."""
+        return min(self.date_ns, (2**34 - 2**31 - 1) * 10**9)
+
+    @property
     def version(self) -> tuple[object, ...]:
         """What makes another version of it when it changes."""
         return self.id, self.date_ns, self.shown_content
@@ -75,7 +80,7 @@ class Owner:
         """The attributes of the file that shows a resource."""
         size = len(told.shown_content)
         blocks = (size + _BLOCK - 1) // _BLOCK
-        times = (told.date_ns,) * 3
+        times = (told.shown_date_ns,) * 3
         return Attributes(FILE_MODE & ~self.umask, self.uid, self.gid, 1, size, blocks, times)
 
     def root(self, moment_ns: int) -> Attributes:

@@ -102,17 +102,24 @@ def options(umask: str) -> tuple[str, ...]:
 @contextmanager
 def ext4_like(mount: Mounted, folder: Path) -> Iterator[Path]:
     """An ext4 that holds what `mount` holds, mounted read-only below `folder`, where nothing is left."""
+    with ext4_image(folder) as (image, path):
+        with image_mounted(image, path, "loop"):
+            (path / "lost+found").rmdir()
+            _copy(mount.path, path)
+        with image_mounted(image, path, "loop,ro,nosuid,nodev"):
+            yield path
+
+
+@contextmanager
+def ext4_image(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """An image of an empty ext4 file system, and a directory to mount it on; nothing is left of either."""
     image, path = folder / "ext4.img", folder / "ext4"
     with image.open("wb") as file:
         file.truncate(_IMAGE_MIB * 2**20)
     path.mkdir()
     run("mkfs.ext4", "-q", "-O", "^has_journal", "-I", "256", image)
     try:
-        with _mounted(image, path, "loop"):
-            (path / "lost+found").rmdir()
-            _copy(mount.path, path)
-        with _mounted(image, path, "loop,ro,nosuid,nodev"):
-            yield path
+        yield image, path
     finally:
         path.rmdir()
         image.unlink()
@@ -139,7 +146,8 @@ def _outcomes(directory: Path, user: int, most_flags: int) -> Mapping[str, str]:
 
 
 @contextmanager
-def _mounted(image: Path, path: Path, options: str) -> Iterator[None]:
+def image_mounted(image: Path, path: Path, options: str) -> Iterator[None]:
+    """Mount the image, and unmount it in the end."""
     run("mount", "-t", "ext4", "-o", options, image, path, env=environment())
     try:
         yield

@@ -12,6 +12,7 @@ import pytest
 from empirical_fs.sandbox.samples import write_samples
 from tests.conftest import Mount
 from tests.harness import Sandbox, run
+from tests.mount.calls_comparison import ext4_image, image_mounted, why_not
 from tests.mount.system_calls import faccessat
 
 NOBODY = 65534
@@ -101,3 +102,22 @@ def test_copies_are_copies(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> No
         for path in (mounted.path, mounted / "notes.txt"):
             with pytest.raises(OSError, match=rf"Errno {errno.EROFS}\b"):
                 faccessat(os.W_OK, 0, os.fsencode(path))
+
+
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_dates_that_a_copy_cannot_hold(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """A second `rsync -a` to ext4 copies nothing, though the API names dates of year 1 and 9999."""
+    dates = {"old.txt": "0001-02-01T00:00:00Z", "new.txt": "9999-12-31T23:59:59.999999Z"}
+    for name in dates:
+        sandbox.put(name, b"content")
+    sandbox.override({name: {"updated_at": date} for name, date in dates.items()})
+    with (
+        mount() as mounted,
+        ext4_image(tmp_path) as (image, path),
+        image_mounted(image, path, "loop"),
+    ):
+        shown = [(mounted / name).stat().st_mtime for name in dates]
+        assert shown == [-(2**31), 2**34 - 2**31 - 1]
+        synchronise = ("rsync", "-a", "--itemize-changes", f"{mounted.path}/", f"{path}/")
+        assert "old.txt" in run(*synchronise).stdout
+        assert run(*synchronise).stdout == ""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.timestamps import nanoseconds_since_epoch
+from empirical_fs.timestamps import nanoseconds_since_epoch, storable
 
 EPOCH = datetime(1970, 1, 1)
 MOMENTS = st.datetimes().map(lambda moment: moment.replace(microsecond=0))
@@ -193,3 +193,18 @@ def test_nothing_else_comes_out(text: str) -> None:
 def test_the_common_form_is_no_other(text: str) -> None:
     """What is parsed the fast way means the same as with an offset, which is parsed the other way."""
     assert nanoseconds_since_epoch(text) == nanoseconds_since_epoch(f"{text[:-1]}+00:00")
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        (at(1, 1, 1), at(1901, 12, 13, 20, 45, 52)),
+        (at(1901, 12, 13, 20, 45, 52) - 1, at(1901, 12, 13, 20, 45, 52)),
+        (at(1903, 1, 1, nanoseconds=5), at(1903, 1, 1, nanoseconds=5)),
+        (at(2446, 5, 10, 22, 38, 55, nanoseconds=1), at(2446, 5, 10, 22, 38, 55)),
+        (at(9999, 12, 31), at(2446, 5, 10, 22, 38, 55)),
+    ],
+)
+def test_dates_of_copies(moment: int, shown: int) -> None:
+    """A date is shown as the nearest one that ext4 can hold."""
+    assert storable(moment) == shown
