@@ -2,24 +2,11 @@
 
 import logging
 import os
-import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-from tenacity import (
-    Retrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_fixed,
-)
 
 from empirical_fs import macos
 from empirical_fs.api.client import Api
@@ -36,10 +23,12 @@ from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
-from empirical_fs.mount import kernel_read_ahead, mount_table
 from empirical_fs.mount.affinity import Affinity, OwnCpus
+from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.claim import claim
 from empirical_fs.mount.held_directory import HeldDirectory
+from empirical_fs.mount.lifecycle import Lifecycle, Place
+from empirical_fs.mount.signals import Signals
 from empirical_fs.mount.status import Status
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
@@ -58,11 +47,9 @@ from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_LISTING_SECONDS = 10.0
 _NAMES_SECONDS_MAX = 60.0
 _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
-_CONNECT_SECONDS = 10.0
 _FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 4096
 """Requests that the kernel makes ahead of its readers; one that waits holds no thread."""
@@ -76,129 +63,10 @@ _COMMAND_THREADS = 2
 _GENERATION_BYTES = 4
 _STACK = 2**20
 _SWITCH_SECONDS = 0.001
-_UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
-_UNMOUNT_FAILURES = (SetupError, OSError)
 
 _AGAIN_SECONDS = 5.0
-_ABORTED = (
-    "the kernel has ended the mount at {}, which nobody unmounted: a request was older than"
-    " fs.fuse.max_request_timeout, or somebody wrote to /sys/fs/fuse/connections/N/abort"
-)
 
 log = logging.getLogger(__name__)
-
-
-class _CapturedStderr:
-    """What libfuse and fusermount write to file descriptor 2 while they mount, to be said in one line."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        self._saved: int | None = None
-
-    def start(self) -> None:
-        self._saved = os.dup(2)
-        os.dup2(self._file.fileno(), 2)
-
-    def stop(self) -> None:
-        if self._saved is not None:
-            os.dup2(self._saved, 2)
-            # A daemon that kept it would keep whoever waits for the end of our output waiting.
-            os.close(self._saved)
-            self._saved = None
-
-    def text(self) -> str:
-        self._file.seek(0)
-        return " ".join(self._file.read().decode(errors="replace").split())
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the mount comes, and whether the kernel is to read further ahead there."""
-
-    path: Path
-    widens: bool
-
-
-class _Lifecycle:
-    """What happens when the kernel accepts the mount, and when it lets go of it."""
-
-    def __init__(
-        self,
-        readers: Readers,
-        stderr: _CapturedStderr,
-        place: _Place,
-        ready: Callable[[], None],
-    ) -> None:
-        self._is_connected = threading.Event()
-        self._path = place.path
-        self._widens = place.widens
-        self._mount: mount_table.Mount | None = None
-        self._readers = readers
-        self._stderr = stderr
-        self._ready = ready
-
-    def connected(self) -> None:
-        self._mount = mount_table.mount_at(self._path)
-        if self._mount is not None and self._widens:
-            widen = threading.Thread(
-                target=self._widen, args=(self._mount.device,), name="read-ahead", daemon=True
-            )
-            try:
-                widen.start()
-            except RuntimeError as error:
-                log.info("the kernel reads 128 KiB ahead: %s", error)
-        self._stderr.stop()
-        self._ready()
-        self._is_connected.set()
-
-    def _widen(self, device: str) -> None:
-        # The kernel narrows it again when it has the answer to FUSE_INIT; whatever it asks comes after that.
-        with suppress(OSError):
-            os.statvfs(self._path)
-        kernel_read_ahead.widen(device)
-
-    def unmount(self) -> bool:
-        """Have every reader stop, and take the mount away; False if its users keep the process from ending.
-
-        Raises:
-            SetupError: it could not be taken away.
-        """
-        self._is_connected.wait(_CONNECT_SECONDS)
-        self._readers.close()
-        if self._mount is not None and not mount_table.is_mounted(self._mount):
-            return False  # somebody was faster; what is mounted there now is not ours
-        try:
-            mount_table.unmount(self._path)
-        except mount_table.Busy:
-            log.warning("%s is in use; unmounted under its users", self._path)
-            mount_table.unmount(self._path, lazy=True)
-            return False
-        return True
-
-    @property
-    def is_still_mounted(self) -> bool:
-        """Whether the mount is there, although nobody is asked for it any more."""
-        return self._mount is not None and mount_table.is_mounted(self._mount)
-
-    def see_to_end(self) -> None:
-        """The kernel asks nothing any more: it has unmounted this, or else it gave up the connection.
-
-        Raises:
-            ConnectionAborted: that, and the mount is taken away.
-            SetupError: that, and it could not be taken away.
-        """
-        if self.is_still_mounted and not macos.IS_MACOS:
-            self.abandon()
-            raise ConnectionAborted(_ABORTED.format(self._path))
-
-    def abandon(self) -> None:
-        """Take away the mount, for which nobody answers any more, from under its users.
-
-        Raises:
-            SetupError: it could not be taken away.
-        """
-        if self.is_still_mounted:
-            mount_table.unmount(self._path, lazy=True)
 
 
 def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
@@ -214,7 +82,7 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
     threading.stack_size(_STACK)
     # Python's default of 5 ms is a long wait for who answers the kernel beside a thread that computes.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    signals = _Signals()
+    signals = Signals()
     try:
         _serve_once(settings, place, ready, progress, signals)
     except ConnectionAborted as error:
@@ -223,7 +91,7 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
             pass
 
 
-def _is_served_again(settings: Settings, signals: "_Signals") -> bool:
+def _is_served_again(settings: Settings, signals: Signals) -> bool:
     """Mount where the kernel has ended a mount, until it is unmounted; False if that is to be done again.
 
     Raises:
@@ -255,7 +123,7 @@ def _serve_once(
     place: HeldDirectory,
     ready: Callable[[], None],
     progress: Progress,
-    signals: "_Signals",
+    signals: Signals,
 ) -> None:
     """Serve one mount.
 
@@ -305,11 +173,11 @@ def _serve_once(
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
     walks = Walks(readers, catalog.snapshot, settings.siblings, timer)
-    stderr = _CapturedStderr()
-    where = _Place(
+    stderr = CapturedStderr()
+    where = Place(
         settings.mountpoint, library.takes_large_reads and "max_readahead" not in settings.options.fuse
     )
-    lifecycle = _Lifecycle(readers, stderr, where, ready)
+    lifecycle = Lifecycle(readers, stderr, where, ready)
     later, for_commands = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS)
     tools = Tools(
         library=library,
@@ -364,70 +232,3 @@ def _advice(said: str) -> str:
     if "not permitted" in said or "Permission denied" in said:
         return f"{said} (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
     return said or "libfuse did not say why"
-
-
-class _Signals:
-    """Ends the mount that there is, on a signal.
-
-    No lock: the main thread sets which it is, and another reads it.
-    """
-
-    def __init__(self) -> None:
-        """Catch none yet."""
-        self._lifecycle: _Lifecycle | None = None
-
-    def end(self, lifecycle: _Lifecycle) -> None:
-        """Unmount this one on a signal from now on.
-
-        Raises:
-            NoThread: there is nobody to wait for one.
-        """
-        is_first = self._lifecycle is None
-        self._lifecycle = lifecycle
-        if is_first:
-            _stop_on_signals(self._unmount)
-
-    def _unmount(self) -> bool:
-        return self._lifecycle is not None and self._lifecycle.unmount()
-
-
-def _stop_on_signals(unmount: Callable[[], bool]) -> None:
-    """Unmount on a signal, from a thread of its own.
-
-    The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
-    reads that wait for the network.
-    """
-    # Unmounting may fail for want of descriptors, which the readers are about to free.
-    insistently = Retrying(
-        retry=retry_if_exception_type(_UNMOUNT_FAILURES),
-        stop=stop_after_attempt(_UNMOUNT_TRIES),
-        wait=wait_fixed(_UNMOUNT_PAUSE),
-        before_sleep=before_sleep_log(log, logging.INFO),
-        reraise=True,
-    )
-    # Under nohup, what is blocked would come in spite of being ignored.
-    stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
-
-    def wait() -> None:
-        while True:
-            received = signal.sigwait(stopping)
-            log.info("unmounting on %s", signal.Signals(received).name)
-            try:
-                is_ending = insistently(unmount)
-            except _UNMOUNT_FAILURES as error:
-                log.error("%s", error)
-            else:
-                if not is_ending:
-                    # Who ends the process wants it gone; open files get ENOTCONN, as from any FUSE program.
-                    logging.shutdown()
-                    os._exit(0)
-
-    try:
-        threading.Thread(target=wait, name="signals", daemon=True).start()
-    except RuntimeError as error:
-        raise NoThread from error
-
-
-def _is_ignored(number: signal.Signals) -> bool:
-    return signal.getsignal(number) is signal.SIG_IGN
