@@ -1,10 +1,12 @@
 """Keeps the process on one CPU while it moves much data.
 
 Python runs one of its threads at a time. Where the scheduler spreads those that receive and those that
-answer the kernel over the CPUs, each hand-over of a read has to wake another CPU and moves the bytes into its
-caches, which costs more than everything else: of 1 GiB from loopback on two CPUs, a GB took 1.5 s of CPU that
-way and came at 640 MB/s; on one of the two, 1.0 s at 930 MB/s. What is no bulk transfer gains nothing by it:
-`ls` is answered faster by whichever CPU is idle.
+answer the kernel over the CPUs, each hand-over of a read has to wake another CPU and moves the bytes into
+its caches, which costs more than everything else: of 1 GiB from loopback on two CPUs, a GB took 1.5 s of
+CPU that way and came at 640 MB/s; on one of the two, 1.0 s at 930 MB/s. On a machine with more CPUs, or
+where TLS has to be decrypted, one CPU may well be too little. So both ways are tried for a moment, and the
+process stays on one CPU only where that is faster. What is no bulk transfer gains nothing by it: `ls` is
+answered faster by whichever CPU is idle.
 """
 
 import ctypes
@@ -21,6 +23,14 @@ from empirical_fs.work.jobs import Job
 _BULK = 64 * 2**20
 """Bytes within a second from which that matters."""
 
+_TRIAL_SECONDS = 0.1
+"""How long each way is tried; at 600 MB/s, that is 60 MB."""
+_GAIN = 1.05
+"""So many times as fast it has to be on one CPU: less is chance."""
+_ROUNDS = 10
+"""How many times the process stays on one CPU before both ways are tried again."""
+_APART_SECONDS = 5.0
+"""How long the scheduler is left alone where one CPU is no gain."""
 _STAY_SECONDS = 1.0
 _FREE_SECONDS = 0.03
 """Now and then the scheduler chooses again: another process may have come to our CPU."""
@@ -80,8 +90,13 @@ class OwnCpus:
                 continue  # it ended meanwhile
 
 
+def is_gain(alone: float, spread: float) -> bool:
+    """Whether a rate on one CPU is so much better than the rate on all of them that it is no chance."""
+    return alone > spread * _GAIN
+
+
 class Affinity:
-    """Has the process stay on one CPU as long as much data moves; costs nothing else.
+    """Has the process stay on one CPU as long as much data moves, where it moves faster there.
 
     The lock guards what was moved lately, and where.
     """
@@ -105,6 +120,7 @@ class Affinity:
         self._lock = threading.Lock()
         self._since = float("-inf")
         self._moved = 0
+        self._total = 0
         self._cpu = 0
         self._job = Job("affinity", self._see_to_it, _HANGS_SECONDS)
 
@@ -116,6 +132,7 @@ class Affinity:
             if not is_seen_to and now - self._since > _STAY_SECONDS:
                 self._since, self._moved = now, 0
             self._moved += count
+            self._total += count
             self._cpu = self._cpus.current()
             is_much = self._moved >= _BULK
         if is_much and not is_seen_to:
@@ -123,22 +140,38 @@ class Affinity:
 
     def _see_to_it(self) -> None:
         allowed = self._cpus.allowed()
+        rounds = 0
         try:
             while (cpu := self._cpu_if_busy()) is not None and len(allowed) > 1:
                 self._job.moved()
-                self._stay_on(cpu, allowed)
+                if not rounds:
+                    spread = self._rate(_TRIAL_SECONDS)
+                    if not is_gain(self._stay_on(cpu, allowed, _TRIAL_SECONDS), spread):
+                        self._wait(_APART_SECONDS)
+                        continue
+                    rounds = _ROUNDS
+                rounds -= 1
+                self._stay_on(cpu, allowed, _STAY_SECONDS)
                 self._wait(_FREE_SECONDS)
         except OSError as error:
             log.debug("the CPUs cannot be chosen: %s", error)
 
-    def _stay_on(self, cpu: int, allowed: Collection[int]) -> None:
+    def _stay_on(self, cpu: int, allowed: Collection[int], seconds: float) -> float:
+        """Stay on `cpu` for a while; the bytes a second that were moved there."""
         self._cpus.confine({cpu})
         try:
-            self._wait(_STAY_SECONDS)
+            return self._rate(seconds)
         finally:
             # Else somebody has confined us meanwhile, and knows better.
             if set(self._cpus.allowed()) == {cpu}:
                 self._cpus.confine(allowed)
+
+    def _rate(self, seconds: float) -> float:
+        """The bytes a second that are moved in the next seconds."""
+        begin, before = self._clock(), self._total
+        self._wait(seconds)
+        elapsed = self._clock() - begin
+        return (self._total - before) / elapsed if elapsed > 0 else 0.0
 
     def _cpu_if_busy(self) -> int | None:
         """Where the data moves, if it is still as much."""
