@@ -2,6 +2,7 @@
 
     EmpiricalError
     ├── SetupError            the command line, the key file or the machine is not as it must be
+    │   └── UsageError        an option has a value that it cannot have
     ├── NoSuchFile            no file of that name in the snapshot
     ├── DeadlinePassed        the time that a caller may wait is over
     ├── ConnectionAborted     the kernel has ended a mount that nobody unmounted
@@ -38,6 +39,10 @@ class EmpiricalError(Exception):
 
 class SetupError(EmpiricalError):
     """The mount cannot start; the message says what to do about it."""
+
+
+class UsageError(SetupError):
+    """An option has a value that it cannot have; the message says which."""
 
 
 class NoSuchFile(EmpiricalError):

@@ -1,15 +1,18 @@
 """The arguments of `empirical-mount`: what there is, and what `--help` says of it."""
 
 import argparse
+import contextlib
 import re
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from empirical_fs import __version__
+from empirical_fs.output import say
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.configuration import OPTIONS, Option
+from empirical_fs.settings.settings import parse_path, parse_word
 
 PROGRAM = "empirical-mount"
 
@@ -38,6 +41,14 @@ class _Parser(argparse.ArgumentParser):
         """End with the usage, and with what is wrong in one line."""
         super().error(printable(_AMBIGUOUS.sub(r"\1", _VALUE_GIVEN.sub("takes no value", message))))
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Write the help or the version, as every answer is written, or on stderr what is wrong."""
+        if file is sys.stdout:
+            say(message.rstrip("\n"))
+        else:
+            with contextlib.suppress(OSError):
+                super()._print_message(message, file)
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser; what it does not find among the arguments is None, or says so."""
@@ -63,9 +74,14 @@ def parser() -> argparse.ArgumentParser:
 def _add_mounting(group: argparse._ArgumentGroup) -> None:
     _add_setting(group, OPTIONS["key_file"])
     _add_setting(group, OPTIONS["api_url"])
-    group.add_argument("--profile", metavar="NAME", help="a profile of the configuration file")
     group.add_argument(
-        "--config", metavar="FILE", type=Path, help="that file (~/.config/empirical-fs/config.toml)"
+        "--profile", metavar="NAME", type=_explaining(parse_word), help="a profile of the configuration file"
+    )
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        type=_explaining(parse_path),
+        help="that file (~/.config/empirical-fs/config.toml)",
     )
     group.add_argument(
         "-o",

@@ -131,17 +131,26 @@ def _opened(path: Path) -> int:
     """A descriptor that appends to the file at `path`, which is made for our user alone if it is missing.
 
     Raises:
-        OSError: it cannot be opened, or is reached through a symbolic link that somebody else can change.
+        OSError: it cannot be opened, is another user's, or is reached through a symbolic link that is.
     """
     for _ in range(_LINKS_MAX):
         for each in path.parents:
             _check_link(each)
         if not _check_link(path):
-            return os.open(path, _APPENDING | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE)
+            return _ours(os.open(path, _APPENDING | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE))
         if path.parent.resolve().is_relative_to(_PROCESSES):
             return os.open(path, _APPENDING, _MODE)  # a descriptor, whose name leads nowhere
         path = path.parent / path.readlink()
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _ours(descriptor: int) -> int:
+    """The descriptor, unless it leads to a file of somebody else, who could read what is written."""
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and is_foreign(found.st_uid):
+        os.close(descriptor)
+        raise PermissionError(errno.EACCES, f"it belongs to another user (uid {found.st_uid})")
+    return descriptor
 
 
 def _check_link(path: Path) -> bool:

@@ -5,7 +5,6 @@ import empirical_fs.guarded  # noqa: F401 - before all else: what follows takes 
 # isort: split
 import argparse
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -20,8 +19,10 @@ from empirical_fs.cli.arguments import PROGRAM, parser
 from empirical_fs.control import protocol
 from empirical_fs.control.question import Question
 from empirical_fs.control.reloading import reload
-from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, SetupError
+from empirical_fs.errors import EmpiricalError, KeyRefused, SetupError, UsageError
+from empirical_fs.explaining import explained
 from empirical_fs.fuse.library import check_library
+from empirical_fs.interruptions import heed_interruptions, ignore_interruptions
 from empirical_fs.mount import daemon, mount_table, serving, status
 from empirical_fs.mount.claim import Claim, claim
 from empirical_fs.mount.descriptors import check_descriptors
@@ -29,7 +30,7 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
 from empirical_fs.mount.resolving import resolved
 from empirical_fs.mount.service_manager import tell_ready
-from empirical_fs.printing import printable
+from empirical_fs.output import ReaderGone, say, say_json, warn
 from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
 from empirical_fs.settings import configuration
 from empirical_fs.settings.configuration import Configuration, machine_defaults
@@ -38,7 +39,7 @@ from empirical_fs.settings.mount_options import of_mount_command, parse_mount_op
 from empirical_fs.settings.settings import Settings, looks_like_a_word, parse_api_url, take_key
 from empirical_fs.work.progress import Progress, unseen
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 _ERRORS_ALONE = -1
 _PLACES_MAX = 2
 _SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
@@ -49,11 +50,13 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `empirical-mount`; ends in SystemExit."""
-    variable = take_key_variable()
-    reading = parser()
-    given, rest = reading.parse_known_args(arguments)
-    _check_usage(reading, given, rest)
+    given: argparse.Namespace | None = None
     try:
+        heed_interruptions()
+        variable = take_key_variable()
+        reading = parser()
+        given, rest = reading.parse_known_args(arguments)
+        _check_usage(reading, given, rest)
         if given.doctor:
             sys.exit(_examine(given, variable))
         place = _resolved(given.places[-1]) if given.places else None
@@ -64,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             left = unmount_ours(place, lazy=given.lazy)
             if left is not None:
-                _warn(left)
+                warn(PROGRAM, left)
         elif given.status:
             _show_status([mount_table.find_ours(place)], as_json=given.json)
         elif given.reload:
@@ -72,11 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 reload(mount_table.find_ours(place), progress)
         else:
             _mount(place, given, variable)
+    except SystemExit as error:
+        _end(error.code if isinstance(error.code, int) else _FAILED, given)
     except KeyboardInterrupt:
         _end(_INTERRUPTED, given)
+    except ReaderGone:
+        _end(0, given)
     except (EmpiricalError, OSError) as error:
-        _warn(_explained(error))
-        _end(_FAILED, given)
+        warn(PROGRAM, explained(error))
+        _end(_USAGE if isinstance(error, UsageError) else _FAILED, given)
     _end(0, given)
 
 
@@ -87,6 +94,8 @@ def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, re
         unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
         named = ", ".join(filter(looks_like_a_word, unknown))
         reading.error(f"there is no such option: {named or '-...'}" if unknown else "too many arguments")
+    if "" in given.places:
+        reading.error("MOUNTPOINT is empty")
     if given.lazy and not given.unmount:
         reading.error("--lazy goes with -u")
     if given.json and not (given.status or given.doctor):
@@ -105,7 +114,7 @@ def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None
     settings = Settings(
         mountpoint=place,
         key=take_key(found["key_file"], variable, found.values["key_file"].source),
-        api_url=parse_api_url(found["api_url"]),
+        api_url=parse_api_url(found["api_url"], found.values["api_url"].source),
         refresh=found["refresh"],
         url_ttl=found["url_ttl"],
         memory=found["memory"],
@@ -120,16 +129,23 @@ def _mount(place: Path, given: argparse.Namespace, variable: str | None) -> None
 
     try:
         with HeldDirectory(settings.mountpoint) as held:
-            _serve(settings, held, claimed, given)
+            _serve(settings, held, claimed, given, found)
+    except KeyRefused as error:
+        claimed.undo()
+        raise SetupError(explained(error, found.key_origin)) from error
     except BaseException:
         claimed.undo()
         raise
 
 
-def _serve(settings: Settings, place: HeldDirectory, claimed: Claim, given: argparse.Namespace) -> None:
+def _serve(
+    settings: Settings, place: HeldDirectory, claimed: Claim, given: argparse.Namespace, found: Configuration
+) -> None:
     def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
         def mounted() -> None:
             claimed.release()
+            if found.unused_key is not None:
+                log.warning("the key is that of %s", found.key_origin)
             ready()
 
         with _progress_bar(quiet=given.verbosity < 0) as show:
@@ -141,12 +157,13 @@ def _serve(settings: Settings, place: HeldDirectory, claimed: Claim, given: argp
             serving.serve(settings, place, mounted, progress)
 
     if given.foreground:
-        serve(tell_ready, lambda: None)
+        with daemon.ending_by_exception():
+            serve(tell_ready, lambda: None)
         return
     patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
-    failure = daemon.in_background(serve, _explained, patience)
+    failure = daemon.in_background(serve, partial(explained, key_origin=found.key_origin), patience)
     if failure is not None:
-        raise SetupError(failure)
+        raise (UsageError if failure.is_usage else SetupError)(failure.reason)
     Question(settings.mountpoint, seconds=_SILENCE_SECONDS).answer()
 
 
@@ -191,9 +208,9 @@ def _show_status(places: Sequence[Path], *, as_json: bool) -> None:
     asked = [_asked(place) for place in places]
     reports = [report() for report in asked]
     if as_json:
-        _say(_json(reports))
+        say_json(reports)
     else:
-        _say(status.table(reports) or "nothing is mounted")
+        say(status.table(reports) or "nothing is mounted")
 
 
 def _examine(given: argparse.Namespace, variable: str | None) -> int:
@@ -207,9 +224,9 @@ def _examine(given: argparse.Namespace, variable: str | None) -> int:
     for finding in examine(lambda: _configuration(given, variable), variable, place):
         findings.append(finding)
         if not given.json:
-            _say("\n".join(lines(finding)))
+            say("\n".join(lines(finding)))
     if given.json:
-        _say(_json([asdict(each) for each in findings]))
+        say_json([asdict(each) for each in findings])
     return _FAILED if any(each.verdict is Verdict.FAILED for each in findings) else 0
 
 
@@ -250,55 +267,9 @@ def _progress_bar(*, quiet: bool) -> Iterator[Progress]:
         yield show
 
 
-def _explained(error: BaseException) -> str:
-    """What happened and what to do about it, in one line."""
-    match error:
-        case KeyRefused():
-            return f"{error}; check {KEY_VARIABLE} or the key file"
-        case ApiUnavailable():
-            return f"cannot reach the API: {error}; check the network and --api-url"
-        case NotTheApi():
-            return f"this is not the Empirical API: {error}; check --api-url"
-        case EmpiricalError():
-            return " ".join(str(error).split())
-        case _:
-            return _unforeseen(error)
-
-
-def _json(value: object) -> str:
-    """JSON of ASCII alone, in which nothing speaks to a terminal."""
-    return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
-
-
-def _say(text: str) -> None:
-    """Write what was asked for.
-
-    Raises:
-        SetupError: it cannot be written.
-    """
-    try:
-        print(text, flush=True)  # noqa: T201 - what was asked for
-    except OSError as error:
-        # Python would try once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SetupError(f"cannot write the answer: {error.strerror}") from error
-
-
-def _warn(message: str) -> None:
-    print(f"{PROGRAM}: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
-
-
-def _unforeseen(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or type(error).__name__}"
-    return f"an internal error, please report it: {type(error).__name__}: {error}"
-
-
-def _end(exit_status: int, given: argparse.Namespace) -> NoReturn:
-    if given.foreground:
+def _end(exit_status: int, given: argparse.Namespace | None) -> NoReturn:
+    ignore_interruptions()
+    if given is not None and given.foreground:
         logging.shutdown()
         # Threads that wait for the network would otherwise hold up the end of the process.
         os._exit(exit_status)

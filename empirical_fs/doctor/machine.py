@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
 
+from empirical_fs import preparing
 from empirical_fs.control.question import Question, Silent
 from empirical_fs.doctor import diagnoses
 from empirical_fs.doctor.diagnoses import Finding, Verdict
@@ -161,7 +162,7 @@ def mount_point(place: Path, *, nonempty: bool) -> Finding:
     name, mount = "mount point", mount_table.mount_at(place)
     if mount is not None and mount.is_ours and not mount_table.is_dead(place):
         return diagnoses.ok(name, f"{place} is mounted, and answers")
-    return diagnoses.ok(name, f"{place} is {mount_table.foresee(place, nonempty=nonempty)}")
+    return diagnoses.ok(name, f"{place} is {preparing.foresee(place, nonempty=nonempty)}")
 
 
 def _text(path: Path) -> str:

@@ -42,6 +42,7 @@ class _Wanted:
 
     sources: Mapping[str, Mapping[str, str]]
     key_file: Path | None
+    key_origin: str
     api_url: httpx.URL
     url_ttl: float
     timeout: float
@@ -130,7 +131,8 @@ def _wanted(found: Configuration) -> _Wanted:
     return _Wanted(
         sources=found.shown,
         key_file=found["key_file"],
-        api_url=parse_api_url(found["api_url"]),
+        key_origin=found.key_origin,
+        api_url=parse_api_url(found["api_url"], found.values["api_url"].source),
         url_ttl=found["url_ttl"],
         timeout=found["timeout"],
         options=options.fuse,
@@ -139,7 +141,11 @@ def _wanted(found: Configuration) -> _Wanted:
 
 
 def _sources(settings: Mapping[str, Mapping[str, str]]) -> str:
-    given = [f"{name} by {each['source']}" for name, each in settings.items() if each["source"] != DEFAULT]
+    given = [
+        f"{'the key' if name == 'key_file' else name} by {each['source']}"
+        for name, each in settings.items()
+        if each["source"] != DEFAULT
+    ]
     return ", ".join(given) or "the defaults"
 
 
@@ -164,7 +170,7 @@ def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator
     service = _Service(urls, Ranges(store, urls, lambda _: None, limit, closing), limit)
     try:
         answered = attempt(lambda: _first_page(service), patience)
-        yield diagnoses.of_key(str(wanted.key_file or KEY_VARIABLE), answered)
+        yield diagnoses.of_key(wanted.key_origin, answered)
         yield diagnoses.of_api(str(wanted.api_url), answered)
         yield diagnoses.of_clock(answered)
         yield _of_store(wanted, service, answered, patience)

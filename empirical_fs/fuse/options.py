@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import UsageError
 from empirical_fs.fuse.library import Library
 
 _OF_THE_KERNEL_CACHE = {"entry_timeout", "attr_timeout", "negative_timeout"}
@@ -58,10 +58,10 @@ def fuse_options(
     """The options of a mount; `entry_seconds` and `attribute_seconds` are the defaults.
 
     Raises:
-        SetupError: an option has a bad value.
+        UsageError: an option has a bad value.
     """
     if _OF_THE_HIGH_LEVEL in given:
-        raise SetupError(f"-o {_OF_THE_HIGH_LEVEL}: libfuse's modules cannot be stacked on this file system")
+        raise UsageError(f"-o {_OF_THE_HIGH_LEVEL}: libfuse's modules cannot be stacked on this file system")
     ours = _OF_THE_KERNEL_CACHE | _MEANINGLESS | {"direct_io"}
     connection: dict[str, int] = {}
     if library.major > 2:  # noqa: PLR2004 - libfuse 2 takes them all
@@ -92,7 +92,7 @@ def _escaped(value: str) -> str:
 
 def _number(name: str, value: object, least: int = 0) -> int:
     if not isinstance(value, str) or not _NUMBER.fullmatch(value) or not least <= int(value) <= _NUMBER_MAX:
-        raise SetupError(f"-o {name} takes a number")
+        raise UsageError(f"-o {name} takes a number")
     return int(value)
 
 
@@ -104,7 +104,7 @@ def _seconds(given: Mapping[str, object], name: str, default: float) -> float:
         seconds = float(str(value))
     except ValueError:
         seconds = math.nan
-    if math.isnan(seconds):
-        raise SetupError(f"-o {name} takes a number of seconds")
+    if math.isnan(seconds) or "_" in str(value) or not str(value).isascii():
+        raise UsageError(f"-o {name} takes a number of seconds")
     # libfuse takes less than nothing for nothing (calc_timeout_sec in fuse_lowlevel.c).
     return min(max(seconds, 0.0), _SECONDS_MAX)

@@ -2,6 +2,9 @@
 
 import os
 import tempfile
+from typing import IO
+
+from empirical_fs import macos
 
 
 class CapturedStderr:
@@ -9,7 +12,11 @@ class CapturedStderr:
 
     def __init__(self) -> None:
         """Capture nothing yet."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        if macos.IS_MACOS:
+            self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        else:
+            # There may be no folder that can be written to.
+            self._file = os.fdopen(os.memfd_create("stderr"), "w+b")
         self._saved: int | None = None
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from empirical_fs import preparing
 from empirical_fs.errors import SetupError
 from empirical_fs.mount import mount_table
 
@@ -26,10 +27,10 @@ class Claim:
     Whoever inherits it by a fork has it too, until both have released it or ended.
     """
 
-    def __init__(self, place: Path, descriptor: int, *, was_made: bool) -> None:
-        """Keep the directory that is locked, and whether it was made for this."""
+    def __init__(self, place: Path, descriptor: int, made: tuple[Path, ...]) -> None:
+        """Keep the directory that is locked, and what was made for this, the innermost first."""
         self._place = place
-        self._was_made = was_made
+        self._made = made
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
@@ -44,9 +45,7 @@ class Claim:
             top = mount_table.mount_at(self._place)
             if top is not None and top.is_ours and mount_table.is_dead(self._place):
                 mount_table.unmount(self._place, lazy=True)
-        if self._was_made:
-            with contextlib.suppress(OSError):
-                self._place.rmdir()
+        preparing.remove(self._made)
         self.release()
 
 
@@ -56,19 +55,19 @@ def claim(place: Path, *, nonempty: bool) -> Claim:
     Raises:
         SetupError: it cannot be mounted on, or somebody else is about to.
     """
-    was_made = False
+    made: tuple[Path, ...] = ()
     with _turn(place.parent):
         for _ in range(_TRIES):
-            was_made |= mount_table.prepare(place, nonempty=nonempty)
+            made = preparing.prepare(place, nonempty=nonempty) or made
             descriptor = _open(place)
             try:
                 if not _lock(descriptor):
                     raise SetupError(f"{place} is being mounted on by {_holder(descriptor)}; wait for that")
                 # Meanwhile it may have been mounted on, or another directory may have come to its place.
-                is_new = mount_table.prepare(place, nonempty=nonempty)
-                if not is_new and os.path.samestat(place.stat(), os.fstat(descriptor)):
-                    return Claim(place, descriptor, was_made=was_made)
-                was_made |= is_new
+                again = preparing.prepare(place, nonempty=nonempty)
+                if not again and os.path.samestat(place.stat(), os.fstat(descriptor)):
+                    return Claim(place, descriptor, made)
+                made = again or made
             except BaseException:
                 os.close(descriptor)
                 raise

@@ -7,13 +7,17 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import FileIO
 from types import FrameType
 from typing import NoReturn
 
-from empirical_fs.errors import EmpiricalError
+from empirical_fs.errors import EmpiricalError, UsageError
 
 _READY, _GOES_ON = b"ready", b"."
+_ENCODING = "utf-8", "surrogatepass"
+"""Of what is said: it may name a mount point that is not in the encoding of the locale."""
+_FAILED, _USAGE = 1, 2
 _LINE = b"\n"
 _READ_MAX = 4096
 _END_SECONDS, _PAUSE = 2.0, 0.02
@@ -27,7 +31,16 @@ Serve = Callable[[Tell, Tell], None]
 """Told how to say that it is ready, and how to say that it goes on."""
 
 
-def in_background(serve: Serve, explain: Callable[[BaseException], str], patience: float) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What became of a process that was not ready."""
+
+    reason: str
+    is_usage: bool = False
+    """Whether it was asked for what cannot be."""
+
+
+def in_background(serve: Serve, explain: Callable[[BaseException], str], patience: float) -> Failure | None:
     """Run `serve` in a new session, and return once it is ready, or has failed.
 
     It fails, and is ended, when it says nothing for `patience` seconds. None if it is ready; otherwise what
@@ -45,7 +58,7 @@ def in_background(serve: Serve, explain: Callable[[BaseException], str], patienc
         _run_child(serve, explain, writing)
     os.close(writing)
     try:
-        with _ending_by_exception(), os.fdopen(reading, "rb", buffering=0) as pipe:
+        with ending_by_exception(), os.fdopen(reading, "rb", buffering=0) as pipe:
             said = _last_word(pipe, patience)
     except (KeyboardInterrupt, SystemExit):
         _end(child)
@@ -54,8 +67,10 @@ def in_background(serve: Serve, explain: Callable[[BaseException], str], patienc
         return None
     if said is None:
         _end(child)
-        return f"the background process said nothing for {patience:.0f} s, and was ended; try again"
-    return os.fsdecode(said) or "the background process ended before it was ready"
+        return Failure(f"the background process said nothing for {patience:.0f} s, and was ended; try again")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    reason = said.decode(*_ENCODING) or "the background process ended before it was ready"
+    return Failure(reason, is_usage=status == _USAGE)
 
 
 def _last_word(pipe: FileIO, patience: float) -> bytes | None:
@@ -84,13 +99,13 @@ def _end(child: int) -> None:
 
 
 @contextmanager
-def _ending_by_exception() -> Iterator[None]:
-    """Turn signals that would end the process at once into SystemExit."""
+def ending_by_exception() -> Iterator[None]:
+    """Turn signals that would end the process at once into SystemExit, for what was made to be taken away."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(_SIGNALLED + number)
 
-    numbers = [signal.SIGTERM, signal.SIGHUP]
+    numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
     replaced = {number: signal.signal(number, end) for number in numbers if _is_default(number)}
     try:
         yield
@@ -120,16 +135,17 @@ def _run_child(serve: Serve, explain: Callable[[BaseException], str], writing: i
         ):  # the parent may have been killed; the mount is up all the same
             parent.write(_READY)
 
-    status = 1
+    status = _FAILED
     try:
         # Before the mount: afterwards there may be no descriptor left, and nobody would be told.
         null = os.open(os.devnull, os.O_RDWR)
         serve(ready, go_on)
         status = 0
     except BaseException as error:
+        if isinstance(error, UsageError):
+            status = _USAGE
         if not parent.closed:
-            # It may name a mount point that is not UTF-8, or what a server said, which is no better.
-            parent.write(explain(error).encode(errors="surrogateescape"))
+            parent.write(explain(error).encode(*_ENCODING))
         elif isinstance(error, EmpiricalError):
             log.error("%s", error)
         else:

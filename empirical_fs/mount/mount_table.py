@@ -1,17 +1,17 @@
-"""The directory to mount on: what is there already, and taking a mount away."""
+"""What is mounted, whether it lives, and taking it away."""
 
+import ctypes
 import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from empirical_fs import macos
-from empirical_fs.control.question import Question, Silent
+from empirical_fs.control.question import Question
 from empirical_fs.errors import SetupError
 from empirical_fs.settings.mount_options import FUSE_SUBTYPE, SOURCE_PREFIX
 
@@ -21,6 +21,7 @@ TYPE = f"fuse.{FUSE_SUBTYPE}"
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _UNMOUNT_SECONDS = 30
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ class Partition(Protocol):
 
 class Busy(SetupError):
     """Somebody has a file open or a working directory in the mount."""
+
+    def __init__(self, mountpoint: Path) -> None:
+        """Say so."""
+        super().__init__(
+            f"{mountpoint} is busy: close the files that are open there, and leave the directory"
+        )
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
@@ -146,7 +153,7 @@ def _table() -> list[Mount]:
         import psutil  # noqa: PLC0415 - it takes a while, and Linux does without
 
         return from_partitions(psutil.disk_partitions(all=True))
-    return parse_mountinfo(_MOUNTINFO.read_bytes().decode(errors="surrogateescape"))
+    return parse_mountinfo(os.fsdecode(_MOUNTINFO.read_bytes()))
 
 
 def check_machine() -> None:
@@ -187,43 +194,6 @@ def find_fusermount() -> str:
     return found
 
 
-def prepare(mountpoint: Path, *, nonempty: bool) -> bool:
-    """Make the directory ready to be mounted on; True if it had to be made.
-
-    A mount of ours whose process is gone is taken away.
-
-    Raises:
-        SetupError: it cannot be mounted on.
-    """
-    with _in_words(mountpoint):
-        if _is_recoverable(mountpoint):
-            unmount(mountpoint, lazy=True)
-        if mountpoint.exists():
-            _check_directory(mountpoint, nonempty=nonempty)
-            return False
-        mountpoint.mkdir(parents=True)
-        return True
-
-
-def foresee(mountpoint: Path, *, nonempty: bool) -> str:
-    """What `prepare` would find, in a few words; nothing is changed.
-
-    Raises:
-        SetupError: it could not be mounted on.
-    """
-    with _in_words(mountpoint):
-        if _is_recoverable(mountpoint):
-            return "a mount whose process is gone, which mounting recovers"
-        if mountpoint.exists():
-            _check_directory(mountpoint, nonempty=nonempty)
-            return "a directory that can be mounted on"
-        parent = next(each for each in mountpoint.parents if each.exists())
-        if not parent.is_dir():
-            raise SetupError(f"{parent} is not a directory")
-        _check_writable(parent)
-        return "not there yet; mounting makes it"
-
-
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     """Take the mount away; `lazy`, at once for new users and from the present ones as they finish.
 
@@ -237,12 +207,14 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     elif fusermount is not None:
         command = [fusermount, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]
     else:
-        command = ["umount", *(["-l"] if lazy else []), "--", str(mountpoint)]
+        _unmount_directly(mountpoint, lazy=lazy)
+        return
     try:
         done = subprocess.run(  # noqa: S603 - fixed programs, and a path after `--`
             command,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=_UNMOUNT_SECONDS,
             env={**os.environ, "LC_ALL": "C"},
@@ -253,8 +225,20 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         return
     reason = " ".join(done.stderr.split())
     if "busy" in reason:
-        raise Busy(f"{mountpoint} is busy: close the files that are open there, and leave the directory")
+        raise Busy(mountpoint)
     raise SetupError(f"cannot unmount {mountpoint}: {reason}")
+
+
+def _unmount_directly(mountpoint: Path, *, lazy: bool) -> None:
+    """As root can where nothing is installed, in a container of this program alone (umount2(2))."""
+    system = ctypes.CDLL(None, use_errno=True)
+    flags = _UMOUNT_NOFOLLOW | (_MNT_DETACH if lazy else 0)
+    if system.umount2(os.fsencode(mountpoint), flags) == 0:
+        return
+    number = ctypes.get_errno()
+    if number == errno.EBUSY:
+        raise Busy(mountpoint)
+    raise SetupError(f"cannot unmount {mountpoint}: {os.strerror(number)}")
 
 
 def find_ours(mountpoint: Path) -> Path:
@@ -273,50 +257,3 @@ def find_ours(mountpoint: Path) -> Path:
 
 def _fusermount() -> str | None:
     return shutil.which("fusermount") or shutil.which("fusermount3")
-
-
-@contextmanager
-def _in_words(mountpoint: Path) -> Iterator[None]:
-    try:
-        yield
-    except PermissionError as error:
-        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
-    except OSError as error:
-        raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
-
-
-def _is_recoverable(mountpoint: Path) -> bool:
-    """Whether a dead mount of ours is here, which may be taken away; others, and living ones, must not be."""
-    mount = mount_at(mountpoint)
-    if mount is None:
-        return False
-    try:
-        has_no_process = is_dead(mountpoint)
-    except Silent as error:
-        if not mount.is_ours:
-            raise SetupError(f"the {mount.kind} mount at {mountpoint} does not answer") from error
-        raise SetupError(
-            f"{mountpoint} is mounted already, and its process does not answer;"
-            f" to take the mount away: empirical-mount -u --lazy {mountpoint}"
-        ) from error
-    if has_no_process:
-        if not mount.is_ours:
-            raise SetupError(f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}")
-        return True
-    if mount.is_ours:
-        raise SetupError(f"{mountpoint} is mounted already; to unmount it: empirical-mount -u {mountpoint}")
-    return False
-
-
-def _check_directory(mountpoint: Path, *, nonempty: bool) -> None:
-    if not mountpoint.is_dir():
-        raise SetupError(f"{mountpoint} is not a directory")
-    with os.scandir(mountpoint) as entries:
-        if next(entries, None) is not None and not nonempty:
-            raise SetupError(f"{mountpoint} is not empty; choose an empty directory, or give -o nonempty")
-    _check_writable(mountpoint)
-
-
-def _check_writable(directory: Path) -> None:
-    if not os.access(directory, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

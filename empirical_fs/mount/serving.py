@@ -14,7 +14,7 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry, Snapshot
-from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError
+from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError, UsageError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.inode_table import InodeTable
@@ -206,7 +206,7 @@ def _serve_once(
         raise
     except MountFailed as error:
         said = without_values(stderr.text(), settings.options.fuse)
-        raise SetupError(f"cannot mount: {_advice(said)}") from error
+        raise _refused(said) from error
     finally:
         stderr.stop()
         closing.set()
@@ -224,6 +224,11 @@ def _given(settings: Settings) -> dict[str, str | bool]:
         **settings.options.fuse,
     }
     return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options
+
+
+def _refused(said: str) -> SetupError:
+    """What libfuse has said is why it cannot mount."""
+    return (UsageError if "unknown option" in said else SetupError)(f"cannot mount: {_advice(said)}")
 
 
 def _advice(said: str) -> str:

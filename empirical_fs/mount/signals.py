@@ -17,7 +17,7 @@ from tenacity import (
 from empirical_fs.errors import NoThread, SetupError
 from empirical_fs.mount.lifecycle import Lifecycle
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _UNMOUNT_TRIES, _UNMOUNT_PAUSE = 10, 0.2
 _UNMOUNT_FAILURES = (SetupError, OSError)
 

@@ -24,6 +24,9 @@ _STEP = 1024
 _RELOAD_SECONDS = 0.5
 """Who asks for a reload waits so long for a first answer: most are done by then."""
 _MINUTE, _HOUR = 60, 3600
+_SHOWN = {"key_file": "key"}
+"""Settings that are shown by another name."""
+_NOT_SHOWN = "-"
 
 
 class Status:
@@ -141,9 +144,14 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         if given["source"] != DEFAULT:
             # What is held says how much may be.
             value = rows.get(name, given["value"])
-            rows[name] = f"{value}, by {given['source']}"
+            rows[_SHOWN.get(name, name)] = _from(value, given["source"])
     for name, text in rows.items():
         yield f"  {name:<12} {text}"
+
+
+def _from(value: str, source: str) -> str:
+    """A value and who said so; of a key that a variable has, only that is said."""
+    return f"from {source}" if value == _NOT_SHOWN else f"{value}, by {source}"
 
 
 def _state(report: Mapping[str, Any]) -> str:

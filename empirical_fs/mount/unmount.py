@@ -32,8 +32,17 @@ def unmount_ours(place: Path, *, lazy: bool) -> str | None:
         SetupError: there is none, it is in use, or its process does not end.
     """
     mount_table.find_ours(place)
+    _leave()
     said = [_unmount_top(place, each, lazy=lazy) for each in reversed(mount_table.layers(place))]
     return next(filter(None, said), None)
+
+
+def _leave() -> None:
+    """Be nobody who uses the mount: we may have been started there, and our input may be a file of it."""
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import platformdirs
 
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.memory_limit import default_budget
 from empirical_fs.settings.mount_options import split
@@ -21,6 +21,7 @@ from empirical_fs.settings.settings import (
     DEFAULT_API_URL,
     looks_like_a_word,
     parse_memory,
+    parse_path,
     parse_positive_seconds,
     parse_seconds,
     parse_size,
@@ -32,6 +33,7 @@ _PROFILES = "profiles"
 _CHOICES = ("config", "profile")
 _FILE_MAX = 2**20
 _MIB = 2**20
+_INTEGER_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,13 @@ OPTIONS = {
     option.name: option
     for option in (
         Option("api_url", DEFAULT_API_URL, str, API_URL_VARIABLE),
-        Option("key_file", None, Path, KEY_VARIABLE),
+        Option("key_file", None, parse_path, KEY_VARIABLE),
         Option("refresh", "60", parse_seconds),
         Option("url_ttl", "3000", parse_url_ttl),
         Option("memory", "256M", parse_memory),
         Option("siblings", "256K", parse_size),
         Option("timeout", "30", parse_positive_seconds),
-        Option("log_file", None, Path),
+        Option("log_file", None, parse_path),
     )
 }
 """Every setting with a value, in the order in which they are shown."""
@@ -85,6 +87,8 @@ class Configuration:
     values: Mapping[str, Value]
     mount_options: tuple[str, ...]
     """The texts of every `-o`, the most important last."""
+    unused_key: str | None = None
+    """Who named a key file that does not count, as the key is in the environment."""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a setting."""
@@ -98,6 +102,17 @@ class Configuration:
             for name, given in self.values.items()
         }
 
+    @property
+    def key_origin(self) -> str:
+        """Where the key is from; of two keys, which one counts."""
+        file = self.values["key_file"]
+        if file.value is not None:
+            return f"{file.value}, by {file.source}"
+        if self.unused_key is None:
+            return KEY_VARIABLE
+        other = f"key_file of {self.unused_key} (to use that: unset {KEY_VARIABLE})"
+        return f"{KEY_VARIABLE}, which counts before {other}"
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
@@ -107,9 +122,17 @@ class ConfigFile:
     mount_options: tuple[str, ...] = ()
 
 
-def default_path() -> Path:
-    """Where the configuration file is, if there is one (XDG Base Directory Specification)."""
-    return platformdirs.user_config_path("empirical-fs") / "config.toml"
+def default_path() -> Path | None:
+    """Where the configuration file is, if there is one (XDG Base Directory Specification).
+
+    None for who has no home directory, in a container say.
+    """
+    try:
+        path = platformdirs.user_config_path("empirical-fs") / "config.toml"
+    except RuntimeError:
+        return None
+    # Versions of platformdirs leave the `~` of a home that nobody knows, or a relative path, as it is.
+    return path if path.is_absolute() else None
 
 
 def read_file(path: Path | None, profile: str | None) -> ConfigFile:
@@ -121,12 +144,20 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
         SetupError: it cannot be read, is no such file, or has no such profile.
     """
     place = path or default_path()
+    if place is None:
+        if profile is not None:
+            raise SetupError(
+                "no home directory is known, so there is no configuration file; give --config FILE"
+            )
+        return ConfigFile({})
     document = _document(place, is_needed=path is not None or profile is not None)
     profiles = document.pop(_PROFILES, {})
     if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
         raise SetupError(f"{place}: write each profile as [profiles.NAME]")
     sections = [(document, str(place))]
     if profile is not None:
+        # What the command line has in the encoding of the locale, the file has in UTF-8.
+        profile = os.fsencode(profile).decode(errors="surrogateescape")
         if profile not in profiles:
             known = ", ".join(sorted(profiles)) or "none"
             raise SetupError(f"{place} has no profile {profile!r}; it has: {known}")
@@ -167,7 +198,7 @@ def resolve(
         if flags.get(name) is not None:
             values[name] = Value(flags[name], option.flag)
         elif name in in_options:
-            values[name] = _parsed(option, in_options[name], f"-o {name}")
+            values[name] = _parsed(option, in_options[name], f"-o {name}", UsageError)
         elif option.variable == KEY_VARIABLE and environment.get(KEY_VARIABLE):
             # The key itself, which is no setting to be shown.
             values[name] = Value(None, KEY_VARIABLE)
@@ -179,7 +210,9 @@ def resolve(
             values[name] = defaults[name]
         else:
             values[name] = Value(None if option.default is None else option.parse(option.default), DEFAULT)
-    return Configuration(values, (*file.mount_options, *rest))
+    is_in_environment = values["key_file"].source == KEY_VARIABLE
+    unused_key = file.values["key_file"].source if is_in_environment and "key_file" in file.values else None
+    return Configuration(values, (*file.mount_options, *rest), unused_key)
 
 
 def machine_defaults(limit: int | None) -> dict[str, Value]:
@@ -191,10 +224,16 @@ def machine_defaults(limit: int | None) -> dict[str, Value]:
 
 
 def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str | None:
-    """The profile or the configuration file: by its flag, else among the mount options, else None."""
+    """The profile or the configuration file: by its flag, else among the mount options, else None.
+
+    Raises:
+        UsageError: it is empty.
+    """
     if given is not None:
         return str(given)
     ours, _ = _taken_from(options)
+    if ours.get(name) == "":
+        raise UsageError(f"-o {name} is empty")
     return ours.get(name)
 
 
@@ -210,11 +249,11 @@ def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     return ours, rest
 
 
-def _parsed(option: Option, text: str, source: str) -> Value:
+def _parsed(option: Option, text: str, source: str, wrong: type[SetupError] = SetupError) -> Value:
     try:
         return Value(option.parse(text), source)
     except ValueError as error:
-        raise SetupError(f"{source}: {error}") from error
+        raise wrong(f"{source}: {error}") from error
 
 
 def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
@@ -234,8 +273,14 @@ def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
         if not is_needed and not os.access(place.parent, os.X_OK):
             return {}
         raise SetupError(f"cannot read {place}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{place} is not in UTF-8, as TOML is") from error
     except (ValueError, RecursionError) as error:
-        raise SetupError(f"{place} is no TOML: {error}") from error
+        # Python has a limit for digits, and speaks of it to programmers.
+        reason = (
+            str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number or a nesting is too long"
+        )
+        raise SetupError(f"{place} is no TOML: {reason}") from error
 
 
 def _check_trust(place: Path, descriptor: int) -> None:
@@ -250,11 +295,18 @@ def _check_trust(place: Path, descriptor: int) -> None:
         check_folder(folder.stat(), "folder of the configuration file", str(folder))
 
 
+def _check_characters(name: str, text: str, source: str) -> None:
+    if "\0" in text:
+        raise SetupError(f"{source}: {name} has a character in it that no setting has")
+
+
 def _texts(given: object, source: str) -> list[str]:
     given = given if isinstance(given, list) else [given]
     texts = [text for text in given if isinstance(text, str)]
     if len(texts) < len(given):
         raise SetupError(f"{source}: write options as a text or a list of texts")
+    for text in texts:
+        _check_characters(MOUNT_OPTIONS, text, source)
     return texts
 
 
@@ -268,11 +320,16 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
         raise SetupError(f"{source}: there is no setting{named}{advice or f'; there are: {known}'}")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise SetupError(f"{source}: {name} takes a text or a number")
-    if "\0" in str(given):
-        raise SetupError(f"{source}: {name} has a character in it that no setting has")
-    value = _parsed(option, str(given), f"{source}: {name}").value
+    if isinstance(given, int) and abs(given) > _INTEGER_MAX:
+        # The largest that TOML has to take (v1.0.0); Python does not even print what is much larger.
+        raise SetupError(f"{source}: {name} takes a smaller number")
+    text = str(given)
+    _check_characters(name, text, source)
+    value = _parsed(option, text, f"{source}: {name}").value
     if not isinstance(value, Path):
         return Value(value, source)
+    # The file is in UTF-8, and so are the names of files, whatever the locale says.
+    value = Path(os.fsdecode(text.encode()))
     try:
         # Who names a file there means it seen from there.
         return Value(folder / value.expanduser(), source)

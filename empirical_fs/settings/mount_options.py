@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import UsageError
 
 FUSE_SUBTYPE = "empirical-mount"
 """The type in the table of mounts is `fuse.` and this: the program that `mount -t` would run."""
@@ -59,7 +59,7 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     Options that are neither ours nor mount(8)'s are for libfuse, which refuses those that it does not know.
 
     Raises:
-        SetupError: an option contradicts what this file system is, or has a bad value.
+        UsageError: an option contradicts what this file system is, or has a bad value.
     """
     given: dict[str, str | bool] = {}
     for item in split(texts):
@@ -68,18 +68,18 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
             given[name] = value if equals else True
     for name in given:
         if name.lower().replace("-", "_") in _KEYS:
-            raise SetupError(
+            raise UsageError(
                 f"-o {name.lower()}: a key is no option, which everybody could see;"
                 " write it into a file of its own, and its name as key_file="
             )
     contrary = sorted(_CONTRARY & set(given))
     if contrary:
-        raise SetupError(
+        raise UsageError(
             f"-o {contrary[0]}: the mount is always read-only, without devices and set-uid programs"
         )
     remote = given.pop("remote", None)
     if remote is not None and "fsname" in given:
-        raise SetupError("-o remote does not go with fsname, by which the mount is known to be ours")
+        raise UsageError("-o remote does not go with fsname, by which the mount is known to be ours")
     umask = _mask(given, "umask", _process_umask())
     return MountOptions(
         uid=_number(given, "uid", os.getuid()),
@@ -116,7 +116,7 @@ def _number(given: dict[str, str | bool], name: str, default: int) -> int:
     value = given.pop(name, str(default))
     # The highest number means "leave as it is" to chown(2), and nobody has it.
     if not isinstance(value, str) or not _IDENTITY.fullmatch(value) or int(value) >= _NO_IDENTITY:
-        raise SetupError(f"-o {name} takes a number, for example {name}={default}")
+        raise UsageError(f"-o {name} takes a number, for example {name}={default}")
     return int(value)
 
 
@@ -125,7 +125,7 @@ def _mask(given: dict[str, str | bool], name: str, default: int) -> int:
     if value is None:
         return default
     if not isinstance(value, str) or not _MASK.fullmatch(value):
-        raise SetupError(f"-o {name} takes an octal number, for example {name}=077")
+        raise UsageError(f"-o {name} takes an octal number, for example {name}=077")
     return int(value, 8)
 
 

@@ -1,5 +1,6 @@
 """What the user asked for, checked before anything starts."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from empirical_fs.errors import SetupError, UnsafeUrl
+from empirical_fs.errors import SetupError, UnsafeUrl, UsageError
 from empirical_fs.net.urls import parse_fetchable
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.mount_options import MountOptions
@@ -29,6 +30,7 @@ MEMORY_MIN = 2**20
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]{1,20}")
 _KEY = re.compile(r"[\x21-\x7e]+")
 _KEY_MAX = 8 * 2**10
 """Bytes; servers take no longer headers."""
@@ -97,11 +99,9 @@ def parse_seconds(text: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < float("inf"):
+    # Of what float() takes, neither digits of other scripts nor `1_0`, which may be a slip.
+    seconds = float(text) if _SECONDS.fullmatch(text) else math.inf
+    if not math.isfinite(seconds):
         raise ValueError(f"not a number of seconds{_quoted(text)}")
     return seconds
 
@@ -132,18 +132,40 @@ def parse_url_ttl(text: str) -> float:
     return seconds
 
 
-def parse_api_url(text: str) -> httpx.URL:
-    """The origin of the API.
+def parse_path(text: str) -> Path:
+    """The name of a file, which is not empty: that would be the current directory.
 
     Raises:
-        SetupError: it is not a URL to which a key may be sent.
+        ValueError: it is.
     """
+    return Path(parse_word(text))
+
+
+def parse_word(text: str) -> str:
+    """A text that is not empty, as that of a variable is that nobody has set.
+
+    Raises:
+        ValueError: it is.
+    """
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+def parse_api_url(text: str, source: str = "--api-url") -> httpx.URL:
+    """The origin of the API; `source` is who says so.
+
+    Raises:
+        UsageError: an option gives what is not a URL to which a key may be sent.
+        SetupError: somebody else does.
+    """
+    wrong = UsageError if source.startswith("-") else SetupError
     try:
         url = parse_fetchable(text.strip())
     except UnsafeUrl as error:
-        raise SetupError(f"--api-url: this is {error}; write for example {DEFAULT_API_URL}") from error
+        raise wrong(f"{source}: this is {error}; write for example {DEFAULT_API_URL}") from error
     if url.query or url.fragment:
-        raise SetupError(f"--api-url takes no query and no fragment; write for example {DEFAULT_API_URL}")
+        raise wrong(f"{source} takes no query and no fragment; write for example {DEFAULT_API_URL}")
     return url
 
 

@@ -120,6 +120,10 @@ def test_keys_that_are_none(sandbox: Sandbox, path: Path, key: str) -> None:
         ["--timeout", "0"],
         ["--refresh", "-1"],
         ["--no-such-option"],
+        ["--timeout", "1_0"],
+        ["--timeout", "1e10"],
+        ["--key-file", ""],
+        ["-u", ""],
     ],
 )
 def test_usage_errors(sandbox: Sandbox, path: Path, arguments: list[str]) -> None:
@@ -145,7 +149,15 @@ def test_an_environment_that_does_not_fit(sandbox: Sandbox, path: Path, variable
 )
 def test_mount_options_that_do_not_fit(sandbox: Sandbox, path: Path, options: str, phrase: str) -> None:
     """An option that contradicts the mount, or that nobody knows, is refused by its name."""
-    assert phrase in said(attempt(sandbox.url, "-o", options, path))
+    done = attempt(sandbox.url, "-o", options, path)
+    assert phrase in said(done)
+    assert done.returncode == 2
+
+
+def test_what_is_no_address_of_an_api(sandbox: Sandbox, path: Path) -> None:
+    """It ends with the status of usage errors where an option gives it."""
+    assert attempt(sandbox.url, "--api-url", "http://x.org", path).returncode == 2
+    assert attempt("http://x.org", path).returncode == 1
 
 
 def test_mount_points_that_do_not_fit(sandbox: Sandbox, path: Path) -> None:
@@ -261,3 +273,71 @@ def test_progress_on_a_terminal_only(sandbox: Sandbox, mount: Mount, path: Path)
     wait_until(lambda: not processes(path), "the end of the process")
     assert "listing" in shown
     assert "/3" in shown
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--status"], ["--doctor", "--json"]])
+def test_output_that_nobody_takes(arguments: list[str]) -> None:
+    """A pipe that nobody reads is no error, and a full disk is one line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    for output, expected in ((writing, b""), (os.open("/dev/full", os.O_WRONLY), b"No space left")):
+        done = subprocess.run(
+            mount_command(*arguments), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+        os.close(output)
+        assert expected in done.stderr
+        assert done.stderr.count(b"\n") == (1 if expected else 0)
+        assert done.returncode == (1 if expected else 0)
+
+
+def test_interrupted_while_it_starts() -> None:
+    """Ctrl-C ends it as it does any program, before anything of ours can make a traceback of it."""
+    asking = "import empirical_fs.guarded, signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"
+    assert run(sys.executable, "-c", asking).stdout == "True\n"
+
+
+def test_unmounting_from_within(sandbox: Sandbox, mount: Mount) -> None:
+    """The program's own working directory and input do not keep the mount busy."""
+    sandbox.put("a", b"content")
+    with mount() as mounted:
+        wanted = environment()
+        with (mounted / "a").open("rb") as stdin:
+            command = ["sh", "-c", 'exec "$@" -u .', "sh", *mount_command()]
+            process = subprocess.Popen(command, cwd=mounted.path, stdin=stdin, env=wanted)
+        assert process.wait(60) == 0
+        assert str(mounted.path) not in mounts()
+
+
+@pytest.mark.parametrize("name", ["m\u00fc nt", os.fsdecode(b"m\xfcnt")])
+def test_a_locale_without_such_characters(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    """A mount point is found by its bytes, whatever the locale makes of them."""
+    path = tmp_path / name
+    sandbox.put("a", b"content")
+    plain = environment(EMPIRICALRUN_KEY=KEY, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    run(*mount_command("--api-url", sandbox.url, path), env=plain)
+    try:
+        assert (path / "a").read_bytes() == b"content"
+        assert "online" in run(*mount_command("--status", path), env=plain).stdout
+    finally:
+        run(*mount_command("-u", path), env=plain)
+
+
+READ_ONLY = """
+mount --rbind / /mnt
+mount -o remount,bind,ro /mnt
+exec chroot /mnt "$@"
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes mounts of its own")
+def test_a_root_that_cannot_be_written(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Mounting needs no folder that can be written to, if the mount point is there."""
+    path = tmp_path / "mnt"
+    path.mkdir()
+    sandbox.put("a", b"content")
+    command = ("unshare", "-m", "--propagation", "private", "sh", "-ec", READ_ONLY, "sh")
+    script = 'cd / && "$@" "$MNT" && cat "$MNT/a" && "$@" -u "$MNT"'
+    inside: list[str | Path] = ["sh", "-c", script, "sh", *mount_command()]
+    variables = {"MNT": str(path), "PYTHONPATH": str(Path.cwd())}
+    wanted = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, **variables)
+    assert run(*command, *inside, env=wanted).stdout == "content"

@@ -79,7 +79,9 @@ def test_the_environment_before_the_file(sandbox: Sandbox, config: Path, tmp_pat
     """The address and the key of the environment count before those of the file."""
     variables = environment(EMPIRICALRUN_KEY="revoked", EMPIRICAL_API_URL=sandbox.url)
     command = mount_command("--config", config, "--profile", "sandbox", tmp_path / "mnt")
-    assert "refused the key" in said(run(*command, check=False, env=variables))
+    line = said(run(*command, check=False, env=variables))
+    assert "refused the key" in line
+    assert f"check EMPIRICALRUN_KEY, which counts before key_file of {config} [profiles.sandbox]" in line
 
 
 def test_the_default_file(sandbox: Sandbox, config: Path, tmp_path: Path) -> None:

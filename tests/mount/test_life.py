@@ -267,18 +267,24 @@ def test_a_foreground_mount_that_is_to_outlive_its_terminal(project: Sandbox, tm
             unmount(path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_given_up_before_it_is_mounted(project: Sandbox, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("foreground", [[], ["-f"]])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_given_up_before_it_is_mounted(
+    project: Sandbox, tmp_path: Path, number: signal.Signals, foreground: list[str]
+) -> None:
     """Who ends the command that still waits for the listing finds nothing mounted, made or running."""
-    path = tmp_path / "mnt"
+    path = tmp_path / "parent" / "mnt"
     project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
     variables = environment(EMPIRICALRUN_KEY=KEY)
-    with subprocess.Popen(mount_command("--api-url", project.url, path), env=variables) as process:
+    command = mount_command(*foreground, "--api-url", project.url, path)
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as process:
         wait_until(lambda: project.requests()["list"], "the request")
         process.send_signal(number)
-        assert process.wait(PATIENCE) != 0
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode != 0
+        assert not said
     wait_until(lambda: is_gone(path), "the end of what it started", SOON)
-    assert not path.exists()
+    assert not path.parent.exists()
 
 
 def test_a_foreground_mount_with_threads_that_wait(project: Sandbox, tmp_path: Path) -> None:

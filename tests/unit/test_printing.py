@@ -14,9 +14,11 @@ from empirical_fs.printing import printable
         ("a\u202eb\u200bc\u2028", "a\\u202eb\\u200bc\\u2028"),
         ("\udcff\ud800", "\\xff\\ud800"),
         ("\U000e0001", "\\U000e0001"),
+        ("it has 1234567890" + "7" * 390 + " bytes", "it has 1234567890... (400 digits) bytes"),
+        ("sha 1" + "0" * 38, "sha 1" + "0" * 38),
     ],
 )
 def test_printable(text: str, shown: str) -> None:
-    """Nothing that a terminal or another line could be made from is left, and nothing else is changed."""
+    """No character is left that speaks to a terminal or makes a line, and no number that fills lines."""
     assert printable(text) == shown
     assert printable(text).isprintable()

@@ -154,6 +154,16 @@ def test_links(tmp_path: Path, what: str) -> None:
             logs.configure(0, path, daemon=True)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user(tmp_path: Path) -> None:
+    """What is logged is not for whoever has made the file."""
+    path = tmp_path / "log"
+    path.touch(0o666)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(SetupError, match=r"cannot write the log file .* belongs to another user"):
+        logs.configure(0, path, daemon=True)
+
+
 def test_links_without_an_end(tmp_path: Path) -> None:
     """A circle of them is said to be one."""
     (tmp_path / "log").symlink_to("log")

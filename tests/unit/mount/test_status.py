@@ -30,6 +30,7 @@ REPORT = {
     "settings": {
         "refresh": {"value": "5.0", "source": "--refresh"},
         "memory": {"value": "268435456", "source": "default"},
+        "key_file": {"value": "-", "source": "EMPIRICALRUN_KEY"},
     },
 }
 
@@ -50,6 +51,7 @@ def test_table() -> None:
         "  errors       EIO 2, ESTALE 1",
         "  process      7, version 1, for 2 h 1 min",
         "  refresh      5.0, by --refresh",
+        "  key          from EMPIRICALRUN_KEY",
     ]
 
 

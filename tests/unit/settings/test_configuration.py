@@ -2,9 +2,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import platformdirs
 import pytest
 
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.settings.configuration import (
     ConfigFile,
     Configuration,
@@ -98,8 +99,11 @@ def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) ->
     given = found(config, "staging", EMPIRICALRUN_KEY="secret")
     assert given["key_file"] is None
     assert given.shown["key_file"] == {"value": "-", "source": "EMPIRICALRUN_KEY"}
+    assert given.key_origin.startswith(f"EMPIRICALRUN_KEY, which counts before key_file of {config}")
     by_flag = found(config, "staging", {"key_file": Path("mine")}, EMPIRICALRUN_KEY="secret")
     assert by_flag["key_file"] == Path("mine")
+    assert by_flag.key_origin == "mine, by --key-file"
+    assert found(EMPIRICALRUN_KEY="secret").key_origin == "EMPIRICALRUN_KEY"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,14 @@ def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) ->
         ("[profiles]\nstaging = 5", "[profiles.NAME]"),
         ("[profiles.staging]\nkey = 'secret'", "[profiles.staging]: there is no setting 'key'"),
         ("refresh =", "is no TOML"),
-        ("\xff", "is no TOML"),
+        ("\xff", "is not in UTF-8"),
+        (f"refresh = {'9' * 5000}", "is no TOML: a number"),
+        (f"refresh = 0x{'f' * 5000}", "refresh takes a smaller number"),
+        (f"timeout = -0x{'f' * 5000}", "is no TOML"),
+        ("timeout = 1e10", "timeout: must be a year at most"),
+        ("timeout = '1_0'", "timeout: not a number of seconds"),
+        ("key_file = ''", "key_file: is empty"),
+        ('options = "fsname=a\\u0000b"', "options has a character in it"),
         ("a = " + "[" * 5000, "is no TOML"),
     ],
 )
@@ -163,6 +174,32 @@ def test_the_default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "empirical-fs").mkdir()
     (tmp_path / "empirical-fs" / "config.toml").write_text("timeout = 7")
     assert read_file(None, None).values["timeout"].value == 7
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has none, and no entry of passwd, has no configuration file: none below the current directory."""
+
+    def know_no_home(_path: str) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_config_path", know_no_home)
+    assert read_file(None, None) == ConfigFile({})
+    with pytest.raises(SetupError, match=r"no home directory .* --config"):
+        read_file(None, "staging")
+
+
+def test_numbers_of_other_bases(config: Path) -> None:
+    """A number of TOML counts, however it is written."""
+    config.write_text("refresh = 0x10\nmemory = 0x1000_0000")
+    assert found(config)["refresh"] == 16
+    assert found(config)["memory"] == 2**28
+
+
+@pytest.mark.parametrize("name", ["config", "profile"])
+def test_an_empty_choice(name: str) -> None:
+    """It is no default."""
+    with pytest.raises(UsageError, match=f"-o {name} is empty"):
+        choice(None, name, [f"{name}="])
 
 
 def test_profile_and_file_among_the_mount_options() -> None:

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.mount_options import MountOptions, parse_mount_options, without_values
-from empirical_fs.settings.settings import Settings, parse_api_url, parse_seconds, parse_size, take_key
+from empirical_fs.settings.settings import (
+    Settings,
+    parse_api_url,
+    parse_path,
+    parse_seconds,
+    parse_size,
+    take_key,
+)
 
 KEY = "key-of-this-test"
 
@@ -393,3 +400,32 @@ def test_a_key_that_comes_by_a_pipe(tmp_path: Path) -> None:
     writer.start()
     assert take_key(pipe, None) == "key"
     writer.join()
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", " 5", "\u0663", "1e400", "9" * 400, "0x10", "nan", "-0", "", "1e", "."]
+)
+def test_no_seconds(text: str) -> None:
+    """What Python takes for a number is one of seconds only if it is written as people write one."""
+    with pytest.raises(ValueError, match="not a number of seconds"):
+        parse_seconds(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("0.5", 0.5), (".5", 0.5), ("5.", 5), ("1e3", 1000)])
+def test_seconds(text: str, seconds: float) -> None:
+    """A decimal number, whole or not."""
+    assert parse_seconds(text) == seconds
+
+
+def test_no_path() -> None:
+    """The name of a file that is empty is none, and not the current directory."""
+    with pytest.raises(ValueError, match="empty"):
+        parse_path("")
+
+
+@pytest.mark.parametrize(("source", "kind"), [("-o api_url", UsageError), ("EMPIRICAL_API_URL", SetupError)])
+def test_who_gave_no_api_url(source: str, kind: type[SetupError]) -> None:
+    """The message says who gave it, and only an option is a matter of usage."""
+    with pytest.raises(SetupError, match=f"^{source}") as caught:
+        parse_api_url("http://x.org", source)
+    assert type(caught.value) is kind

@@ -1,0 +1,28 @@
+"""What went wrong, in the one line that users read."""
+
+from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi
+from empirical_fs.privacy import KEY_VARIABLE
+
+
+def explained(error: BaseException, key_origin: str = f"{KEY_VARIABLE} or the key file") -> str:
+    """What happened and what to do about it, in one line; `key_origin` is where the key is from."""
+    match error:
+        case KeyRefused():
+            return f"{error}; check {key_origin}"
+        case ApiUnavailable():
+            return f"cannot reach the API: {error}; check the network and --api-url"
+        case NotTheApi():
+            return f"this is not the Empirical API: {error}; check --api-url"
+        case EmpiricalError():
+            return " ".join(str(error).split())
+        case _:
+            return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or type(error).__name__}"
+    return f"an internal error, please report it: {type(error).__name__}: {error}"

@@ -1,0 +1,150 @@
+"""The directory to mount on: whether it can be, and making it."""
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from empirical_fs.control.question import Silent
+from empirical_fs.errors import SetupError
+from empirical_fs.mount.mount_table import FUSE_DEVICE, is_dead, mount_at, unmount
+
+_ROOT = 0
+_PROC, _ETC = Path("/proc"), Path("/etc")
+
+
+def prepare(mountpoint: Path, *, nonempty: bool) -> tuple[Path, ...]:
+    """Make the directory ready to be mounted on; what had to be made for that, the innermost first.
+
+    A mount of ours whose process is gone is taken away.
+
+    Raises:
+        SetupError: it cannot be mounted on.
+    """
+    with _in_words(mountpoint):
+        _check_place(mountpoint)
+        if _is_recoverable(mountpoint):
+            unmount(mountpoint, lazy=True)
+        if mountpoint.exists():
+            _check_directory(mountpoint, nonempty=nonempty)
+            return ()
+        return _made(mountpoint)
+
+
+def remove(made: Iterable[Path]) -> None:
+    """Take away directories that were made, the innermost first; those that have something in them stay."""
+    for each in made:
+        with suppress(OSError):
+            each.rmdir()
+
+
+def foresee(mountpoint: Path, *, nonempty: bool) -> str:
+    """What `prepare` would find, in a few words; nothing is changed.
+
+    Raises:
+        SetupError: it could not be mounted on.
+    """
+    with _in_words(mountpoint):
+        _check_place(mountpoint)
+        if _is_recoverable(mountpoint):
+            return "a mount whose process is gone, which mounting recovers"
+        if mountpoint.exists():
+            _check_directory(mountpoint, nonempty=nonempty)
+            return "a directory that can be mounted on"
+        parent = next(each for each in mountpoint.parents if each.exists())
+        if not parent.is_dir():
+            raise SetupError(f"{parent} is not a directory")
+        _check_writable(parent)
+        return "not there yet; mounting makes it"
+
+
+@contextmanager
+def _in_words(mountpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise SetupError(
+                f"{mountpoint} is on a read-only file system; choose a directory that you can write to"
+            ) from error
+        raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
+
+
+def _is_recoverable(mountpoint: Path) -> bool:
+    """Whether a dead mount of ours is here, which may be taken away; others, and living ones, must not be."""
+    mount = mount_at(mountpoint)
+    if mount is None:
+        return False
+    try:
+        has_no_process = is_dead(mountpoint)
+    except Silent as error:
+        if not mount.is_ours:
+            raise SetupError(f"the {mount.kind} mount at {mountpoint} does not answer") from error
+        raise SetupError(
+            f"{mountpoint} is mounted already, and its process does not answer;"
+            f" to take the mount away: empirical-mount -u --lazy {mountpoint}"
+        ) from error
+    if has_no_process:
+        if not mount.is_ours:
+            raise SetupError(f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}")
+        return True
+    if mount.is_ours:
+        raise SetupError(f"{mountpoint} is mounted already; to unmount it: empirical-mount -u {mountpoint}")
+    return False
+
+
+def _check_directory(mountpoint: Path, *, nonempty: bool) -> None:
+    if not mountpoint.is_dir():
+        raise SetupError(f"{mountpoint} is not a directory")
+    with os.scandir(mountpoint) as entries:
+        if next(entries, None) is not None and not nonempty:
+            raise SetupError(f"{mountpoint} is not empty; choose an empty directory, or give -o nonempty")
+    # Fusermount asks that of users; root mounts on any directory, in a read-only root too.
+    if os.geteuid() != _ROOT:
+        _check_writable(mountpoint)
+
+
+def _check_writable(directory: Path) -> None:
+    if not os.access(directory, os.W_OK):
+        is_read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise OSError(number, os.strerror(number))
+
+
+def _check_place(mountpoint: Path) -> None:
+    """See that the mount would not hide what it needs itself: it would wait for its own answers."""
+    if mountpoint.is_relative_to(_PROC):
+        raise SetupError(f"nothing can be mounted in {_PROC}; choose another directory")
+    ours = (
+        sys.prefix,
+        sys.base_prefix,
+        Path(__file__).parent,
+        shutil.which("fusermount3"),
+        FUSE_DEVICE,
+        _ETC,
+    )
+    for each in ours:
+        if each is not None and Path(each).resolve().is_relative_to(mountpoint):
+            raise SetupError(
+                f"a mount on {mountpoint} would hide {each}, which it needs itself; choose another directory"
+            )
+
+
+def _made(mountpoint: Path) -> tuple[Path, ...]:
+    """Make the directory, and those above it that are missing; all of them, the innermost first."""
+    missing = [each for each in (mountpoint, *mountpoint.parents) if not each.exists()]
+    made: list[Path] = []
+    try:
+        for each in reversed(missing):
+            with suppress(FileExistsError):  # somebody else has made it meanwhile
+                each.mkdir()
+                made.insert(0, each)
+    except OSError:
+        remove(made)
+        raise
+    return tuple(made)
