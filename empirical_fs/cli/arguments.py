@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from empirical_fs import __version__
-from empirical_fs.output import say
+from empirical_fs.cli.output import say
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.configuration import OPTIONS, Option

@@ -16,11 +16,12 @@ from typing import Any, NoReturn
 
 from empirical_fs.cli import logs
 from empirical_fs.cli.arguments import PROGRAM, parser
+from empirical_fs.cli.explaining import explained
+from empirical_fs.cli.output import ReaderGone, say, say_json, warn
 from empirical_fs.control import protocol
 from empirical_fs.control.question import Question
 from empirical_fs.control.reloading import reload
 from empirical_fs.errors import EmpiricalError, KeyRefused, SetupError, UsageError
-from empirical_fs.explaining import explained
 from empirical_fs.fuse.library import check_library
 from empirical_fs.interruptions import heed_interruptions, ignore_interruptions
 from empirical_fs.mount import daemon, mount_table, serving, status
@@ -30,7 +31,6 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
 from empirical_fs.mount.resolving import resolved
 from empirical_fs.mount.service_manager import tell_ready
-from empirical_fs.output import ReaderGone, say, say_json, warn
 from empirical_fs.privacy import KEY_VARIABLE, take_key_variable
 from empirical_fs.settings import configuration
 from empirical_fs.settings.configuration import Configuration, machine_defaults

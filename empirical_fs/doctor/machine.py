@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
 
-from empirical_fs import preparing
 from empirical_fs.control.question import Question, Silent
 from empirical_fs.doctor import diagnoses
 from empirical_fs.doctor.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import check_library
-from empirical_fs.mount import mount_table
+from empirical_fs.mount import mount_table, preparing
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
 
 ETC = Path("/etc")

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from empirical_fs import preparing
 from empirical_fs.errors import SetupError
-from empirical_fs.mount import mount_table
+from empirical_fs.mount import mount_table, preparing
 
 _LOCKS = Path("/proc/locks")
 _TRIES = 5

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from empirical_fs.errors import SetupError
 from empirical_fs.mount.mount_table import Mount, mount_at, parse_mountinfo
+from empirical_fs.mount.preparing import foresee, prepare, remove
 from empirical_fs.mount.unmount import unmount_ours
-from empirical_fs.preparing import foresee, prepare, remove
 
 LINE = "36 35 98:0 /mnt1 {path} rw,noatime master:1 - {kind} /dev/root rw,errors=continue\n"
 PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).map(
