@@ -11,10 +11,12 @@ from empirical_fs import __version__
 from empirical_fs.cli.output import say
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
-from empirical_fs.settings.configuration import OPTIONS, Option
-from empirical_fs.settings.settings import parse_path, parse_word
+from empirical_fs.settings.options import OPTIONS, Option
+from empirical_fs.settings.values import parse_path, parse_word
 
 PROGRAM = "empirical-mount"
+PLACES_MAX = 2
+"""As mount(8) runs us: with the first field of fstab(5), and the mount point."""
 
 _VALUE_GIVEN = re.compile("ignored explicit argument .*", re.DOTALL)
 _AMBIGUOUS = re.compile("(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL)
@@ -149,3 +151,13 @@ def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return explain
+
+
+def is_source(text: str) -> bool:
+    """Whether it is what fstab(5) may have before the mount point: a URL of the API, or just a word."""
+    return is_url(text) or "/" not in text
+
+
+def is_url(text: str) -> bool:
+    """Whether it is a URL, and not a path."""
+    return "://" in text

@@ -23,8 +23,10 @@ from empirical_fs.reading.fetch.object_store import Store
 from empirical_fs.reading.fetch.range_request import Ranges
 from empirical_fs.server import Server
 from empirical_fs.settings.configuration import Configuration
+from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import parse_mount_options
-from empirical_fs.settings.settings import DEFAULT, parse_api_url, take_key
+from empirical_fs.settings.settings import parse_api_url
+from empirical_fs.settings.values import DEFAULT
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import drive
 

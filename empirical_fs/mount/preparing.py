@@ -123,7 +123,7 @@ def _check_place(mountpoint: Path) -> None:
     ours = (
         sys.prefix,
         sys.base_prefix,
-        Path(__file__).parent,
+        Path(__file__).parents[1],
         shutil.which("fusermount3"),
         FUSE_DEVICE,
         _ETC,

@@ -1,4 +1,4 @@
-"""The state of a mount, for programs and for people."""
+"""The state of a mount, for the commands that ask for it."""
 
 import os
 import time
@@ -11,22 +11,15 @@ from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.refresh import Reload
 from empirical_fs.control.protocol import Command
 from empirical_fs.errors import NoThread
-from empirical_fs.printing import printable
 from empirical_fs.reading.budget import Budget
-from empirical_fs.settings.settings import DEFAULT, Settings
+from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
 
 Lost = Callable[[], Mapping[str, float]]
 """The hosts that are out of reach, and since how many seconds."""
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_STEP = 1024
 _RELOAD_SECONDS = 0.5
 """Who asks for a reload waits so long for a first answer: most are done by then."""
-_MINUTE, _HOUR = 60, 3600
-_SHOWN = {"key_file": "key"}
-"""Settings that are shown by another name."""
-_NOT_SHOWN = "-"
 
 
 class Status:
@@ -108,80 +101,3 @@ class Status:
         if failure is not None:
             return {"error": f"the listing could not be fetched: {failure}"}
         return {"ended": True}
-
-
-def unknown(mountpoint: str, reason: str) -> dict[str, Any]:
-    """The report on a mount that does not answer: its process is gone, say, or it is another user's."""
-    return {"mountpoint": mountpoint, "error": reason}
-
-
-def table(reports: Iterable[Mapping[str, Any]]) -> str:
-    """Reports for people."""
-    return "\n\n".join("\n".join(map(printable, _lines(report))) for report in reports)
-
-
-def _lines(report: Mapping[str, Any]) -> Iterable[str]:
-    yield str(report["mountpoint"])
-    if "error" in report:
-        yield f"  {report['error']}"
-        return
-    hits = f" ({report['reads_from_memory'] * 100 // report['reads']}%)" if report["reads"] else ""
-    flying = report["requests_in_flight"]
-    rows = {
-        "state": _state(report),
-        "resources": f"{report['resources']}, {_size(report['total_size'])}",
-        "listing": f"{_duration(report['listing_age'])} old",
-        "api": report["api_url"],
-        "throughput": f"{_size(report['throughput'])}/s; {_size(report['bytes_fetched'])} fetched so far",
-        "in flight": f"{flying['store']} to the store, {flying['api']} to the API",
-        "memory": f"{_size(report['memory_held'])} of {_size(report['memory_budget'])} held",
-        "reads": f"{report['reads']}, {report['reads_from_memory']} of them from memory{hits}",
-        "URLs signed": str(report["urls_signed"]),
-        "errors": ", ".join(f"{name} {count}" for name, count in sorted(report["errors"].items())) or "none",
-        "process": f"{report['pid']}, version {report['version']}, for {_duration(report['mounted_for'])}",
-    }
-    for name, given in report["settings"].items():
-        if given["source"] != DEFAULT:
-            # What is held says how much may be.
-            value = rows.get(name, given["value"])
-            rows[_SHOWN.get(name, name)] = _from(value, given["source"])
-    for name, text in rows.items():
-        yield f"  {name:<12} {text}"
-
-
-def _from(value: str, source: str) -> str:
-    """A value and who said so; of a key that a variable has, only that is said."""
-    return f"from {source}" if value == _NOT_SHOWN else f"{value}, by {source}"
-
-
-def _state(report: Mapping[str, Any]) -> str:
-    away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
-    if report["listing_failure"]:
-        away.append(f"the listing could not be refreshed: {report['listing_failure']}")
-    # A mount that an older version serves does not count them.
-    if unreadable := report.get("unreadable_entries"):
-        entries = "1 entry" if unreadable == 1 else f"{unreadable} entries"
-        kept = report["unreadable_entries_kept"]
-        shown = f", {kept} of them shown as they were last" if kept else ""
-        away.append(f"degraded: {entries} of the listing cannot be read{shown}")
-    state = "; ".join(away) or "online"
-    gap = report.get("entries_not_listed", 0)
-    return (
-        f"{state}; the API counts {abs(gap)} {'more' if gap > 0 else 'fewer'} than it lists" if gap else state
-    )
-
-
-def _size(count: float) -> str:
-    for unit in _UNITS:
-        if count < _STEP or unit == _UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == _UNITS[0] else f"{count:.1f} {unit}"
-        count /= _STEP
-    raise AssertionError("the last unit takes all")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
-    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"

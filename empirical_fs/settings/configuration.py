@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,19 +15,13 @@ from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.memory_limit import default_budget
 from empirical_fs.settings.mount_options import split
 from empirical_fs.settings.named_files import read_named
-from empirical_fs.settings.settings import (
-    API_URL_VARIABLE,
+from empirical_fs.settings.options import OPTIONS, Option
+from empirical_fs.settings.trust import check_decisive, check_folder
+from empirical_fs.settings.values import (
     DEFAULT,
-    DEFAULT_API_URL,
     looks_like_a_word,
     parse_memory,
-    parse_path,
-    parse_positive_seconds,
-    parse_seconds,
-    parse_size,
-    parse_url_ttl,
 )
-from empirical_fs.settings.trust import check_decisive, check_folder
 
 _PROFILES = "profiles"
 _CHOICES = ("config", "profile")
@@ -35,38 +29,6 @@ _FILE_MAX = 2**20
 _MIB = 2**20
 _INTEGER_MAX = 2**63 - 1
 
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A setting that flags, `-o` and the file know by the same name."""
-
-    name: str
-    default: str | None
-    parse: Callable[[str], Any]
-    """Its value from a text; may raise ValueError."""
-    variable: str | None = None
-    """The environment variable that gives it."""
-
-    @property
-    def flag(self) -> str:
-        """How it is called on the command line."""
-        return f"--{self.name.replace('_', '-')}"
-
-
-OPTIONS = {
-    option.name: option
-    for option in (
-        Option("api_url", DEFAULT_API_URL, str, API_URL_VARIABLE),
-        Option("key_file", None, parse_path, KEY_VARIABLE),
-        Option("refresh", "60", parse_seconds),
-        Option("url_ttl", "3000", parse_url_ttl),
-        Option("memory", "256M", parse_memory),
-        Option("siblings", "256K", parse_size),
-        Option("timeout", "30", parse_positive_seconds),
-        Option("log_file", None, parse_path),
-    )
-}
-"""Every setting with a value, in the order in which they are shown."""
 
 MOUNT_OPTIONS = "options"
 """The setting of the file that stands for `-o`: a text, or a list of texts."""

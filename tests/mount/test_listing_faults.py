@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from empirical_fs.cli.status_table import table
 from empirical_fs.control import protocol, reloading
 from empirical_fs.control.protocol import Command
 from empirical_fs.errors import SetupError
-from empirical_fs.mount.status import table
 from empirical_fs.work.progress import unseen
 from tests.conftest import Mount
 from tests.harness import (

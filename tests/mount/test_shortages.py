@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from empirical_fs.cli.status_table import table
 from empirical_fs.control import protocol
 from empirical_fs.control.protocol import Command
-from empirical_fs.mount.status import table
 from tests.cable import Cable
 from tests.harness import (
     KEY,

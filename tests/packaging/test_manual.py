@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.cli.arguments import parser
-from empirical_fs.settings.configuration import OPTIONS
+from empirical_fs.settings.options import OPTIONS
 from scripts.packaging.generate import MANUAL, generated
 from tests.harness import environment, run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.cli.arguments import parser
-from empirical_fs.settings.configuration import OPTIONS
+from empirical_fs.settings.options import OPTIONS
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 _LINES_MAX, _COLUMNS_MAX = 40, 100

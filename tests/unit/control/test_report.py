@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from empirical_fs.cli.status_table import table
 from empirical_fs.control.report import NotOurs, check_report, parse_answer
 from empirical_fs.errors import SetupError
-from empirical_fs.mount.status import table
 from tests.unit.mount.test_status import REPORT
 
 OPTIONAL = {"unreadable_entries", "unreadable_entries_kept", "entries_not_listed"}

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from empirical_fs.cli.status_table import table, unknown
 from empirical_fs.control.protocol import encoded
-from empirical_fs.mount.status import table, unknown
 
 REPORT = {
     "mountpoint": "/mnt",

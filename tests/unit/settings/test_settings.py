@@ -9,15 +9,10 @@ import pytest
 
 from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import MountOptions, parse_mount_options, without_values
-from empirical_fs.settings.settings import (
-    Settings,
-    parse_api_url,
-    parse_path,
-    parse_seconds,
-    parse_size,
-    take_key,
-)
+from empirical_fs.settings.settings import Settings, parse_api_url
+from empirical_fs.settings.values import parse_path, parse_seconds, parse_size
 
 KEY = "key-of-this-test"
 
@@ -190,7 +185,7 @@ PROGRAM = f"""
 import os, subprocess, sys
 from pathlib import Path
 from empirical_fs.privacy import take_key_variable
-from empirical_fs.settings.settings import take_key
+from empirical_fs.settings.key import take_key
 file = Path(sys.argv[1]) if len(sys.argv) > 1 else None
 key = take_key(file, take_key_variable())
 mine = Path("/proc/self/environ").read_bytes()

@@ -1,0 +1,113 @@
+"""Mounts, in the foreground or in the background."""
+
+import argparse
+import logging
+from functools import partial
+from pathlib import Path
+
+from empirical_fs.cli import logs
+from empirical_fs.cli.asked_for import asked_for
+from empirical_fs.cli.explaining import explained
+from empirical_fs.cli.places import check_ways
+from empirical_fs.cli.progress_bar import progress_bar
+from empirical_fs.control.question import Question
+from empirical_fs.errors import KeyRefused, SetupError, UsageError
+from empirical_fs.fuse.library import check_library
+from empirical_fs.mount import daemon, mount_table, serving
+from empirical_fs.mount.claim import Claim, claim
+from empirical_fs.mount.descriptors import check_descriptors
+from empirical_fs.mount.held_directory import HeldDirectory
+from empirical_fs.mount.kernel_deadline import below, kernel_deadline
+from empirical_fs.mount.service_manager import tell_ready
+from empirical_fs.settings.configuration import Configuration
+from empirical_fs.settings.key import take_key
+from empirical_fs.settings.mount_options import parse_mount_options
+from empirical_fs.settings.settings import Settings, parse_api_url
+
+_SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
+"""How long the background process may say nothing before it is ready: so much, and so many timeouts."""
+
+log = logging.getLogger(__name__)
+
+
+def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
+    """Mount at `place`; returns once the mount answers, or in the foreground once it is unmounted.
+
+    Args:
+        place: the whole path.
+        given: the arguments.
+        variable: the key that was in the environment.
+
+    Raises:
+        EmpiricalError: it cannot be mounted.
+        OSError: the system refused something.
+    """
+    check_descriptors()
+    found = asked_for(given, variable)
+    check_ways([place, found["log_file"], found["key_file"]])
+    logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
+    settings = Settings(
+        mountpoint=place,
+        key=take_key(found["key_file"], variable, found.values["key_file"].source),
+        api_url=parse_api_url(found["api_url"], found.values["api_url"].source),
+        refresh=found["refresh"],
+        url_ttl=found["url_ttl"],
+        memory=found["memory"],
+        siblings=found["siblings"],
+        timeout=_timeout(found["timeout"]),
+        options=parse_mount_options(found.mount_options),
+        sources=found.shown,
+    )
+    mount_table.check_machine()
+    check_library()
+    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
+
+    try:
+        with HeldDirectory(settings.mountpoint) as held:
+            _serve(settings, held, claimed, given, found)
+    except KeyRefused as error:
+        claimed.undo()
+        raise SetupError(explained(error, found.key_origin)) from error
+    except BaseException:
+        claimed.undo()
+        raise
+
+
+def _serve(
+    settings: Settings, place: HeldDirectory, claimed: Claim, given: argparse.Namespace, found: Configuration
+) -> None:
+    def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
+        def mounted() -> None:
+            claimed.release()
+            if found.unused_key is not None:
+                log.warning("the key is that of %s", found.key_origin)
+            ready()
+
+        with progress_bar(quiet=given.verbosity < 0) as show:
+
+            def progress(done: int, pages: int) -> None:
+                go_on()
+                show(done, pages)
+
+            serving.serve(settings, place, mounted, progress)
+
+    if given.foreground:
+        with daemon.ending_by_exception():
+            serve(tell_ready, lambda: None)
+        return
+    patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
+    failure = daemon.in_background(serve, partial(explained, key_origin=found.key_origin), patience)
+    if failure is not None:
+        raise (UsageError if failure.is_usage else SetupError)(failure.reason)
+    Question(settings.mountpoint, seconds=_SILENCE_SECONDS).answer()
+
+
+def _timeout(wanted: float) -> float:
+    limit = kernel_deadline()
+    timeout = below(wanted, limit)
+    if limit is not None and timeout < wanted:
+        log.warning(
+            "reads fail after %g s, not %g: %s is %g, after which the kernel ends the mount",
+            *(timeout, wanted, limit.sysctl, limit.seconds),
+        )
+    return timeout

@@ -1,0 +1,30 @@
+"""The paths that a user names, found without a look at a mount, whose process may hang."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from empirical_fs.errors import SetupError
+from empirical_fs.mount import mount_table
+from empirical_fs.mount.resolving import resolved
+
+
+def place_of(path: str) -> Path:
+    """The whole path that a user means.
+
+    Raises:
+        SetupError: it begins with `~`, and no home directory is known.
+    """
+    try:
+        whole = Path(path).expanduser()
+    except RuntimeError as error:
+        raise SetupError(f"no home directory is known for {path}; write the whole path") from error
+    return resolved(whole, [each.mountpoint for each in mount_table.ours()])
+
+
+def check_ways(paths: Iterable[str | Path | None]) -> None:
+    """See that no path leads into a mount that hangs, where whoever looks hangs, too.
+
+    Raises:
+        SetupError: one does.
+    """
+    mount_table.check_answers([place_of(str(path)) for path in paths if path is not None])

@@ -1,0 +1,28 @@
+"""A progress bar on a terminal."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+from empirical_fs.work.progress import Progress, unseen
+
+
+@contextlib.contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Progress]:
+    """A bar for a listing of more than a page, on a terminal; gone when the listing is there."""
+    if quiet or not sys.stderr.isatty():
+        yield unseen
+        return
+    from tqdm import tqdm  # noqa: PLC0415 - it takes a while, and few see it
+
+    with contextlib.ExitStack() as stack:
+        bars: list[tqdm[NoReturn]] = []
+
+        def show(done: int, pages: int) -> None:
+            if pages > 1 and not bars:
+                bars.append(stack.enter_context(tqdm(desc="listing", total=pages, unit="page", leave=False)))
+            for bar in bars:
+                bar.update(done - bar.n)
+
+        yield show

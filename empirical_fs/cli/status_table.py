@@ -1,0 +1,91 @@
+"""The states of mounts, for people."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from empirical_fs.printing import printable
+from empirical_fs.settings.values import DEFAULT
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_STEP = 1024
+_SHOWN = {"key_file": "key"}
+"""Settings that are shown by another name."""
+_NOT_SHOWN = "-"
+_MINUTE, _HOUR = 60, 3600
+
+
+def unknown(mountpoint: str, reason: str) -> dict[str, Any]:
+    """The report on a mount that does not answer: its process is gone, say, or it is another user's."""
+    return {"mountpoint": mountpoint, "error": reason}
+
+
+def table(reports: Iterable[Mapping[str, Any]]) -> str:
+    """Reports for people."""
+    return "\n\n".join("\n".join(map(printable, _lines(report))) for report in reports)
+
+
+def _lines(report: Mapping[str, Any]) -> Iterable[str]:
+    yield str(report["mountpoint"])
+    if "error" in report:
+        yield f"  {report['error']}"
+        return
+    hits = f" ({report['reads_from_memory'] * 100 // report['reads']}%)" if report["reads"] else ""
+    flying = report["requests_in_flight"]
+    rows = {
+        "state": _state(report),
+        "resources": f"{report['resources']}, {_size(report['total_size'])}",
+        "listing": f"{_duration(report['listing_age'])} old",
+        "api": report["api_url"],
+        "throughput": f"{_size(report['throughput'])}/s; {_size(report['bytes_fetched'])} fetched so far",
+        "in flight": f"{flying['store']} to the store, {flying['api']} to the API",
+        "memory": f"{_size(report['memory_held'])} of {_size(report['memory_budget'])} held",
+        "reads": f"{report['reads']}, {report['reads_from_memory']} of them from memory{hits}",
+        "URLs signed": str(report["urls_signed"]),
+        "errors": ", ".join(f"{name} {count}" for name, count in sorted(report["errors"].items())) or "none",
+        "process": f"{report['pid']}, version {report['version']}, for {_duration(report['mounted_for'])}",
+    }
+    for name, given in report["settings"].items():
+        if given["source"] != DEFAULT:
+            # What is held says how much may be.
+            value = rows.get(name, given["value"])
+            rows[_SHOWN.get(name, name)] = _from(value, given["source"])
+    for name, text in rows.items():
+        yield f"  {name:<12} {text}"
+
+
+def _from(value: str, source: str) -> str:
+    """A value and who said so; of a key that a variable has, only that is said."""
+    return f"from {source}" if value == _NOT_SHOWN else f"{value}, by {source}"
+
+
+def _state(report: Mapping[str, Any]) -> str:
+    away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
+    if report["listing_failure"]:
+        away.append(f"the listing could not be refreshed: {report['listing_failure']}")
+    # A mount that an older version serves does not count them.
+    if unreadable := report.get("unreadable_entries"):
+        entries = "1 entry" if unreadable == 1 else f"{unreadable} entries"
+        kept = report["unreadable_entries_kept"]
+        shown = f", {kept} of them shown as they were last" if kept else ""
+        away.append(f"degraded: {entries} of the listing cannot be read{shown}")
+    state = "; ".join(away) or "online"
+    gap = report.get("entries_not_listed", 0)
+    return (
+        f"{state}; the API counts {abs(gap)} {'more' if gap > 0 else 'fewer'} than it lists" if gap else state
+    )
+
+
+def _size(count: float) -> str:
+    for unit in _UNITS:
+        if count < _STEP or unit == _UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == _UNITS[0] else f"{count:.1f} {unit}"
+        count /= _STEP
+    raise AssertionError("the last unit takes all")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
+    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"

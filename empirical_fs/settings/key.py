@@ -1,0 +1,73 @@
+"""The key: from a file that nobody else can read, or from the environment."""
+
+import os
+import re
+from pathlib import Path
+
+from empirical_fs.errors import SetupError
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings.named_files import read_named
+from empirical_fs.settings.trust import check_secret
+
+_KEY = re.compile(r"[\x21-\x7e]+")
+_KEY_MAX = 8 * 2**10
+"""Bytes; servers take no longer headers."""
+_KEY_FILE_MAX = 64 * 2**10
+_NAMED_KEY = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=(?!=*\s*$).*", re.DOTALL)
+"""As a shell or an env file has it; a key in base64 may end with `=`."""
+_QUOTES = ("'", '"', "`")
+
+
+def take_key(key_file: Path | None, variable: str | None, source: str = "--key-file") -> str:
+    """The key, from the file if there is one, else from the environment.
+
+    Args:
+        key_file: the file.
+        variable: what `take_key_variable` has found.
+        source: who named the file.
+
+    Raises:
+        SetupError: there is none, others can read the file, or it is not a key.
+    """
+    if key_file is not None:
+        key, place = _read_key_file(key_file, source), str(key_file)
+    elif variable is not None:
+        key, place = variable, KEY_VARIABLE
+    else:
+        raise SetupError(
+            f"no API key; set {KEY_VARIABLE}, or give --key-file FILE"
+            " (the Empirical dashboard, under API keys, has yours)"
+        )
+    key = key.strip()
+    if wrong := _what_is_wrong(key):
+        raise SetupError(f"the API key in {place} {wrong}")
+    return key
+
+
+def _what_is_wrong(key: str) -> str | None:
+    """Why this is no key, in words that do not hold it."""
+    if len(key) > _KEY_MAX:
+        return f"is longer than {_KEY_MAX // 2**10} KiB, as no key is; this may be another file"
+    if key.startswith(_QUOTES) or key.endswith(_QUOTES):
+        return "is in quotes; write the key alone"
+    if _NAMED_KEY.fullmatch(key):
+        return "is written as NAME=KEY; write the key alone"
+    if not _KEY.fullmatch(key):
+        return "is empty or has spaces or unprintable characters in it"
+    return None
+
+
+def _read_key_file(path: Path, source: str) -> str:
+    try:
+        content = read_named(
+            path, _KEY_FILE_MAX, lambda file: check_secret(os.fstat(file), "key file", str(path))
+        )
+    except OSError as error:
+        # What is no file may be the key itself.
+        if not os.path.lexists(path):
+            raise SetupError(
+                f"cannot read the key file: {source} names none that is there; it takes the name of a file,"
+                " and not the key"
+            ) from None
+        raise SetupError(f"cannot read the key file {path}: {error.strerror}") from error
+    return content.decode("ascii", errors="replace")
