@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +23,8 @@ from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
+PATIENCE_MAX = 10.0
+"""Seconds that one check takes at most."""
 
 _SKEW_MAX = 60.0
 """Seconds; as much as is left unused of a signed URL's life at most (signed_urls.py)."""
@@ -83,6 +85,14 @@ def skipped(names: Iterable[str], first: str) -> Iterable[Finding]:
     return (
         Finding(name, Verdict.SKIPPED, f"not without the {first}", f"see to the {first} first")
         for name in names
+    )
+
+
+def sources(given: Mapping[str, str]) -> str:
+    """Who gave which setting, without those that nobody gave."""
+    return (
+        ", ".join(f"{'the key' if name == 'key_file' else name} by {each}" for name, each in given.items())
+        or "the defaults"
     )
 
 

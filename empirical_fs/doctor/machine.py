@@ -19,7 +19,7 @@ from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
 ETC = Path("/etc")
 
 _OWN_STATUS, _NO_NEW_PRIVILEGES = Path("/proc/self/status"), "\nNoNewPrivs:\t1\n"
-_FUSE_CONF, _UPDATEDB_CONF = "fuse.conf", "updatedb.conf"
+_FUSE_CONF, _UPDATEDB_CONF, _MTAB = "fuse.conf", "updatedb.conf", "mtab"
 _OTHERS = {"allow_other", "allow_root"}
 _IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
 _DEVICE_ADVICE = {
@@ -103,6 +103,23 @@ def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
     return diagnoses.of_others(
         is_allowed=is_allowed, is_asked=bool(_OTHERS & options.keys()), is_root=os.getuid() == 0
     )
+
+
+def table_of_mounts(etc: Path) -> Finding:
+    """On /etc/mtab, by which fusermount finds what users have mounted.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    path = etc / _MTAB
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        if os.geteuid() == 0:
+            return diagnoses.ok(str(path), f"cannot be read ({error.strerror}), and root does not need it")
+        advice = f"run: sudo ln -sf ../proc/self/mounts {path}; fusermount reads it"
+        return Finding(str(path), Verdict.FAILED, f"cannot be read: {error.strerror}", advice)
+    return diagnoses.ok(str(path), "can be read")
 
 
 def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:

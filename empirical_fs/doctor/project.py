@@ -14,7 +14,8 @@ from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.doctor import diagnoses, machine
 from empirical_fs.doctor.attempts import attempt
-from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, STORE, Answered, Finding, Verdict
+from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, PATIENCE_MAX, STORE, Answered, Finding, Verdict
+from empirical_fs.doctor.living import Living, examine_by, living
 from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.net.urls import parse_given
 from empirical_fs.privacy import KEY_VARIABLE
@@ -29,9 +30,6 @@ from empirical_fs.settings.settings import parse_api_url
 from empirical_fs.settings.values import DEFAULT
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import drive
-
-PATIENCE_MAX = 10.0
-"""Seconds that one check takes at most."""
 
 _FETCHING_SHARE = 0.9
 """Of a check's time, what its requests may take: they know better what went wrong than that it took long."""
@@ -108,6 +106,7 @@ def examine(
     yield check("fusermount", machine.fusermount, "install it again")
     yield check("/dev/fuse", machine.device, "sudo chmod 666 /dev/fuse")
     yield check("user_allow_other", lambda: machine.others(etc, options), "look at /etc/fuse.conf")
+    yield check("/etc/mtab", lambda: machine.table_of_mounts(etc), "look at /etc/mtab")
     if not isinstance(wanted, EmpiricalError):
         timeout = wanted.timeout
         yield check("request timeout", lambda: machine.request_timeout(timeout), "look at /proc/sys/fs/fuse")
@@ -115,8 +114,13 @@ def examine(
         yield diagnoses.of_error(_CONFIGURATION, wanted, "mend it, or leave it out")
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
     else:
-        yield diagnoses.ok(_CONFIGURATION, _sources(wanted.sources))
-        yield from _project(wanted, variable, patience)
+        mount = None if place is None else _living(place, patience)
+        if mount is not None and (_has_no_key(wanted, variable) or _is_elsewhere(wanted, mount)):
+            yield diagnoses.ok(_CONFIGURATION, f"that of the mount: {mount.sources}")
+            yield from examine_by(mount, patience)
+        else:
+            yield diagnoses.ok(_CONFIGURATION, _sources(wanted))
+            yield from _project(wanted, variable, patience)
     yield check("updatedb", lambda: machine.updatedb(etc), "look at /etc/updatedb.conf")
     yield check("stale mounts", machine.stale_mounts, "look at /proc/self/mounts")
     if place is not None:
@@ -142,13 +146,24 @@ def _wanted(found: Configuration) -> _Wanted:
     )
 
 
-def _sources(settings: Mapping[str, Mapping[str, str]]) -> str:
-    given = [
-        f"{'the key' if name == 'key_file' else name} by {each['source']}"
-        for name, each in settings.items()
-        if each["source"] != DEFAULT
-    ]
-    return ", ".join(given) or "the defaults"
+def _sources(wanted: _Wanted) -> str:
+    given = {name: each["source"] for name, each in wanted.sources.items()}
+    return diagnoses.sources({name: source for name, source in given.items() if source != DEFAULT})
+
+
+def _living(place: Callable[[], Path], patience: float) -> Living | None:
+    """The mount that is there already, if it answers."""
+    found = attempt(lambda: living(place()), patience)
+    return None if isinstance(found, EmpiricalError) else found
+
+
+def _has_no_key(wanted: _Wanted, variable: str | None) -> bool:
+    return wanted.key_file is None and not variable
+
+
+def _is_elsewhere(wanted: _Wanted, mount: Living) -> bool:
+    """Whether nobody has said here which API is meant, and the mount asks another one."""
+    return wanted.sources["api_url"]["source"] == DEFAULT and mount.api_url != str(wanted.api_url)
 
 
 def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator[Finding]:

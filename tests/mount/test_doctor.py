@@ -177,6 +177,20 @@ def test_mounted_and_alive(project: Sandbox, mount: Mount) -> None:
         assert "is mounted, and answers" in found["mount point"]["seen"]
 
 
+def test_the_mount_is_asked_where_there_is_no_key(project: Sandbox, mount: Mount) -> None:
+    """Without variables, a mount that lives says where its key is from, and fetches its listing by it."""
+    with mount() as mounted:
+        nothing: dict[str, str] = {"EMPIRICALRUN_KEY": "", "EMPIRICAL_API_URL": ""}
+        found = findings(project.url, mounted.path, mine=mounted.path, **nothing)
+        assert unwell(found) == {"clock": "skipped", "store": "skipped"}
+        assert "EMPIRICALRUN_KEY, and the API accepts it" in found["key"]["seen"].replace(")", "")
+        assert found["API"]["seen"].startswith(f"{project.url}: the mount has fetched its listing")
+        project.plan(faults=[{"on": "list", "action": {"type": "status", "status": 401}}])
+        found = findings(project.url, mounted.path, mine=mounted.path, **nothing)
+        assert unwell(found)["API"] == "failed"
+        assert "refused the key" in found["API"]["seen"]
+
+
 def test_a_stale_mount(project: Sandbox, mount: Mount) -> None:
     """A mount whose process is gone is named, with the command that mends it."""
     with mount() as mounted:

@@ -77,3 +77,10 @@ def test_whatis(page: Path) -> None:
     """`whatis` and `apropos` can tell what it is about."""
     found = run("lexgrog", page).stdout
     assert "empirical-mount - mount the resources of an Empirical project as a read-only directory" in found
+
+
+def test_every_command_is_in_the_synopsis(shown: str) -> None:
+    """SYNOPSIS has a line for each thing that the program does."""
+    synopsis = shown.partition("\nSYNOPSIS\n")[2].partition("\nDESCRIPTION\n")[0]
+    for command in ("--unmount", "--status", "--reload", "--doctor", "--help", "--version"):
+        assert f" {command}" in synopsis

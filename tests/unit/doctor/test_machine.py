@@ -62,3 +62,12 @@ def test_a_mount_point_of_others() -> None:
     """A directory that cannot be made is refused."""
     with pytest.raises(SetupError, match="no permission"):
         machine.mount_point(Path("/usr/new/mount"), nonempty=False)
+
+
+def test_the_table_of_mounts(tmp_path: Path) -> None:
+    """/etc/mtab that is not there is said; only users need it."""
+    missing = machine.table_of_mounts(tmp_path)
+    assert missing.verdict is (Verdict.OK if os.geteuid() == 0 else Verdict.FAILED)
+    assert "No such file" in missing.seen
+    (tmp_path / "mtab").touch()
+    assert machine.table_of_mounts(tmp_path).seen == "can be read"

@@ -1,0 +1,87 @@
+"""What the doctor learns from a mount that lives: it has a key and an API, which this shell may not have."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from empirical_fs.api.listing import unseen
+from empirical_fs.control import protocol
+from empirical_fs.control.reloading import reload
+from empirical_fs.doctor import diagnoses
+from empirical_fs.doctor.attempts import attempt
+from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, STORE, Finding, Verdict
+from empirical_fs.errors import EmpiricalError
+from empirical_fs.mount import mount_table
+from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings.settings import DEFAULT
+
+_KEY = "key_file"
+_UNASKED = "a mount does not tell"
+_GIVE = f"to look at it, set {KEY_VARIABLE} and the API, or give --key-file and --api-url"
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A mount of ours that answers; what it says may be anybody's word, and is shown, not acted upon."""
+
+    place: Path
+    report: Mapping[str, Any]
+
+    @property
+    def api_url(self) -> str:
+        """The API that it asks."""
+        return str(self.report["api_url"])
+
+    @property
+    def sources(self) -> str:
+        """Who gave its settings, which are not the defaults."""
+        settings: Mapping[str, Mapping[str, str]] = self.report["settings"]
+        return diagnoses.sources(
+            {name: each["source"] for name, each in settings.items() if each["source"] != DEFAULT}
+        )
+
+    @property
+    def key_origin(self) -> str:
+        """Where its key is from."""
+        given: Mapping[str, str] = self.report["settings"].get(_KEY, {"value": "-", "source": "itself"})
+        return given["source"] if given["value"] == "-" else f"{given['value']}, by {given['source']}"
+
+
+def living(place: Path) -> Living | None:
+    """The mount of ours at `place`, if one is there and answers.
+
+    Raises:
+        SetupError: there is no process to ask it by.
+    """
+    mount = mount_table.mount_at(place)
+    if mount is None or not mount.is_ours:
+        return None
+    report = attempt(lambda: protocol.ask(place, protocol.Command.STATUS), diagnoses.PATIENCE_MAX)
+    return None if isinstance(report, EmpiricalError) else Living(place, report)
+
+
+def examine_by(mount: Living, patience: float) -> Iterator[Finding]:
+    """The findings on the project, for which the mount fetches its listing by its own key.
+
+    Its key stays where it is.
+    """
+    begun = time.monotonic()
+    listed = attempt(lambda: reload(mount.place, unseen), patience)
+    origin = f"that of the mount (from {mount.key_origin})"
+    if isinstance(listed, EmpiricalError):
+        yield Finding(KEY, Verdict.SKIPPED, f"{origin}; the mount has no listing", "see to the API first")
+        yield diagnoses.of_error(
+            API, listed, "check the network, the proxy variables and the key of the mount"
+        )
+    else:
+        took = time.monotonic() - begun
+        yield diagnoses.ok(KEY, f"{origin}, and the API accepts it")
+        yield diagnoses.ok(API, f"{mount.api_url}: the mount has fetched its listing in {took:.2f} s")
+    yield Finding(CLOCK, Verdict.SKIPPED, _UNASKED, _GIVE)
+    away = mount.report["out_of_reach"]
+    if away:
+        yield Finding(STORE, Verdict.FAILED, f"out of reach: {', '.join(away)}", "check the network")
+    else:
+        yield Finding(STORE, Verdict.SKIPPED, "nothing is out of reach", _GIVE)
