@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from empirical_fs.api.pages import Page
 from empirical_fs.errors import (
@@ -21,6 +22,7 @@ from empirical_fs.errors import (
 )
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.refusals import ALLOWED_BY_PROFILE, Surroundings, is_allowed, of_profile
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
 PATIENCE_MAX = 10.0
@@ -137,6 +139,29 @@ def of_others(*, is_allowed: bool | None, is_asked: bool, is_root: bool) -> Find
     if is_allowed is None:
         return Finding(name, Verdict.WARNING, "/etc/fuse.conf cannot be read by you", advice)
     return Finding(name, Verdict.FAILED, "is not in /etc/fuse.conf, and -o allow_other needs it", advice)
+
+
+def of_number(count: int, most: int, *, is_root: bool) -> Finding:
+    """On how many FUSE mounts there are, and how many there may be for users to add one."""
+    name, seen = "mount_max", f"{count} FUSE mounts of {most} at most"
+    if is_root or count < most:
+        return ok(name, f"{seen} for users")
+    return Finding(name, Verdict.FAILED, seen, "unmount some, or raise mount_max = N in /etc/fuse.conf")
+
+
+def of_confinement(place: Path | None, around: Surroundings) -> Finding:
+    """On AppArmor's profile of fusermount, and SELinux; a mount is to come to `place`, if that is given."""
+    name = "confinement"
+    if around.is_root:
+        return ok(name, "root mounts without fusermount")
+    if around.has_profile:
+        seen = f"AppArmor's profile fusermount3 lets users mount only below {ALLOWED_BY_PROFILE}"
+        if place is None or is_allowed(place):
+            return ok(name, seen)
+        return Finding(name, Verdict.FAILED, f"{seen}; {place} is elsewhere", of_profile(place))
+    if around.is_selinux_enforcing:
+        return ok(name, "SELinux is enforcing; if a mount is refused: sudo ausearch -m avc -ts recent")
+    return ok(name, "no profile of AppArmor confines fusermount")
 
 
 def of_key(source: str, answered: Answered | EmpiricalError) -> Finding:

@@ -3,7 +3,6 @@
 import errno
 import os
 import shlex
-import stat
 from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
@@ -15,10 +14,11 @@ from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import check_library
 from empirical_fs.mount import mount_table, preparing
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
+from empirical_fs.refusals import mount_max
+from empirical_fs.surroundings import has_effect, is_set_uid
 
 ETC = Path("/etc")
 
-_OWN_STATUS, _NO_NEW_PRIVILEGES = Path("/proc/self/status"), "\nNoNewPrivs:\t1\n"
 _FUSE_CONF, _UPDATEDB_CONF, _MTAB = "fuse.conf", "updatedb.conf", "mtab"
 _OTHERS = {"allow_other", "allow_root"}
 _IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
@@ -60,13 +60,12 @@ def fusermount() -> Finding:
         if not is_root:
             raise
         return diagnoses.ok(name, "is not installed, and root does not need it")
-    status = path.stat()
     if is_root:
         return diagnoses.ok(name, str(path))
-    if not status.st_mode & stat.S_ISUID or status.st_uid != 0:
+    if not is_set_uid(path):
         advice = f"run: sudo chown root {path} && sudo chmod u+s {path}"
         return Finding(name, Verdict.FAILED, f"{path} is not set-uid root", advice)
-    if os.statvfs(path).f_flag & os.ST_NOSUID or _NO_NEW_PRIVILEGES in _text(_OWN_STATUS):
+    if not has_effect(path):
         advice = "mount as root, or where set-uid programs have effect (no nosuid, no NoNewPrivileges)"
         return Finding(name, Verdict.FAILED, f"{path} is set-uid root, without effect here", advice)
     return diagnoses.ok(name, f"{path}, set-uid root")
@@ -79,6 +78,10 @@ def device(path: Path = mount_table.FUSE_DEVICE) -> Finding:
         SetupError: it is missing, or cannot be opened: libfuse does that as the user, before fusermount runs.
     """
     mount_table.check_device()
+    if os.statvfs(path).f_flag & os.ST_NODEV:
+        raise SetupError(
+            f"{path} is on a file system that is mounted nodev; run: mount -o remount,dev {path.parent}"
+        )
     try:
         os.close(os.open(path, os.O_RDWR))
     except OSError as error:
@@ -120,6 +123,19 @@ def table_of_mounts(etc: Path) -> Finding:
         advice = f"run: sudo ln -sf ../proc/self/mounts {path}; fusermount reads it"
         return Finding(str(path), Verdict.FAILED, f"cannot be read: {error.strerror}", advice)
     return diagnoses.ok(str(path), "can be read")
+
+
+def how_many(etc: Path) -> Finding:
+    """On `mount_max` of /etc/fuse.conf, which counts all FUSE mounts, and holds for users alone.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    try:
+        text = _text(etc / _FUSE_CONF)
+    except (FileNotFoundError, PermissionError):
+        text = ""
+    return diagnoses.of_number(mount_table.fuse_mounts(), mount_max(text), is_root=os.geteuid() == 0)
 
 
 def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:

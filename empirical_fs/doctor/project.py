@@ -29,6 +29,7 @@ from empirical_fs.settings.mount_options import parse_mount_options
 from empirical_fs.settings.settings import parse_api_url
 from empirical_fs.settings.values import DEFAULT
 from empirical_fs.statistics import Statistics
+from empirical_fs.surroundings import surroundings
 from empirical_fs.work.waits import drive
 
 _FETCHING_SHARE = 0.9
@@ -106,6 +107,12 @@ def examine(
     yield check("fusermount", machine.fusermount, "install it again")
     yield check("/dev/fuse", machine.device, "sudo chmod 666 /dev/fuse")
     yield check("user_allow_other", lambda: machine.others(etc, options), "look at /etc/fuse.conf")
+    yield check("mount_max", lambda: machine.how_many(etc), "look at /etc/fuse.conf")
+    yield check(
+        "confinement",
+        lambda: diagnoses.of_confinement(None if place is None else place(), surroundings()),
+        "look at AppArmor and SELinux",
+    )
     yield check("/etc/mtab", lambda: machine.table_of_mounts(etc), "look at /etc/mtab")
     if not isinstance(wanted, EmpiricalError):
         timeout = wanted.timeout

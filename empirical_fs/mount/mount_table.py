@@ -100,6 +100,11 @@ def ours() -> list[Mount]:
     return [mount for mount in _table() if mount.is_ours]
 
 
+def fuse_mounts() -> int:
+    """How many FUSE mounts there are, of whatever program, as fusermount counts them."""
+    return sum(mount.kind == "fuse" or mount.kind.startswith("fuse.") for mount in _table())
+
+
 def is_mounted(mount: Mount) -> bool:
     """Whether nobody has taken this very mount away; another one at its place does not count."""
     return mount in _table()

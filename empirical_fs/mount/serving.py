@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from empirical_fs import macos
 from empirical_fs.api.client import Api
@@ -39,9 +40,11 @@ from empirical_fs.reading.fetch.runs import Runs
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.refusals import advice
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
+from empirical_fs.surroundings import surroundings
 from empirical_fs.work.lanes import Lane, Waits
 from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.threads import Pool
@@ -206,7 +209,7 @@ def _serve_once(
         raise
     except MountFailed as error:
         said = without_values(stderr.text(), settings.options.fuse)
-        raise _refused(said) from error
+        raise _refused(said, settings.mountpoint) from error
     finally:
         stderr.stop()
         closing.set()
@@ -226,14 +229,7 @@ def _given(settings: Settings) -> dict[str, str | bool]:
     return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options
 
 
-def _refused(said: str) -> SetupError:
-    """What libfuse has said is why it cannot mount."""
-    return (UsageError if "unknown option" in said else SetupError)(f"cannot mount: {_advice(said)}")
-
-
-def _advice(said: str) -> str:
-    if "user_allow_other" in said:
-        return "-o allow_other needs the line user_allow_other in /etc/fuse.conf"
-    if "not permitted" in said or "Permission denied" in said:
-        return f"{said} (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
-    return said or "libfuse did not say why"
+def _refused(said: str, place: Path) -> SetupError:
+    """What libfuse has said is why it cannot mount at `place`."""
+    wrong = UsageError if "unknown option" in said else SetupError
+    return wrong(f"cannot mount: {advice(said, place, surroundings())}")

@@ -1,0 +1,93 @@
+"""Why a mount was refused, by what libfuse and fusermount say and by what stands in the way here; pure.
+
+AppArmor's profile of fusermount3 is as in Ubuntu 25.04 and newer (apparmor.d/fusermount3 of AppArmor 4.1).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+PROFILE = Path("/etc/apparmor.d/fusermount3")
+PROFILE_ADDITIONS = Path("/etc/apparmor.d/local/fusermount3")
+ALLOWED_BY_PROFILE = "a home directory, /mnt, /media, /tmp and /run/user"
+MOUNT_MAX_DEFAULT = 1000
+"""Of fusermount, for all FUSE mounts together (fuse.conf(5))."""
+
+_ALLOWED = re.compile(r"(/home/[^/]+|/root|/mnt|/media|/tmp|/run/user/[0-9]+)/.+")
+_MOUNT_MAX = re.compile(r"mount_max = (?P<number>[0-9]{1,9})\s*")
+_REFUSED = re.compile(r"mount failed: (?:Permission denied|Operation not permitted)|Operation not permitted")
+_IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
+
+_OWN = "{said}; choose a directory of your own"
+_ADVICE = {
+    "user_allow_other": "-o allow_other needs the line user_allow_other in /etc/fuse.conf",
+    "too many FUSE filesystems": (
+        "there are as many FUSE mounts as users may have; unmount some (findmnt -t fuse), or raise"
+        " mount_max = N in /etc/fuse.conf"
+    ),
+    "failed to open /dev/fuse: Permission denied": (
+        f"{{said}}; run: sudo chmod 666 /dev/fuse ({_IN_CONTAINER}; nowhere if /dev is mounted nodev)"
+    ),
+    "failed to exec": "{said}; fusermount must be there, on no file system that is mounted noexec",
+    "mounting over filesystem type": "{said}; choose a directory on a disk of this machine",
+    "not owned by user": _OWN,
+    "no write access": _OWN,
+}
+"""What they say, and what that means and takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What decides here who may mount where."""
+
+    is_root: bool
+    has_profile: bool = False
+    """Whether AppArmor confines fusermount3."""
+    is_selinux_enforcing: bool = False
+    has_set_uid: bool = True
+    """Whether fusermount is set-uid root."""
+    has_set_uid_effect: bool = True
+    """Whether set-uid programs have any effect here."""
+
+
+def is_allowed(place: Path) -> bool:
+    """Whether AppArmor's profile lets users mount at `place`."""
+    return _ALLOWED.fullmatch(str(place)) is not None
+
+
+def of_profile(place: Path) -> str:
+    """What to do where that profile forbids it."""
+    top = Path(*place.parts[:2])
+    rules = f"mount fstype=@{{fuse_types}} options=(nosuid,nodev,ro) -> {top}/**/, and umount {top}/**/,"
+    return (
+        f"mount below {ALLOWED_BY_PROFILE}; or write into {PROFILE_ADDITIONS}: {rules}"
+        f" and run: sudo apparmor_parser -r {PROFILE}"
+    )
+
+
+def advice(said: str, place: Path, around: Surroundings) -> str:
+    """What libfuse and fusermount `said` of a mount at `place`, and what to do about it, in one line."""
+    known = next((what for phrase, what in _ADVICE.items() if phrase in said), None)
+    if known is not None:
+        return known.format(said=said)
+    if _REFUSED.search(said):
+        return f"{said}; {_of_refusal(place, around)}"
+    return said or "libfuse did not say why"
+
+
+def _of_refusal(place: Path, around: Surroundings) -> str:
+    if around.has_profile and not around.is_root and not is_allowed(place):
+        return f"AppArmor's profile fusermount3 ({PROFILE}) forbids it there: {of_profile(place)}"
+    if not around.is_root and not around.has_set_uid:
+        return "fusermount is not set-uid root; run: sudo chmod u+s $(command -v fusermount3)"
+    if not around.is_root and not around.has_set_uid_effect:
+        return "set-uid programs have no effect here (NoNewPrivileges= of systemd, or nosuid); mount as root"
+    if around.is_selinux_enforcing:
+        return f"SELinux may forbid it: sudo ausearch -m avc -ts recent shows that ({_IN_CONTAINER})"
+    return f"{_IN_CONTAINER} (--security-opt apparmor:unconfined)"
+
+
+def mount_max(fuse_conf: str) -> int:
+    """How many FUSE mounts there may be for users to add one, by the text of /etc/fuse.conf."""
+    found = [match for match in map(_MOUNT_MAX.fullmatch, fuse_conf.split("\n")) if match]
+    return int(found[-1]["number"]) if found else MOUNT_MAX_DEFAULT

@@ -1,0 +1,59 @@
+"""What decides on this machine who may mount where."""
+
+import os
+import stat
+from pathlib import Path
+
+from empirical_fs.errors import SetupError
+from empirical_fs.mount import mount_table
+from empirical_fs.refusals import PROFILE, Surroundings
+
+_APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
+_PROFILE_DISABLED = Path("/etc/apparmor.d/disable/fusermount3")
+_SELINUX = Path("/sys/fs/selinux/enforce")
+_OWN_STATUS, _NO_NEW_PRIVILEGES = Path("/proc/self/status"), "\nNoNewPrivs:\t1\n"
+
+
+def surroundings() -> Surroundings:
+    """Those of this process; what cannot be looked at stands in nobody's way."""
+    path = _fusermount()
+    return Surroundings(
+        is_root=os.geteuid() == 0,
+        has_profile=_text(_APPARMOR).startswith("Y") and PROFILE.exists() and not _PROFILE_DISABLED.exists(),
+        is_selinux_enforcing=_text(_SELINUX).startswith("1"),
+        has_set_uid=path is None or is_set_uid(path),
+        has_set_uid_effect=path is None or has_effect(path),
+    )
+
+
+def is_set_uid(path: Path) -> bool:
+    """Whether the program at `path` runs as root, whoever starts it.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    status = path.stat()
+    return bool(status.st_mode & stat.S_ISUID) and status.st_uid == 0
+
+
+def has_effect(path: Path) -> bool:
+    """Whether that has any effect, for this process and where the program is.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    return not os.statvfs(path).f_flag & os.ST_NOSUID and _NO_NEW_PRIVILEGES not in _text(_OWN_STATUS)
+
+
+def _fusermount() -> Path | None:
+    try:
+        return Path(mount_table.find_fusermount()).resolve()
+    except SetupError:
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
