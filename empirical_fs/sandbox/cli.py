@@ -76,9 +76,14 @@ def _write_samples(folder: Path) -> None:
     from empirical_fs.sandbox.samples import write_samples  # noqa: PLC0415
 
     try:
-        write_samples(folder)
+        left_out = write_samples(folder)
     except OSError as error:
         raise _Failure(f"cannot write samples to {folder}: {error.strerror}") from error
+    if left_out:
+        said = (
+            f"without {', '.join(left_out)}, which take python-docx, fpdf2 and Pillow (the extra `sandbox`)"
+        )
+        print(f"empirical-sandbox: {said}", file=sys.stderr)  # noqa: T201 - the user asked for all
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -5,44 +5,44 @@ import math
 import os
 import struct
 import wave
-import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import docx
-import fpdf
-from PIL import Image, ImageDraw
+from empirical_fs.sandbox.zipped import FIRST, zipped
 
-_FIRST = datetime(2026, 3, 20, 10, 30, tzinfo=UTC)
 _APART = timedelta(days=9, hours=5, minutes=17, seconds=41, microseconds=123457)
-_ZIP_DATE = (2026, 3, 20, 10, 30, 0)
 _SECOND_NS = 10**9
 _WAVE_RATE = 16_000
 _TONE_HZ = 440
 
 
-def write_samples(folder: Path) -> None:
+def write_samples(folder: Path) -> list[str]:
     """Write the samples that are not yet in `folder`, which is made if need be.
+
+    Those are left out, and their names given back, that take libraries which are not installed.
 
     Raises:
         OSError: the folder cannot be written to.
     """
+    left_out = []
     for index, (path, content) in enumerate(_samples().items()):
         file = folder / path
         if file.exists():
             continue
+        if content is None:
+            left_out.append(path)
+            continue
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-        moment = _FIRST + index * _APART
+        moment = FIRST + index * _APART
         moment_ns = int(moment.timestamp()) * _SECOND_NS + moment.microsecond * 1000
         os.utime(file, ns=(moment_ns, moment_ns))
+    return left_out
 
 
-def _samples() -> dict[str, bytes]:
+def _samples() -> dict[str, bytes | None]:
     return {
-        "checkout-flow.docx": _document(),
-        "test-report.pdf": _report(),
-        "login-page.png": _picture(),
+        **_documents(),
         "test-users.csv": _table(),
         "notification.wav": _tone(),
         "fixtures.zip": _archive(),
@@ -55,43 +55,12 @@ def _samples() -> dict[str, bytes]:
     }
 
 
-def _document() -> bytes:
-    document = docx.Document()
-    document.add_heading("Checkout flow", level=1)
-    for step in ("Open the shop.", "Put two mugs into the cart.", "Pay by card.", "Expect a receipt."):
-        document.add_paragraph(step, style="List Number")
-    table = document.add_table(rows=1, cols=2)
-    table.rows[0].cells[0].text, table.rows[0].cells[1].text = "Browser", "Chromium"
-    written = io.BytesIO()
-    document.save(written)
-    with zipfile.ZipFile(written) as package:
-        return _zipped({name: package.read(name) for name in package.namelist()})
-
-
-def _report() -> bytes:
-    report = fpdf.FPDF()
-    report.set_creation_date(_FIRST)
-    report.set_font("Helvetica", size=16)
-    for title, text in (
-        ("Test report", "42 passed, 1 flaky, 0 failed."),
-        ("Flaky tests", "checkout > pays by card"),
-    ):
-        report.add_page()
-        report.cell(text=title, new_x="LMARGIN", new_y="NEXT")
-        report.cell(text=text)
-    return bytes(report.output())
-
-
-def _picture() -> bytes:
-    picture = Image.new("RGB", (480, 320), "#f4f4f8")
-    draw = ImageDraw.Draw(picture)
-    draw.rectangle((120, 60, 360, 260), fill="white", outline="#b0b0c0")
-    draw.rectangle((150, 110, 330, 140), outline="#8080a0")
-    draw.rectangle((150, 160, 330, 190), outline="#8080a0")
-    draw.rectangle((150, 210, 330, 240), fill="#3355cc")
-    written = io.BytesIO()
-    picture.save(written, "PNG")
-    return written.getvalue()
+def _documents() -> dict[str, bytes | None]:
+    try:
+        from empirical_fs.sandbox.documents import DOCUMENTS  # noqa: PLC0415 - the .deb has no such libraries
+    except ImportError:
+        return dict.fromkeys(("checkout-flow.docx", "test-report.pdf", "login-page.png"))
+    return {name: make() for name, make in DOCUMENTS.items()}
 
 
 def _table() -> bytes:
@@ -116,17 +85,9 @@ def _tone() -> bytes:
 
 
 def _archive() -> bytes:
-    return _zipped(
+    return zipped(
         {
             "fixtures/cart.json": b'{"items": [{"sku": "mug", "quantity": 2}]}\n',
             "fixtures/address.json": b'{"city": "Utrecht", "country": "NL"}\n',
         }
     )
-
-
-def _zipped(files: dict[str, bytes]) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
-    return written.getvalue()

@@ -17,6 +17,7 @@ _MODULES = "usr/lib/empirical-fs"
     [
         ("-rwxr-xr-x", "usr/bin/empirical-mount"),
         ("-rwxr-xr-x", "usr/bin/empirical-open-link"),
+        ("-rwxr-xr-x", "usr/bin/empirical-sandbox"),
         ("-rw-r--r--", "usr/share/applications/empirical-open-link.desktop"),
         ("-rw-r--r--", f"{_MODULES}/empirical_fs/cli/main.py"),
         ("-rw-r--r--", f"{_MODULES}/fuse.py"),
@@ -70,14 +71,18 @@ def test_control(built: Built) -> None:
 
 
 def test_runs_by_itself(built: Built, tmp_path: Path) -> None:
-    """The command runs with the modules of the package alone."""
+    """The commands run with the modules of the package alone."""
     run("dpkg-deb", "-x", built.deb, tmp_path)
-    command = (tmp_path / "usr/bin/empirical-mount").read_text()
-    assert command.startswith("#!/usr/bin/python3 -I\n")
-    moved = command.replace("/usr/lib/empirical-fs", str(tmp_path / _MODULES))
-    # -S leaves out what is installed for this Python.
-    done = run(sys.executable, "-I", "-S", "-c", moved, "--version", env=environment())
-    assert done.stdout == f"empirical-mount {empirical_fs.__version__}\n"
+    for name, option, expected in (
+        ("empirical-mount", "--version", f"empirical-mount {empirical_fs.__version__}\n"),
+        ("empirical-sandbox", "--help", "usage: empirical-sandbox "),
+    ):
+        command = (tmp_path / "usr/bin" / name).read_text()
+        assert command.startswith("#!/usr/bin/python3 -I\n")
+        moved = command.replace("/usr/lib/empirical-fs", str(tmp_path / _MODULES))
+        # -S leaves out what is installed for this Python.
+        done = run(sys.executable, "-I", "-S", "-c", moved, option, env=environment())
+        assert expected in done.stdout
 
 
 def _listed(built: Built) -> list[str]:
