@@ -20,9 +20,9 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
+from empirical_fs.mount.refusals import ALLOWED_BY_PROFILE, Surroundings, is_allowed, of_profile
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
-from empirical_fs.refusals import ALLOWED_BY_PROFILE, Surroundings, is_allowed, of_profile
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
 PATIENCE_MAX = 10.0

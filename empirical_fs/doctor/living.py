@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from empirical_fs.api.listing import unseen
 from empirical_fs.control import protocol
 from empirical_fs.control.reloading import reload
 from empirical_fs.doctor import diagnoses
@@ -15,7 +14,8 @@ from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, STORE, Finding, Verdi
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.mount import mount_table
 from empirical_fs.privacy import KEY_VARIABLE
-from empirical_fs.settings.settings import DEFAULT
+from empirical_fs.settings.values import DEFAULT
+from empirical_fs.work.progress import unseen
 
 _KEY = "key_file"
 _UNASKED = "a mount does not tell"

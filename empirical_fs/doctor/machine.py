@@ -14,8 +14,8 @@ from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import check_library
 from empirical_fs.mount import mount_table, preparing
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
-from empirical_fs.refusals import mount_max
-from empirical_fs.surroundings import has_effect, is_set_uid
+from empirical_fs.mount.refusals import mount_max
+from empirical_fs.mount.surroundings import has_effect, is_set_uid
 
 ETC = Path("/etc")
 

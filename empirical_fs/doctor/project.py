@@ -17,6 +17,7 @@ from empirical_fs.doctor.attempts import attempt
 from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, PATIENCE_MAX, STORE, Answered, Finding, Verdict
 from empirical_fs.doctor.living import Living, examine_by, living
 from empirical_fs.errors import EmpiricalError, SetupError
+from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.net.urls import parse_given
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.reading.content import Content
@@ -29,7 +30,6 @@ from empirical_fs.settings.mount_options import parse_mount_options
 from empirical_fs.settings.settings import parse_api_url
 from empirical_fs.settings.values import DEFAULT
 from empirical_fs.statistics import Statistics
-from empirical_fs.surroundings import surroundings
 from empirical_fs.work.waits import drive
 
 _FETCHING_SHARE = 0.9

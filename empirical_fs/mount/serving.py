@@ -29,8 +29,10 @@ from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.claim import claim
 from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.lifecycle import Lifecycle, Place
+from empirical_fs.mount.refusals import advice
 from empirical_fs.mount.signals import Signals
 from empirical_fs.mount.status import Status
+from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, STALLED, Store
@@ -40,11 +42,9 @@ from empirical_fs.reading.fetch.runs import Runs
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.walk_prefetch import Walks
-from empirical_fs.refusals import advice
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
-from empirical_fs.surroundings import surroundings
 from empirical_fs.work.lanes import Lane, Waits
 from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.threads import Pool

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from empirical_fs.api.listing import unseen
 from empirical_fs.control.reloading import reload
+from empirical_fs.work.progress import unseen
 from tests.conftest import Mount
 from tests.harness import Sandbox, noise, wait_until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from empirical_fs.errors import SetupError
 from empirical_fs.mount import mount_table
-from empirical_fs.refusals import PROFILE, Surroundings
+from empirical_fs.mount.refusals import PROFILE, Surroundings
 
 _APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 _PROFILE_DISABLED = Path("/etc/apparmor.d/disable/fusermount3")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.doctor.diagnoses import Verdict, of_confinement, of_number
-from empirical_fs.refusals import Surroundings, advice, is_allowed, mount_max
+from empirical_fs.mount.refusals import Surroundings, advice, is_allowed, mount_max
 
 USER, ROOT = Surroundings(is_root=False), Surroundings(is_root=True)
 CONFINED = Surroundings(is_root=False, has_profile=True)
