@@ -13,6 +13,7 @@ import httpx
 
 from empirical_fs import __version__
 from empirical_fs.cancellation import Cancellation
+from empirical_fs.certificates import create_context
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, SetupError, StoreUnavailable
 from empirical_fs.net.addresses import Permit
@@ -82,7 +83,7 @@ class Http:
         self._turns = Turns()
         self._relieve = relieve
         try:
-            context = httpx.create_ssl_context()
+            context = create_context()
             # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
             # fifth less CPU.
             self._transport = PooledTransport(connections, context, permit)

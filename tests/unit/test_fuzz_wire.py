@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-import httpx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, StoreUnavailable
+from empirical_fs.net import client
 from tests.unit.hostile import outcome
 from tests.unit.wire import (
     AGAIN,
@@ -38,7 +38,7 @@ def _one_context() -> Iterator[None]:
     """The certificates are read once, since none of these servers has any."""
     context = ssl.create_default_context()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx, "create_ssl_context", lambda: context)
+        patch.setattr(http, "create_context", lambda: context)
         yield
 
 
@@ -95,9 +95,9 @@ def test_a_connection_out_of_step_is_not_used_again(data: bytes) -> None:
 def test_the_head_is_latin_1() -> None:
     """A header that is not ASCII comes through, and costs neither the answer nor the connection."""
     with talking(sending(LENGTH_2 + NOT_ASCII + b"\r\nok"), AGAIN) as (wire, http):
-        response = http.get(wire.url, {}, Deadline.after(IN_TIME))
+        response = client.get(wire.url, {}, Deadline.after(IN_TIME))
         assert response.headers["content-disposition"] == 'inline; filename="é"'
-        assert http.body(response).read_into(memoryview(bytearray(10))) == 2
+        assert client.body(response).read_into(memoryview(bytearray(10))) == 2
         response.close()
         assert read(wire, http, IN_TIME) == (200, b"again")
 

@@ -1,0 +1,90 @@
+"""The certificates that are trusted: the system's, with what its administrator has added."""
+
+import os
+import re
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import certifi
+
+from empirical_fs.errors import SetupError
+
+FILE_VARIABLE, FOLDERS_VARIABLE = "SSL_CERT_FILE", "SSL_CERT_DIR"
+
+BUNDLES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Arch, Alpine
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora
+    Path("/etc/ssl/ca-bundle.pem"),  # openSUSE
+    Path("/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),  # Red Hat
+    Path("/etc/ssl/cert.pem"),  # Alpine, macOS
+)
+"""Where systems have all their certificates in one file, as Go's crypto/x509 knows them."""
+
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+"""The names by which OpenSSL looks for a certificate in a folder (openssl-rehash(1))."""
+
+
+def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
+    """What a client checks certificates by.
+
+    OpenSSL's places come first, with `SSL_CERT_FILE` and `SSL_CERT_DIR` in the place of its defaults
+    (SSL_CTX_load_verify_locations(3)). Not every Python's OpenSSL looks where the system has its certificates,
+    so without these variables the first of `bundles` counts, too. Only where all of this holds none is it
+    certifi's.
+
+    Raises:
+        SetupError: the variables lead to no certificate, or OpenSSL cannot be set up.
+    """
+    try:
+        context = ssl.create_default_context()
+    except OSError as error:  # of which an SSLError is one
+        raise SetupError(
+            f"TLS cannot be set up ({type(error).__name__}); check SSLKEYLOGFILE, OPENSSL_CONF and {FILE_VARIABLE}"
+        ) from error
+    # From Python 3.13 on it would refuse the authorities of many a company's proxy, which curl and browsers take.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    file = os.environ.get(FILE_VARIABLE)
+    if file and not _has_any(context):
+        raise SetupError(
+            f"{FILE_VARIABLE}: there is no certificate that can be read in {file}; mend or unset it"
+        )
+    places = ssl.get_default_verify_paths()
+    folders = [
+        Path(each)
+        for each in os.environ.get(FOLDERS_VARIABLE, places.openssl_capath).split(":")
+        if each and _is_hashed(Path(each))
+    ]
+    is_asked = bool(file or os.environ.get(FOLDERS_VARIABLE))
+    if not is_asked:
+        _add_bundle(context, bundles, {os.path.realpath(each) for each in [*folders, places.openssl_cafile]})
+    if not folders and not _has_any(context):
+        if is_asked:
+            raise SetupError(
+                f"{FOLDERS_VARIABLE}: no certificate can be found there; run openssl rehash on it, or unset it"
+            )
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _has_any(context: ssl.SSLContext) -> bool:
+    """Whether certificates were read from a file; those of folders are read when they are needed."""
+    return context.cert_store_stats()["x509"] > 0
+
+
+def _is_hashed(folder: Path) -> bool:
+    try:
+        return any(_HASHED.fullmatch(name) for name in os.listdir(folder))  # noqa: PTH208 - names, and many
+    except OSError:
+        return False
+
+
+def _add_bundle(context: ssl.SSLContext, bundles: Iterable[Path], known: set[str]) -> None:
+    """Trust the first bundle that can be read, if it is not by what OpenSSL looks at anyway."""
+    for bundle in bundles:
+        if os.path.realpath(bundle) in known or os.path.realpath(bundle.parent) in known:
+            return
+        with suppress(OSError):
+            context.load_verify_locations(bundle)
+            return
