@@ -30,8 +30,8 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
     """What a client checks certificates by.
 
     OpenSSL's places come first, with `SSL_CERT_FILE` and `SSL_CERT_DIR` in the place of its defaults
-    (SSL_CTX_load_verify_locations(3)). Not every Python's OpenSSL looks where the system has its certificates,
-    so without these variables the first of `bundles` counts, too. Only where all of this holds none is it
+    (SSL_CTX_load_verify_locations(3)). Not every Python's OpenSSL looks where the system has its own, so
+    without these variables the first of `bundles` counts, too. Only where all of this holds none is it
     certifi's.
 
     Raises:
@@ -41,9 +41,10 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
         context = ssl.create_default_context()
     except OSError as error:  # of which an SSLError is one
         raise SetupError(
-            f"TLS cannot be set up ({type(error).__name__}); check SSLKEYLOGFILE, OPENSSL_CONF and {FILE_VARIABLE}"
+            f"TLS cannot be set up ({type(error).__name__});"
+            f" check {FILE_VARIABLE}, SSLKEYLOGFILE and OPENSSL_CONF"
         ) from error
-    # From Python 3.13 on it would refuse the authorities of many a company's proxy, which curl and browsers take.
+    # From Python 3.13 on: it refuses the authorities of many a company's proxy, which curl and browsers take.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     file = os.environ.get(FILE_VARIABLE)
     if file and not _has_any(context):
@@ -53,16 +54,17 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
     places = ssl.get_default_verify_paths()
     folders = [
         Path(each)
-        for each in os.environ.get(FOLDERS_VARIABLE, places.openssl_capath).split(":")
+        for each in (os.environ.get(FOLDERS_VARIABLE) or places.openssl_capath).split(":")
         if each and _is_hashed(Path(each))
     ]
     is_asked = bool(file or os.environ.get(FOLDERS_VARIABLE))
     if not is_asked:
-        _add_bundle(context, bundles, {os.path.realpath(each) for each in [*folders, places.openssl_cafile]})
+        known = {*map(os.path.realpath, folders), os.path.realpath(places.openssl_cafile)}
+        _add_bundle(context, bundles, known)
     if not folders and not _has_any(context):
         if is_asked:
             raise SetupError(
-                f"{FOLDERS_VARIABLE}: no certificate can be found there; run openssl rehash on it, or unset it"
+                f"{FOLDERS_VARIABLE}: no certificate is found there; run openssl rehash on it, or unset it"
             )
         context.load_verify_locations(certifi.where())
     return context

@@ -17,6 +17,7 @@
     │   ├── KeyRefused        the API does not accept the key
     │   ├── ResourceGone      the API knows no such resource
     │   └── NotTheApi         what answered does not speak as the Empirical API does
+    │       └── Foreign       it does not even try to: another server, or something in between
     └── StoreError
         ├── StoreUnavailable  no answer, a body that broke off, 429 or 5xx: worth asking again
         ├── UrlRefused        the store does not accept the signed URL
@@ -103,15 +104,23 @@ class ApiError(EmpiricalError):
 class ApiUnavailable(ApiError):
     """The API gave no answer, or one that asks to come again.
 
-    `retry_after` is in seconds, infinite where asking again is in vain; `silent` is the server if nothing at
-    all came, not even the head of an answer.
+    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
+    answer; `lasting`, whether it will not be otherwise in a moment, so that asking again is in vain.
     """
 
-    def __init__(self, what: str, retry_after: float | None = None, *, silent: Server | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        retry_after: float | None = None,
+        *,
+        silent: Server | None = None,
+        lasting: bool = False,
+    ) -> None:
         """Say what happened, and when the server asks to be called again."""
         super().__init__(what)
         self.retry_after = retry_after
         self.silent = silent
+        self.lasting = lasting
 
 
 class KeyRefused(ApiError):
@@ -136,6 +145,10 @@ class NotTheApi(ApiError):
     """What answered does not speak as the Empirical API does."""
 
 
+class Foreign(NotTheApi):
+    """What answered is no part of the API: another server, or something in between."""
+
+
 class StoreError(EmpiricalError):
     """A request to the object store failed."""
 
@@ -143,24 +156,36 @@ class StoreError(EmpiricalError):
 class StoreUnavailable(StoreError):
     """The store gave no whole answer.
 
-    `retry_after` is in seconds, infinite where asking again is in vain; `silent` is the server if nothing at
-    all came, not even the head of an answer.
+    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
+    answer; `lasting`, whether it will not be otherwise in a moment, so that asking again is in vain.
     """
 
-    def __init__(self, what: str, retry_after: float | None = None, *, silent: Server | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        retry_after: float | None = None,
+        *,
+        silent: Server | None = None,
+        lasting: bool = False,
+    ) -> None:
         """Say what happened, and when the server asks to be called again."""
         super().__init__(what)
         self.retry_after = retry_after
         self.silent = silent
+        self.lasting = lasting
 
 
 class UrlRefused(StoreError):
-    """The store does not accept the signed URL, or finds nothing behind it."""
+    """The store does not accept the signed URL, or finds nothing behind it.
 
-    def __init__(self, status: int) -> None:
+    `is_of_another` tells whether it may be something in between that says so, by a web page.
+    """
+
+    def __init__(self, status: int, *, is_of_another: bool = False) -> None:
         """Keep the HTTP status of the refusal."""
         super().__init__(f"the store refused the signed URL (HTTP {status})")
         self.status = status
+        self.is_of_another = is_of_another
 
 
 class UnsafeUrl(StoreError):

@@ -16,7 +16,8 @@ from empirical_fs.api.key_status import KeyStanding
 from empirical_fs.api.pages import IN_FLIGHT, PER_PAGE, Page
 from empirical_fs.api.resource import Malformed, Resource, parse_resource, readable_id, signed_url
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi, ResourceGone
+from empirical_fs.errors import ApiUnavailable, Foreign, KeyRefused, NotTheApi, ResourceGone
+from empirical_fs.in_between import NEVER_OF_THE_SERVER, is_of_another, told
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from empirical_fs.net.retry import is_busy, retry_after, retrying
@@ -27,6 +28,8 @@ from empirical_fs.whole_numbers import whole_number
 
 _ANSWER_MAX = PER_PAGE * 40 * 2**10
 """Bytes of an answer: 40 KiB for each resource, of which a description may take the most."""
+_REFUSAL_MAX = 64 * 2**10
+"""Bytes of an answer that says no."""
 _VALUES_MAX = PER_PAGE * 200
 """Values of an answer, of which an entry has about a dozen."""
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -34,8 +37,8 @@ _PIECE = 64 * 2**10
 _DIGITS_MAX = 20
 """Of a number that any field may need; Python refuses to parse some thousands."""
 _COUNT_MAX = 2**63
-_OK, _NOT_FOUND = 200, 404
-_KEY_REFUSED = (401, 403)
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_LISTING = "/api/resources"
 _REDIRECTS = range(300, 400)
 
 log = logging.getLogger(__name__)
@@ -79,7 +82,7 @@ class _OneAnswer(msgspec.Struct):
     data: _OneData
 
 
-class _NotFound(NotTheApi):
+class _NotFound(Foreign):
     """404: the path is not served, or there is no such resource."""
 
 
@@ -115,11 +118,11 @@ class Api:
 
         Raises:
             ApiUnavailable, DeadlinePassed: no answer before the deadline.
-            KeyRefused: 401 or 403.
+            KeyRefused: 401, or 403 with the API's JSON.
             NotTheApi: the answer is not that page of a listing, or more than was asked for.
         """
         params = {"page": number, "per_page": PER_PAGE}
-        answer, server_time = self._get("/api/resources", params, _ListAnswer, deadline)
+        answer, server_time = self._get(_LISTING, params, _ListAnswer, deadline)
         pagination = answer.pagination
         total, total_pages = _count(pagination.total), _count(pagination.total_pages)
         if whole_number(pagination.page) != number:
@@ -164,7 +167,7 @@ class Api:
 
         Raises:
             ApiUnavailable, DeadlinePassed: no answer before the deadline.
-            KeyRefused: 401 or 403.
+            KeyRefused: 401, or 403 with the API's JSON.
             ResourceGone: 404, or a resource that is no longer uploaded.
             NotTheApi: the answer is not that resource.
         """
@@ -190,7 +193,13 @@ class Api:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
         for attempt in retrying(ApiUnavailable, deadline, self._closing, self._gave_up):
             with attempt:
-                return self._get_once(url, shape, deadline)
+                try:
+                    return self._get_once(url, shape, deadline)
+                except Foreign as error:
+                    # Not every API serves a resource by its id, but each serves the listing.
+                    if path != _LISTING or not self._key.was_accepted:
+                        raise
+                    raise ApiUnavailable(f"{error}; something in between answers in its place") from error
         raise AssertionError("retrying ends with an answer or an exception")
 
     def _gave_up(self, server: Server, since: float) -> None:
@@ -207,37 +216,71 @@ class Api:
             response = self._http.get(url, self._headers, deadline)
             ended(f"HTTP {response.status_code}")
         try:
-            self._check(response)
             body = self._read(response, deadline)
         finally:
             response.close()
         try:
-            # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
-            # shown as `_`, not to cost the page.
-            answer = msgspec.convert(_parsed(body), shape)
-        except (ValueError, RecursionError, msgspec.ValidationError) as error:
+            self._check_status(response, body)
+            value = _value(body, url.host)
+        except KeyRefused as error:
+            self._key.refused(url.path, error.status)
+            raise
+        self._key.accepted()
+        try:
+            answer = msgspec.convert(value, shape)
+        except (ValueError, msgspec.ValidationError) as error:
             raise NotTheApi(f"the answer of {url.host} is not what the Empirical API answers") from error
         return answer, http_date(response.headers.get("date", ""))
 
-    def _check(self, response: httpx.Response) -> None:
-        try:
-            _check_status(response)
-        except KeyRefused as error:
-            self._key.refused(response.url.path, error.status)
-            raise
-        self._key.accepted()
+    @staticmethod
+    def _check_status(response: httpx.Response, body: bytes) -> None:
+        status, host = response.status_code, response.url.host
+        if status == _OK:
+            return
+        is_json = not is_of_another(response.headers) and body.lstrip().startswith(b"{")
+        # 401 speaks of the key by itself (RFC 9110, 15.5.2); 403 is what firewalls say, too.
+        if status == _UNAUTHORIZED or (status == _FORBIDDEN and is_json):
+            raise KeyRefused(status)
+        if is_busy(status) or status == _FORBIDDEN or status in NEVER_OF_THE_SERVER:
+            raise ApiUnavailable(told(host, status), retry_after(response.headers))
+        if status == _NOT_FOUND:
+            raise _NotFound(f"{host} serves no such path (HTTP 404)")
+        if status in _REDIRECTS:
+            raise Foreign(f"{host} redirects elsewhere (HTTP {status}), and the key is not sent there")
+        raise Foreign(f"{host} answered HTTP {status}")
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        """The body; of one that is not asked for, its beginning."""
+        most = _ANSWER_MAX if response.status_code == _OK else _REFUSAL_MAX
         body, piece = bytearray(), memoryview(bytearray(_PIECE))
         incoming = self._http.body(response)
-        while count := incoming.read_into(piece):
-            body += piece[:count]
-            if len(body) > _ANSWER_MAX:
-                raise NotTheApi(
-                    f"the answer of {response.url.host} is larger than any of the Empirical API's"
-                )
-            deadline.remaining()
+        try:
+            while (count := incoming.read_into(piece)) and len(body) <= most:
+                body += piece[:count]
+                deadline.remaining()
+        except ApiUnavailable:
+            if response.status_code == _OK:
+                raise
+        if len(body) > _ANSWER_MAX:
+            raise NotTheApi(f"the answer of {response.url.host} is larger than any of the Empirical API's")
         return bytes(body)
+
+
+def _value(body: bytes, host: str) -> Any:
+    """The value of an answer.
+
+    Raises:
+        Foreign: it is no JSON at all; NotTheApi: it is more than was asked for.
+    """
+    try:
+        # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
+        # shown as `_`, not to cost the page.
+        return _parsed(body)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        kind = "a web page" if body.lstrip()[:1] == b"<" else "something that is not JSON"
+        raise Foreign(f"{host} answers with {kind}") from error
+    except (ValueError, RecursionError) as error:
+        raise NotTheApi(f"the answer of {host} is not what the Empirical API answers") from error
 
 
 def _parsed(body: bytes) -> Any:
@@ -278,18 +321,3 @@ def _count(value: object) -> int:
     if number is None or not 0 <= number < _COUNT_MAX:
         raise NotTheApi("the API's pagination has something else in place of a number")
     return number
-
-
-def _check_status(response: httpx.Response) -> None:
-    status, host = response.status_code, response.url.host
-    if status == _OK:
-        return
-    if status in _KEY_REFUSED:
-        raise KeyRefused(status)
-    if status == _NOT_FOUND:
-        raise _NotFound(f"{host} serves no such path (HTTP 404)")
-    if is_busy(status):
-        raise ApiUnavailable(f"{host} answered HTTP {status}", retry_after(response.headers))
-    if status in _REDIRECTS:
-        raise NotTheApi(f"{host} redirects elsewhere (HTTP {status}), and the key is not sent there")
-    raise NotTheApi(f"{host} answered HTTP {status}")

@@ -4,15 +4,27 @@ from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotT
 from empirical_fs.privacy import KEY_VARIABLE
 
 
-def explained(error: BaseException, key_origin: str = f"{KEY_VARIABLE} or the key file") -> str:
-    """What happened and what to do about it, in one line; `key_origin` is where the key is from."""
+def explained(
+    error: BaseException,
+    key_origin: str = f"{KEY_VARIABLE} or the key file",
+    api_url_from: str = "--api-url",
+) -> str:
+    """What happened and what to do about it, in one line.
+
+    Args:
+        error: what happened.
+        key_origin: where the key is from.
+        api_url_from: who said where the API is.
+    """
     match error:
         case KeyRefused():
             return f"{error}; check {key_origin}"
         case ApiUnavailable():
-            return f"cannot reach the API: {error}; check the network and --api-url"
+            # Who knows better has said what to do.
+            advice = "" if "; " in str(error) else f"; check the network and {api_url_from}"
+            return f"cannot reach the API: {error}{advice}"
         case NotTheApi():
-            return f"this is not the Empirical API: {error}; check --api-url"
+            return f"this is not the Empirical API: {error}; check {api_url_from}"
         case EmpiricalError():
             return " ".join(str(error).split())
         case _:

@@ -11,7 +11,7 @@ from empirical_fs.cli.explaining import explained
 from empirical_fs.cli.places import check_ways
 from empirical_fs.cli.progress_bar import progress_bar
 from empirical_fs.control.question import Question
-from empirical_fs.errors import KeyRefused, SetupError, UsageError
+from empirical_fs.errors import ApiError, SetupError, UsageError
 from empirical_fs.fuse.library import check_library
 from empirical_fs.mount import daemon, mount_table, serving
 from empirical_fs.mount.claim import Claim, claim
@@ -49,7 +49,7 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     settings = Settings(
         mountpoint=place,
         key=take_key(found["key_file"], variable, found.values["key_file"].source),
-        api_url=parse_api_url(found["api_url"], found.values["api_url"].source),
+        api_url=parse_api_url(found["api_url"], found.api_url_from),
         refresh=found["refresh"],
         url_ttl=found["url_ttl"],
         memory=found["memory"],
@@ -65,9 +65,9 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     try:
         with HeldDirectory(settings.mountpoint) as held:
             _serve(settings, held, claimed, given, found)
-    except KeyRefused as error:
+    except ApiError as error:
         claimed.undo()
-        raise SetupError(explained(error, found.key_origin)) from error
+        raise SetupError(explained(error, found.key_origin, found.api_url_from)) from error
     except BaseException:
         claimed.undo()
         raise
@@ -96,7 +96,8 @@ def _serve(
             serve(tell_ready, lambda: None)
         return
     patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
-    failure = daemon.in_background(serve, partial(explained, key_origin=found.key_origin), patience)
+    explain = partial(explained, key_origin=found.key_origin, api_url_from=found.api_url_from)
+    failure = daemon.in_background(serve, explain, patience)
     if failure is not None:
         raise (UsageError if failure.is_usage else SetupError)(failure.reason)
     Question(settings.mountpoint, seconds=_SILENCE_SECONDS).answer()

@@ -1,9 +1,8 @@
 """What the doctor makes of what it saw: verdicts, and what to do about them; pure, no I/O."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,7 +33,6 @@ _DATE_RESOLUTION = 1.0
 _NAME_WIDTH, _VERDICT_WIDTH = 16, 7
 _MINUTE, _HOUR = 60, 3600
 _PRUNEFS = re.compile(r"""\s*PRUNEFS\s*=\s*(?P<quote>["']?)(?P<names>[^"'#]*)(?P=quote)\s*(?:#.*)?""")
-_NOT_TRUSTED = "check this machine's clock; SSL_CERT_FILE names the certificates of a private authority"
 _IN_TROUBLE = "it answers, and is in trouble itself: try again in a while"
 
 
@@ -178,17 +176,17 @@ def of_key(source: str, answered: Answered | EmpiricalError) -> Finding:
     return Finding(KEY, Verdict.SKIPPED, seen, "see to the API first")
 
 
-def of_api(url: str, answered: Answered | EmpiricalError) -> Finding:
-    """On the API at `url`."""
+def of_api(url: str, answered: Answered | EmpiricalError, source: str = "--api-url") -> Finding:
+    """On the API at `url`, which `source` has said."""
     if isinstance(answered, Answered):
         return _of_page(url, answered)
     if isinstance(answered, KeyRefused):
         return ok(API, f"{url} answers")
     match answered:
         case NotTheApi():
-            advice = "check --api-url: this is not the Empirical API"
+            advice = f"check {source}: this is not the Empirical API"
         case _:
-            advice = _unavailable(answered, "check the network, the proxy variables and --api-url")
+            advice = _unavailable(answered, f"check the network, the proxy variables and {source}")
     return of_error(API, answered, advice)
 
 
@@ -243,14 +241,13 @@ def of_store(host: str, fetched: str | EmpiricalError) -> Finding:
             advice = _unavailable(
                 fetched, f"let this machine reach {host} by https: check the network and the proxy variables"
             )
-    return Finding(STORE, Verdict.FAILED, f"{host}: {fetched}", advice)
+    found = of_error(STORE, fetched, advice)
+    return found if host in found.seen else replace(found, seen=f"{host}: {found.seen}")
 
 
 def _unavailable(error: EmpiricalError, unreached: str) -> str:
     """What to do where a server gave no answer; `unreached`, if nothing at all came from it."""
     match error:
-        case ApiUnavailable(retry_after=math.inf) | StoreUnavailable(retry_after=math.inf):
-            return _NOT_TRUSTED
         case ApiUnavailable(silent=None) | StoreUnavailable(silent=None):
             return _IN_TROUBLE
         case _:

@@ -45,6 +45,7 @@ class _Wanted:
     key_file: Path | None
     key_origin: str
     api_url: httpx.URL
+    api_url_from: str
     url_ttl: float
     timeout: float
     options: Mapping[str, str | bool]
@@ -145,7 +146,8 @@ def _wanted(found: Configuration) -> _Wanted:
         sources=found.shown,
         key_file=found["key_file"],
         key_origin=found.key_origin,
-        api_url=parse_api_url(found["api_url"], found.values["api_url"].source),
+        api_url=parse_api_url(found["api_url"], found.api_url_from),
+        api_url_from=found.api_url_from,
         url_ttl=found["url_ttl"],
         timeout=found["timeout"],
         options=options.fuse,
@@ -195,7 +197,7 @@ def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator
     try:
         answered = attempt(lambda: _first_page(service), patience)
         yield diagnoses.of_key(wanted.key_origin, answered)
-        yield diagnoses.of_api(str(wanted.api_url), answered)
+        yield diagnoses.of_api(str(wanted.api_url), answered, wanted.api_url_from)
         yield diagnoses.of_clock(answered)
         yield _of_store(wanted, service, answered, patience)
     finally:

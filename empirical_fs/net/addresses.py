@@ -1,10 +1,7 @@
 """Which addresses a connection may be made to: names say nothing, and what they lead to is checked."""
 
-import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-
-from empirical_fs.errors import UnsafeUrl
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
 Permit = Callable[[str, Address], bool]
@@ -34,33 +31,6 @@ def permits_all(scheme: str, address: Address) -> bool:
 def permits_no_local(scheme: str, address: Address) -> bool:
     """Where a server on the network has named it: https, and neither this machine nor what is next to it."""
     return scheme == "https" and not is_local(address)
-
-
-def connect(scheme: str, host: str, port: int, timeout: float | None, permit: Permit) -> socket.socket:
-    """A connection to the first address of `host` that is permitted and accepts it.
-
-    `timeout` is in seconds, for each address.
-
-    Raises:
-        UnsafeUrl: the name leads to no address that is permitted.
-        OSError: none of those that are accepts it, or the name leads nowhere.
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    texts = dict.fromkeys(str(place[0]) for *_, place in found)
-    permitted = [text for text in texts if permit(scheme, ip_address(text))]
-    if not permitted:
-        raise UnsafeUrl(
-            "a URL whose name leads to this machine or its link, from a server that is not there"
-            if scheme == "https"
-            else "a URL in plain http whose name does not lead to this machine"
-        )
-    failure = OSError("the name leads nowhere")
-    for text in permitted:
-        try:
-            return socket.create_connection((text, port), timeout)
-        except OSError as error:
-            failure = error
-    raise failure
 
 
 def _without_disguise(address: Address) -> Address:

@@ -5,19 +5,31 @@ import re
 import socket
 import ssl
 import time
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
 from typing import Any
 
-_SWITCHING_PROTOCOLS = 101
-_INTERIM = range(_SWITCHING_PROTOCOLS + 1, 200)
+import h11
+
+_HTTP_1_0, _HTTP_1_1 = 10, 11
+_WITHOUT_BODY = (204, 304)
 _AT_ONCE = -math.inf
 
-_HEAD_MAX = DEFAULT_BUFFER_SIZE
-"""Bytes of a head that are gathered without a thread that waits; as many as fit into the reader's buffer."""
+_HEAD_MAX = 256 * 2**10
+"""Bytes of a head; about as many as curl takes."""
 _SKIPPED_MAX = 2**20
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _INTERIM_LINE = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r\n]")
+_IDENTITY = re.compile(rb"\ntransfer-encoding:[ \t]*identity[ \t]*\r?(?=\n)", re.I)
+_TLS = (b"\x15\x03", b"\x16\x03")
+"""How an alert and a handshake begin (RFC 8446, 5.1)."""
+_BEGINNING = b"HTTP/"
+_NOT_HTTP = "what it answers is not HTTP"
+_QUESTION = h11.Request(method="GET", target="/", headers=[("Host", "any")])
+
+
+class Unreadable(HTTPException):
+    """A head that cannot be read; the text is a clause that says so of the server."""
 
 
 class Answer(HTTPResponse):
@@ -80,36 +92,62 @@ class Answer(HTTPResponse):
             connected.settimeout(timeout)
 
     def begin(self) -> None:
-        """Read the head, and those of interim answers before it (RFC 9110, 15.2).
+        """Read the head, which is here.
 
         Raises:
-            HTTPException: it cannot be read, or leaves in doubt where the body ends (RFC 9112, 6.3).
+            ConnectionError: it broke off.
+            Unreadable: it cannot be read, or leaves in doubt where the body ends (RFC 9112, 6.3).
         """
-        try:
-            super().begin()
-            while self.status in _INTERIM:
-                self.headers = self.msg = None  # type: ignore[assignment] # as before the first one
-                super().begin()
-        except (TypeError, LookupError, AttributeError) as error:
-            # The parser of mail takes the parameters of a Content-Type apart, and is not always up to it.
-            raise HTTPException("a head that cannot be read") from error
-        if self._reader.is_cut:
-            # To http.client, that is the end of the head; half a value may be left of the last header.
-            raise HTTPException("the head broke off")
-        # Not all servers keep to ASCII.
-        self.raw_headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()
-        ]
-        lengths = {value for name, value in self.raw_headers if name == b"content-length"}
-        encodings = [value.lower() for name, value in self.raw_headers if name == b"transfer-encoding"]
+        head = parsed_head(self._incoming.take_head())
+        self.version = _HTTP_1_1 if head.http_version == b"1.1" else _HTTP_1_0
+        self.code = self.status = head.status_code
+        self.reason = head.reason.decode("latin-1")
+        # Nothing of http.client looks at them any more.
+        self.headers = self.msg = HTTPMessage()
+        fields = [(name, value) for name, value in head.headers]
+        # h11 lets nothing else pass (RFC 9112, 6.1).
+        self.chunked = any(name == b"transfer-encoding" for name, _ in fields)
+        self.chunk_left = None
+        length = next((int(value) for name, value in fields if name == b"content-length"), None)
+        options = {
+            each.strip().lower()
+            for name, value in fields
+            if name == b"connection"
+            for each in value.split(b",")
+        }
+        is_kept = b"close" not in options and (head.http_version == b"1.1" or b"keep-alive" in options)
+        if self.chunked:
+            # What is in chunks has no length but theirs; with another one besides, somebody may be confused.
+            self.will_close = not is_kept or length is not None
+            fields = [each for each in fields if each[0] != b"content-length"]
+            length = None
+        else:
+            if self.status in _WITHOUT_BODY:
+                length = 0
+            self.will_close = not is_kept or length is None
+        self.length = length
+        self.raw_headers = fields
+
+
+def parsed_head(head: bytes) -> h11.Response:
+    """The head of an answer, with names in lower case, and values without the blanks around them.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    if head.startswith(_TLS):
+        raise Unreadable("it speaks TLS, and was asked in plain http: is it https?")
+    reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX)
+    try:
+        reader.send(_QUESTION)
         # RFC 2616 had a name for no encoding at all.
-        if len(lengths) > 1 or encodings not in ([], [b"chunked"], [b"identity"]):
-            raise HTTPException("a body of several lengths, or in an encoding that was not asked for")
-        if self.status == _SWITCHING_PROTOCOLS or (lengths and encodings):
-            self.will_close = True
-        if b"chunked" in encodings:
-            # What is in chunks has no length but theirs (RFC 9112, 6.3).
-            self.raw_headers = [each for each in self.raw_headers if each[0] != b"content-length"]
+        reader.receive_data(_IDENTITY.sub(b"", head))
+        event = reader.next_event()
+    except (h11.ProtocolError, ValueError) as error:
+        raise Unreadable(_NOT_HTTP) from error
+    if not isinstance(event, h11.Response):
+        raise Unreadable(_NOT_HTTP if event is h11.NEED_DATA else "it answers what was not asked for")
+    return event
 
 
 class _Incoming(RawIOBase):
@@ -128,23 +166,43 @@ class _Incoming(RawIOBase):
 
         Interim answers are left out (RFC 9110, 15.2), however many come.
         """
-        piece = bytearray(_HEAD_MAX)
+        piece = bytearray(DEFAULT_BUFFER_SIZE)
         while not self._has_head() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
-            count: int | None = self._raw.readinto(memoryview(piece)[: _HEAD_MAX - len(self._gathered)])
+            count: int | None = self._raw.readinto(piece)
             if count is None:
                 return False
             if not count:
+                self.is_at_end = True
                 return True
             self.has_begun = True
             self._gathered += piece[:count]
         return True
+
+    def take_head(self) -> bytes:
+        """What was gathered, to the end of the head.
+
+        Raises:
+            ConnectionError: it broke off.
+            Unreadable: it has no end.
+        """
+        end = _END_OF_HEAD.search(self._gathered)
+        if end is None and self._may_be_http():
+            if self.is_at_end:
+                raise ConnectionError("the head broke off")
+            raise Unreadable("its answer has a head without an end")
+        head = bytes(self._gathered[: end.end() if end else None])
+        del self._gathered[: len(head)]
+        return head
 
     def _has_head(self) -> bool:
         while (end := _END_OF_HEAD.search(self._gathered)) and _INTERIM_LINE.match(self._gathered):
             self._skipped += end.end()
             del self._gathered[: end.end()]
         # What is no HTTP may have no end either.
-        return end is not None or (b"\n" in self._gathered and not self._gathered.startswith(b"HTTP/"))
+        return end is not None or not self._may_be_http()
+
+    def _may_be_http(self) -> bool:
+        return self._gathered.startswith(_BEGINNING[: len(self._gathered)])
 
     def readable(self) -> bool:
         return True
@@ -174,15 +232,7 @@ class _Reader(BufferedReader):
     def __init__(self, incoming: _Incoming) -> None:
         super().__init__(incoming)
         self.is_followed = False
-        self.is_cut = False
-        """Whether the end has come where a line was to be read."""
         self._incoming = incoming
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        # One that is too long for http.client has no end either, and is an error of its own.
-        self.is_cut = self.is_cut or (not line.endswith(b"\n") and self._incoming.is_at_end)
-        return line
 
     def close(self) -> None:
         if not self.closed:

@@ -1,13 +1,11 @@
 """The way to the network: httpx with our pools, timeouts and precautions, and nothing else."""
 
-import errno
-import math
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -15,16 +13,26 @@ from empirical_fs import __version__
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.certificates import create_context
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, EmpiricalError, OutOfReach, SetupError, StoreUnavailable
+from empirical_fs.errors import (
+    ApiUnavailable,
+    BadAnswer,
+    EmpiricalError,
+    Foreign,
+    OutOfReach,
+    StoreUnavailable,
+)
+from empirical_fs.incoming import Incoming, InTurn, Pieces
 from empirical_fs.net.addresses import Permit
 from empirical_fs.net.circuit_breaker import Outages
-from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport, Stream
-from empirical_fs.net.proxies import Proxies
+from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport
+from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
+from empirical_fs.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.server import Server
-from empirical_fs.work.waits import Readable, Steps, drive
+from empirical_fs.streams import Stream
+from empirical_fs.work.waits import Steps, drive
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
@@ -35,13 +43,24 @@ STALL_SECONDS = 5.0
 _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_USELESS = {ApiUnavailable: Foreign, StoreUnavailable: BadAnswer}
+"""What is raised where an answer came that cannot be read."""
 
 _HEADERS = {"User-Agent": f"empirical-fs/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 def nothing() -> None:
     """Does nothing: there is nothing that is in the way."""
+
+
+class _Question(NamedTuple):
+    """What is asked, by when, and how it is ended before."""
+
+    url: httpx.URL
+    headers: dict[str, str]
+    deadline: Deadline
+    cancellation: Cancellation | None = None
+    target: bytes | None = None
 
 
 class Http:
@@ -82,18 +101,12 @@ class Http:
         self.gave_up = self._outages.gave_up
         self._turns = Turns()
         self._relieve = relieve
-        try:
-            context = create_context()
-            # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
-            # fifth less CPU.
-            self._transport = PooledTransport(connections, context, permit)
-            self._proxies = Proxies(connections, context)
-        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-            # Its text may hold the password of a proxy.
-            raise SetupError(
-                f"connections cannot be set up ({type(error).__name__});"
-                " check SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables"
-            ) from error
+        self._were_well: set[Server] = set()
+        context = create_context()
+        # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
+        # fifth less CPU.
+        self._transport = PooledTransport(connections, context, permit)
+        self._proxies = Proxies(connections, context)
 
     def lost(self) -> dict[str, float]:
         """The hosts that are out of reach, and since how many seconds."""
@@ -131,9 +144,11 @@ class Http:
         headers: dict[str, str],
         deadline: Deadline,
         cancellation: Cancellation | None = None,
+        target: bytes | None = None,
     ) -> Steps[httpx.Response]:
         """The head of the answer to a GET; the caller reads the body with `body` and closes it.
 
+        The server is asked for `target`, byte for byte; for what httpx makes of the URL, where that is None.
         By `cancellation` the request can be ended at any time, until the response is closed. Where the server
         has asked for fewer requests, this one waits for its turn; if the server still refuses it, and asks to
         be left alone for a time that there is, it waits for another.
@@ -147,6 +162,7 @@ class Http:
             Closing: all is over.
         """
         server = Server.of(url)
+        question = _Question(url, headers, deadline, cancellation, target)
         while True:
             self._check_reach(server)
             pause = self._turns.pause(server)
@@ -155,9 +171,9 @@ class Http:
             turn = yield from self._turns.take(server, deadline, cancellation)
             try:
                 self._check_reach(server)
-                response = yield from self._request_in_turn(server, url, headers, deadline, cancellation)
+                response = yield from self._request_in_turn(server, question)
                 if not self._is_to_wait(response, turn, deadline):
-                    response.stream = _InTurn(response.stream, turn)
+                    response.stream = InTurn(response.stream, turn)
                     return response
                 response.close()
             except BaseException:
@@ -179,32 +195,20 @@ class Http:
         self._relieve()
         return bool(asked) and asked is not None and asked < deadline.remaining()
 
-    def _request_in_turn(
-        self,
-        server: Server,
-        url: httpx.URL,
-        headers: dict[str, str],
-        deadline: Deadline,
-        cancellation: Cancellation | None,
-    ) -> Steps[httpx.Response]:
+    def _request_in_turn(self, server: Server, question: "_Question") -> Steps[httpx.Response]:
         begun = time.monotonic()
         try:
-            response = yield from self._request(url, headers, deadline, cancellation)
+            response = yield from self._request(question)
         except (ApiUnavailable, StoreUnavailable) as error:
-            is_ours = cancellation is not None and cancellation.is_cancelled
+            is_ours = question.cancellation is not None and question.cancellation.is_cancelled
             if error.silent is not None and not is_ours:
                 self._outages.unanswered(server, begun)
             raise
         self._outages.answered(server)
         return response
 
-    def _request(
-        self,
-        url: httpx.URL,
-        headers: dict[str, str],
-        deadline: Deadline,
-        cancellation: Cancellation | None,
-    ) -> Steps[httpx.Response]:
+    def _request(self, question: "_Question") -> Steps[httpx.Response]:
+        url, headers, deadline, cancellation, target = question
         # A plain-http request to this machine would show a proxy the key or the signature.
         proxy = None if is_loopback(url) else self._proxies.of(url)
         left = deadline.remaining()
@@ -214,149 +218,52 @@ class Http:
             write=min(self._idle, left),
             pool=left,
         )
-        extensions = {
+        extensions: dict[str, Any] = {
             "timeout": timeout.as_dict(),
             BODY_TIMEOUT: self._stall,
             CANCELLATION: cancellation,
         }
-        with self._translated(url):
+        if target is not None:
+            extensions["target"] = target
+        with self._translated(url, proxy):
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
             if proxy is None:
                 response = yield from self._transport.request(request)
             else:
-                response = proxy.handle_request(request)
+                response = proxy.transport.handle_request(request)
         response.request = request
+        self._were_well.add(Server.of(url))
         return response
 
-    def body(self, response: httpx.Response) -> "Incoming":
+    def body(self, response: httpx.Response) -> Incoming:
         """The body of an answer as it arrives.
 
         To read or to wait for it raises ApiUnavailable or StoreUnavailable where it stalls or breaks off.
         """
         stream: Stream | None = response.extensions.get(BODY)
-        return Incoming(stream or _Pieces(response.iter_raw()), self._translated)
+        translated = partial(self._translated, response.request.url, None, is_head=False)
+        return Incoming(stream or Pieces(response.iter_raw()), translated)
 
     def _probe(self, server: Server) -> bool:
         url = httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/")
         try:
-            drive(self._request(url, {}, Deadline.after(_PROBE_SECONDS), None)).close()
+            drive(self._request(_Question(url, {}, Deadline.after(_PROBE_SECONDS)))).close()
         except EmpiricalError:
             return False
         return True
 
     @contextmanager
-    def _translated(self, asked: httpx.URL | None = None) -> Iterator[None]:
+    def _translated(self, asked: httpx.URL, proxy: Proxy | None, *, is_head: bool = True) -> Iterator[None]:
+        server = Server.of(asked)
         try:
             yield
         except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                # It answers, but is not to be trusted, and will not be in a moment either.
-                raise self._unavailable(_describe(error), math.inf) from error
-            silent = Server.of(asked) if asked and _is_silence(error) else None
-            raise self._unavailable(_describe(error), silent=silent) from error
-
-
-class _Source(Protocol):
-    """Where a body comes from."""
-
-    def wait(self) -> Readable | None:
-        """What to wait for before something can be read; None if nothing."""
-
-    def read_into(self, view: memoryview) -> int:
-        """Read what has arrived, at least a byte; 0 at the end."""
-
-
-class Incoming:
-    """The body of an answer, whose errors are ours."""
-
-    def __init__(self, source: _Source, translated: Callable[[], AbstractContextManager[None]]) -> None:
-        """Read `source`, whose errors `translated` translates."""
-        self._source = source
-        self._translated = translated
-
-    def arrived(self) -> Steps[None]:
-        """Wait until something has arrived, or the end, where that can be told.
-
-        Raises:
-            ApiUnavailable, StoreUnavailable: it stalls or broke off.
-        """
-        with self._translated():
-            wait = self._source.wait()
-            if wait is not None and not (yield wait):
-                raise httpx.ReadTimeout("the body stalled")
-
-    def read_into(self, view: memoryview) -> int:
-        """Read into a memoryview what has arrived: at least a byte, 0 at the end.
-
-        Raises:
-            ApiUnavailable, StoreUnavailable: it stalls or broke off.
-        """
-        with self._translated():
-            return self._source.read_into(view)
-
-
-class _InTurn(httpx.SyncByteStream):
-    """The body of an answer, with whose end the turn of its request ends."""
-
-    def __init__(self, stream: object, turn: Turn) -> None:
-        assert isinstance(stream, httpx.SyncByteStream)
-        self._stream = stream
-        self._turn = turn
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
-
-    def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            self._turn.end()
-
-
-class _Pieces:
-    """The body of an answer that came through a proxy, which httpx reads in pieces of its own."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = memoryview(b"")
-
-    def wait(self) -> Readable | None:
-        return None  # nobody can tell
-
-    def read_into(self, view: memoryview) -> int:
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._rest = memoryview(piece)
-        taken = self._rest[: len(view)]
-        view[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
-
-
-def _is_silence(error: Exception) -> bool:
-    """Whether it may be the server's: having no connection or descriptor to spare says nothing about it."""
-    if not isinstance(error, httpx.TransportError) or isinstance(error, httpx.PoolTimeout):
-        return False
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
-            return False
-        cause = cause.__cause__
-    return True
-
-
-def _describe(error: Exception) -> str:
-    """What happened, in words that cannot hold a URL or a header."""
-    match error:
-        case httpx.ConnectTimeout():
-            return "connecting took too long"
-        case httpx.TimeoutException():
-            return "no answer in time"
-        case httpx.ConnectError():
-            return str(error) or "the connection could not be made"
-        case httpx.ReadError() | httpx.WriteError() | httpx.RemoteProtocolError() | httpx.StreamError():
-            return "the connection broke off"
-        case _:
-            return f"the request failed ({type(error).__name__})"
+            what = described(error, server, proxy)
+            if is_head and is_no_http(error):
+                raise _USELESS[self._unavailable](what) from error
+            if is_lasting(error):
+                # It will not be otherwise in a moment, but for a server that was well: then it is what stands
+                # in between, such as the sign-in page of a network, which goes.
+                raise self._unavailable(what, lasting=server not in self._were_well) from error
+            silent = server if is_head and is_silence(error) else None
+            raise self._unavailable(what, silent=silent) from error

@@ -9,20 +9,20 @@ import ssl
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from http.client import HTTPConnection, HTTPException
-from io import BufferedIOBase
 from ipaddress import ip_address
-from typing import Protocol, cast
+from typing import cast
 
 import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
-from empirical_fs.net.addresses import Permit, connect, is_here
+from empirical_fs.connecting import Connector
+from empirical_fs.net.addresses import Permit, is_here
 from empirical_fs.net.answer import Answer
 from empirical_fs.server import Server
+from empirical_fs.streams import Stream, translated
 from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
 
 BODY = "empirical_fs.body"
@@ -34,8 +34,6 @@ CANCELLATION = "empirical_fs.cancellation"
 
 _KEPT_SECONDS = 50.0
 """Servers commonly keep an idle connection for 60 seconds and more, whether this machine sleeps or not."""
-_PIECE = 64 * 2**10
-_GATHERED = 512 * 2**10
 _SOON_SECONDS = 0.02
 _SILENT_SECONDS = 3.0
 """Seconds without a word after which a kept connection is given up for a new one, if there is time."""
@@ -57,7 +55,7 @@ class PooledTransport(httpx.BaseTransport):
         Certificates are checked by `context`.
         """
         self._context = context
-        self._permit = permit
+        self._connector = Connector(permit)
         self.is_here = False
         """Whether the last connection was made to this machine."""
         self._slots = threading.BoundedSemaphore(connections)
@@ -161,16 +159,20 @@ class PooledTransport(httpx.BaseTransport):
                 return connection
             connection.close()
 
-    def _connect(self, server: Server, timeout: float | None) -> HTTPConnection:
+    def _connect(self, server: Server, seconds: float | None) -> HTTPConnection:
         scheme, host, port = server
+        ends_at = time.monotonic() + (_FOREVER if seconds is None else seconds)
         connection = HTTPConnection(host, port)
         try:
-            connected = connect(scheme, host, port, timeout, self._permit)
+            connected = self._connector.connect(server, ends_at - time.monotonic())
             try:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.is_here = is_here(ip_address(connected.getpeername()[0]))
-                if scheme == "https":
-                    connected = self._context.wrap_socket(connected, server_hostname=host)
+                address = connected.getpeername()[0]
+                self.is_here = is_here(ip_address(address))
+                with self._connector.judging(server, address):
+                    connected.settimeout(max(ends_at - time.monotonic(), _SOON_SECONDS))
+                    if scheme == "https":
+                        connected = self._context.wrap_socket(connected, server_hostname=host)
             except BaseException:
                 connected.close()
                 raise
@@ -181,118 +183,14 @@ class PooledTransport(httpx.BaseTransport):
             raise httpx.ConnectTimeout("connecting took too long") from error
         except (OSError, HTTPException, UnicodeError) as error:
             connection.close()
-            raise httpx.ConnectError(str(error)) from error
+            raise httpx.ConnectError("the connection could not be made") from error
         return connection
 
 
-class Stream(httpx.SyncByteStream):
-    """The body of one answer, read piece by piece or into memory that is handed in."""
-
-    def __init__(self, connected: socket.socket, answer: Answer, end: "End") -> None:
-        """Read `answer`, which came by the socket `connected`; `end` takes the connection back, once."""
-        self._end: End | None = end
-        self._socket = connected
-        self._timeout = connected.gettimeout()
-        self._answer = answer
-        self._buffered: BufferedIOBase | None = cast("BufferedIOBase", answer.fp)
-        self._left = answer.length
-        self._received = 0
-        self._is_at_end = self._left == 0
-        self._is_kept_alive = not answer.will_close
-
-    def wait(self) -> Readable | None:
-        """What to wait for before something of the body, or its end, can be read; None if nothing."""
-        if self._is_at_end:
-            return None
-        with _translated():
-            has_come = has_arrived(self._socket) if self._buffered is None else self._answer.has_come()
-        return (
-            None if has_come else Readable(self._socket, _FOREVER if self._timeout is None else self._timeout)
-        )
-
-    def read_into(self, view: memoryview) -> int:
-        """Read what has arrived, at least a byte; 0 at the end of the body.
-
-        Raises:
-            httpx.TransportError: the body stalled or broke off.
-        """
-        if self._is_at_end:
-            return 0
-        if self._buffered is not None:
-            self._answer.allow(self._timeout)
-        with _translated():
-            if self._left is None:
-                piece = self._answer.read1(len(view))
-                view[: len(piece)] = piece
-                self._is_at_end = not piece
-                return len(piece)
-            count = self._read_some(view[: self._left])
-            # TLS hands over a record of 16 KiB at a time: gather them, but never so many that who waits for
-            # the first bytes waits more than twice as long.
-            enough = min(len(view), self._left, max(1, min(self._received, _GATHERED)))
-            # A file object of a socket gives up for good after a timeout; the socket itself does not.
-            if count < enough and self._buffered is None:
-                count = self._gather(view, count, enough)
-        self._received += count
-        self._left -= count
-        self._is_at_end = self._left == 0
-        return count
-
-    def _gather(self, view: memoryview, count: int, enough: int) -> int:
-        """Add to the first `count` bytes of the view what comes soon, so that a stall holds nothing back."""
-        stop = min(len(view), self._left or 0)
-        receive = self._socket.recv_into  # for every record of TLS, hence the few steps below
-        try:
-            self._socket.settimeout(_SOON_SECONDS)
-            while count < enough and (received := receive(view[count:stop], stop - count)):
-                count += received
-        except OSError:
-            pass  # what has arrived counts, and the next read fails again
-        finally:
-            self._socket.settimeout(self._timeout)
-        return count
-
-    def _read_some(self, view: memoryview) -> int:
-        if self._buffered is None:
-            # Not told how many, an SSLSocket makes a memoryview to find out.
-            count = self._socket.recv_into(view, len(view))
-        else:
-            # What came with the head; or, where that was all, one read from the socket.
-            piece = self._buffered.read1(min(len(view), _PIECE))
-            count = len(piece)
-            view[:count] = piece
-            if count < min(len(view), _PIECE):
-                self._buffered = None
-        if not count:
-            raise httpx.RemoteProtocolError("the body ended early")
-        return count
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The body in pieces, as httpx reads it."""
-        view = memoryview(bytearray(_PIECE))
-        while count := self.read_into(view):
-            yield bytes(view[:count])
-
-    def close(self) -> None:
-        """Keep the connection if the body was read to its end, else close it."""
-        end, self._end = self._end, None
-        if end is None:
-            return
-        self._answer.close()
-        is_whole = self._is_at_end and self._is_kept_alive
-        end(is_reusable=is_whole and not self._answer.is_followed and not has_arrived(self._socket))
-
-
-class End(Protocol):
-    """Ends a request."""
-
-    def __call__(self, *, is_reusable: bool) -> None:
-        """Say whether its connection can serve another one."""
-
-
 def _ask(connection: HTTPConnection, request: httpx.Request) -> None:
-    with _translated():
-        path = request.url.raw_path.decode("ascii")
+    with translated():
+        # As httpx has it: a URL that was signed is sent byte for byte, and not as it would be written better.
+        path = request.extensions.get("target", request.url.raw_path).decode("ascii")
         connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.raw:
             connection.putheader(name, value)
@@ -315,7 +213,7 @@ def _exchanged(
         raise httpx.ReadError("nobody wants the answer any more")
     connected.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
     _ask(connection, request)
-    with _translated():
+    with translated():
         answer = Answer(connected, method=request.method)
         try:
             while not answer.has_head():
@@ -351,13 +249,3 @@ class _Heads:
         """Seconds that the next one may take by a kept connection, of `most` that there are."""
         usual = self._slowest.get(server, 0.0) * _SLOWER
         return min(max(min(_SILENT_SECONDS, most / 2), usual), most)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise httpx.ReadTimeout("no answer in time") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise httpx.ReadError("the connection broke off") from error

@@ -28,6 +28,8 @@ _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
 _SPREAD = 0.25
 """The share of a wait that was asked for by which those who wait come later."""
+_ASKED_MAX = 366 * 86_400.0
+"""Seconds; what is more comes to the same."""
 _USELESS_MAX = 4
 """Tries after which an answer that is of no use is believed to be all that will come."""
 
@@ -47,11 +49,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), _ASKED_MAX)
     if (moment := http_date(text)) is None:
         return None
     now = http_date(headers.get("date", ""))
-    return max(moment - (time.time() if now is None else now), 0.0)
+    return min(max(moment - (time.time() if now is None else now), 0.0), _ASKED_MAX)
 
 
 def retrying(
@@ -89,7 +91,9 @@ def retrying(
     return _Tries(
         retry=retry_if_exception_type(kinds) | retry_if_exception_type(DeadlinePassed),
         wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
-        stop=stop_any(_TooLittleTime(deadline), stop_when_event_set(closing), _TooLate(), _TooUseless()),
+        stop=stop_any(
+            _TooLittleTime(deadline), stop_when_event_set(closing), _TooLate(), _TooUseless(), _InVain()
+        ),
         before_sleep=note,
         sleep=sleep or sleep_using_event(closing),
         retry_error_callback=end,
@@ -132,6 +136,14 @@ class _TooUseless(stop_base):
     def __call__(self, retry_state: RetryCallState) -> bool:
         most = 1 if isinstance(_failure(retry_state), TooManyRedirects) else _USELESS_MAX
         return isinstance(_failure(retry_state), BadAnswer) and retry_state.attempt_number >= most
+
+
+class _InVain(stop_base):
+    """Stops after a failure that will be the same in a moment."""
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        failure = _failure(retry_state)
+        return isinstance(failure, _Unavailable) and failure.lasting
 
 
 def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from socket import inet_aton
 from time import strptime
+from urllib.parse import quote
 
 import httpx
 
@@ -19,6 +20,10 @@ _EXPIRIES = frozenset({"x-amz-expires", "x-goog-expires", "expires", "expiry", "
 _CONTENT_ENDPOINT = re.compile(r"/api/resources/[0-9]+/content")
 _PORT_MAX = 2**16 - 1
 _HOSTS_KNOWN = 64
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PARTS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?P<target>[^#]*)", re.DOTALL)
+"""RFC 3986, appendix B, as httpx has it."""
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _UNIX_SECONDS = re.compile(r"[0-9]{9,11}")
 _SECONDS = re.compile(r"[0-9]{1,8}")
 
@@ -74,17 +79,43 @@ def parse_given(text: str, giver: httpx.URL) -> httpx.URL:
     return url
 
 
-def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
-    """Where a redirect from `base` leads, if it may be followed.
+def redirected(base: httpx.URL, location: str) -> str:
+    """The URL to which a redirect from `base` leads; an absolute one, which may be signed, as it was written.
 
     Raises:
-        UnsafeUrl: as `parse_given`.
+        UnsafeUrl: it cannot be parsed.
     """
+    if _ABSOLUTE.match(location):
+        return location
+    if location.startswith("//"):
+        return f"{base.scheme}:{location}"
+    if location.startswith("/"):
+        return f"{base.scheme}://{base.netloc.decode('ascii')}{location}"
     try:
-        joined = str(base.join(location))
+        return str(base.join(location))
     except (httpx.InvalidURL, UnicodeError, ValueError):
         raise UnsafeUrl("a redirect that cannot be parsed") from None
-    return parse_given(joined, base)
+
+
+def exact_target(text: str) -> bytes:
+    """What a server is asked for by a URL, byte for byte as it was signed: its path with the query.
+
+    httpx takes `/./` and `/../` out, and writes some characters in another way, after which a signature does
+    not fit any more. What has no place in a request (RFC 9112, 3) is escaped.
+
+    Raises:
+        UnsafeUrl: it cannot be parsed.
+    """
+    match = _PARTS.match(text)
+    if match is None:
+        raise UnsafeUrl("a URL that cannot be parsed")
+    target = match["target"]
+    if not target.startswith("/"):
+        target = f"/{target}"
+    try:
+        return quote(target, safe=_VISIBLE).encode("ascii")
+    except UnicodeError:
+        raise UnsafeUrl("a URL that cannot be parsed") from None
 
 
 def _may_be_this_machine(host: str) -> bool:

@@ -57,6 +57,12 @@ class Configuration:
         return self.values[name].value
 
     @property
+    def api_url_from(self) -> str:
+        """Who said where the API is, or can: for who is to look at it again."""
+        source = self.values["api_url"].source
+        return OPTIONS["api_url"].flag if source == DEFAULT else source
+
+    @property
     def shown(self) -> dict[str, dict[str, str]]:
         """The settings as texts, with their sources, to be shown; none of them is a secret."""
         return {

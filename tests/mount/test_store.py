@@ -294,7 +294,7 @@ LIES: dict[str, dict[str, Any]] = {
     "range without total": {"set": {"content-range": "bytes 4096-8191/8000"}},
     "garbage range": {"set": {"content-range": "bites"}},
     "no range at all": {"remove": ["content-range"]},
-    "compressed": {"set": {"content-encoding": "gzip"}},
+    "compressed": {"set": {"content-encoding": "gzip", "content-range": "bytes 4096-8191/*"}},
     "short length": {"set": {"content-length": "1000"}},
     "long length": {"set": {"content-length": "5000"}},
     "no number": {"set": {"content-length": "-1"}},

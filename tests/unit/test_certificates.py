@@ -134,7 +134,7 @@ def test_a_file_without_certificates(
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(SetupError, match="SSL_CERT_FILE.*certificates.pem"):
+    with pytest.raises(SetupError, match=r"SSL_CERT_FILE.*certificates\.pem"):
         create_context()
 
 

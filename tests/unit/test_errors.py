@@ -108,11 +108,11 @@ def test_hierarchy_is_documented(kind: type[EmpiricalError]) -> None:
     ("error", "data"),
     [
         (errors.KeyRefused(401), {"status": 401}),
-        (errors.UrlRefused(403), {"status": 403}),
+        (errors.UrlRefused(403), {"status": 403, "is_of_another": False}),
         (errors.OutOfReach("a.example"), {"host": "a.example"}),
         (errors.ResourceGone(7), {"resource_id": 7}),
-        (errors.ApiUnavailable("busy", 5), {"retry_after": 5, "silent": None}),
-        (errors.StoreUnavailable("busy"), {"retry_after": None, "silent": None}),
+        (errors.ApiUnavailable("busy", 5), {"retry_after": 5, "silent": None, "lasting": False}),
+        (errors.StoreUnavailable("busy"), {"retry_after": None, "silent": None, "lasting": False}),
     ],
 )
 def test_errors_carry_data(error: EmpiricalError, data: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from empirical_fs.api.url_cache import lifetime
 from empirical_fs.errors import UnsafeUrl
-from empirical_fs.net.urls import declared_expiry, looks_signed, parse_fetchable, parse_redirect
+from empirical_fs.net.urls import declared_expiry, looks_signed, parse_fetchable, parse_given, redirected
 from tests.unit.hostile import outcome
 
 HOSTS = ["x.org", "localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.1", "0x7f.1", "2130706433"]
@@ -63,6 +63,10 @@ def is_here(url: httpx.URL) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
+    return parse_given(redirected(base, location), base)
 
 
 PARSERS = [parse_fetchable, partial(parse_redirect, FROM_THE_NETWORK), partial(parse_redirect, FROM_HERE)]

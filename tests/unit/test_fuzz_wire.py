@@ -11,7 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, StoreUnavailable
+from empirical_fs.errors import (
+    ApiUnavailable,
+    BadAnswer,
+    DeadlinePassed,
+    EmpiricalError,
+    Foreign,
+    StoreUnavailable,
+)
 from empirical_fs.net import client
 from tests.unit.hostile import outcome
 from tests.unit.wire import (
@@ -42,6 +49,7 @@ def _one_context() -> Iterator[None]:
         yield
 
 
+OF_THE_STORE = (StoreUnavailable, BadAnswer)
 LENGTH_2 = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 NOT_ASCII = b'Content-Disposition: inline; filename="\xe9"\r\n'
@@ -54,14 +62,15 @@ UNPARSEABLE = b"Content-Type: multipart/x; boundary*=x; boundary*0=y\r\n"
 @example(data=LENGTH_2 + UNPARSEABLE + b"\r\nok", kind=ApiUnavailable, stays=True)
 def test_any_bytes(*, data: bytes, kind: Kind, stays: bool) -> None:
     """Any bytes are an answer or a documented error, soon, and the next request gets its own answer."""
+    kinds = (kind, Foreign if kind is ApiUnavailable else BadAnswer)
     with talking(sending(data), AGAIN if stays else None, kind) as (wire, http):
         begun = time.monotonic()
-        first = outcome(lambda: read(wire, http, SOON if stays else IN_TIME), kind, DeadlinePassed)
+        first = outcome(lambda: read(wire, http, SOON if stays else IN_TIME), *kinds, DeadlinePassed)
         assert time.monotonic() - begun < TOO_LONG
         # Who asks again just as a server hangs up has asked in vain, and rightly so.
         assert stays or wire.first_ended.wait(IN_TIME)
         pauses = isinstance(first, tuple) and first[0] == 429
-        second = outcome(lambda: read(wire, http, IN_TIME), *([kind] if pauses else []))
+        second = outcome(lambda: read(wire, http, IN_TIME), *(kinds if pauses else []))
         if isinstance(second, tuple):
             assert second == (200, b"good") or (second == (200, b"again") and isinstance(first, tuple))
 
@@ -88,7 +97,7 @@ def test_any_bytes(*, data: bytes, kind: Kind, stays: bool) -> None:
 def test_a_connection_out_of_step_is_not_used_again(data: bytes) -> None:
     """Where an answer was not as long as it said, what comes next on its connection is nobody's answer."""
     with talking(sending(data), EVIL) as (wire, http):
-        outcome(lambda: read(wire, http, SOON), StoreUnavailable, DeadlinePassed)
+        outcome(lambda: read(wire, http, SOON), *OF_THE_STORE, DeadlinePassed)
         assert read(wire, http, IN_TIME) == (200, b"good")
 
 
@@ -115,7 +124,7 @@ def test_failures_leave_their_slots() -> None:
     with talking(sending(GOOD), AGAIN) as (other, http):
         for data in (b"", LENGTH_2 + NOT_ASCII, LENGTH_2 + UNPARSEABLE + b"\r\nok", LENGTH_2 + LENGTH_2):
             with closing(Wire(sending(data), None)) as wire:
-                outcome(partial(read, wire, http, IN_TIME), StoreUnavailable)
+                outcome(partial(read, wire, http, IN_TIME), *OF_THE_STORE)
         assert read(other, http, IN_TIME) == (200, b"good")
 
 
@@ -138,7 +147,7 @@ def test_an_answer_without_an_end(send: Send) -> None:
     """A head or a trailer that never ends, however fast or slowly it comes, is given up in time."""
     with talking(send, None) as (wire, http):
         begun = time.monotonic()
-        first = outcome(lambda: read(wire, http, SOON), StoreUnavailable, DeadlinePassed)
+        first = outcome(lambda: read(wire, http, SOON), *OF_THE_STORE, DeadlinePassed)
         assert isinstance(first, EmpiricalError)
         assert time.monotonic() - begun < TOO_LONG
         assert read(wire, http, IN_TIME) == (200, b"good")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from empirical_fs.errors import BadAnswer, OtherLength, StoreUnavailable, UrlRefused
+from empirical_fs.in_between import NEVER_OF_THE_SERVER, is_of_another, told
 from empirical_fs.net.retry import is_busy, retry_after
 from empirical_fs.reading.version import Extent, Head, Refused, Validators
 
@@ -27,6 +28,7 @@ _NO_ETAG = ("", '""', "W/", 'W/""')
 _NO_VERSION_ID = ("", "null")
 """What S3 sends for every object of a bucket without versions is `null`."""
 _HTML = "text/html"
+_COMPRESSIONS = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd", "dcb", "dcz"})
 
 
 def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, size: int | None) -> Head:
@@ -47,9 +49,11 @@ def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, si
         match = _UNSATISFIED.fullmatch(_field(headers, "content-range"))
         return Head(Refused.PAST_THE_END, validators, int(match["total"]) if match else None)
     _check_status(status, headers)
-    if _field(headers, "content-encoding", "identity").lower() != "identity":
-        raise BadAnswer("the store sent a compressed body, which was not asked for")
     extent, total = _extent(status, headers, size)
+    # An object that was stored in a coding is served as it is stored; what was compressed on the way has
+    # another length, or none beforehand.
+    if _is_compressed(headers) and (total is None or total != (total if size is None else size)):
+        raise BadAnswer("the store sent a compressed body, which was not asked for")
     if total is not None and total > _SIZE_MAX:
         raise BadAnswer("the store says that the object is larger than any file can be")
     is_whole = extent.start == 0 and extent.stop in (total, size)
@@ -84,9 +88,9 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
     if status in (_OK, _PARTIAL):
         return
     if status in _URL_REFUSED:
-        raise UrlRefused(status)
-    if is_busy(status):
-        raise StoreUnavailable(f"the store answered HTTP {status}", retry_after(headers))
+        raise UrlRefused(status, is_of_another=is_of_another(headers))
+    if is_busy(status) or status in NEVER_OF_THE_SERVER:
+        raise StoreUnavailable(told("the store", status), retry_after(headers))
     raise BadAnswer(f"the store answered HTTP {status}")
 
 
@@ -105,12 +109,33 @@ def _field(headers: Mapping[str, str], name: str, default: str = "") -> str:
     return headers.get(name, default).strip(" \t")
 
 
+def _is_compressed(headers: Mapping[str, str]) -> bool:
+    """Whether the body is in a coding that makes another length of it (RFC 9110, 8.4.1).
+
+    What else uploaders write there, such as the name of a character set, says nothing of the bytes.
+    """
+    codings = {each.strip().lower() for each in _field(headers, "content-encoding").split(",")}
+    return not codings.isdisjoint(_COMPRESSIONS)
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """The Content-Length; the same one may be there several times (RFC 9110, 8.6).
+
+    Raises:
+        BadAnswer: it is no number, or several.
+    """
+    text = _field(headers, "content-length")
+    if not text:
+        return None
+    numbers = {each.strip(" \t") for each in text.split(",")}
+    if len(numbers) > 1 or not all(map(_LENGTH.fullmatch, numbers)):
+        raise BadAnswer("the store sent a Content-Length that is no number")
+    return int(numbers.pop())
+
+
 def _extent(status: int, headers: Mapping[str, str], size: int | None) -> tuple[Extent, int | None]:
     """What the body holds, and the size of the object if the answer says it."""
-    length_text = _field(headers, "content-length")
-    if length_text and not _LENGTH.fullmatch(length_text):
-        raise BadAnswer("the store sent a Content-Length that is no number")
-    length = int(length_text) if length_text else None
+    length = _length(headers)
     if status == _OK and "content-range" not in headers:
         stop = size if length is None else length
         if stop is None:

@@ -13,10 +13,11 @@ import httpx
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
+from empirical_fs.incoming import Incoming
 from empirical_fs.net.addresses import Address, permits_all, permits_no_local
-from empirical_fs.net.client import Http, Incoming, nothing
+from empirical_fs.net.client import Http, nothing
 from empirical_fs.net.tracing import traced
-from empirical_fs.net.urls import is_loopback, parse_given, parse_redirect
+from empirical_fs.net.urls import exact_target, is_loopback, parse_given, redirected
 from empirical_fs.reading.buffers import spool_place
 from empirical_fs.reading.fetch.answers import read_head
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN
@@ -199,7 +200,7 @@ class Store:
             return permits(scheme, address)
 
         # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
-        self._parse_given = lru_cache(_URLS_CHECKED)(partial(parse_given, giver=api_url))
+        self._parse_given = lru_cache(_URLS_CHECKED)(partial(_parsed, giver=api_url))
         connections = IN_FLIGHT + STALLED + LEFT_OPEN
         self._http = Http(connections, StoreUnavailable, closing, patience, permit=permit, relieve=relieve)
         self.gave_up = self._http.gave_up
@@ -246,11 +247,20 @@ class Store:
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation
     ) -> Steps[httpx.Response]:
-        url = self._parse_given(text)
+        url, target = self._parse_given(text)
         for _ in range(_REDIRECTS_MAX + 1):
-            response = yield from self._http.request(url, headers, deadline, cancellation)
+            response = yield from self._http.request(url, headers, deadline, cancellation, target)
             if response.status_code not in _REDIRECT_STATUSES:
                 return response
             response.close()
-            url = parse_redirect(url, response.headers.get("location", ""))
+            url, target = _parsed(redirected(url, response.headers.get("location", "")), url)
         raise TooManyRedirects("the store redirects too often")
+
+
+def _parsed(text: str, giver: httpx.URL) -> tuple[httpx.URL, bytes]:
+    """A URL that the server of `giver` gave us, and what is asked for by it, byte for byte.
+
+    Raises:
+        UnsafeUrl: as `parse_given`.
+    """
+    return parse_given(text, giver), exact_target(text)

@@ -18,6 +18,7 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
+from empirical_fs.in_between import told
 from empirical_fs.net.retry import retrying
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.answers import measured
@@ -278,6 +279,9 @@ class Ranges:
         except UrlRefused as error:
             if error.status in _NOT_FOUND:
                 raise ContentChanged("the object is gone") from error
+            if error.is_of_another:
+                # A page for people says nothing of the URL, and may be gone in a moment.
+                raise StoreUnavailable(told("the store", error.status)) from error
             raise
 
 

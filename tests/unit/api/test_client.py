@@ -19,6 +19,7 @@ from empirical_fs.errors import (
     ResourceGone,
 )
 from tests.unit.conftest import Answer, Asked, Server
+from tests.unit.wire import sending, talking
 
 KEY = "key-of-this-test"
 DATE = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
@@ -195,7 +196,6 @@ def test_what_is_no_page(api: Api, server: Server, body: bytes) -> None:
     ("status", "error"),
     [
         (401, KeyRefused),
-        (403, KeyRefused),
         (404, NotTheApi),
         (400, NotTheApi),
         (302, NotTheApi),
@@ -318,3 +318,83 @@ def test_an_absurdly_large_answer(api: Api, server: Server) -> None:
     server.answer = always(Answer(body=b" " * (33 * 2**20)))
     with pytest.raises(NotTheApi):
         api.page(1, soon(), {})
+
+
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_of_key"),
+    [
+        (Answer(401), True),
+        (Answer(401, b"<html>", PAGE), True),
+        (Answer(403, b'{"error": {"message": "no"}}', {"Content-Type": "application/json"}), True),
+        (Answer(403, b' {"error": "no"}'), True),
+        (Answer(403), False),
+        (Answer(403, b"<html>blocked", PAGE), False),
+        (Answer(403, b"error code: 1020", {"Content-Type": "text/plain"}), False),
+        (Answer(403, b"{}", {"Content-Type": "application/json", "cf-mitigated": "challenge"}), False),
+        (Answer(407, b"<html>", PAGE), False),
+        (Answer(451), False),
+        (Answer(511, b"<html>", PAGE), False),
+        (Answer(522, b"<html>", PAGE), False),
+    ],
+)
+def test_who_refuses(api: Api, server: Server, answer: Answer, *, is_of_key: bool) -> None:
+    """401, and 403 with the API's JSON, speak of the key; all else is in between, named, and asked again."""
+    server.answer = in_turn(answer, Answer(body=listing(entry(1))))
+    if is_of_key:
+        with pytest.raises(KeyRefused):
+            api.page(1, soon(), {})
+    else:
+        assert api.page(1, soon(), {}).ids == (1,)
+        server.answer = always(answer)
+        with pytest.raises(
+            ApiUnavailable, match=f"127.0.0.1.*HTTP {answer.status}|HTTP {answer.status}"
+        ) as caught:
+            api.page(1, soon(0.3), {})
+        assert "key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b"<html>Welcome to our hotel", PAGE),
+        Answer(200, b"", PAGE),
+        Answer(404, b"<html>this domain is for sale", PAGE),
+        Answer(302, headers={"Location": "http://portal.example/"}),
+        Answer(410),
+    ],
+)
+def test_something_in_between_comes_and_goes(api: Api, server: Server, answer: Answer) -> None:
+    """Before its first answer it is not the API, at once; what was the API once is asked again."""
+    server.answer = always(answer)
+    with pytest.raises(NotTheApi):
+        api.page(1, soon(), {})
+    assert len(server.asked) == 1
+    server.answer = in_turn(Answer(body=listing(entry(1))), answer, answer, Answer(body=listing(entry(2))))
+    assert api.page(1, soon(), {}).ids == (1,)
+    assert api.page(1, soon(), {}).ids == (2,)
+    server.answer = always(answer)
+    with pytest.raises(ApiUnavailable, match="in between"):
+        api.page(1, soon(0.3), {})
+
+
+def test_an_answer_that_cannot_be_read() -> None:
+    """It is said as that, at once, and who it was."""
+    with talking(sending(b"SSH-2.0-OpenSSH_9.2\r\n"), None, ApiUnavailable) as (wire, _):
+        api = Api(httpx.URL(wire.origin), KEY, threading.Event(), 30)
+        with pytest.raises(NotTheApi, match=r"127\.0\.0\.1 cannot be understood.*not HTTP"):
+            api.page(1, soon(), {})
+        api.close()
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_huge_retry_after(api: Api, server: Server, value: str) -> None:
+    """It is what it is, and no problem of certificates."""
+    server.answer = always(Answer(503, headers={"Retry-After": value}))
+    with pytest.raises(ApiUnavailable, match="HTTP 503") as caught:
+        api.page(1, soon(), {})
+    assert not caught.value.lasting
+    assert 0 < (caught.value.retry_after or 0) <= 366 * 86_400
+    assert len(server.asked) == 1

@@ -13,11 +13,13 @@ import pytest
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
+from empirical_fs.connecting import Connector
 from empirical_fs.errors import StoreUnavailable, UnsafeUrl
-from empirical_fs.net.addresses import connect, is_here, is_local, permits_all, permits_no_local
+from empirical_fs.net.addresses import Permit, is_here, is_local, permits_all, permits_no_local
 from empirical_fs.net.client import Http
 from empirical_fs.net.proxies import Proxies
 from empirical_fs.reading.fetch.object_store import Asked, Store
+from empirical_fs.server import Server
 from empirical_fs.work.waits import drive
 
 HERE = [
@@ -54,6 +56,10 @@ def test_what_is_near(text: str) -> None:
     # Plain http is for this machine, whatever it is called.
     assert permits_all("http", address) == (text in HERE)
     assert not permits_no_local("http", address)
+
+
+def connect(scheme: str, host: str, port: int, seconds: float, permit: Permit) -> socket.socket:
+    return Connector(permit).connect(Server(scheme, host, port), seconds)
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from empirical_fs.errors import UnsafeUrl
 from empirical_fs.net.urls import (
     declared_expiry,
+    exact_target,
     is_loopback,
     looks_signed,
     parse_fetchable,
     parse_given,
-    parse_redirect,
+    redirected,
 )
 
 FRAGMENTS = ["https", "http", "ftp", "://", ":", "//", "/", "?", "#", "@", "[", "]", "::1", "%", "%2F", "%zz"]
@@ -42,6 +43,10 @@ FRAGMENTS += [
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(st.characters(), max_size=3), max_size=8).map("".join)
 BASE = httpx.URL("https://store.example.org/a/b?sig=secret")
+
+
+def parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
+    return parse_given(redirected(base, location), base)
 
 
 @pytest.mark.parametrize(
@@ -283,3 +288,30 @@ NEW_YEAR = timegm((2026, 1, 1, 0, 0, 0))
 def test_declared_expiry(query: str, expiry: float | None) -> None:
     """The expiry is that of SigV4 or a Unix time, and None where the URL says nothing that can be read."""
     assert declared_expiry(f"https://x/o?{query}") == expiry
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        (
+            "https://x.org/a/./b/../c//d/%2e/%2E%2E?X-Sig=a%2fb+c&=&d",
+            b"/a/./b/../c//d/%2e/%2E%2E?X-Sig=a%2fb+c&=&d",
+        ),
+        ("https://x.org/a|b\"<>^`{}[]\\c?d=[e]'", b"/a|b\"<>^`{}[]\\c?d=[e]'"),
+        ("https://x.org/100%?a=%&b=%zz", b"/100%?a=%&b=%zz"),
+        ("https://x.org?sig=1", b"/?sig=1"),
+        ("https://x.org", b"/"),
+        ("https://x.org/a?b=c/../d?e#fragment", b"/a?b=c/../d?e"),
+        ("HTTPS://X.ORG:443/A", b"/A"),
+        ("https://x.org/a b\u00e4", b"/a%20b%C3%A4"),
+    ],
+)
+def test_what_is_asked_for_is_what_was_signed(url: str, target: bytes) -> None:
+    """Byte for byte, whatever the path holds; only what no request can hold is escaped."""
+    assert exact_target(url) == target
+
+
+@pytest.mark.parametrize("location", ["https://x.org/a/./b/../c", "//x.org/a/./b/../c", "/a/./b/../c"])
+def test_a_redirect_to_what_was_signed(location: str) -> None:
+    """A redirect to a signed URL keeps its path, too."""
+    assert exact_target(redirected(BASE, location)) == b"/a/./b/../c"

@@ -122,11 +122,12 @@ def test_past_the_end(headers: Headers, total: int | None) -> None:
         part(10, 19, content_length="11"),
         part(10, 19, content_length="ten"),
         part(10, 19, content_length="-10"),
-        part(10, 19, content_length="10, 10"),
+        part(10, 19, content_length="10, 11"),
+        part(10, 19, content_length="10,"),
         part(10, 19, content_type="multipart/byteranges; boundary=x"),
-        part(10, 19, content_encoding="gzip"),
-        part(10, 19, content_encoding="br"),
-        part(10, 19, content_encoding=""),
+        part(10, 19, 101, content_encoding="gzip"),
+        part(10, 19, "*", content_encoding="br"),
+        part(10, 19, 99, content_encoding="utf-8, X-GZIP"),
         {"content-range": "bytes */100"},
         {"content-range": "bytes 10-/100"},
         {"content-range": "bytes -19/100"},
@@ -143,6 +144,60 @@ def test_parts_that_do_not_fit(status: int, headers: Headers) -> None:
     """Other bytes, a range that contradicts itself or its length, or one that cannot be read, are refused."""
     with pytest.raises(BadAnswer):
         read(status, headers)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "UTF-8", "", "identity", "x-made-up", "gzip,UTF-8"])
+@pytest.mark.parametrize("size", [SIZE, None])
+def test_an_object_as_it_was_stored(encoding: str, size: int | None) -> None:
+    """What an uploader says of the encoding is no reason to refuse as many bytes as there should be."""
+    assert read(206, part(10, 19, content_encoding=encoding), size=size).brings == Extent(10, 20)
+    whole = read(200, {"content-length": str(SIZE), "content-encoding": encoding}, size=size)
+    assert whole.brings == Extent(0, SIZE, is_range=False)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("headers", [{"content-length": "40"}, {}])
+def test_what_was_compressed_on_the_way(headers: Headers, encoding: str) -> None:
+    """It has another length than the object, or none beforehand."""
+    with pytest.raises(BadAnswer, match="compressed"):
+        read(200, headers | {"content-encoding": encoding})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        part(10, 19, content_length="10, 10"),
+        part(10, 19, content_length=" 10 "),
+        {"content-range": "Bytes 10-19/100 "},
+        {"content-range": "BYTES 10-19/100"},
+    ],
+)
+def test_what_is_well_by_the_standard(headers: Headers) -> None:
+    """The case of a unit, the blanks around a value, and a length that is said twice change nothing."""
+    assert read(206, headers).brings == Extent(10, 20, is_announced="content-length" in headers)
+
+
+@pytest.mark.parametrize("status", [407, 451, 511, 520, 522, 530])
+def test_who_stands_in_between(status: int) -> None:
+    """What a proxy, a censor, a sign-in page or a CDN says is no word of the store's, and may change."""
+    with pytest.raises(StoreUnavailable, match=str(status)):
+        read(status, {})
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_of_another"),
+    [
+        ({}, False),
+        ({"content-type": "application/xml"}, False),
+        ({"content-type": "Text/HTML; charset=utf-8"}, True),
+        ({"content-type": "application/json", "cf-mitigated": "challenge"}, True),
+    ],
+)
+def test_who_refuses(headers: Headers, *, is_of_another: bool) -> None:
+    """A web page is for people: it may be of something in between."""
+    with pytest.raises(UrlRefused) as caught:
+        read(403, headers)
+    assert caught.value.is_of_another == is_of_another
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "10"}, {"content-type": "multipart/byteranges"}])
@@ -177,7 +232,7 @@ def test_busy(status: int, headers: Headers, seconds: float | None) -> None:
     assert caught.value.retry_after == seconds
 
 
-@pytest.mark.parametrize("status", [100, 201, 202, 204, 207, 301, 304, 402, 405, 406, 413, 451])
+@pytest.mark.parametrize("status", [100, 201, 202, 204, 207, 301, 304, 402, 405, 406, 413])
 def test_other_statuses(status: int) -> None:
     """Any other status is no answer to a GET of ours."""
     with pytest.raises(BadAnswer):

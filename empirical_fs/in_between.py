@@ -1,0 +1,35 @@
+"""Whoever answers in place of a server: a firewall, a CDN, a proxy, the sign-in page of a network; pure."""
+
+from collections.abc import Mapping
+
+from empirical_fs.net.retry import is_busy
+
+_PROXY_WANTS_MORE, _FOR_LEGAL_REASONS, _SIGN_IN = 407, 451, 511
+_OF_CDNS = range(520, 531)
+"""What Cloudflare says of the server behind it."""
+NEVER_OF_THE_SERVER = (_PROXY_WANTS_MORE, _FOR_LEGAL_REASONS)
+"""Of a proxy (RFC 9110, 15.5.8), and of a censor (RFC 7725); from 500 on it is busy."""
+_HTML = "text/html"
+
+
+def is_of_another(headers: Mapping[str, str]) -> bool:
+    """Whether an answer shows by its head that something in between gave it: web pages are for people."""
+    return "cf-mitigated" in headers or headers.get("content-type", "").strip().lower().startswith(_HTML)
+
+
+def told(host: str, status: int) -> str:
+    """What it means that this host seems to answer with this status; what to do follows a semicolon."""
+    if status == _SIGN_IN:
+        return f"the network wants a sign-in (HTTP {status}); open any page in a browser"
+    if status == _PROXY_WANTS_MORE:
+        return (
+            f"a proxy before {host} wants a user name and a password (HTTP {status}); see the proxy variables"
+        )
+    if status in _OF_CDNS:
+        return f"what stands before {host} cannot reach it (HTTP {status}); try again in a while"
+    if is_busy(status):
+        return f"{host} answered HTTP {status}"
+    return (
+        f"something in between answers for {host} (HTTP {status});"
+        " look for a firewall, a proxy or a sign-in page, or ask who runs it"
+    )

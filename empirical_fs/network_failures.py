@@ -1,0 +1,155 @@
+"""What a failed request says: in words for people, without a URL or a header, and for who is to ask again."""
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+import h11
+import httpx
+
+from empirical_fs.connecting import ResolverSilent
+from empirical_fs.net.proxies import Proxy
+from empirical_fs.server import Server
+from empirical_fs.streams import NotHttp
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
+_PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Errors of TLS that tell of a connection that broke off."""
+
+_NOT_YET_VALID, _EXPIRED, _WRONG_NAMES = 9, 10, (62, 64)
+"""Of X509_STORE_CTX_get_error(3)."""
+_NOT_TLS = frozenset(
+    {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "RECORD_LAYER_FAILURE",
+        "PACKET_LENGTH_TOO_LONG",
+        "UNEXPECTED_MESSAGE",
+    }
+)
+"""What different releases of OpenSSL make of an answer that is no TLS."""
+_STATUS = re.compile(r"(?P<status>[1-5][0-9]{2})(?: |$)")
+_AUTHENTICATION_REQUIRED = "407"
+_CLOSED = "peer closed"
+"""What h11 says of a body that broke off."""
+_PORTAL = "a sign-in page of the network looks like this, too"
+
+
+def is_no_http(error: Exception) -> bool:
+    """Whether something came that cannot be read as the head of an answer, directly or through a proxy."""
+    return isinstance(error, NotHttp) or any(
+        isinstance(each, h11.RemoteProtocolError) and _CLOSED not in str(each) for each in _causes(error)
+    )
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether asking again at once is in vain: no TLS can be agreed on, or the proxy refuses."""
+    if isinstance(error, httpx.ProxyError):
+        return _refusal(error) == _AUTHENTICATION_REQUIRED
+    return any(isinstance(each, ssl.SSLError) and not isinstance(each, _PASSING) for each in _causes(error))
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether it may be the server's: having no connection or descriptor to spare says nothing about it."""
+    if not isinstance(error, httpx.TransportError) or isinstance(error, httpx.PoolTimeout):
+        return False
+    return not any(isinstance(each, OSError) and each.errno in _SHORTAGES for each in _causes(error))
+
+
+def described(error: Exception, server: Server, proxy: Proxy | None = None) -> str:
+    """What happened to a request, through a proxy or not; after a semicolon, what to do about it."""
+    host = server.host
+    cause = next((each for each in _causes(error) if isinstance(each, OSError | UnicodeError)), None)
+    match error:
+        case httpx.ProxyError() if proxy is not None:
+            text = _of_proxy(_refusal(error), host, proxy)
+        # Behind a proxy that connects, TLS is spoken with the server itself.
+        case httpx.ConnectError() | httpx.ConnectTimeout() if proxy and not isinstance(cause, ssl.SSLError):
+            text = f"the proxy {proxy.place} cannot be reached; check {proxy.variable}"
+        case httpx.ConnectTimeout() if isinstance(cause, ResolverSilent):
+            text = f"no name server says where {host} is; check the network and its DNS"
+        case httpx.ConnectTimeout():
+            text = f"connecting to {host} took too long"
+        case httpx.PoolTimeout():
+            text = f"too many requests to {host} are under way"
+        case httpx.TimeoutException():
+            text = f"{host} did not answer in time"
+        case httpx.ConnectError():
+            text = _of_connecting(cause, server)
+        case _ if is_no_http(error):
+            why = str(error) if isinstance(error, NotHttp) else "what it answers is not HTTP"
+            text = f"{host} cannot be understood: {why}"
+        case httpx.ReadError() | httpx.WriteError() | httpx.RemoteProtocolError() | httpx.StreamError():
+            text = f"the connection to {host} broke off"
+        case _:
+            text = f"the request to {host} failed ({type(error).__name__})"
+    return text
+
+
+def _of_connecting(cause: BaseException | None, server: Server) -> str:
+    host, reason = server.host, getattr(cause, "reason", None)
+    match cause:
+        case ssl.SSLCertVerificationError():
+            text = _of_certificate(cause, host)
+        case ssl.SSLError() if reason in _NOT_TLS:
+            text = f"{host}:{server.port} is not speaking TLS; is it http://, or another port?"
+        case ssl.SSLError() if not isinstance(cause, _PASSING):
+            why = (reason or "no reason given").lower().replace("_", " ")
+            text = f"no TLS can be agreed on with {host} ({why})"
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            text = f"no name server says where {host} is; check the network and its DNS"
+        case socket.gaierror() | UnicodeError():
+            text = f"the name {host} is not known; check its spelling, and the network's DNS"
+        case ConnectionRefusedError():
+            text = f"{host}:{server.port} refused the connection"
+        case OSError(errno=number) if number in _NO_WAY:
+            text = f"there is no way from here to {host}; is the network up?"
+        case OSError(errno=number, strerror=shortage) if number in _SHORTAGES:
+            text = f"no connection can be made to {host}: {shortage}"
+        case _:
+            text = f"the connection to {host} could not be made"
+    return text
+
+
+def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+    match error.verify_code:
+        case code if code == _EXPIRED:
+            return f"the certificate of {host} has expired; check this machine's clock; {_PORTAL}"
+        case code if code == _NOT_YET_VALID:
+            return f"the certificate of {host} is not valid yet; check this machine's clock"
+        case code if code in _WRONG_NAMES:
+            return f"what answers as {host} has a certificate for another name; {_PORTAL}"
+        case _:
+            why = error.verify_message or "it cannot be checked"
+            return (
+                f"the certificate of {host} is not trusted ({why}); add its authority to the system's"
+                f" (update-ca-certificates), or name its file in SSL_CERT_FILE; {_PORTAL}"
+            )
+
+
+def _of_proxy(status: str | None, host: str, proxy: Proxy) -> str:
+    if status == _AUTHENTICATION_REQUIRED:
+        return (
+            f"the proxy {proxy.place} wants another user name or password (HTTP 407);"
+            f" write http://USER:PASSWORD@{proxy.place} into {proxy.variable}"
+        )
+    said = "" if status is None else f" (HTTP {status})"
+    return (
+        f"the proxy {proxy.place} does not connect to {host}{said}; ask who runs it, or see {proxy.variable}"
+    )
+
+
+def _refusal(error: httpx.ProxyError) -> str | None:
+    """The HTTP status of a proxy that refuses to connect, which httpx has in its text alone."""
+    match = _STATUS.match(str(error))
+    return match["status"] if match else None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
