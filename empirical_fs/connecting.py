@@ -107,6 +107,8 @@ class Connector:
             OSError, UnicodeError: the name leads nowhere; ResolverSilent.
         """
         key = (server.host, server.port)
+        if _is_address(server.host):
+            return _found(*key)  # nobody is asked
         with self._lock:
             lookup = self._lookups.get(key)
             is_ours = lookup is None
@@ -129,10 +131,7 @@ class Connector:
 
     def _look_up(self, key: tuple[str, int], lookup: Future[list[Place]]) -> None:
         try:
-            found = [
-                Place(family, kind, protocol, address)
-                for family, kind, protocol, _, address in socket.getaddrinfo(*key, type=socket.SOCK_STREAM)
-            ]
+            found = _found(*key)
             outcome: BaseException | None = None if found else OSError("the name leads nowhere")
         except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
             found, outcome = [], error
@@ -142,6 +141,21 @@ class Connector:
             lookup.set_result(found)
         else:
             lookup.set_exception(outcome)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _found(host: str, port: int) -> list[Place]:
+    return [
+        Place(family, kind, protocol, address)
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ]
 
 
 def in_order(places: Iterable[Place], first: str | None = None, last: str | None = None) -> list[Place]:

@@ -87,7 +87,7 @@ def test_a_store_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
 
 
 def test_an_api_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
-    """A URL that cannot be signed for a while is no matter of the key: not EACCES, and well afterwards."""
+    """A URL that cannot be signed for a while is no matter of the key: EIO, and well afterwards."""
     with mount("--timeout", "2", "--url-ttl", "0.01") as mounted:
         project.plan(faults=[fault("get", CHALLENGE), fault("list", CHALLENGE)])
         with pytest.raises(OSError, match="Input/output error"):
@@ -97,7 +97,7 @@ def test_an_api_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
 
 
 def test_a_page_in_place_of_the_listing(project: Sandbox, mount: Mount) -> None:
-    """On a mount that is there already, it is something in between: told as that, and over when it is over."""
+    """On a mount that is there already, it is something in between: told as that, until it is over."""
     with mount("--timeout", "1") as mounted:
         project.plan(faults=[fault("list", PAGE)])
         done = run(*mount_command("--reload", mounted.path), check=False)
