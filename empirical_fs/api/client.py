@@ -37,7 +37,9 @@ _PIECE = 64 * 2**10
 _DIGITS_MAX = 20
 """Of a number that any field may need; Python refuses to parse some thousands."""
 _COUNT_MAX = 2**63
-_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_ANSWERED = (200, 203)
+"""The latter from a proxy that has changed something, which is checked like all else (RFC 9110, 15.3.4)."""
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _LISTING = "/api/resources"
 _REDIRECTS = range(300, 400)
 
@@ -235,7 +237,7 @@ class Api:
     @staticmethod
     def _check_status(response: httpx.Response, body: bytes) -> None:
         status, host = response.status_code, response.url.host
-        if status == _OK:
+        if status in _ANSWERED:
             return
         is_json = not is_of_another(response.headers) and body.lstrip().startswith(b"{")
         # 401 speaks of the key by itself (RFC 9110, 15.5.2); 403 is what firewalls say, too.
@@ -251,7 +253,7 @@ class Api:
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
         """The body; of one that is not asked for, its beginning."""
-        most = _ANSWER_MAX if response.status_code == _OK else _REFUSAL_MAX
+        most = _ANSWER_MAX if response.status_code in _ANSWERED else _REFUSAL_MAX
         body, piece = bytearray(), memoryview(bytearray(_PIECE))
         incoming = self._http.body(response)
         try:
@@ -259,7 +261,7 @@ class Api:
                 body += piece[:count]
                 deadline.remaining()
         except ApiUnavailable:
-            if response.status_code == _OK:
+            if response.status_code in _ANSWERED:
                 raise
         if len(body) > _ANSWER_MAX:
             raise NotTheApi(f"the answer of {response.url.host} is larger than any of the Empirical API's")

@@ -20,9 +20,11 @@ def explained(
         case KeyRefused():
             return f"{error}; check {key_origin}"
         case ApiUnavailable():
-            # Who knows better has said what to do.
-            advice = "" if "; " in str(error) else f"; check the network and {api_url_from}"
-            return f"cannot reach the API: {error}{advice}"
+            if "; " in str(error):
+                return f"cannot reach the API: {error}"  # who knows better has said what to do
+            is_there = error.silent is None
+            advice = "try again in a while" if is_there else f"check the network and {api_url_from}"
+            return f"cannot reach the API: {error}; {advice}"
         case NotTheApi():
             return f"this is not the Empirical API: {error}; check {api_url_from}"
         case EmpiricalError():

@@ -167,7 +167,7 @@ class Http:
             self._check_reach(server)
             pause = self._turns.pause(server)
             if pause and pause >= deadline.remaining():
-                raise self._unavailable(f"{server.host} asked to be left alone", pause)
+                raise self._unavailable(f"{server.host} wants to be left alone for {pause:.0f} s", pause)
             turn = yield from self._turns.take(server, deadline, cancellation)
             try:
                 self._check_reach(server)

@@ -8,7 +8,7 @@ from empirical_fs.api.settling import Settling
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
 from empirical_fs.reading.room import Room
-from empirical_fs.reading.version import Head, Validators, Version, judge
+from empirical_fs.reading.version import Head, Refused, Validators, Version, judge
 
 _BEFORE_MAX = 4
 
@@ -49,6 +49,7 @@ class Content:
         self._is_length_known = False
         self._has_ranges = False
         self._is_out_of_touch = False
+        self._has_met_in_vain = False
         self._over = False
         self.room = Room()
         """Whether there is room on the local disk, if that was needed; its reader's lock guards it."""
@@ -57,6 +58,15 @@ class Content:
     def validators(self) -> Validators | None:
         """The validators of the first answer; None before it."""
         return self._validators
+
+    @property
+    def if_match(self) -> str | None:
+        """The ETag that a request is to demand; None if there is none that can be demanded.
+
+        A server that marks its tags as weak refuses what it has (RFC 9110, 13.1.1); the tags that its answers
+        come with tie them all the same.
+        """
+        return None if self._validators is None or self._has_met_in_vain else self._validators.if_match
 
     @property
     def is_tied(self) -> bool:
@@ -167,6 +177,7 @@ class Content:
             raise
         except BadAnswer:
             self._is_out_of_touch = head.brings_range
+            self._has_met_in_vain = self._has_met_in_vain or head.brings is Refused.CONDITION
             raise
 
     def _is_new(self, found: Validators) -> bool:

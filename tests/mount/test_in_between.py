@@ -49,6 +49,11 @@ def fault(on: str, action: dict[str, Any], **fields: Any) -> dict[str, Any]:
             "this is not the Empirical API: 127.0.0.1 answers with a web page; check EMPIRICAL_API_URL",
             "net",
         ),
+        (
+            {"type": "status", "status": 503, "retry_after": "9" * 400},
+            "cannot reach the API: 127.0.0.1 answered HTTP 503; try again in a while",
+            "certificate",
+        ),
         ({"type": "status", "status": 403}, "the API refused the key (HTTP 403)", "between"),
         (
             {"type": "raw", "text": "SSH-2.0-x\r\n"},
@@ -56,7 +61,7 @@ def fault(on: str, action: dict[str, Any], **fields: Any) -> dict[str, Any]:
             "net",
         ),
     ],
-    ids=["challenge", "page", "key", "another protocol"],
+    ids=["challenge", "page", "busy for ever", "key", "another protocol"],
 )
 def test_who_refuses_the_mount(
     project: Sandbox, tmp_path: Path, action: dict[str, Any], words: str, other: str

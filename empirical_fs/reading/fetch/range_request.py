@@ -244,9 +244,7 @@ class Ranges:
         content.tie(head, is_listed=self._is_listed(content))
 
     def _asked(self, content: Content, start: int, stop: int) -> Asked:
-        validators = content.validators
-        if_match = None if validators is None else validators.if_match
-        return Asked(content.resource_id, start, stop, content.size, if_match)
+        return Asked(content.resource_id, start, stop, content.size, content.if_match)
 
     def _is_listed(self, content: Content) -> bool:
         return content.is_described_by(self._listed(content.resource_id))

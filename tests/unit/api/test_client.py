@@ -218,6 +218,12 @@ def test_busy_api(api: Api, server: Server, status: int) -> None:
     assert len(server.asked) == 2
 
 
+def test_an_answer_that_was_changed_on_the_way(api: Api, server: Server) -> None:
+    """203 is an answer, which is checked like any other."""
+    server.answer = always(Answer(203, body=listing(entry(1))))
+    assert api.page(1, soon(), {}).ids == (1,)
+
+
 def test_broken_answers_are_asked_for_again(api: Api, server: Server) -> None:
     """A body that broke off is no answer."""
     body = listing(entry(1))

@@ -408,6 +408,38 @@ def test_an_answer_of_no_use_is_asked_for_again(reading: Reading, page: Answer) 
         assert not reading.content.is_over
 
 
+def test_a_tag_that_becomes_weak(reading: Reading) -> None:
+    """A server that marks its tags as weak meets no condition: it is asked without one."""
+    assert reading.fetch(0, 10) == DATA[:10]
+
+    def weakened(asked: Asked) -> Answer:
+        if "if-match" in asked.headers:
+            return Answer(412, b"", {"ETag": f"W/{TAG}"})
+        return served(asked, etag=f"W/{TAG}")
+
+    reading.server.answer = weakened
+    assert reading.fetch(10, 20) == DATA[10:20]
+    before = len(reading.server.asked)
+    assert reading.fetch(20, 30) == DATA[20:30]
+    assert len(reading.server.asked) == before + 1
+    reading.server.answer = lambda asked: served(asked, etag='W/"other"')
+    with pytest.raises(ContentChanged):
+        reading.fetch(30, 40)
+
+
+@pytest.mark.parametrize(("status", "page"), [(403, True), (401, True), (400, True), (403, False)])
+def test_a_page_that_refuses(reading: Reading, status: int, *, page: bool) -> None:
+    """A web page is of something in between, and asked again; the store's own word is believed."""
+    headers = {"Content-Type": "text/html"} if page else {"Content-Type": "application/xml"}
+    refusal = always(Answer(status, b"<x>no", headers))
+    reading.server.answer = in_order(refusal, refusal, refusal, refusal)
+    if page:
+        assert reading.fetch(0, 10) == DATA[:10]
+    else:
+        with pytest.raises(UrlRefused):
+            reading.fetch(0, 10)
+
+
 def test_answers_of_no_use_end_a_fetch(reading: Reading) -> None:
     """After a few answers of no use the fetch fails, without waiting for the end of patience."""
     reading.server.answer = always(Answer(200, b"<html>sign in</html>"))
