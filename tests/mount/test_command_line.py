@@ -139,6 +139,7 @@ def test_usage_errors(sandbox: Sandbox, path: Path, arguments: list[str]) -> Non
         ("SSL_CERT_FILE", "/nowhere/ca.pem"),
         ("HTTPS_PROXY", "nonsense://user:secret@x"),
         ("ALL_PROXY", "socks4://user:secret@x"),
+        ("EMPIRICAL_API_URL", "http://user:secret@x"),
     ],
 )
 def test_an_environment_that_does_not_fit(sandbox: Sandbox, path: Path, name: str, value: str) -> None:

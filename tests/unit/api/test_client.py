@@ -27,8 +27,14 @@ MIDNIGHT = 1767225600.0
 
 
 @pytest.fixture
-def api(server: Server) -> Iterator[Api]:
-    api = Api(httpx.URL(server.url), KEY, threading.Event(), 30)
+def closing() -> threading.Event:
+    """Once it is set, nothing is tried again."""
+    return threading.Event()
+
+
+@pytest.fixture
+def api(server: Server, closing: threading.Event) -> Iterator[Api]:
+    api = Api(httpx.URL(server.url), KEY, closing, 30)
     yield api
     api.close()
 
@@ -346,7 +352,9 @@ PAGE = {"Content-Type": "text/html; charset=utf-8"}
         (Answer(522, b"<html>", PAGE), False),
     ],
 )
-def test_who_refuses(api: Api, server: Server, answer: Answer, *, is_of_key: bool) -> None:
+def test_who_refuses(
+    api: Api, server: Server, closing: threading.Event, answer: Answer, *, is_of_key: bool
+) -> None:
     """401, and 403 with the API's JSON, speak of the key; all else is in between, named, and asked again."""
     server.answer = in_turn(answer, Answer(body=listing(entry(1))))
     if is_of_key:
@@ -355,10 +363,11 @@ def test_who_refuses(api: Api, server: Server, answer: Answer, *, is_of_key: boo
     else:
         assert api.page(1, soon(), {}).ids == (1,)
         server.answer = always(answer)
+        closing.set()
         with pytest.raises(
             ApiUnavailable, match=f"127.0.0.1.*HTTP {answer.status}|HTTP {answer.status}"
         ) as caught:
-            api.page(1, soon(0.3), {})
+            api.page(1, soon(), {})
         assert "key" not in str(caught.value)
 
 
@@ -372,7 +381,9 @@ def test_who_refuses(api: Api, server: Server, answer: Answer, *, is_of_key: boo
         Answer(410),
     ],
 )
-def test_something_in_between_comes_and_goes(api: Api, server: Server, answer: Answer) -> None:
+def test_something_in_between_comes_and_goes(
+    api: Api, server: Server, closing: threading.Event, answer: Answer
+) -> None:
     """Before its first answer it is not the API, at once; what was the API once is asked again."""
     server.answer = always(answer)
     with pytest.raises(NotTheApi):
@@ -382,8 +393,9 @@ def test_something_in_between_comes_and_goes(api: Api, server: Server, answer: A
     assert api.page(1, soon(), {}).ids == (1,)
     assert api.page(1, soon(), {}).ids == (2,)
     server.answer = always(answer)
+    closing.set()
     with pytest.raises(ApiUnavailable, match="in between"):
-        api.page(1, soon(0.3), {})
+        api.page(1, soon(), {})
 
 
 def test_an_answer_that_cannot_be_read() -> None:
