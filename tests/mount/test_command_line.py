@@ -93,7 +93,8 @@ def test_a_key_file_of_ones_own(sandbox: Sandbox, mount: Mount, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("status", "phrase"), [(401, "refused the key"), (403, "refused the key"), (404, "--api-url")]
+    ("status", "phrase"),
+    [(401, "refused the key"), (403, "refused the key"), (404, "check EMPIRICAL_API_URL")],
 )
 def test_statuses(sandbox: Sandbox, path: Path, status: int, phrase: str) -> None:
     """A status that will not get better by waiting is said at once."""

@@ -112,7 +112,7 @@ def test_an_api_that_is_not_there(tmp_path: Path) -> None:
     found = findings("http://127.0.0.1:9", "--timeout", "1")
     assert unwell(found) == {"key": "skipped", "API": "failed", "clock": "skipped", "store": "skipped"}
     assert "refused" in found["API"]["seen"]
-    assert "--api-url" in found["API"]["advice"]
+    assert "EMPIRICAL_API_URL" in found["API"]["advice"]
 
 
 def test_a_server_that_is_silent(project: Sandbox) -> None:
