@@ -17,9 +17,9 @@ from empirical_fs.api.pages import IN_FLIGHT, PER_PAGE, Page
 from empirical_fs.api.resource import Malformed, Resource, parse_resource, readable_id, signed_url
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, Foreign, KeyRefused, NotTheApi, ResourceGone
-from empirical_fs.in_between import NEVER_OF_THE_SERVER, is_of_another, told
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
+from empirical_fs.net.in_between import NEVER_OF_THE_SERVER, is_of_another, told
 from empirical_fs.net.retry import is_busy, retry_after, retrying
 from empirical_fs.net.tracing import traced
 from empirical_fs.server import Server

@@ -11,7 +11,6 @@ import httpx
 
 from empirical_fs import __version__
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.certificates import create_context
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import (
     ApiUnavailable,
@@ -21,17 +20,18 @@ from empirical_fs.errors import (
     OutOfReach,
     StoreUnavailable,
 )
-from empirical_fs.incoming import Incoming, InTurn, Pieces
 from empirical_fs.net.addresses import Permit
+from empirical_fs.net.certificates import create_context
 from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport
+from empirical_fs.net.incoming import Incoming, InTurn, Pieces
+from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
+from empirical_fs.net.streams import Stream
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
-from empirical_fs.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.server import Server
-from empirical_fs.streams import Stream
 from empirical_fs.work.waits import Steps, drive
 
 CONNECT_SECONDS = 10.0

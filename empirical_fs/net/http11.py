@@ -18,11 +18,11 @@ import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
-from empirical_fs.connecting import Connector
 from empirical_fs.net.addresses import Permit, is_here
 from empirical_fs.net.answer import Answer
+from empirical_fs.net.connecting import Connector
+from empirical_fs.net.streams import Stream, translated
 from empirical_fs.server import Server
-from empirical_fs.streams import Stream, translated
 from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
 
 BODY = "empirical_fs.body"

@@ -12,7 +12,7 @@ from hypothesis import settings
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
-from empirical_fs.incoming import Incoming
+from empirical_fs.net.incoming import Incoming
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.reader import Cancel

@@ -29,8 +29,8 @@ from empirical_fs.errors import (
     ResourceGone,
     UnsafeUrl,
 )
-from empirical_fs.incoming import Incoming
 from empirical_fs.net.client import Http
+from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.urls import parse_fetchable
 from tests.unit.conftest import Arrived
 from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled

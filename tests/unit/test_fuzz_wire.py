@@ -45,7 +45,7 @@ def _one_context() -> Iterator[None]:
     """The certificates are read once, since none of these servers has any."""
     context = ssl.create_default_context()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http, "create_context", lambda: context)
+        patch.setattr(client, "create_context", lambda: context)
         yield
 
 
@@ -104,9 +104,9 @@ def test_a_connection_out_of_step_is_not_used_again(data: bytes) -> None:
 def test_the_head_is_latin_1() -> None:
     """A header that is not ASCII comes through, and costs neither the answer nor the connection."""
     with talking(sending(LENGTH_2 + NOT_ASCII + b"\r\nok"), AGAIN) as (wire, http):
-        response = client.get(wire.url, {}, Deadline.after(IN_TIME))
+        response = http.get(wire.url, {}, Deadline.after(IN_TIME))
         assert response.headers["content-disposition"] == 'inline; filename="é"'
-        assert client.body(response).read_into(memoryview(bytearray(10))) == 2
+        assert http.body(response).read_into(memoryview(bytearray(10))) == 2
         response.close()
         assert read(wire, http, IN_TIME) == (200, b"again")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from empirical_fs.errors import BadAnswer, OtherLength, StoreUnavailable, UrlRefused
-from empirical_fs.in_between import NEVER_OF_THE_SERVER, is_of_another, told
+from empirical_fs.net.in_between import NEVER_OF_THE_SERVER, is_of_another, told
 from empirical_fs.net.retry import is_busy, retry_after
 from empirical_fs.reading.version import Extent, Head, Refused, Validators
 

@@ -13,9 +13,9 @@ import httpx
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
-from empirical_fs.incoming import Incoming
 from empirical_fs.net.addresses import Address, permits_all, permits_no_local
 from empirical_fs.net.client import Http, nothing
+from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.tracing import traced
 from empirical_fs.net.urls import exact_target, is_loopback, parse_given, redirected
 from empirical_fs.reading.buffers import spool_place

@@ -18,7 +18,7 @@ from empirical_fs.errors import (
     UnsafeUrl,
     UrlRefused,
 )
-from empirical_fs.in_between import told
+from empirical_fs.net.in_between import told
 from empirical_fs.net.retry import retrying
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.answers import measured

@@ -13,10 +13,10 @@ import pytest
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.connecting import Connector
 from empirical_fs.errors import StoreUnavailable, UnsafeUrl
 from empirical_fs.net.addresses import Permit, is_here, is_local, permits_all, permits_no_local
 from empirical_fs.net.client import Http
+from empirical_fs.net.connecting import Connector
 from empirical_fs.net.proxies import Proxies
 from empirical_fs.reading.fetch.object_store import Asked, Store
 from empirical_fs.server import Server

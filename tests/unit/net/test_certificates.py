@@ -13,8 +13,8 @@ from pathlib import Path
 import certifi
 import pytest
 
-from empirical_fs.certificates import create_context
 from empirical_fs.errors import SetupError
+from empirical_fs.net.certificates import create_context
 from tests import nginx
 from tests.harness import run
 
@@ -89,7 +89,7 @@ def test_a_root_in_the_system_s_folder(greeting: Greeting, tmp_path: Path) -> No
     hashed = run("openssl", "x509", "-noout", "-subject_hash", "-in", greeting.authority).stdout.strip()
     (folder / f"{hashed}.0").write_bytes(greeting.authority.read_bytes())
     look = (
-        "import socket; from empirical_fs.certificates import create_context;"
+        "import socket; from empirical_fs.net.certificates import create_context;"
         f" create_context().wrap_socket(socket.create_connection(('127.0.0.1', {greeting.port}), 10),"
         " server_hostname='127.0.0.1')"
     )

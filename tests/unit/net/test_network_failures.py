@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from empirical_fs.clock import Deadline
-from empirical_fs.connecting import ResolverSilent
 from empirical_fs.errors import ApiUnavailable, SetupError
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
+from empirical_fs.net.connecting import ResolverSilent
+from empirical_fs.net.network_failures import described, is_lasting, is_silence
 from empirical_fs.net.proxies import is_excepted
-from empirical_fs.network_failures import described, is_lasting, is_silence
 from empirical_fs.server import Server
 from tests import nginx
 from tests.unit.wire import Listening

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from empirical_fs import connecting
-from empirical_fs.connecting import Connector, Place, ResolverSilent, first_connected, in_order
+from empirical_fs.net import connecting
 from empirical_fs.net.addresses import permits_all
+from empirical_fs.net.connecting import Connector, Place, ResolverSilent, first_connected, in_order
 from empirical_fs.server import Server
 
 SOON, PATIENCE = 0.2, 10.0

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import h11
 import httpx
 
-from empirical_fs.connecting import ResolverSilent
+from empirical_fs.net.connecting import ResolverSilent
 from empirical_fs.net.proxies import Proxy
+from empirical_fs.net.streams import NotHttp
 from empirical_fs.server import Server
-from empirical_fs.streams import NotHttp
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
