@@ -47,6 +47,10 @@ class Settling:
         """The store is being asked, and may not answer: nobody else asks it for a moment."""
         self._not_before = now + _PAUSE_SECONDS
 
+    def is_put_off(self, now: float) -> bool:
+        """Whether nobody else is to ask just now."""
+        return now < self._not_before
+
     def is_to_be_asked(self, listed_at: float, now: float) -> bool:
         """Whether the store is to be asked again, since a listing was fetched at `listed_at`."""
         return self._asked_at is not None and listed_at > self._asked_at and now >= self._not_before

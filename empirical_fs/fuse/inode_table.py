@@ -76,6 +76,11 @@ class InodeTable:
         with self._lock:
             return self._nodes.opened(node, content)
 
+    def adopt(self, node: Node, content: Content | None) -> bool:
+        """As `Nodes.adopt`."""
+        with self._lock:
+            return self._nodes.adopt(node, content)
+
     def release(self, node: Node) -> None:
         """A handle is closed."""
         with self._lock:
@@ -87,14 +92,34 @@ class InodeTable:
             return self._nodes.send_back(node, caller)
 
     def renew(self, node: Node, now: Entry) -> None:
-        """Give a node that was found by its number what its resource is now, unless it is open.
+        """Give a node that was found by its number what its resource is now.
 
+        Not while it is open, unless nobody has had any of its bytes.
         Waits for the kernel: never from an operation that the kernel waits for with pages or names locked.
         """
-        if self._kernel.drop_pages(node.number):
-            with self._lock:
-                if node.is_superseded_by(now):
-                    self._nodes.renew(node, now)
+        if not node.handles:
+            # Who has it open may wait for a page of it, and this would wait for that; then there are none.
+            if not self._kernel.drop_pages(node.number):
+                return
+        elif not node.is_to_change_open(now):
+            return
+        else:
+            self._kernel.drop_attributes(node.number)
+        with self._lock:
+            if node.is_superseded_by(now):
+                self._nodes.renew(node, now)
+
+    def renew_told(self, node: Node, now: Entry) -> bool:
+        """The same, where the kernel is about to be told the attributes; whether the node is that now."""
+        with self._lock:
+            if not node.is_superseded_by(now):
+                return True
+            return node.is_to_change_open(now) and self._nodes.renew(node, now)
+
+    def redated(self, node: Node, now: Entry) -> None:
+        """The content of a node is what its resource has now, under another date."""
+        with self._lock:
+            node.entry = now
 
     def changed(self, names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
         """Names mean something else than in the `older` listing: the kernel knows when this returns.

@@ -44,6 +44,11 @@ class Node(msgspec.Struct, eq=False, gc=False):
     lookups: int = 0
     """How often the kernel was told of it and has not forgotten."""
     handles: int = 0
+    is_given: bool = False
+    """Whether the kernel may have pages of it: bytes of its content were given, or are about to be.
+
+    Set before they are, by whoever then sees whether the content is still the node's.
+    """
     told_until: float = float("-inf")
     """When the kernel drops the attributes that it was told last, on the clock of whoever tells."""
     sent_back: set[int] | None = None
@@ -60,6 +65,15 @@ class Node(msgspec.Struct, eq=False, gc=False):
     def is_used(self) -> bool:
         """Whether the kernel has it."""
         return bool(self.lookups or self.handles)
+
+    def is_to_change_open(self, now: Entry) -> bool:
+        """Whether it may become `now` while it is open: nobody had any of its bytes, nor holds a link's.
+
+        Its size stays: who has looked at it would take the beginning of a longer one for the whole, and the
+        kernel, which may have asked for more already, adds zeros to a shorter one (fuse_short_read in Linux).
+        """
+        is_upload = self.entry.resource.link is None and now.resource.link is None
+        return is_upload and not self.is_given and now.is_sized and now.size == self.entry.size
 
     def is_superseded_by(self, now: Entry | None) -> bool:
         """Whether its resource, which the listing has as `now`, is another version or gone."""
@@ -123,6 +137,8 @@ class Nodes:
         if node is not None:
             node.lookups = max(node.lookups - lookups, 0)
             node.told_until = float("-inf")
+            # It has evicted the inode, and the pages with it.
+            node.is_given = node.is_given and node.is_used
             self._note_use(node)
 
     def opened(self, node: Node, content: Content | None) -> bool:
@@ -153,11 +169,23 @@ class Nodes:
         node.sent_back.add(caller)
         return True
 
+    def adopt(self, node: Node, content: Content | None) -> bool:
+        """Have an open handle read `content` from now on; False if the node is of other bytes."""
+        if node.content is None:
+            node.content = content
+        return node.content is content
+
     def renew(self, node: Node, now: Entry) -> bool:
-        """Give a node another version, once its pages and attributes are dropped; not while it is open."""
-        if node.handles:
+        """Give a node another version, once its pages and attributes are dropped; True if it has that.
+
+        While it is open, only if nobody was given any of its bytes.
+        """
+        before, node.content = node.content, None
+        # Who gives bytes notes so first and looks at the content afterwards; here it is the other way round.
+        if node.handles and not node.is_to_change_open(now):
+            node.content = before
             return False
-        node.entry, node.content, node.sent_back = now, None, None
+        node.entry, node.sent_back, node.is_given = now, None, False
         node.told_until = float("-inf")
         return True
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from empirical_fs.errors import Abandoned, EmpiricalError
+from empirical_fs.errors import Abandoned, ContentChanged, EmpiricalError
 from empirical_fs.fuse.callers import has_ended
 from empirical_fs.fuse.failures import Failures
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
+from empirical_fs.reading.content import Content
 from empirical_fs.reading.open_files import Handle
 
 OnFailed = Callable[[Node, Request, EmpiricalError], object]
@@ -27,8 +28,15 @@ class OpenFile:
     """The reads that wait for their bytes. Each step is one operation on the dictionary."""
     failures: Failures = field(default_factory=Failures)
     """The reads that failed lately."""
+    is_closed: bool = False
     leavers: tuple[int, ...] = ()
     """The threads that closed a descriptor last; another object each time."""
+
+    def may_give(self, content: object) -> bool:
+        """Whether bytes of `content` may be given: its inode is of that. From then on it stays so."""
+        # In this order, so that the inode does not become another version meanwhile (`Nodes.renew`).
+        self.node.is_given = True
+        return self.node.content is content
 
     def leave(self, thread: int) -> None:
         """A thread closes a descriptor: reads that it began are given up.
@@ -45,13 +53,14 @@ class OpenFile:
 class WaitingRead:
     """A read that waits: it is answered by whoever has its bytes, or hears why they will not come."""
 
-    __slots__ = ("_cancel", "_on_failed", "_opened", "_request")
+    __slots__ = ("_cancel", "_content", "_on_failed", "_opened", "_request")
 
     def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed) -> None:
         """The read `request` of `opened`; nothing is asked for yet."""
         self._request = request
         self._opened = opened
         self._on_failed = on_failed
+        self._content: Content | None = None
         self._cancel: Callable[[], object] | None = None
 
     def begin(self, source: Handle, offset: int, size: int, leavers: tuple[int, ...]) -> None:
@@ -59,7 +68,7 @@ class WaitingRead:
 
         `leavers` are those who had closed a descriptor when the read came.
         """
-        opened = self._opened
+        opened, self._content = self._opened, source.content
         opened.waiting[self] = None
         if opened.leavers is not leavers:
             # Who closed one meanwhile did not find this.
@@ -81,6 +90,9 @@ class WaitingRead:
 
     def give(self, pieces: list[memoryview]) -> None:
         """The bytes are here, until this returns."""
+        if pieces and not self._opened.may_give(self._content):
+            self.fail(ContentChanged("the file changed since it was opened"))
+            return
         self._opened.waiting.pop(self, None)
         self._request.give(pieces)
 

@@ -1,6 +1,7 @@
 """Opens files: as the version that their inode is, once it is known what that is."""
 
 import errno
+import threading
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -13,13 +14,15 @@ from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
+from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.open_files import Handle
 from empirical_fs.reading.walk_prefetch import Walks
 from empirical_fs.work.timer import Timer
 
-_SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 1.0
+"""What is waited for a listing that agrees with the store."""
 _SETTLE_TRIES = 2
 
 
@@ -33,10 +36,21 @@ class Files:
 
 
 class Opener:
-    """Opens and closes files. What is open is in a dictionary, each step on which is one operation of it."""
+    """Opens and closes files.
 
-    def __init__(
-        self, files: Files, answering: Answering, library: Library, timer: Timer, *, is_direct: bool
+    What is open is in a dictionary, each step on which is one operation of it. The lock guards what open
+    files read, and whether they are closed.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that an open needs
+        self,
+        files: Files,
+        answering: Answering,
+        library: Library,
+        timer: Timer,
+        redating: Redating,
+        *,
+        is_direct: bool,
     ) -> None:
         """Open `files`; `is_direct`, past the page cache."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
@@ -44,7 +58,9 @@ class Opener:
         self._library = library
         self._timer = timer
         self._is_direct = is_direct
+        self._redating = redating
         self._numbers = count(1)
+        self._lock = threading.Lock()
         self._open_files: dict[int, OpenFile] = {}
 
     def opened(self, handle: int) -> OpenFile:
@@ -63,22 +79,21 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries - 1)
             go_on = partial(self._answering.go_on, request, about, work)
-            self._catalog.when_settled(resource.id, self._timer.after(_SETTLE_SECONDS, go_on).ring)
+            self._catalog.when_settled(resource.id, self._timer.after(SETTLE_SECONDS, go_on).ring)
             return
         now = self._catalog.current(node.entry)
         if now is None:
             raise Refusal(errno.ESTALE)
         self._walks.end_lost(resource)
         if node.is_superseded_by(now):
-            if self._inodes.send_back(node, caller) or node.handles:
+            if self._inodes.send_back(node, caller):
                 raise Refusal(errno.ESTALE)
-            self._answering.defer(request, about)
-            self._answering.go_on_later(request, about, partial(self._renew, request, node, caller, now))
+            self._open_by_number(request, node, caller, now)
         elif self._catalog.is_to_be_measured(now.resource):
             # The kernel does not read past the size that it knows, which is 0 so far.
             self._answering.defer(request, about)
             self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
-        elif content := self._content_to_be_asked_for(now):
+        elif content := self._content_to_be_asked_for(node, now):
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries=0)
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
@@ -89,16 +104,39 @@ class Opener:
         """Close what was opened."""
         opened = self._open_files.pop(handle)
         self._inodes.release(opened.node)
-        if not isinstance(opened.source, bytes):
-            opened.source.close()
+        with self._lock:
+            source, opened.is_closed = opened.source, True
+        if not isinstance(source, bytes):
+            source.close()
 
-    def _content_to_be_asked_for(self, entry: Entry) -> Content | None:
-        content = self._walks.latest(entry.resource) if entry.resource.size else None
+    def reopen(self, opened: OpenFile) -> Handle:
+        """What an open file reads from now on, whose inode has become another version.
+
+        Raises:
+            Refusal: it is something else again.
+        """
+        node = opened.node
+        source = self._walks.open(node.entry.resource, _content_of(node))
+        with self._lock:
+            is_taken = not opened.is_closed and self._inodes.adopt(node, source.content)
+            if is_taken:
+                left, opened.source = opened.source, source
+        if not is_taken:
+            source.close()
+            raise Refusal(errno.ESTALE)
+        if not isinstance(left, bytes):
+            left.close()
+        return source
+
+    def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
+        content = self._walks.latest(entry.resource, _content_of(node)) if entry.resource.size else None
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
 
     def _give_handle(self, request: Request, node: Node, entry: Entry) -> None:
         content = entry.content
-        source: Handle | bytes = self._walks.open(entry.resource) if content is None else content
+        source: Handle | bytes = (
+            self._walks.open(entry.resource, _content_of(node)) if content is None else content
+        )
         if not self._inodes.open(node, None if isinstance(source, bytes) else source.content):
             if not isinstance(source, bytes):
                 source.close()
@@ -116,12 +154,34 @@ class Opener:
         self._catalog.measure(entry.resource)
         self.open(request, node, caller, settle_tries=0)
 
+    def _open_by_number(self, request: Request, node: Node, caller: int, now: Entry) -> None:
+        """Open a version that is over as what its resource is `now`, if that does not mix the two."""
+        if self._redating.is_possible(node, now):
+            work = partial(self._open_redated, request, node, caller, now)
+            self._redating.find_out(request, _about(node), node, now, work)
+        else:
+            self._answering.defer(request, _about(node))
+            work = partial(self._renew, request, node, caller, now)
+            self._answering.go_on_later(request, _about(node), work)
+
+    def _open_redated(self, request: Request, node: Node, caller: int, now: Entry) -> None:
+        if node.is_superseded_by(now):
+            self._answering.go_on_later(
+                request, _about(node), partial(self._renew, request, node, caller, now)
+            )
+        else:
+            self.open(request, node, caller, settle_tries=0)
+
     def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
         """Open a node that was found by its number as what its resource is now."""
         self._inodes.renew(node, now)
         if node.is_superseded_by(self._catalog.current(node.entry)):
             raise Refusal(errno.ESTALE)
         self.open(request, node, caller, settle_tries=0)
+
+
+def _content_of(node: Node) -> Content | None:
+    return node.content if isinstance(node.content, Content) else None
 
 
 def _about(node: Node) -> About:

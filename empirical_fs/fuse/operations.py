@@ -4,7 +4,6 @@ import ctypes
 import errno
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +11,19 @@ from typing import Any
 
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.control.protocol import encoded
-from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
 from empirical_fs.fuse.errnos import Refusal
+from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
-from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import Files, Opener
 from empirical_fs.fuse.options import FuseOptions
+from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
+from empirical_fs.fuse.showing import Showing
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
@@ -65,9 +65,12 @@ class Operations:
         self._answering = tools.answering
         self._commands, self._for_commands = tools.commands, tools.for_commands
         self._directory = Directory(files.catalog)
+        redating = Redating(files.inodes, files.walks, tools.answering)
         self._opener = Opener(
-            files, tools.answering, tools.library, tools.timer, is_direct=tools.options.is_direct
+            files, tools.answering, tools.library, tools.timer, redating, is_direct=tools.options.is_direct
         )
+        self._reads = FileReads(files, self._opener, tools.answering, tools.timer)
+        self._showing = Showing(files, tools.attributes, tools.options, redating)
         self._looking_up = LookingUp(files, tools.answering, tools.attributes, tools.options, tools.timer)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
@@ -105,11 +108,9 @@ class Operations:
     def getattr(self, request: Request, number: int, _info: int | None) -> None:
         """The attributes of an inode."""
         if number == ROOT_NUMBER:
-            self._catalog.snapshot()
-            found = self._attributes.of_root(self._catalog.changed_ns)
+            self._showing.show_root(request)
         else:
-            found = self._attributes.of_file(self._shown(self._node(number)))
-        request.give_attributes(found, self._options.attribute_seconds)
+            self._showing.show(request, self._node(number))
 
     def open(self, request: Request, number: int, info: int) -> None:
         """Open a file for reading; the kernel's pages of it are of its version, whenever they came."""
@@ -120,32 +121,7 @@ class Operations:
 
     def read(self, request: Request, _number: int, size: int, offset: int, info: int) -> None:
         """Bytes of an open file: at once where they are at hand, else when they are."""
-        opened = self._opener.opened(self._handle(info))
-        source = opened.source
-        if isinstance(source, bytes):
-            request.give_bytes(source[offset : offset + size])
-            return
-        ready = source.take_ready(offset, size)
-        if ready is not None:
-            part, pieces = ready
-            try:
-                request.give(pieces)
-            finally:
-                part.give_back()
-            return
-        now = time.monotonic()
-        before = opened.failures.take(offset, offset + size, now)
-        if before is None:
-            deadline = now + self._answering.timeout
-            on_failed: OnFailed = partial(self._fail_first_read, opened, (offset, offset + size), deadline)
-        elif before.is_worth_trying(now, self._answering.timeout):
-            deadline, on_failed = before.deadline, self._fail_read
-        else:
-            self._fail_read(opened.node, request, before.error)
-            return
-        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed)
-        request.defer(deadline - now, waiting.fail)
-        waiting.begin(source, offset, size, leavers)
+        self._reads.read(request, self._opener.opened(self._handle(info)), offset, size)
 
     def flush(self, request: Request, _number: int, info: int) -> None:
         """A descriptor is closed: nothing was ever written, but its thread waits for nothing any more."""
@@ -259,26 +235,6 @@ class Operations:
     setattr = mknod = mkdir = unlink = rmdir = symlink = rename = link = _refuse_write
     write = create = setxattr = removexattr = fallocate = _refuse_write
 
-    def _fail_first_read(  # noqa: PLR0913, PLR0917 - which read it is, and what an `OnFailed` is told
-        self,
-        opened: OpenFile,
-        extent: tuple[int, int],
-        deadline: float,
-        node: Node,
-        request: Request,
-        error: EmpiricalError,
-    ) -> None:
-        """The same of a read that the kernel asks for again at once."""
-        opened.failures.note(*extent, time.monotonic(), deadline, error)
-        self._fail_read(node, request, error)
-
-    def _fail_read(self, node: Node, request: Request, error: EmpiricalError) -> None:
-        """The bytes that a read waits for will not come."""
-        if isinstance(error, ContentChanged | ResourceGone | OtherLength):
-            # Before the answer: whoever hears of it opens the file again at once.
-            self._catalog.distrust(node.entry.resource)
-        self._answering.refuse(request, About("read", f"/{node.entry.name}"), error)
-
     def _handle(self, info: int) -> int:
         """The handle in the `struct fuse_file_info` of an operation."""
         return int(self._library.file_info.from_address(info).fh)
@@ -288,11 +244,6 @@ class Operations:
         if node is None:
             raise Refusal(errno.ESTALE)
         return node
-
-    def _shown(self, node: Node) -> Entry:
-        """What a node shows: while it is open, what it was opened for, whatever its resource is by now."""
-        now = self._catalog.current(node.entry)
-        return now if now is not None and not node.handles and node.is_superseded_by(now) else node.entry
 
     def _extended(self, number: int) -> Mapping[str, bytes]:
         """What the listing says now of the resource; of one that it has no more, what it said last."""

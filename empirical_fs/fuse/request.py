@@ -130,6 +130,10 @@ class Request:
         if is_interrupted:
             self.interrupt()
 
+    def hand_to(self, on_given_up: OnGivenUp) -> None:
+        """Have somebody else answer from now on, who is told in place of the one before."""
+        self._on_given_up = on_given_up
+
     def interrupt(self) -> None:
         """A signal has interrupted the caller: give this up, at once if the caller is about to end.
 

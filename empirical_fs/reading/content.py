@@ -51,6 +51,7 @@ class Content:
         self._is_out_of_touch = False
         self._has_met_in_vain = False
         self._over = False
+        self._confirmed_at = float("-inf")
         self.room = Room()
         """Whether there is room on the local disk, if that was needed; its reader's lock guards it."""
 
@@ -72,6 +73,16 @@ class Content:
     def is_tied(self) -> bool:
         """Whether its answers have validators that tie them to each other."""
         return self._validators is not None and not self._validators.is_none
+
+    @property
+    def is_exactly_tied(self) -> bool:
+        """Whether its answers have a validator that no other version shares."""
+        return self._validators is not None and not self._validators.exact.is_none
+
+    @property
+    def confirmed_at(self) -> float:
+        """When the store showed last that it has this version, on the clock of this content."""
+        return self._confirmed_at
 
     @property
     def is_without_validators(self) -> bool:
@@ -141,6 +152,16 @@ class Content:
             is_tied = self._validators is None or not self._validators.exact.is_none
             self._over = self._over or not (is_tied or self.is_described_by(resource))
 
+    def redated(self, resource: Resource, young_until: float) -> None:
+        """Take note that `resource`, as the listing has it now, is this version under another date.
+
+        The store has just shown that it still has it; until `young_until` it may be behind the listing.
+        """
+        with self._lock:
+            self._updated_ns, self._listed_size = resource.updated_ns, resource.size
+            self._settling = Settling(young_until)
+            self._settling.answered(self._clock(), is_another=False)
+
     def check(self, head: Head, *, is_listed: bool) -> None:
         """See whether an answer with this head may be of this version, as far as that can be told by now.
 
@@ -165,6 +186,7 @@ class Content:
             self._is_length_known = self._is_length_known or head.total is not None
             self._has_ranges = self._has_ranges or head.brings_range
             self._is_out_of_touch = False
+            self._confirmed_at = self._clock()
 
     def _judge(self, head: Head, *, is_listed: bool) -> None:
         """The lock is held."""
@@ -190,6 +212,11 @@ class Content:
     def know_length(self) -> None:
         """Note that the store has nothing behind the last byte that the listing counts."""
         self._is_length_known = True
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether the store is being asked for it, or did not answer a moment ago."""
+        return self._settling.is_put_off(self._clock())
 
     def put_off_asking(self) -> None:
         """Do not have the store asked for it again just now."""

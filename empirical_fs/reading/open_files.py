@@ -73,8 +73,8 @@ class Readers:
         self._latest: dict[int, Content] = {}
         self._open: dict[Content, _Open] = {}
 
-    def open(self, resource: Resource, on_first_read: OnFirstRead) -> Handle:
-        """A handle on the content as `resource` describes it.
+    def open(self, resource: Resource, on_first_read: OnFirstRead, known: Content | None = None) -> Handle:
+        """A handle on the content as `resource` describes it: on `known`, if that is one.
 
         Raises:
             BadAnswer: its size is not known.
@@ -83,7 +83,9 @@ class Readers:
             raise BadAnswer(f"the size of resource {resource.id} is not known")
         with self._lock:
             content = before = self._latest.get(resource.id)
-            if content is None or not content.is_as_listed(resource):
+            if known is not None and known.is_as_listed(resource):
+                content = known
+            elif content is None or not content.is_as_listed(resource):
                 until = self._young_until(resource.id)
                 content = Content(resource, resource.size, before=before, young_until=until)
                 self._latest[resource.id] = content
@@ -104,6 +106,10 @@ class Readers:
         """As `Fetcher.ask_again`."""
         self._means.fetcher.ask_again(content, on_answered)
 
+    def redated(self, content: Content, resource: Resource) -> None:
+        """Take note that `resource` is `content` under another date, as the store has just shown."""
+        content.redated(resource, self._young_until(resource.id))
+
     def end_lost(self, resource: Resource) -> None:
         """End a content that nobody has open, if the store's answers cannot be tied to it any more.
 
@@ -114,8 +120,10 @@ class Readers:
             if content is not None and content.is_out_of_touch and content not in self._open:
                 content.end()
 
-    def latest(self, resource: Resource) -> Content | None:
+    def latest(self, resource: Resource, known: Content | None = None) -> Content | None:
         """The content that `open` would open, if it was open before."""
+        if known is not None and known.is_as_listed(resource):
+            return known
         content = self._latest.get(resource.id)
         return content if content is not None and content.is_as_listed(resource) else None
 

@@ -63,8 +63,8 @@ class Walks:
         self._alarm: Alarm | None = None
         self._is_closed = False
 
-    def open(self, resource: Resource) -> Handle:
-        """A handle on the content as `resource` describes it.
+    def open(self, resource: Resource, known: Content | None = None) -> Handle:
+        """A handle on the content as `resource` describes it: on `known`, if that is one.
 
         Raises:
             BadAnswer: its size is not known.
@@ -72,10 +72,15 @@ class Walks:
         with self._lock:
             ready = self._ready.pop(resource.id, None)
         if ready is not None:
-            if ready.until >= aging_clock() and ready.handle.content.is_as_listed(resource):
+            is_known = known in (None, ready.handle.content) or not known.is_as_listed(resource)
+            if is_known and ready.until >= aging_clock() and ready.handle.content.is_as_listed(resource):
                 return ready.handle
             ready.handle.close()
-        return self._readers.open(resource, self._read)
+        return self._readers.open(resource, self._read, known)
+
+    def redated(self, content: Content, resource: Resource) -> None:
+        """As `Readers.redated`."""
+        self._readers.redated(content, resource)
 
     def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
         """As `Fetcher.ask_again`."""
@@ -85,9 +90,9 @@ class Walks:
         """As `Readers.end_lost`, before the file is opened."""
         self._readers.end_lost(resource)
 
-    def latest(self, resource: Resource) -> Content | None:
+    def latest(self, resource: Resource, known: Content | None = None) -> Content | None:
         """The content that `open` would open, if it was open before."""
-        return self._readers.latest(resource)
+        return self._readers.latest(resource, known)
 
     def close(self) -> None:
         """Close what nobody came for, and fetch nothing ahead any more."""

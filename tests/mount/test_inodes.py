@@ -126,6 +126,7 @@ def test_several_open_what_has_just_changed(
         assert path.read_bytes() == version(0)
         for number in range(1, ROUNDS + 1):
             with opened(path) as descriptor:
+                assert os.pread(descriptor, 1, 0) == version(number - 1, 1)
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 new = put(sandbox, "a", number)
                 with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):

@@ -109,8 +109,10 @@ def test_an_inode_that_is_found_by_its_number(world: World) -> None:
     world.change(resource(1, "a", 1), resource(2, "b"))
     now = world.entry("a")
     assert world.inodes.open(node, None)
+    node.is_given = True
     world.inodes.renew(node, now)
     assert node.is_superseded_by(now)
+    assert ("pages", node.number) not in world.said, "who reads holds some of them"
     world.inodes.release(node)
     world.drops_pages = False
     world.inodes.renew(node, now)
@@ -119,6 +121,24 @@ def test_an_inode_that_is_found_by_its_number(world: World) -> None:
     world.inodes.renew(node, now)
     assert node.entry == now
     assert ("pages", node.number) in world.said
+
+
+def test_an_open_inode_of_which_nobody_had_bytes(world: World) -> None:
+    """It becomes what its resource is now; its attributes alone are dropped, since it has no pages."""
+    node = world.inodes.tell(world.entry("a"), SECONDS)
+    assert world.inodes.open(node, None)
+    world.change(resource(1, "a", 1), resource(2, "b"))
+    world.said.clear()
+    world.inodes.renew(node, world.entry("a"))
+    assert node.entry == world.entry("a")
+    assert world.said == [("attributes", node.number)]
+    world.change(resource(1, "a", 2), resource(2, "b"))
+    world.said.clear()
+    assert world.inodes.renew_told(node, world.entry("a"))
+    assert node.entry == world.entry("a")
+    node.is_given = True
+    world.change(resource(1, "a", 3), resource(2, "b"))
+    assert not world.inodes.renew_told(node, world.entry("a"))
 
 
 def test_a_file_handle_of_an_inode_that_the_kernel_forgot(world: World) -> None:

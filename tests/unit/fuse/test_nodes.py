@@ -26,6 +26,14 @@ def entry(identity: int = 1, version: int = 0, name: str = "a", size: int | None
     return Entry(name, resource)
 
 
+class Handle:
+    """An open of an inode, what it reads, and what it has seen."""
+
+    def __init__(self, number: int, content: Bytes) -> None:
+        self.number, self.content = number, content
+        self.seen: Bytes | None = None
+
+
 class Kernel(RuleBasedStateMachine):
     """A kernel beside the nodes: it looks names up, keeps pages by number, forgets, and opens by number."""
 
@@ -40,7 +48,7 @@ class Kernel(RuleBasedStateMachine):
         self.pages: dict[int, dict[int, Bytes]] = {}
         self.numbers: dict[int, int] = {}
         """The resource of every number that was ever told."""
-        self.open: list[tuple[int, Bytes]] = []
+        self.open: list[Handle] = []
 
     def now(self, identity: int) -> Bytes:
         """The bytes that the store has, by the listing of now."""
@@ -87,41 +95,55 @@ class Kernel(RuleBasedStateMachine):
             self.pages.pop(number, None)
 
     def handles_on(self, number: int) -> int:
-        return sum(each == number for each, _ in self.open)
+        return sum(each.number == number for each in self.open)
 
     @rule(target=handles, data=st.data(), caller=st.integers(1, 2), drops=st.booleans())
     @precondition(lambda self: any(self.lookups.values()))
-    def open_by_number(self, data: st.DataObject, caller: int, drops: bool) -> tuple[int, Bytes] | None:  # noqa: FBT001
+    def open_by_number(self, data: st.DataObject, caller: int, drops: bool) -> "Handle | None":  # noqa: FBT001
         """An open of an inode that the kernel has, whatever its resource is by now."""
         number = data.draw(st.sampled_from(sorted(n for n, count in self.lookups.items() if count)))
         node = self.nodes.find(number)
         assert node is not None
         now = self.listed[self.numbers[number]]
         if node.is_superseded_by(now):
-            if self.nodes.send_back(node, caller) or node.handles or not drops:
+            if self.nodes.send_back(node, caller) or not drops:
                 return None
-            self.pages.pop(number, None)
-            assert self.nodes.renew(node, now)
+            if not node.handles:
+                self.pages.pop(number, None)
+            if not self.nodes.renew(node, now):
+                assert node.handles
+                assert not node.is_to_change_open(now)
+                return None
         content = self.now(self.numbers[number])
         if not self.nodes.opened(node, content):
             return None
-        self.open.append((number, content))
-        return number, content
+        handle = Handle(number, content)
+        self.open.append(handle)
+        return handle
 
     @rule(handle=handles, page=PAGES)
-    def read(self, handle: tuple[int, Bytes] | None, page: int) -> None:
-        """A handle sees only its own bytes, whether the page was there or not."""
+    def read(self, handle: "Handle | None", page: int) -> None:
+        """A handle sees the bytes of one version, whether the page was there or not."""
         if handle in self.open:
             assert handle is not None
-            number, content = handle
-            assert self.pages.setdefault(number, {}).setdefault(page, content) is content
+            node = self.nodes.find(handle.number)
+            assert node is not None
+            if node.content is not handle.content:
+                if not self.nodes.adopt(node, content := self.now(node.entry.resource.id)):
+                    return
+                handle.content = content
+            node.is_given = True
+            content = self.pages.setdefault(handle.number, {}).setdefault(page, handle.content)
+            assert content is handle.content
+            assert handle.seen in (None, content)
+            handle.seen = content
 
     @rule(handle=consumes(handles))
-    def release(self, handle: tuple[int, Bytes] | None) -> None:
+    def release(self, handle: "Handle | None") -> None:
         if handle in self.open:
             assert handle is not None
             self.open.remove(handle)
-            node = self.nodes.find(handle[0])
+            node = self.nodes.find(handle.number)
             assert node is not None
             self.nodes.released(node)
 
@@ -231,11 +253,32 @@ def test_an_open_node_is_not_renewed() -> None:
     nodes = Nodes()
     node, content = told(nodes, entry()), Bytes()
     assert nodes.opened(node, content)
+    node.is_given = True
     assert not nodes.renew(node, entry(version=1))
     assert not nodes.opened(node, Bytes())
     nodes.released(node)
     assert nodes.renew(node, entry(version=1))
     assert nodes.opened(node, Bytes())
+
+
+def test_an_open_node_of_which_nobody_had_bytes() -> None:
+    """It becomes another version of the same size, which its handles read; no more once bytes were given."""
+    nodes = Nodes()
+    node, content = told(nodes, entry(size=5)), Bytes()
+    assert nodes.opened(node, content)
+    assert not nodes.renew(node, entry(version=1, size=6))
+    assert not nodes.renew(node, entry(version=1, size=4))
+    assert node.content is content
+    assert nodes.renew(node, entry(version=1, size=5))
+    newer = Bytes()
+    assert nodes.adopt(node, newer)
+    assert not nodes.adopt(node, content)
+    node.is_given = True
+    assert not nodes.renew(node, entry(version=2, size=5))
+    assert node.content is newer
+    nodes.released(node)
+    nodes.forget(node.number, 1)
+    assert not node.is_given, "the kernel has evicted it, with its pages"
 
 
 def test_who_comes_again_has_no_name() -> None:

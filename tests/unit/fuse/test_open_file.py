@@ -25,6 +25,8 @@ NO_THREAD = 2**22 + 1
 class Source:
     """A handle whose bytes come when the test says so."""
 
+    content = None
+
     def __init__(self) -> None:
         self.waiter: Any = None
         self.cancelled = 0

@@ -1,0 +1,127 @@
+"""Reads of open files: now where the bytes are at hand, else later, of the new version if need be."""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
+from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
+from empirical_fs.fuse.opening import SETTLE_SECONDS, Files, Opener
+from empirical_fs.fuse.request import Request
+from empirical_fs.work.timer import Timer
+
+_CHANGED = (ContentChanged, ResourceGone, OtherLength)
+_NEW_VERSIONS = 2
+"""How many a read goes on with: the listing may be behind the store by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """The bytes that a read asks for, by when, and how many new versions it may still go on with."""
+
+    offset: int
+    size: int
+    deadline: float
+    new_versions: int
+
+    @property
+    def stop(self) -> int:
+        return self.offset + self.size
+
+
+class FileReads:
+    """Answers reads. What it is made of may be used by several threads."""
+
+    def __init__(self, files: Files, opener: Opener, answering: Answering, timer: Timer) -> None:
+        """Read what `opener` opened of `files`."""
+        self._catalog, self._inodes = files.catalog, files.inodes
+        self._opener = opener
+        self._answering = answering
+        self._timer = timer
+
+    def read(self, request: Request, opened: OpenFile, offset: int, size: int) -> None:
+        """Answer with bytes of an open file, now or later.
+
+        Raises:
+            Refusal, EmpiricalError: the file is of a version that is over.
+        """
+        source = opened.source
+        if isinstance(source, bytes):
+            request.give_bytes(source[offset : offset + size])
+            return
+        if source.content is not opened.node.content:
+            source = self._opener.reopen(opened)
+        ready = source.take_ready(offset, size)
+        if ready is not None:
+            part, pieces = ready
+            try:
+                if opened.may_give(source.content):
+                    request.give(pieces)
+                    return
+            finally:
+                part.give_back()
+            raise ContentChanged("the file changed since it was opened")
+        now = time.monotonic()
+        before = opened.failures.take(offset, offset + size, now)
+        deadline = now + self._answering.timeout if before is None else before.deadline
+        extent = _Extent(offset, size, deadline, _NEW_VERSIONS)
+        if before is None:
+            on_failed: OnFailed = partial(self._fail_first, opened, extent)
+        elif before.is_worth_trying(now, self._answering.timeout):
+            on_failed = partial(self._fail_or_go_on, opened, extent)
+        else:
+            self._fail(opened.node, request, before.error)
+            return
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed)
+        request.defer(deadline - now, waiting.fail)
+        waiting.begin(source, offset, size, leavers)
+
+    def _fail_first(
+        self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
+    ) -> None:
+        """The same of a read that the kernel asks for again at once."""
+        opened.failures.note(extent.offset, extent.stop, time.monotonic(), extent.deadline, error)
+        self._fail_or_go_on(opened, extent, node, request, error)
+
+    def _fail_or_go_on(
+        self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
+    ) -> None:
+        """The version is over, or its bytes will not come: nobody who has had none of them has to know."""
+        if not isinstance(error, _CHANGED) or node.is_given or not extent.new_versions:
+            self._fail(node, request, error)
+            return
+        resource = node.entry.resource
+        self._catalog.distrust(resource)
+        about = _about(node)
+        work = partial(self._go_on, opened, extent, request, error)
+        later = partial(self._answering.go_on_later, request, about, work)
+        go_on = partial(self._answering.go_on, request, about, later)
+        self._catalog.when_settled(resource.id, self._timer.after(SETTLE_SECONDS, go_on).ring)
+
+    def _go_on(self, opened: OpenFile, extent: _Extent, request: Request, error: EmpiricalError) -> None:
+        """Read the same of the version that there is now."""
+        node = opened.node
+        now = self._catalog.current(node.entry)
+        if now is not None and node.is_superseded_by(now):
+            self._inodes.renew(node, now)
+        if now is None or node.is_superseded_by(now):
+            self._fail(node, request, error)
+            return
+        source = self._opener.reopen(opened)
+        extent = _Extent(extent.offset, extent.size, extent.deadline, extent.new_versions - 1)
+        waiting = WaitingRead(request, opened, partial(self._fail_or_go_on, opened, extent))
+        request.hand_to(waiting.fail)
+        waiting.begin(source, extent.offset, extent.size, opened.leavers)
+
+    def _fail(self, node: Node, request: Request, error: EmpiricalError) -> None:
+        """The bytes that a read waits for will not come."""
+        if isinstance(error, _CHANGED):
+            # Before the answer: whoever hears of it opens the file again at once.
+            self._catalog.distrust(node.entry.resource)
+        self._answering.refuse(request, _about(node), error)
+
+
+def _about(node: Node) -> About:
+    return About("read", f"/{node.entry.name}")
