@@ -70,12 +70,13 @@ def _listed(told: Told) -> dict[str, Json]:
     return {**fields, "size_bytes": len(told.content) if told.is_sized else None}
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenFile:
-    """A descriptor, and what it was opened for."""
+    """A descriptor, what it was opened for, or went on as, and whether it was read."""
 
     descriptor: int
     told: Told
+    is_read: bool = False
 
 
 class Walker:
