@@ -11,6 +11,7 @@
     ├── NoThread              the system has no thread to spare
     ├── NoMemory              the system has no memory to spare
     ├── Abandoned             whoever asked does not wait any more
+    │   └── Interrupted       and handles a signal: it may ask again
     ├── OutOfReach            a server that did not answer others before, so it was not asked
     ├── ApiError
     │   ├── ApiUnavailable    no answer, or 429 or 5xx: worth asking again
@@ -86,6 +87,10 @@ class NoMemory(EmpiricalError):
 
 class Abandoned(EmpiricalError):
     """Whoever asked does not wait any more: it was interrupted, or is gone."""
+
+
+class Interrupted(Abandoned):
+    """Whoever asked handles a signal, and may ask for the same again."""
 
 
 class OutOfReach(EmpiricalError):

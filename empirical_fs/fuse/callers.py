@@ -17,23 +17,33 @@ def has_ended(thread: int) -> bool:
     """Whether a thread is gone or about to be; one that cannot be seen from here is not said to be."""
     if thread <= 0:
         return False
-    try:
-        fields = (_PROC / str(thread) / "stat").read_text().rpartition(") ")[2].split()
-    except OSError:
+    fields = _told(thread, "stat").rpartition(") ")[2].split()
+    if not fields:
         return not _exists(thread)
     return fields[0] in "ZX" or bool(int(fields[_FLAGS_FIELD]) & _EXITING)
 
 
 def is_ending(thread: int) -> bool:
-    """Whether a thread that was interrupted will not go on; so it is said of one that cannot be seen."""
+    """Whether a thread that was interrupted will not go on; as `has_ended` of one that cannot be seen.
+
+    Those of another PID namespace have the number 0 here (fuse_dev_do_read in Linux).
+    """
     if thread <= 0:
-        return True
-    try:
-        lines = (_PROC / str(thread) / "status").read_text().splitlines()
-    except OSError:
-        return True
-    pending = (line.split()[1] for line in lines if line.startswith(_PENDING))
+        return False
+    pending = (line.split()[1] for line in _told(thread, "status").splitlines() if line.startswith(_PENDING))
     return any(int(signals, 16) & _KILLED for signals in pending) or has_ended(thread)
+
+
+def _told(thread: int, what: str) -> str:
+    """What /proc tells of a thread; nothing if it cannot be seen there.
+
+    It may be that of another PID namespace, where the number is another thread's (pid_namespaces(7)).
+    """
+    try:
+        is_ours = str((_PROC / "self").readlink()) == str(os.getpid())
+        return (_PROC / str(thread) / what).read_text() if is_ours else ""
+    except OSError:
+        return ""
 
 
 def _exists(thread: int) -> bool:

@@ -6,6 +6,7 @@ from functools import partial
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import SETTLE_SECONDS, Files, Opener
@@ -40,6 +41,8 @@ class FileReads:
         self._opener = opener
         self._answering = answering
         self._timer = timer
+        self._lingering = Lingering(timer)
+        """Reads whose readers were interrupted."""
 
     def read(self, request: Request, opened: OpenFile, offset: int, size: int) -> None:
         """Answer with bytes of an open file, now or later.
@@ -63,6 +66,10 @@ class FileReads:
             finally:
                 part.give_back()
             raise ContentChanged("the file changed since it was opened")
+        kept = None if source.content.is_over else self._lingering.take(opened, source.content, offset, size)
+        if kept is not None and opened.may_give(source.content):
+            request.give_bytes(kept)
+            return
         now = time.monotonic()
         before = opened.failures.take(offset, offset + size, now)
         deadline = now + self._answering.timeout if before is None else before.deadline
@@ -74,9 +81,13 @@ class FileReads:
         else:
             self._fail(opened.node, request, before.error)
             return
-        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed)
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed, self._lingering)
         request.defer(deadline - now, waiting.fail)
         waiting.begin(source, offset, size, leavers)
+
+    def leave(self, opened: OpenFile) -> None:
+        """A file is closed: nobody reads it any more."""
+        self._lingering.leave(opened)
 
     def _fail_first(
         self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
@@ -111,7 +122,7 @@ class FileReads:
             return
         source = self._opener.reopen(opened)
         extent = _Extent(extent.offset, extent.size, extent.deadline, extent.new_versions - 1)
-        waiting = WaitingRead(request, opened, partial(self._fail_or_go_on, opened, extent))
+        waiting = WaitingRead(request, opened, partial(self._fail_or_go_on, opened, extent), self._lingering)
         request.hand_to(waiting.fail)
         waiting.begin(source, extent.offset, extent.size, opened.leavers)
 

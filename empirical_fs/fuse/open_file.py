@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from empirical_fs.errors import Abandoned, ContentChanged, EmpiricalError
+from empirical_fs.errors import Abandoned, ContentChanged, EmpiricalError, Interrupted
 from empirical_fs.fuse.callers import has_ended
 from empirical_fs.fuse.failures import Failures
+from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
@@ -45,7 +46,8 @@ class OpenFile:
         thread closes a file while it waits for its bytes. If others wait for the same pages, the kernel asks
         anew.
         """
-        self.leavers = (thread, *self.leavers[: _LEAVERS_MAX - 1])
+        if thread > 0:  # else it cannot be seen from here, as others that have the same number
+            self.leavers = (thread, *self.leavers[: _LEAVERS_MAX - 1])
         for waiting in list(self.waiting):
             waiting.give_up_for(thread)
 
@@ -53,14 +55,19 @@ class OpenFile:
 class WaitingRead:
     """A read that waits: it is answered by whoever has its bytes, or hears why they will not come."""
 
-    __slots__ = ("_cancel", "_content", "_on_failed", "_opened", "_request")
+    __slots__ = ("_cancel", "_lingering", "_on_failed", "_request", "content", "file", "offset", "size")
 
-    def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed) -> None:
-        """The read `request` of `opened`; nothing is asked for yet."""
+    def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed, lingering: Lingering) -> None:
+        """The read `request` of `opened`; nothing is asked for yet.
+
+        It goes on in `lingering` if its reader is interrupted.
+        """
         self._request = request
-        self._opened = opened
+        self.file = opened
         self._on_failed = on_failed
-        self._content: Content | None = None
+        self._lingering = lingering
+        self.content: Content | None = None
+        self.offset = self.size = 0
         self._cancel: Callable[[], object] | None = None
 
     def begin(self, source: Handle, offset: int, size: int, leavers: tuple[int, ...]) -> None:
@@ -68,7 +75,8 @@ class WaitingRead:
 
         `leavers` are those who had closed a descriptor when the read came.
         """
-        opened, self._content = self._opened, source.content
+        opened, self.content = self.file, source.content
+        self.offset, self.size = offset, size
         opened.waiting[self] = None
         if opened.leavers is not leavers:
             # Who closed one meanwhile did not find this.
@@ -80,26 +88,40 @@ class WaitingRead:
             self._cancel = source.read(offset, size, self)
         if not self._request.is_open:
             opened.waiting.pop(self, None)
-            if self._cancel is not None:
-                self._cancel()
+            self.cancel()
 
     def give_up_for(self, leaver: int) -> None:
         """A thread closes a descriptor: whoever does so, or is dead, waits for nothing."""
-        if self._request.caller == leaver or has_ended(self._request.caller):
+        caller = self._request.caller
+        if (caller > 0 and caller == leaver) or has_ended(caller):
             self.fail(Abandoned("the reader does not wait any more"))
 
     def give(self, pieces: list[memoryview]) -> None:
         """The bytes are here, until this returns."""
-        if pieces and not self._opened.may_give(self._content):
+        if not self._request.is_open:
+            self._lingering.arrived(self, pieces)
+        elif pieces and not self.file.may_give(self.content):
             self.fail(ContentChanged("the file changed since it was opened"))
-            return
-        self._opened.waiting.pop(self, None)
-        self._request.give(pieces)
+        else:
+            self.file.waiting.pop(self, None)
+            self._request.give(pieces)
 
     def fail(self, error: EmpiricalError) -> None:
         """The bytes will not come, or nobody waits for them."""
-        self._opened.waiting.pop(self, None)
-        if self._request.is_open:
-            self._on_failed(self._opened.node, self._request, error)
+        self.file.waiting.pop(self, None)
+        if not self._request.is_open:
+            self._lingering.failed(self)
+            self.cancel()
+            return
+        if isinstance(error, Interrupted):
+            # Before the answer: whoever hears of it asks again at once.
+            self._lingering.add(self)
+            self._on_failed(self.file.node, self._request, error)
+            return
+        self._on_failed(self.file.node, self._request, error)
+        self.cancel()
+
+    def cancel(self) -> None:
+        """End what was begun for it."""
         if self._cancel is not None:
             self._cancel()

@@ -131,7 +131,9 @@ class Operations:
 
     def release(self, request: Request, _number: int, info: int) -> None:
         """The last descriptor of an open is closed."""
-        self._opener.close(self._handle(info))
+        handle = self._handle(info)
+        self._reads.leave(self._opener.opened(handle))
+        self._opener.close(handle)
         request.refuse(0)
 
     def fsync(self, request: Request, _number: int, _datasync: int, _info: int) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from empirical_fs.errors import Abandoned, DeadlinePassed, EmpiricalError
+from empirical_fs.errors import Abandoned, DeadlinePassed, EmpiricalError, Interrupted
 from empirical_fs.fuse.callers import is_ending
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.structures import INTERRUPTED, Context, Piece
@@ -137,8 +137,7 @@ class Request:
     def interrupt(self) -> None:
         """A signal has interrupted the caller: give this up, at once if the caller is about to end.
 
-        Who handles the signal, or stops and goes on, asks anew, and would never get an answer that takes
-        longer than its signals are apart.
+        Who handles the signal, or stops and goes on, or cannot be seen, may have the answer for a while.
         """
         if is_ending(self.caller):
             self._abandon()
@@ -146,7 +145,10 @@ class Request:
             self._requests.timer.after(_GRACE_SECONDS, self._abandon)
 
     def _abandon(self) -> None:
-        self.give_up(Abandoned("the reader does not wait any more"))
+        if is_ending(self.caller):
+            self.give_up(Abandoned("the reader does not wait any more"))
+        else:
+            self.give_up(Interrupted("the reader was interrupted"))
 
     def comes_first(self) -> bool:
         """Whether this is the first of two calls: `listen` asks at its end, an interruption when it comes.

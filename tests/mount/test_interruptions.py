@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import PATIENCE, Mounted, Sandbox, environment, noise, wait_until
+from tests.harness import PATIENCE, Mounted, Sandbox, environment, noise, run, wait_until
 
 CONTENT = noise(3_000_000)
 AT_ONCE = 2.0
@@ -153,6 +153,51 @@ def test_a_direct_read_that_is_interrupted_says_so(stalled: Sandbox, mount: Moun
             process.send_signal(signal.SIGUSR1)
             assert process.wait(PATIENCE) == 42
             assert time.monotonic() - begun < AT_ONCE
+
+
+MAPPER = """if True:
+    import mmap, os, signal, sys
+    handled = []
+    file = os.open(sys.argv[1], os.O_RDONLY | (os.O_DIRECT if sys.argv[2] == "direct" else 0))
+    mapped = mmap.mmap(file, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+    mapped.madvise(mmap.MADV_RANDOM)
+    # What the runtime of Go does to its threads.
+    signal.signal(signal.SIGALRM, lambda *_: handled.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.11, 0.11)
+    for offset in (0, 1_000_000):
+        if sys.argv[2] == "direct":
+            found = os.pread(file, 4096, offset - offset % 4096)[offset % 4096 :][:10]
+        else:
+            found = mapped[offset : offset + 10]
+        print(found.hex(), flush=True)
+    assert handled
+"""
+
+
+@pytest.mark.parametrize("how", ["mapped", "direct"])
+def test_a_reader_whose_signals_come_faster_than_answers(sandbox: Sandbox, mount: Mount, how: str) -> None:
+    """Each signal interrupts what it waits for, and it gets on, by no more requests than without signals."""
+    sandbox.put("a.bin", CONTENT)
+    sandbox.plan(store_latency_s=1.2)
+    with mount() as mounted:
+        done = run(sys.executable, "-c", MAPPER, mounted / "a.bin", how, timeout=PATIENCE)
+        assert done.stdout.split() == [CONTENT[at : at + 10].hex() for at in (0, 1_000_000)]
+        assert sandbox.requests()["object"] <= 4
+
+
+def test_a_reader_that_is_killed_after_signals_that_it_handled(stalled: Sandbox, mount: Mount) -> None:
+    """What went on for it ends with it."""
+    with mount() as mounted:
+        idle = connections(stalled, mounted)
+        command: list[str | Path] = [sys.executable, "-c", MAPPER, mounted / "a.bin", "mapped"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:
+            wait_until(lambda: stalled.requests()["object"], "the request")
+            begun = time.monotonic()
+            wait_until(lambda: time.monotonic() > begun + 1.2, "some signals")
+            assert connections(stalled, mounted) > idle
+            process.kill()
+            process.wait(PATIENCE)
+        wait_until(lambda: connections(stalled, mounted) <= idle, "the end of the request", AT_ONCE)
 
 
 def _is_waiting(pid: int) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from empirical_fs.fuse import callers as module
 from empirical_fs.fuse.callers import has_ended, is_ending
 from tests.harness import PATIENCE, wait_until
 
@@ -44,10 +45,23 @@ def test_who_is_gone() -> None:
 
 
 def test_who_cannot_be_seen() -> None:
-    """The kernel's own, or another namespace's, is not said to be gone, nor to go on."""
+    """The kernel's own, or another namespace's, is not said to be gone, nor to be about to."""
     for unseen in (0, -1):
         assert not has_ended(unseen)
-        assert is_ending(unseen)
+        assert not is_ending(unseen)
+
+
+def test_a_proc_that_is_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where /proc is another PID namespace's, or is not there, what it says is of another thread."""
+    (tmp_path / "self").symlink_to("1")
+    (tmp_path / str(os.getpid())).mkdir()
+    (tmp_path / str(os.getpid()) / "stat").write_text("1 (other) Z 1")
+    for place in (tmp_path, tmp_path / "none"):
+        monkeypatch.setattr(module, "_PROC", place)
+        assert not has_ended(os.getpid())
+        assert not is_ending(os.getpid())
+        assert has_ended(NO_THREAD)
+        assert is_ending(NO_THREAD)
 
 
 def test_who_handles_a_signal() -> None:

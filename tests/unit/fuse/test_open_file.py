@@ -9,11 +9,15 @@ import pytest
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.errors import Abandoned, Closing, EmpiricalError
+from empirical_fs.errors import Abandoned, Closing, EmpiricalError, Interrupted
+from empirical_fs.fuse import lingering as module
+from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile, WaitingRead
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.open_files import Handle
+from empirical_fs.work.timer import Timer
+from tests.harness import wait_until
 from tests.unit.fuse.answers import NoLibrary, requests
 
 ENTRY = Entry("a", Resource(id=1, name="a", size=9, updated_ns=0, link=None))
@@ -44,16 +48,17 @@ class Source:
 class Reads:
     """One open file, and a read of it that waits."""
 
-    def __init__(self, pid: int | None = None) -> None:
+    def __init__(self, pid: int | None = None, timer: Timer | None = None) -> None:
+        self.timer = timer or Timer()
         self.library = NoLibrary()
         self.library.pid = os.getpid() if pid is None else pid
-        at = requests(self.library)
+        at = requests(self.library, self.timer)
         self.request = Request(at, 1)
         at.accept(self.request)
         self.source = Source()
         self.opened = OpenFile(cast(Handle, self.source), Node(2, ENTRY))
         self.failures: list[EmpiricalError] = []
-        self.waiting = WaitingRead(self.request, self.opened, self.fail)
+        self.waiting = WaitingRead(self.request, self.opened, self.fail, Lingering(self.timer))
         self.request.defer(10, self.waiting.fail)
 
     def fail(self, _node: Node, request: Request, error: EmpiricalError) -> None:
@@ -89,7 +94,7 @@ def test_bytes_that_are_here_already(how: str) -> None:
 
 def test_who_is_interrupted_before_it_asks() -> None:
     """Nothing is asked for, and nothing is left that waits."""
-    reads = Reads(0)
+    reads = Reads(NO_THREAD)
     reads.library.interrupt()
     reads.begin()
     assert [type(error) for error in reads.failures] == [Abandoned]
@@ -99,7 +104,7 @@ def test_who_is_interrupted_before_it_asks() -> None:
 
 def test_who_is_interrupted_while_it_asks() -> None:
     """What it asked for is taken back."""
-    reads = Reads(0)
+    reads = Reads(NO_THREAD)
     reads.source.before_return = lambda _: reads.library.interrupt()
     reads.begin()
     assert len(reads.failures) == 1
@@ -148,3 +153,50 @@ def test_whose_reads_end_when_a_thread_closes() -> None:
         reads.waiting.give_up_for(7)
         given_up[name] = bool(reads.failures)
     assert given_up == {"own": True, "dead": True, "other": False, "unseen": False}
+
+
+def test_whoever_closes_and_cannot_be_seen() -> None:
+    """It is another one, for all that is known, than who waits and cannot be seen."""
+    reads = Reads(0)
+    reads.begin()
+    reads.opened.leave(0)
+    assert reads.failures == []
+    assert reads.opened.leavers == ()
+
+
+def test_a_reader_that_handles_a_signal(timer: Timer) -> None:
+    """It is answered, its read goes on, and whoever asks again has the bytes, if they are of that content."""
+    reads = Reads(timer=timer)
+    lingering = reads.waiting._lingering
+    reads.begin()
+    reads.waiting.fail(Interrupted("a signal"))
+    assert [type(error) for error in reads.failures] == [Interrupted]
+    assert reads.source.cancelled == 0
+    assert not reads.opened.waiting
+    assert lingering.take(reads.opened, None, 0, 9) is None
+    reads.source.waiter.give([memoryview(bytearray(b"abcd")), memoryview(bytearray(b"efghi"))])
+    assert len(reads.library.said) == 1
+    assert lingering.take(reads.opened, None, 0, 9) == b"abcdefghi"
+    assert lingering.take(reads.opened, None, 2, 4) == b"cdef"
+    assert lingering.take(reads.opened, None, 5, 5) is None
+    assert lingering.take(reads.opened, "another", 0, 9) is None
+    assert lingering.take(object(), None, 0, 9) is None
+    lingering.leave(reads.opened)
+    assert lingering.take(reads.opened, None, 0, 9) is None
+    assert reads.source.cancelled == 1
+
+
+def test_reads_that_go_on_are_few(timer: Timer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more the oldest ends, and all end in time, or when they fail."""
+    monkeypatch.setattr(module, "_MOST", 2)
+    monkeypatch.setattr(module, "_SECONDS", 0.1)
+    lingering, several = Lingering(timer), [Reads(timer=timer) for _ in range(3)]
+    for reads in several:
+        reads.waiting._lingering = lingering
+        reads.begin()
+        reads.waiting.fail(Interrupted("a signal"))
+    assert [reads.source.cancelled for reads in several] == [1, 0, 0]
+    several[1].source.waiter.fail(Closing("over"))
+    assert [len(reads.library.said) for reads in several] == [1, 1, 1]
+    assert several[1].source.cancelled
+    wait_until(lambda: several[2].source.cancelled, "its end")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
+from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError, Interrupted
 from empirical_fs.fuse import request as module
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.work.timer import Timer
@@ -14,6 +14,8 @@ from tests.harness import wait_until
 from tests.unit.fuse.answers import NoLibrary, requests
 
 PATIENCE = 10.0
+NO_THREAD = 2**22 + 1
+"""More than Linux numbers (PID_MAX_LIMIT)."""
 
 
 class Asked:
@@ -77,17 +79,19 @@ def test_the_deadline(timer: Timer) -> None:
 def test_an_interruption(timer: Timer) -> None:
     """It gives the request up, and comes to nothing after the answer."""
     library = NoLibrary()
+    library.pid = NO_THREAD
     asked = Asked(requests(library, timer))
     library.interrupt()
     library.interrupt()
     assert [type(error) for error in asked.given_up] == [Abandoned]
 
 
-def test_an_interruption_of_who_goes_on(timer: Timer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pid", [os.getpid(), 0], ids=["seen", "unseen"])
+def test_an_interruption_of_who_goes_on(timer: Timer, monkeypatch: pytest.MonkeyPatch, pid: int) -> None:
     """Who handles the signal may still have its answer, and hears of the interruption if it does not come."""
     monkeypatch.setattr(module, "_GRACE_SECONDS", 0.05)
     library = NoLibrary()
-    library.pid = os.getpid()
+    library.pid = pid
     at = requests(library, timer)
     first, second = Asked(at), Asked(at)
     library.interrupt()
@@ -95,19 +99,21 @@ def test_an_interruption_of_who_goes_on(timer: Timer, monkeypatch: pytest.Monkey
     assert second.request.is_open
     wait_until(lambda: second.given_up, "the end of its patience")
     assert first.given_up == []
+    assert [type(error) for error in second.given_up] == [Interrupted]
     assert library.said == [("reply_err", errno.EINTR)]
 
 
 def test_an_interruption_before_anybody_listens(timer: Timer) -> None:
     """Libfuse calls back while it is told to, and needs the request until it returns: it is answered then."""
 
-    class Interrupted(NoLibrary):
+    class Interrupts(NoLibrary):
         def on_interrupt(self, raw: int, interrupted: Any, number: int) -> None:
             interrupted(raw, number)
             assert self.said == []
             super().on_interrupt(raw, interrupted, number)
 
-    library = Interrupted()
+    library = Interrupts()
+    library.pid = NO_THREAD
     asked = Asked(requests(library, timer))
     assert [type(error) for error in asked.given_up] == [Abandoned]
     assert library.said == [("reply_err", errno.EINTR)]
