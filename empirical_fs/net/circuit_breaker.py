@@ -11,6 +11,8 @@ from empirical_fs.server import Server
 from empirical_fs.work.jobs import Job
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0
+_FIRST_LET_THROUGH, _LAST_LET_THROUGH = 5.0, 40.0
+"""Whoever is let through to a server that is silent waits for as long as a read may."""
 _HANGS_SECONDS = 60.0
 """Without an end of a probe for so long, which is more than its deadline, it hangs."""
 
@@ -23,6 +25,7 @@ class Outages:
     Whoever gets no answer has the server probed at once: it may be silent about one thing alone. It is lost
     when somebody has asked in vain for as long as one may, and nothing came from it meanwhile for anybody,
     not for the probe either. Then it is probed on, at least every five seconds, until it answers something.
+    Now and then somebody who asks is let through, too: the probe may be what it does not answer.
     The lock guards all that is known; it is never held while a server is asked.
     """
 
@@ -35,7 +38,7 @@ class Outages:
         """Know of no outage.
 
         Args:
-            probe: asks a server for anything, within a few seconds, and tells whether it answered.
+            probe: asks a server for what it answered before, within a few seconds; whether it answers.
             wait: waits for so many seconds; ends early, and says so, when all is over.
             clock: tells seconds.
         """
@@ -45,6 +48,8 @@ class Outages:
         self._lock = threading.Lock()
         self._answered_at: dict[Server, float] = {}
         self._lost: dict[Server, float] = {}
+        self._let_through: dict[Server, tuple[float, float]] = {}
+        """When somebody was let through last, or it was lost, and how many seconds later somebody is next."""
         self._watches: dict[Server, Job] = {}
 
     def is_lost(self, server: Server) -> bool:
@@ -53,6 +58,16 @@ class Outages:
             return False
         self._watch(server)
         return True
+
+    def lets_through(self, server: Server) -> bool:
+        """Whether whoever asks a server that is lost is to do so all the same, for all others."""
+        with self._lock:
+            now = self._clock()
+            at, pause = self._let_through.get(server, (now, _FIRST_LET_THROUGH))
+            if now - at < pause:
+                return False
+            self._let_through[server] = (now, min(pause * 2, _LAST_LET_THROUGH))
+            return True
 
     def lost(self) -> dict[str, float]:
         """The hosts that are out of reach, and since how many seconds."""
@@ -84,6 +99,7 @@ class Outages:
             if server in self._lost or self._has_answered(server, since):
                 return
             self._lost[server] = since
+            self._let_through[server] = (self._clock(), _FIRST_LET_THROUGH)
         log.warning("%s is out of reach; reads that need it fail at once until it answers", server.host)
         self._job(server).ask()
 

@@ -31,6 +31,7 @@ from empirical_fs.net.retry import retry_after
 from empirical_fs.net.streams import Stream
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
+from empirical_fs.samples import Sample, Samples
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, drive
 
@@ -98,6 +99,7 @@ class Http:
         self._idle = min(IDLE_SECONDS, patience / 2)
         self._stall = min(STALL_SECONDS, patience / 4)
         self._outages = Outages(self._probe, closing.wait)
+        self._samples = Samples()
         self.gave_up = self._outages.gave_up
         self._turns = Turns()
         self._relieve = relieve
@@ -164,13 +166,14 @@ class Http:
         server = Server.of(url)
         question = _Question(url, headers, deadline, cancellation, target)
         while True:
-            self._check_reach(server)
+            is_let_through = self._check_reach(server)
             pause = self._turns.pause(server)
             if pause and pause >= deadline.remaining():
                 raise self._unavailable(f"{server.host} wants to be left alone for {pause:.0f} s", pause)
             turn = yield from self._turns.take(server, deadline, cancellation)
             try:
-                self._check_reach(server)
+                if not is_let_through:
+                    self._check_reach(server)
                 response = yield from self._request_in_turn(server, question)
                 if not self._is_to_wait(response, turn, deadline):
                     response.stream = InTurn(response.stream, turn)
@@ -180,9 +183,13 @@ class Http:
                 turn.end()
                 raise
 
-    def _check_reach(self, server: Server) -> None:
-        if self._outages.is_lost(server):
+    def _check_reach(self, server: Server) -> bool:
+        """Whether the server is out of reach and asked all the same; OutOfReach if it is not to be asked."""
+        if not self._outages.is_lost(server):
+            return False
+        if not self._outages.lets_through(server):
             raise OutOfReach(server.host)
+        return True
 
     def _is_to_wait(self, response: httpx.Response, turn: Turn, deadline: Deadline) -> bool:
         """Whether the server refuses the request for now, and says for how long."""
@@ -205,6 +212,8 @@ class Http:
                 self._outages.unanswered(server, begun)
             raise
         self._outages.answered(server)
+        if response.is_success:
+            self._samples.answered(server, Sample(question.url, question.headers, question.target))
         return response
 
     def _request(self, question: "_Question") -> Steps[httpx.Response]:
@@ -245,12 +254,15 @@ class Http:
         return Incoming(stream or Pieces(response.iter_raw()), translated)
 
     def _probe(self, server: Server) -> bool:
-        url = httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/")
-        try:
-            drive(self._request(_Question(url, {}, Deadline.after(_PROBE_SECONDS)))).close()
-        except EmpiricalError:
-            return False
-        return True
+        deadline = Deadline.after(_PROBE_SECONDS)
+        for sample in self._samples.of(server):
+            question = _Question(sample.url, sample.headers, deadline, target=sample.target)
+            try:
+                drive(self._request(question)).close()
+            except EmpiricalError:
+                continue
+            return True
+        return False
 
     @contextmanager
     def _translated(self, asked: httpx.URL, proxy: Proxy | None, *, is_head: bool = True) -> Iterator[None]:

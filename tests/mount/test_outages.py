@@ -3,16 +3,19 @@
 import errno
 import json
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, noise, run, wait_until
+from tests.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
+from tests.unit.wire import Listening, hang_up
 
 TIMEOUT = 3.0
 AT_ONCE = 0.5
@@ -249,3 +252,62 @@ def test_a_host_that_no_name_server_knows(project: Sandbox, mount: Mount) -> Non
         assert number == errno.EIO
         assert seconds < AT_ONCE
         assert [failure(mounted / name)[0] for name in NAMES[1:]] == [None] * (len(NAMES) - 1)
+
+
+class Front(Listening):
+    """What stands before a store: it closes `GET /` without an answer, and everything while it is down."""
+
+    def __init__(self) -> None:
+        self.server_port = 0
+        self.is_down = False
+        self.garbled = b"never asked for"
+        super().__init__()
+        self.host = self.origin.removeprefix("http://")
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server_port)) as server:
+            back = threading.Thread(target=pump, args=(server, connection))
+            back.start()
+            while asked := connection.recv(2**16):
+                if self.is_down or asked.startswith(b"GET / "):
+                    break
+                if self.garbled in asked.split(b"\r\n", 1)[0]:
+                    connection.sendall(b"\x00 no HTTP \r\n\r\n")
+                    break
+                server.sendall(asked)
+            hang_up(server)
+            back.join()
+        hang_up(connection)
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Hand on what comes until the end of either."""
+    with suppress(OSError):
+        while piece := source.recv(2**16):
+            target.sendall(piece)
+
+
+@pytest.fixture
+def front() -> Iterator[Front]:
+    front = Front()
+    yield front
+    front.close()
+
+
+def test_a_front_that_does_not_answer_for_its_root(front: Front, tmp_path: Path) -> None:
+    """What was read before shows that the store is back; an object that is garbled takes no other with it."""
+    with serving(tmp_path / "project", tmp_path / "url", "--public-host", front.host) as project:
+        front.server_port = int(project.url.rpartition(":")[2])
+        for name in NAMES[:4]:
+            project.put(name, CONTENT)
+        with mounted(tmp_path / "mnt", project.url, "--timeout", str(TIMEOUT)) as mount:
+            assert failure(mount / NAMES[0])[0] is None
+            front.garbled = NAMES[1].encode()
+            assert failure(mount / NAMES[1])[0] == errno.EIO
+            assert failure(mount / NAMES[2])[0] is None
+            front.is_down = True
+            assert failure(mount / NAMES[3])[0] == errno.EIO
+            wait_until(lambda: said(mount, "is out of reach"), "that it is known")
+            front.is_down = False
+            wait_until(lambda: failure(mount / NAMES[3])[0] is None, "the end of the outage", RECOVERS_WITHIN)
+            assert said(mount, "answers again") == 1

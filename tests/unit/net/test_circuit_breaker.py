@@ -143,3 +143,19 @@ def test_many_who_give_up_at_once_probe_once() -> None:
     watched = Watched(lambda: watched.outages.gave_up(STORE, 1000), nothing)
     watched.give_up()
     assert len(watched.probed) == 3
+
+
+def test_now_and_then_somebody_is_let_through() -> None:
+    """One after five seconds, then more rarely, at least every forty; no answer to a probe is needed."""
+    watched = Watched()
+    watched.give_up()
+    let_through = []
+    begun = watched.seconds - sum(watched.waited)
+    for _ in range(200):
+        watched.seconds += 1
+        let_through += [watched.seconds - begun] * watched.outages.lets_through(STORE)
+    assert let_through == [5, 15, 35, 75, 115, 155, 195]
+    watched.outages.answered(STORE)
+    watched.seconds += 10
+    watched.give_up()
+    assert not watched.outages.lets_through(STORE)

@@ -3,6 +3,7 @@
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,11 +12,12 @@ import pytest
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, OutOfReach, StoreUnavailable
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
+from empirical_fs.server import Server
 from tests.harness import wait_until
-from tests.unit.wire import Listening
+from tests.unit.wire import GOOD, Listening, hang_up
 
 
 class Silent(Listening):
@@ -90,3 +92,75 @@ def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
     assert http.is_here
     closing.set()
     http.close()
+
+
+class Garbage(Listening):
+    """A server that answers what no client can parse."""
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        connection.recv(1000)
+        connection.sendall(b"\x00\x01 this is no HTTP\r\n\r\n")
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_cannot_be_parsed_is_no_silence() -> None:
+    """It may be one object's answer: the server is neither probed nor held to be lost."""
+    server, closing = Garbage(), threading.Event()
+    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    try:
+        with pytest.raises(StoreUnavailable) as caught:
+            http.get(httpx.URL(server.origin), {}, Deadline.after(5))
+        assert caught.value.silent is None
+        assert probes(http) == 0
+    finally:
+        closing.set()
+        http.close()
+        server.close()
+
+
+class Choosy(Listening):
+    """A server that closes `GET /` without an answer, and all else while it is down."""
+
+    def __init__(self) -> None:
+        self.is_down = False
+        super().__init__()
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        while asked := connection.recv(1000):
+            if self.is_down or asked.startswith(b"GET / "):
+                break
+            connection.sendall(GOOD)
+        hang_up(connection)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_outage_ends_when_the_server_answers(*, is_known: bool) -> None:
+    """It is asked for what it answered before; where that is nothing, somebody who asks is let through."""
+    server, closing = Choosy(), threading.Event()
+    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    url = httpx.URL(f"{server.origin}/object")
+    try:
+        if is_known:
+            http.get(url, {}, Deadline.after(5)).close()
+        server.is_down = True
+        with pytest.raises(StoreUnavailable):
+            http.get(url, {}, Deadline.after(5))
+        http.gave_up(Server.of(url), time.monotonic())
+        assert http.lost()
+        server.is_down = False
+        if is_known:
+            wait_until(lambda: not http.lost(), "the answer to a probe", 15)
+        wait_until(lambda: is_answered(http, url), "an answer", 15)
+        assert not http.lost()
+    finally:
+        closing.set()
+        http.close()
+        server.close()
+
+
+def is_answered(http: Http, url: httpx.URL) -> bool:
+    try:
+        http.get(url, {}, Deadline.after(5)).close()
+    except (OutOfReach, StoreUnavailable):
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""What a server is asked to find out whether it answers: what it answered before, by one byte of it."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import httpx
+
+from empirical_fs.server import Server
+
+_KEPT = 3
+"""Requests of each server: one object may be what it does not answer for."""
+_RANGE, _IF_MATCH = "Range", "If-Match"
+
+
+class Sample(NamedTuple):
+    """What was asked for; the URL may be signed, and the headers may have the key."""
+
+    url: httpx.URL
+    headers: dict[str, str]
+    target: bytes | None = None
+    """The path as it was signed, byte for byte; what httpx makes of the URL, where it is None."""
+
+
+class Samples:
+    """The latest requests that each server answered.
+
+    A server may close `GET /` without an answer, and serve all that readers ask for.
+    No lock: each step is one operation on a dictionary or a deque, which Python serialises.
+    """
+
+    def __init__(self) -> None:
+        """Know of none yet."""
+        self._of: dict[Server, deque[Sample]] = {}
+
+    def answered(self, server: Server, sample: Sample) -> None:
+        """Take note of a request that was answered."""
+        known = self._of.get(server)
+        if known is None:
+            known = self._of.setdefault(server, deque(maxlen=_KEPT))
+        if not known or known[-1].url is not sample.url:
+            if any(each.url.path == sample.url.path for each in list(known)):
+                # The same again, perhaps signed anew: the newest signature lives longest.
+                known = self._of[server] = deque(
+                    [each for each in list(known) if each.url.path != sample.url.path], _KEPT
+                )
+            known.append(sample._replace(headers=_of_one_byte(sample.headers)))
+
+    def of(self, server: Server) -> Iterator[Sample]:
+        """What to ask a server for, the latest first; at last its root."""
+        yield from reversed(list(self._of.get(server, ())))
+        yield Sample(httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/"), {})
+
+
+def _of_one_byte(headers: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in headers.items() if name != _IF_MATCH}
+    return {**kept, _RANGE: "bytes=0-0"} if _RANGE in kept else kept
