@@ -50,7 +50,9 @@ def environment(**changes: str | None) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in removed and not name.lower().endswith("_proxy")
     }
-    wanted = {**kept, "LC_ALL": "C.UTF-8", "XDG_CONFIG_HOME": "/nowhere", **changes}
+    # Nothing is remembered from one test to the other.
+    nowhere = {"XDG_CONFIG_HOME": "/nowhere", "XDG_STATE_HOME": "/proc/nowhere"}
+    wanted = {**kept, "LC_ALL": "C.UTF-8", **nowhere, **changes}
     return {name: value for name, value in wanted.items() if value is not None}
 
 

@@ -19,6 +19,7 @@ from empirical_fs.catalog.refresh import Refreshing, Reload
 from empirical_fs.catalog.sizes import Measure, Sizes
 from empirical_fs.catalog.snapshot import Entry, Snapshot, directory_time
 from empirical_fs.clock import aging_clock
+from empirical_fs.directory_times import DirectoryTimes
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.progress import Progress
@@ -45,7 +46,14 @@ class Catalog:
     place of another at a time.
     """
 
-    def __init__(self, fetch: Fetch, measure: Measure, max_age: float, on_change: OnChange) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        measure: Measure,
+        max_age: float,
+        on_change: OnChange,
+        times: DirectoryTimes | None = None,
+    ) -> None:
         """Make the catalogue; it is empty until `load`.
 
         Args:
@@ -53,6 +61,7 @@ class Catalog:
             measure: finds the size of an upload that the API gave none for.
             max_age: seconds after which a snapshot is replaced when somebody asks.
             on_change: told after a refresh what is different by it; may wait.
+            times: remembers the time of the directory from mount to mount.
         """
         self._fetch = fetch
         self._max_age = max_age
@@ -68,6 +77,7 @@ class Catalog:
         self._snapshot = Snapshot({})
         self._known = Known()
         self._news = News()
+        self._times = times or DirectoryTimes()
         self._changed_ns: int | None = None
         self._sizes = Sizes(measure)
         self._unsized: list[Resource] = []
@@ -256,13 +266,17 @@ class Catalog:
         older = self._snapshot
         newer = older if older.is_of(resources) else Snapshot(resources, older)
         changed = {} if newer is older else newer.changed_since(older)
+        changed_ns = self._changed_ns
+        if changed_ns is None:
+            changed_ns = self._times.begin(newer.by_name.values(), newer.updated_ns, time.time_ns())
+        elif changed:
+            if any(not self._was_awaited(older.by_name.get(name), now) for name, now in changed.items()):
+                changed_ns = directory_time(changed_ns, newer.updated_ns, time.time_ns())
+            self._times.changed(((older.by_name.get(name), now) for name, now in changed.items()), changed_ns)
         with self._lock:
             # In this order: who has seen the new time does not find the old files.
             self._snapshot = newer
-            if self._changed_ns is None or any(
-                not self._was_awaited(older.by_name.get(name), now) for name, now in changed.items()
-            ):
-                self._changed_ns = directory_time(self._changed_ns, newer.updated_ns, time.time_ns())
+            self._changed_ns = changed_ns
             self._young = now_young
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}

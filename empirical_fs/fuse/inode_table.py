@@ -71,6 +71,10 @@ class InodeTable:
         node = self._nodes.current(entry.resource.id)
         return node is not None and node.told_until > self._clock() and not node.is_superseded_by(entry)
 
+    def has_known_for(self, node: Node, seconds: float) -> bool:
+        """Whether the kernel was told of a node so long ago."""
+        return self._clock() - node.told_since >= seconds
+
     def open(self, node: Node, content: Content | None) -> bool:
         """Open a handle on a node for the bytes `content`; False if it is of other bytes."""
         with self._lock:
@@ -152,8 +156,11 @@ class InodeTable:
 
     def _note_told(self, node: Node, seconds: float) -> None:
         """The lock is held."""
+        now = self._clock()
+        if not node.lookups:
+            node.told_since = now
         self._nodes.looked_up(node)
-        node.told_until = self._clock() + seconds
+        node.told_until = now + seconds
 
 
 def _looks_the_same(before: Entry | None, now: Entry | None) -> bool:

@@ -9,8 +9,8 @@ from empirical_fs.errors import NoSuchFile
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
+from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import ROOT_NUMBER
-from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import Request
 from empirical_fs.work.timer import Timer

@@ -49,6 +49,10 @@ class Node(msgspec.Struct, eq=False, gc=False):
 
     Set before they are, by whoever then sees whether the content is still the node's.
     """
+    looks: int = 0
+    """How often the store was asked whether it still has this version, before an open."""
+    told_since: float = float("-inf")
+    """When the kernel was told of it first, since it has it, on the clock of whoever tells."""
     told_until: float = float("-inf")
     """When the kernel drops the attributes that it was told last, on the clock of whoever tells."""
     sent_back: set[int] | None = None
@@ -185,7 +189,7 @@ class Nodes:
         if node.handles and not node.is_to_change_open(now):
             node.content = before
             return False
-        node.entry, node.sent_back, node.is_given = now, None, False
+        node.entry, node.sent_back, node.is_given, node.looks = now, None, False, 0
         node.told_until = float("-inf")
         return True
 

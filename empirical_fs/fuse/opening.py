@@ -2,15 +2,14 @@
 
 import errno
 import threading
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
-from empirical_fs.fuse.inode_table import InodeTable
+from empirical_fs.fuse.files import Files
+from empirical_fs.fuse.first_looks import FirstLooks
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
@@ -18,21 +17,11 @@ from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.open_files import Handle
-from empirical_fs.reading.walk_prefetch import Walks
 from empirical_fs.work.timer import Timer
 
 SETTLE_SECONDS = 1.0
 """What is waited for a listing that agrees with the store."""
 _SETTLE_TRIES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What the directory has, what the kernel knows of it, and what opens it."""
-
-    catalog: Catalog
-    inodes: InodeTable
-    walks: Walks
 
 
 class Opener:
@@ -59,6 +48,7 @@ class Opener:
         self._timer = timer
         self._is_direct = is_direct
         self._redating = redating
+        self._first_looks = FirstLooks(files, timer)
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._open_files: dict[int, OpenFile] = {}
@@ -97,12 +87,17 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries=0)
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
+        elif settle_tries == _SETTLE_TRIES and self._first_looks.is_due(node, now):
+            self._answering.defer(request, about)
+            work = partial(self.open, request, node, caller, settle_tries - 1)
+            self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
         else:
             self._give_handle(request, node, now)
 
     def close(self, handle: int) -> None:
         """Close what was opened."""
         opened = self._open_files.pop(handle)
+        self._first_looks.touched()
         self._inodes.release(opened.node)
         with self._lock:
             source, opened.is_closed = opened.source, True
@@ -133,6 +128,7 @@ class Opener:
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
 
     def _give_handle(self, request: Request, node: Node, entry: Entry) -> None:
+        self._first_looks.touched()
         content = entry.content
         source: Handle | bytes = (
             self._walks.open(entry.resource, _content_of(node)) if content is None else content

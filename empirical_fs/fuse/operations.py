@@ -16,10 +16,11 @@ from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
+from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
-from empirical_fs.fuse.opening import Files, Opener
+from empirical_fs.fuse.opening import Opener
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request

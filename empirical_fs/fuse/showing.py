@@ -8,8 +8,8 @@ from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
+from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import Node
-from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request

@@ -15,12 +15,13 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry, Snapshot
+from empirical_fs.directory_times import DirectoryTimes, place_of
 from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError, UsageError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.library import load_library
-from empirical_fs.fuse.opening import Files
 from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import fuse_options
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
@@ -164,7 +165,7 @@ def _serve_once(
         readers.relisted(newer.touched_since(older, names), newer.resources)
         inodes.changed(names, older, newer)
 
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed)
+    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings))
     catalog.load(
         partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout)), progress
     )
@@ -215,6 +216,10 @@ def _serve_once(
         closing.set()
         for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands):
             each.close()
+
+
+def _times(settings: Settings) -> DirectoryTimes:
+    return DirectoryTimes(place_of(settings.mountpoint, str(settings.api_url), os.environ))
 
 
 def _given(settings: Settings) -> dict[str, str | bool]:

@@ -1,0 +1,115 @@
+"""When the directory changed, remembered from mount to mount.
+
+Programs that keep lists of directories by their times (fontconfig, media scanners, NFS clients) would go on
+with what was deleted while nothing was mounted: by the listing alone, the time would be as before.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from empirical_fs.catalog.snapshot import Entry, directory_time
+
+_STATE_VARIABLE = "XDG_STATE_HOME"
+"""As the XDG Base Directory Specification has it."""
+_BYTES = 8
+_MODULUS = 2 ** (8 * _BYTES)
+_AHEAD_MAX_NS = 86_400 * 10**9
+"""How far a time may be ahead that was remembered: each change moves it by a second at least."""
+_FILE_MAX = 1000
+
+log = logging.getLogger(__name__)
+
+
+class _Remembered(msgspec.Struct):
+    look: int
+    """Of all that the directory showed, as a number."""
+    changed_ns: int
+
+
+class DirectoryTimes:
+    """What is remembered of one directory. Its owner serialises."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        """Keep it in `file`, if there is a place for one."""
+        self._file = file
+        self._look = 0
+
+    def begin(self, entries: Iterable[Entry], newest_ns: int, now_ns: int) -> int:
+        """The time of a directory with these entries at its mounting, all in nanoseconds since the epoch.
+
+        That is the time that it had when it was mounted last, if it is as it was; a later one, if it is not.
+        """
+        if self._file is None:
+            return newest_ns
+        self._look = sum(map(_look, entries)) % _MODULUS
+        before = self._read(max(newest_ns, now_ns) + _AHEAD_MAX_NS)
+        if before is None:
+            changed_ns = newest_ns
+        elif before.look == self._look and before.changed_ns >= newest_ns:
+            return before.changed_ns
+        else:
+            changed_ns = directory_time(before.changed_ns, newest_ns, now_ns)
+        self._write(changed_ns)
+        return changed_ns
+
+    def changed(self, pairs: Iterable[tuple[Entry | None, Entry | None]], changed_ns: int) -> None:
+        """Remember a change: what each name meant and means now, and the time of the directory by now."""
+        if self._file is None:
+            return
+        for before, now in pairs:
+            self._look = (self._look - _look(before) + _look(now)) % _MODULUS
+        self._write(changed_ns)
+
+    def _read(self, latest_ns: int) -> _Remembered | None:
+        if self._file is None:
+            return None
+        try:
+            with self._file.open("rb") as file:
+                found = msgspec.json.decode(file.read(_FILE_MAX), type=_Remembered)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return found if found.changed_ns <= latest_ns else None
+
+    def _write(self, changed_ns: int) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._file.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(msgspec.json.encode(_Remembered(self._look, changed_ns)))
+                Path(name).replace(self._file)
+            except BaseException:
+                Path(name).unlink()
+                raise
+        except OSError as error:
+            # It is a help to programs after the next mounting, and there may be no place for it.
+            log.debug("the time of the directory is not remembered: %s", error.strerror)
+
+
+def place_of(mountpoint: Path, api: str, environment: Mapping[str, str]) -> Path | None:
+    """Where the time of a directory is remembered, for this user; None without a home."""
+    folder = environment.get(_STATE_VARIABLE, "")
+    try:
+        state = Path(folder) if folder.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    name = hashlib.blake2b(os.fsencode(mountpoint) + b"\0" + api.encode(), digest_size=16).hexdigest()
+    return state / "empirical-fs" / "directories" / name
+
+
+def _look(entry: Entry | None) -> int:
+    """All that the API says of a file, as a number; a size that it does not know is none of it."""
+    if entry is None:
+        return 0
+    resource = entry.resource
+    said = repr((resource.id, entry.name, resource.updated_ns, resource.link, resource.said))
+    digest = hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=_BYTES).digest()
+    return int.from_bytes(digest, "big")
