@@ -1,7 +1,7 @@
 """Reads of open files: now where the bytes are at hand, else later, of the new version if need be."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
@@ -12,6 +12,7 @@ from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import SETTLE_SECONDS, Opener
 from empirical_fs.fuse.request import Request
+from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
 _CHANGED = (ContentChanged, ResourceGone, OtherLength)
@@ -21,8 +22,9 @@ _NEW_VERSIONS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """The bytes that a read asks for, by when, and how many new versions it may still go on with."""
+    """The bytes that a read asks for, of which content, by when, and how many new ones it may go on with."""
 
+    content: Content
     offset: int
     size: int
     deadline: float
@@ -74,7 +76,7 @@ class FileReads:
         now = time.monotonic()
         before = opened.failures.take(offset, offset + size, now)
         deadline = now + self._answering.timeout if before is None else before.deadline
-        extent = _Extent(offset, size, deadline, _NEW_VERSIONS)
+        extent = _Extent(source.content, offset, size, deadline, _NEW_VERSIONS)
         if before is None:
             on_failed: OnFailed = partial(self._fail_first, opened, extent)
         elif before.is_worth_trying(now, self._answering.timeout):
@@ -101,7 +103,8 @@ class FileReads:
         self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
     ) -> None:
         """The version is over, or its bytes will not come: nobody who has had none of them has to know."""
-        if not isinstance(error, _CHANGED) or node.is_given or not extent.new_versions:
+        is_had = node.is_given and node.content is extent.content
+        if not isinstance(error, _CHANGED) or is_had or not extent.new_versions:
             self._fail(node, request, error)
             return
         resource = node.entry.resource
@@ -122,7 +125,7 @@ class FileReads:
             self._fail(node, request, error)
             return
         source = self._opener.reopen(opened)
-        extent = _Extent(extent.offset, extent.size, extent.deadline, extent.new_versions - 1)
+        extent = replace(extent, content=source.content, new_versions=extent.new_versions - 1)
         waiting = WaitingRead(request, opened, partial(self._fail_or_go_on, opened, extent), self._lingering)
         request.hand_to(waiting.fail)
         waiting.begin(source, extent.offset, extent.size, opened.leavers)

@@ -10,7 +10,7 @@ from functools import partial
 
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.clock import aging_clock
-from empirical_fs.errors import EmpiricalError
+from empirical_fs.errors import NoThread
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.reading.content import Content
@@ -62,10 +62,14 @@ class FirstLooks:
         if content is None:
             handle = self._walks.open(entry.resource)
             content, release = handle.content, handle.close
-        alarm = self._timer.after(_WAIT_SECONDS, partial(self._tell, entry, content, release, on_known))
+        try:
+            alarm = self._timer.after(_WAIT_SECONDS, partial(self._tell, entry, content, release, on_known))
+        except BaseException:
+            release()
+            raise
         try:
             self._walks.ask_again(content, alarm.ring)
-        except EmpiricalError:
+        except NoThread:
             alarm.ring()
 
     def _tell(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from empirical_fs.errors import NoThread
 from empirical_fs.work.timer import Alarm, Timer
 
 _SECONDS = 10.0
@@ -43,7 +42,7 @@ class Read(Protocol):
 class _Lingering:
     """One of them, and its bytes once they have come."""
 
-    alarm: Alarm | None = None
+    alarm: Alarm
     data: bytes | None = None
 
 
@@ -63,11 +62,7 @@ class Lingering:
 
     def add(self, read: Read) -> None:
         """Let `read` go on: its bytes, when they come, are for whoever asks for them again."""
-        try:
-            alarm = self._timer.after(_SECONDS, partial(self._end, [read]))
-        except NoThread:
-            read.cancel()
-            return
+        alarm = self._timer.after(_SECONDS, partial(self._end, [read]))
         with self._lock:
             self._reads[read] = _Lingering(alarm)
             over = list(self._reads)[:-_MOST]
@@ -111,6 +106,5 @@ class Lingering:
             with self._lock:
                 lingering = self._reads.pop(read, None)
             if lingering is not None:
-                if lingering.alarm is not None:
-                    lingering.alarm.cancel()
+                lingering.alarm.cancel()
                 read.cancel()

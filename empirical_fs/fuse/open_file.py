@@ -29,6 +29,8 @@ class OpenFile:
     """The reads that wait for their bytes. Each step is one operation on the dictionary."""
     failures: Failures = field(default_factory=Failures)
     """The reads that failed lately."""
+    left: tuple[Handle | bytes, ...] = ()
+    """What it read before its inode became another version."""
     is_closed: bool = False
     leavers: tuple[int, ...] = ()
     """The threads that closed a descriptor last; another object each time."""

@@ -100,9 +100,10 @@ class Opener:
         self._first_looks.touched()
         self._inodes.release(opened.node)
         with self._lock:
-            source, opened.is_closed = opened.source, True
-        if not isinstance(source, bytes):
-            source.close()
+            opened.is_closed = True
+        for source in (opened.source, *opened.left):
+            if not isinstance(source, bytes):
+                source.close()
 
     def reopen(self, opened: OpenFile) -> Handle:
         """What an open file reads from now on, whose inode has become another version.
@@ -115,12 +116,11 @@ class Opener:
         with self._lock:
             is_taken = not opened.is_closed and self._inodes.adopt(node, source.content)
             if is_taken:
-                left, opened.source = opened.source, source
+                # Others may wait for bytes by the one before, and are to hear that its version is over.
+                opened.left, opened.source = (*opened.left, opened.source), source
         if not is_taken:
             source.close()
             raise Refusal(errno.ESTALE)
-        if not isinstance(left, bytes):
-            left.close()
         return source
 
     def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
