@@ -14,12 +14,12 @@ from empirical_fs.api.listing import Leisure, Listing, in_a_hurry
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.settling import young
 from empirical_fs.catalog.desktop_probes import is_probe
+from empirical_fs.catalog.directory_times import DirectoryTimes
 from empirical_fs.catalog.news import News
 from empirical_fs.catalog.refresh import Refreshing, Reload
 from empirical_fs.catalog.sizes import Measure, Sizes
 from empirical_fs.catalog.snapshot import Entry, Snapshot, directory_time
 from empirical_fs.clock import aging_clock
-from empirical_fs.directory_times import DirectoryTimes
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.progress import Progress

@@ -14,8 +14,8 @@ from empirical_fs.api.client import Api
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.catalog.directory_times import DirectoryTimes, place_of
 from empirical_fs.catalog.snapshot import Entry, Snapshot
-from empirical_fs.directory_times import DirectoryTimes, place_of
 from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError, UsageError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes

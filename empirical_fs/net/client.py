@@ -28,10 +28,10 @@ from empirical_fs.net.incoming import Incoming, InTurn, Pieces
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
+from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.net.streams import Stream
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
-from empirical_fs.samples import Sample, Samples
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, drive
 

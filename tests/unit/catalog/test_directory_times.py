@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from empirical_fs.api.resource import Resource
+from empirical_fs.catalog.directory_times import DirectoryTimes, place_of
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.directory_times import DirectoryTimes, place_of
 
 SECOND = 10**9
 NEWEST, NOW = 100 * SECOND, 500 * SECOND

@@ -1,6 +1,6 @@
 import httpx
 
-from empirical_fs.samples import Sample, Samples
+from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.server import Server
 
 STORE = Server("https", "store.example", 443)
