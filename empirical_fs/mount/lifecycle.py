@@ -69,7 +69,7 @@ class Lifecycle:
         # The kernel narrows it again when it has the answer to FUSE_INIT; whatever it asks comes after that.
         with suppress(OSError):
             os.statvfs(self._path)
-        kernel_read_ahead.widen(device)
+        self._readers.kernel_window = kernel_read_ahead.widen(device) * 2**10
 
     def unmount(self) -> bool:
         """Have every reader stop, and take the mount away; False if its users keep the process from ending.

@@ -175,12 +175,10 @@ def _serve_once(
         Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
-    readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until)
+    readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until, timer)
     walks = Walks(readers, catalog.snapshot, settings.siblings, timer)
     stderr = CapturedStderr()
-    where = Place(
-        settings.mountpoint, library.takes_large_reads and "max_readahead" not in settings.options.fuse
-    )
+    where = Place(settings.mountpoint, "max_readahead" not in settings.options.fuse)
     lifecycle = Lifecycle(readers, stderr, where, ready)
     later, for_commands = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS)
     tools = Tools(

@@ -48,7 +48,7 @@ class Budget:
 
     def __init__(self, total: int) -> None:
         """Allow `total` bytes."""
-        self._total = total
+        self.total = total
         self._lock = threading.Lock()
         self._held = 0
         self._claimants: set[Account] = set()
@@ -60,7 +60,7 @@ class Budget:
 
     def share(self, account: Account) -> int:
         """Bytes for each of those who hold much, `account` counted among them."""
-        return self._total // self.sharers(account)
+        return self.total // self.sharers(account)
 
     def sharers(self, account: Account) -> int:
         """Those who hold much, `account` counted among them."""
@@ -70,7 +70,7 @@ class Budget:
     def change(self, account: Account, size: int, *, must: bool) -> bool:
         """Add `size`, which may be negative, to what `account` holds; refused where it does not fit."""
         with self._lock:
-            if not must and self._held + size > self._total:
+            if not must and self._held + size > self.total:
                 return False
             self._held += size
             account.held += size

@@ -16,6 +16,12 @@ KEPT_BEHIND = 2**20
 _EARNED_AT = 3
 """Advances before which a window does not grow: two reads in a row may be a header and its table."""
 
+_UNTRUSTED_SHARE = 10
+"""A stream that may end at any moment has a tenth of what was read of it ahead, and so wastes no more."""
+
+_TRUSTED_TIMES = 4
+"""One that goes on has so many times what was read of it: what comes far ahead holds up the beginning."""
+
 _STREAMS_MAX = 4
 _STEPS_MAX = 16
 _FIRST_WIDTH = 2
@@ -60,6 +66,8 @@ class Conditions:
     """Bytes that may be held for this handle."""
     sharers: int
     """Contents that memory is shared by, this one counted among them."""
+    trusted_at: int
+    """Bytes that a stream must have read before much is fetched ahead of it."""
 
     @property
     def is_crowded(self) -> bool:
@@ -85,6 +93,8 @@ class _Stream:
     """What the request asks for by which the last part was planned."""
     has_waited: bool = False
     """Whether the reader had to wait since that request was planned."""
+    has_been_trusted: bool = False
+    """Whether a plan was made for a reader that was trusted, so that its waits say something of that."""
 
     def has(self, read: Range) -> bool:
         """Whether a read goes on with this stream, a little out of order or skipping perhaps."""
@@ -103,6 +113,10 @@ class _Stream:
             self.advances += 1
         self.ahead = max(self.ahead, self.cursor)
 
+    def is_trusted(self, trusted_at: int) -> bool:
+        """Whether so much was read that the reader is taken for one that reads on."""
+        return self.cursor - self.begin >= trusted_at
+
     def grow(self, connections: int) -> None:
         self.grown_until = self.ahead
         self.part = min(self.part * 2, LARGEST_PART)
@@ -115,12 +129,19 @@ class _Stream:
         # A part that was read is held until the cursor is well past it.
         width = min(self.width, max(conditions.connections, _FIRST_WIDTH))
         window = min(width * part, conditions.allowance - part - self.kept_behind)
+        is_trusted = self.is_trusted(conditions.trusted_at)
+        self.has_been_trusted, was_read = is_trusted, self.cursor - self.begin
+        if is_trusted:
+            window = min(window, max(_TRUSTED_TIMES * was_read, _FIRST_WIDTH * FIRST_PART))
+        else:
+            window = min(window, was_read // _UNTRUSTED_SHARE)
+        part = min(part, max(window // _FIRST_WIDTH, SMALLEST_PART))
         planned = []
         while self.ahead < size and self.ahead + part <= self.cursor + window:
             start = self.ahead
             if not self.request.start < start < self.request.stop:
                 # A reader that does not wait would leave a long request waiting.
-                is_long = conditions.is_crowded and self.has_waited
+                is_long = conditions.is_crowded and self.has_waited and is_trusted
                 self.request = Range(start, min(start + (self.part if is_long else part), size))
                 self.has_waited = False
             self.ahead = min(start + part, self.request.stop)
@@ -161,8 +182,9 @@ class _Steps:
 class ReadAhead:
     """Where one handle reads in a file of `size` bytes; nothing is earned at first.
 
-    A stream is recognised at its second advance. A little is kept coming for it; each time the reader had
-    to wait, parts grow to 8 MiB and become more, up to as many side by side as the link rewards. Equal
+    A stream is recognised at its second advance, and has a tenth of what was read of it ahead until it is
+    trusted to go on. Then a little is kept coming for it; each time the reader had to wait, parts grow
+    to 8 MiB and become more, up to as many side by side as the link rewards. Equal
     steps are recognised at the third read and foreseen one by one, then more. Any other read is random and
     earns nothing. Not safe between threads; its owner serialises.
     """
@@ -196,13 +218,14 @@ class ReadAhead:
         stream.has_waited |= conditions.waited
         if conditions.missing and read.start < stream.ahead:
             stream.ahead, stream.request = read.start, Range(read.start, read.start)
-        if conditions.waited and stream.advances >= _EARNED_AT and stream.cursor >= stream.grown_until:
+        is_earned = stream.advances >= _EARNED_AT and stream.has_been_trusted
+        if conditions.waited and is_earned and stream.cursor >= stream.grown_until:
             stream.grow(conditions.connections)
         return stream.plan(self.size, conditions)
 
-    def expect_all(self) -> None:
-        """Note that the whole file was fetched ahead, to be read from its start."""
-        self._streams.append(_Stream(0, 0, self.size))
+    def expect(self, stop: int) -> None:
+        """Note that the bytes before `stop` were fetched ahead, to be read from the start of the file."""
+        self._streams.append(_Stream(0, 0, stop))
 
     def wants(self, start: int, stop: int) -> bool:
         """Whether bytes that were planned are still expected to be read."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -21,9 +21,10 @@ from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.pool import Fetcher
+from empirical_fs.reading.habits import Habits
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.parts import Parts
-from empirical_fs.reading.read_ahead import Conditions, Range, ReadAhead
+from empirical_fs.reading.read_ahead import LARGEST_PART, Conditions, Range, ReadAhead
 from empirical_fs.statistics import Statistics
 
 _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
@@ -58,6 +59,7 @@ class Means:
     budget: Budget
     blocks: Blocks
     statistics: Statistics
+    habits: Habits = field(default_factory=Habits)
 
 
 class Cursor:
@@ -169,17 +171,30 @@ class Reader:
         read.go_on()
         return partial(self._cancel, read)
 
-    def fetch_ahead(self, cursor: Cursor) -> bool:
-        """Begin to fetch the whole content for `cursor`, which is to read it; False without the memory."""
+    def fetch_ahead(self, cursor: Cursor, stop: int) -> bool:
+        """Begin to fetch the bytes before `stop` for `cursor`, which is to read them from the start.
+
+        As many as there is memory for; False without any.
+        """
+        stop, at = min(stop, self.content.size), 0
+        ahead: list[Part] = []
         with self._lock:
-            parts = None
-            if not self._closed:
-                parts = self._parts.hold_ahead(cursor, Range(0, self.content.size))
-            if parts is None:
-                return False
-            cursor.policy.expect_all()
-        self._fetch_ahead({part: part.stop for part in parts})
-        return True
+            while at < stop and not self._closed:
+                # What was read of them is given back while the rest is not.
+                after = min(at + LARGEST_PART, stop)
+                parts = self._parts.hold_ahead(cursor, Range(at, after))
+                if parts is None:
+                    break
+                at, ahead = after, [*ahead, *parts]
+            if at:
+                cursor.policy.expect(at)
+        self._fetch_ahead({part: part.stop for part in ahead})
+        return at > 0
+
+    def is_coming(self, start: int, size: int) -> bool:
+        """Whether all bytes from `start` are here or on their way."""
+        with self._lock:
+            return self._parts.covers(Range(start, min(start + size, self.content.size)))
 
     def leave(self, cursor: Cursor) -> None:
         """Drop what was fetched ahead of a handle that is closed."""
@@ -306,6 +321,7 @@ class Reader:
                     self._means.fetcher.connections,
                     self._account.share,
                     self._account.sharers,
+                    self._means.habits.trusted_at,
                 )
                 for planned in cursor.policy.plan(read, conditions):
                     held = self._parts.hold_ahead(cursor, planned)

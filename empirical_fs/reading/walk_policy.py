@@ -1,7 +1,7 @@
 """Which files to fetch ahead of a directory walk: pure policy, without I/O or a clock."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 WINDOW_MAX = 64
 """Files ahead of a walk at most."""
@@ -15,6 +15,18 @@ _NEAR = 8
 _LEFT_OUT_AT = 3
 _WALKS_MAX = 4
 
+_MORE_THAN_READ = 2
+"""Of a file so many times the bytes are fetched ahead that the walk has read of one, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The bytes of a file to fetch ahead."""
+
+    resource_id: int
+    stop: int
+    """The offset after the last of them."""
+
 
 @dataclass(slots=True)
 class _Walk:
@@ -27,6 +39,27 @@ class _Walk:
     streak: int = 1
     early: set[int] = field(default_factory=set)
     """Files beyond the front that were read before their turn."""
+    whole: int = 0
+    """Files that were read whole, one after another."""
+    longest: int = 0
+    """Bytes of the longest of them."""
+    earned: int = 0
+    """Bytes of all of them."""
+    begun: int = -1
+    """The last of the files whose beginning was fetched ahead."""
+
+    def close(self, size: int, *, is_whole: bool) -> None:
+        """Note how a file was read; one that was left early shows that the next may be, too."""
+        if is_whole:
+            self.whole += 1
+            self.longest = max(self.longest, size)
+            self.earned += size
+        else:
+            self.whole = self.longest = self.earned = 0
+
+    @property
+    def reads_whole(self) -> bool:
+        return bool(self.window) and self.whole >= RECOGNISED_AT
 
     def is_near(self, place: int) -> bool:
         return abs(place - self.front) <= _NEAR
@@ -74,7 +107,7 @@ class Siblings:
         place = self._places.get(resource_id)
         if place is None:
             return []
-        walk = next((walk for walk in reversed(self._walks) if walk.is_near(place)), None)
+        walk = self._walk_at(place)
         if walk is None:
             self._walks = [*self._walks[1 - _WALKS_MAX :], _Walk(place, place)]
             return []
@@ -88,6 +121,51 @@ class Siblings:
         walk.ahead = last
         return list(order[first : last + 1])
 
+    def closed(self, resource_id: int, size: int, *, is_whole: bool) -> None:
+        """Note that a file of `size` bytes was closed, after all of it was read or not."""
+        walk = self._walk_at(self._places.get(resource_id))
+        if walk is not None:
+            walk.close(size, is_whole=is_whole)
+
+    def beginnings(
+        self, resource_id: int, size_of: Callable[[int], int | None], small: int, room: int
+    ) -> list[Beginning]:
+        """What to fetch now of files above `small` bytes, the nearest first, when bytes of one are read.
+
+        Nothing unless the files before were read whole; then of the file itself and the next ones as much as
+        `room` allows, and as was read of the walk.
+
+        Args:
+            resource_id: the file that is read.
+            size_of: the size of a file in bytes, if it is known.
+            small: what `read` sees to.
+            room: bytes that may be fetched ahead of the file.
+        """
+        place = self._places.get(resource_id)
+        walk = self._walk_at(place)
+        if place is None or walk is None or not walk.reads_whole:
+            return []
+        left, found = min(room, walk.earned), []
+        for at in range(place, min(place + WINDOW_MAX, len(self._order))):
+            size = size_of(self._order[at])
+            if size is None or size <= small:
+                continue
+            stop = min(size, _MORE_THAN_READ * walk.longest)
+            if at > place:
+                left -= stop
+            if left < 0 or stop <= small:
+                break
+            if at > walk.begun:
+                walk.begun = at
+                found.append(Beginning(self._order[at], stop))
+        return found
+
+    def _walk_at(self, place: int | None) -> _Walk | None:
+        """The walk that comes by that place."""
+        if place is None:
+            return None
+        return next((walk for walk in reversed(self._walks) if walk.is_near(place)), None)
+
     def _reorder(self, order: Sequence[int]) -> None:
         """Go on with the walks at the places that their files have now."""
         before = self._order
@@ -96,5 +174,14 @@ class Siblings:
         for walk in self._walks:
             place = self._places.get(before[walk.front])
             if place is not None:
-                walks.append(_Walk(place, place + walk.ahead - walk.front, walk.streak))
+                moved = place - walk.front
+                walks.append(
+                    replace(
+                        walk,
+                        front=place,
+                        ahead=walk.ahead + moved,
+                        early=set(),
+                        begun=walk.begun + moved,
+                    )
+                )
         self._walks = walks

@@ -1,4 +1,4 @@
-"""Opens files, and fetches small ones before a directory walk comes to them."""
+"""Opens files, and fetches them before a directory walk comes to them."""
 
 import logging
 import threading
@@ -11,10 +11,13 @@ from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, EmpiricalError
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.open_files import Handle, Readers
+from empirical_fs.reading.read_ahead import LARGEST_PART
 from empirical_fs.reading.walk_policy import Siblings
 from empirical_fs.work.timer import Alarm, Timer
 
 _KEPT_SECONDS = 10.0
+_SHARE_OF_MEMORY = 2
+"""The part of the memory that files ahead may take; the rest is for those that are read."""
 
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,10 @@ class _Ready:
 
     handle: Handle
     until: float
+    cause: Handle
+    """By whose reader it is expected to be opened."""
+    cause_read: int
+    """Bytes that were read of that by the beginning of its time."""
 
 
 class Walks:
@@ -49,7 +56,10 @@ class Walks:
     def __init__(
         self, readers: Readers, directory: Callable[[], Directory], largest: int, timer: Timer
     ) -> None:
-        """Open files of `directory` by `readers`; files above `largest` bytes are not fetched ahead.
+        """Open files of `directory` by `readers`.
+
+        Files up to `largest` bytes are fetched ahead of any walk, others of one that reads files whole. With
+        0, none are.
 
         What nobody comes for is closed when it is time by `timer`.
         """
@@ -76,7 +86,7 @@ class Walks:
             if is_known and ready.until >= aging_clock() and ready.handle.content.is_as_listed(resource):
                 return ready.handle
             ready.handle.close()
-        return self._readers.open(resource, self._read, known)
+        return self._readers.open(resource, self._read, self._closed, known)
 
     def redated(self, content: Content, resource: Resource) -> None:
         """As `Readers.redated`."""
@@ -122,28 +132,58 @@ class Walks:
                 self._policies = [Siblings() for _ in orders]
             for policy, order in zip(self._policies, orders, strict=True):
                 planned += policy.read(resource_id, order)
-        for each in dict.fromkeys(planned):
-            resource = directory.resources[each]
-            if resource.size is not None and resource.size <= self._largest:
-                if each == resource_id:
-                    handle.fetch_ahead()
-                elif not self._prepare(resource):
-                    break
+        small = {
+            each: size
+            for each in planned
+            if (size := directory.resources[each].size) is not None and size <= self._largest
+        }
+        for each, stop in [*small.items(), *self._beginnings(resource_id, directory)]:
+            if each == resource_id:
+                handle.fetch_ahead(stop)
+            elif not self._prepare(directory.resources[each], stop, handle):
+                break
 
-    def _prepare(self, resource: Resource) -> bool:
-        """Open and fetch a file; False if there is no memory for it."""
+    def _beginnings(self, resource_id: int, directory: Directory) -> list[tuple[int, int]]:
+        """The larger files to fetch now, with the offset up to which."""
+        if not self._largest:
+            return []
+
+        def size_of(each: int) -> int | None:
+            return directory.resources[each].size
+
+        room = min(self._readers.memory // _SHARE_OF_MEMORY, self._readers.connections * LARGEST_PART)
+        with self._lock:
+            found = [
+                each
+                for policy in self._policies
+                for each in policy.beginnings(resource_id, size_of, self._largest, room)
+            ]
+        return list({each.resource_id: (each.resource_id, each.stop) for each in found}.values())
+
+    def _closed(self, handle: Handle) -> None:
+        """Learn from how a file was read; one that nobody came for says nothing."""
+        if not handle.read_bytes:
+            return
+        content = handle.content
+        with self._lock:
+            for policy in self._policies:
+                policy.closed(content.resource_id, content.size, is_whole=handle.is_read_whole)
+
+    def _prepare(self, resource: Resource, stop: int, cause: Handle) -> bool:
+        """Open and fetch a file up to `stop`; False if there is no memory for it."""
         with self._lock:
             if resource.id in self._ready:
                 return True
         try:
-            handle = self._readers.open(resource, self._read)
+            handle = self._readers.open(resource, self._read, self._closed)
         except BadAnswer:
             return True
-        is_fetched = handle.fetch_ahead()
+        is_fetched = handle.fetch_ahead(stop)
         with self._lock:
             is_kept = is_fetched and not self._is_closed and resource.id not in self._ready
             if is_kept:
-                self._ready[resource.id] = _Ready(handle, aging_clock() + _KEPT_SECONDS)
+                until = aging_clock() + _KEPT_SECONDS
+                self._ready[resource.id] = _Ready(handle, until, cause, cause.read_bytes)
                 self._close_in_time()
         if not is_kept:
             handle.close()
@@ -157,6 +197,13 @@ class Walks:
     def _close_old(self) -> None:
         now = aging_clock()
         with self._lock:
+            over = {each: ready for each, ready in self._ready.items() if ready.until <= now}
+            for each, ready in over.items():
+                if ready.cause.read_bytes > ready.cause_read:
+                    # The file before is long, or the link slow: it is still being read.
+                    self._ready[each] = _Ready(
+                        ready.handle, now + _KEPT_SECONDS, ready.cause, ready.cause.read_bytes
+                    )
             old = [each for each, ready in self._ready.items() if ready.until <= now]
             handles = [self._ready.pop(each).handle for each in old]
             self._alarm = None

@@ -19,6 +19,8 @@ _SMOOTHING = 0.5
 _REWARDING = 1.25
 _AS_GOOD = 1.1
 _STRIDE = 2
+_FORGETTING = 1.1
+"""By what the shortest time grows with each transfer that takes longer: links change."""
 _TRIED_AGAIN = 64
 """Transfers after which what more requests did not carry is forgotten: links change."""
 _MEASURABLE = 512 * 2**10
@@ -37,6 +39,16 @@ class Link:
         self._level = 0
         self._observed = 0
         self._busy = 1.0
+        self._round_trip = 0.0
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds that the shortest transfers took lately; 0 while nothing is known."""
+        return self._round_trip
+
+    def transferred(self, seconds: float) -> None:
+        """Note how long a transfer took, from its request to its last byte."""
+        self._round_trip = min(seconds, (self._round_trip or seconds) * _FORGETTING)
 
     @property
     def connections(self) -> int:

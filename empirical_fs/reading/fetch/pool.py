@@ -92,6 +92,11 @@ class Fetcher:
         """How many transfers side by side the link rewards."""
         return self._link.connections
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds that a request takes at least, as far as is known; 0 if it is not."""
+        return self._link.round_trip
+
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         """Begin to fetch a part for which a reader waits, unless that has begun or is about to.
 
@@ -156,11 +161,14 @@ class Fetcher:
     def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
         with failing(part), part.filling() as is_ours:
             if is_ours:
-                begun = run.take_body(part.start)
+                begun, at = run.take_body(part.start), time.monotonic()
                 with self._counting(part):
                     body = yield from self._ranges.fetch(
                         run.content, part.start, part.stop, part, run.stop, begun
                     )
+                if begun is None:
+                    with self._lock:
+                        self._link.transferred(time.monotonic() - at)
                 if body is not None and body.at == part.stop:
                     run.body = body
                 elif body is not None:

@@ -11,12 +11,12 @@ def test_raised_and_not_lowered(tmp_path: Path, before: str, after: str) -> None
     setting = tmp_path / "0:45" / "read_ahead_kb"
     setting.parent.mkdir()
     setting.write_text(before)
-    widen("0:45", tmp_path)
+    assert widen("0:45", tmp_path) == int(after)
     assert setting.read_text() == after
 
 
 @pytest.mark.parametrize("device", ["", "0:45"])
 def test_where_there_is_none(tmp_path: Path, device: str) -> None:
     """A system without it, or that does not let us, is none the worse."""
-    widen(device, tmp_path)
+    assert widen(device, tmp_path) == 128
     assert list(tmp_path.iterdir()) == []

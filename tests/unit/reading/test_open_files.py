@@ -16,6 +16,7 @@ from empirical_fs.reading.open_files import Handle, Readers
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.version import Extent, Head, Validators
 from empirical_fs.statistics import Statistics
+from empirical_fs.work.timer import Timer
 from tests.unit.conftest import Inline, Waiting, unnoticed
 from tests.unit.reading.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges
 
@@ -31,7 +32,8 @@ class Files:
         self.ranges = FakeRanges()
         self.budget = Budget(budget)
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
-        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()), lambda _: float("-inf"))
+        means = Means(fetcher, self.budget, Blocks(), Statistics())
+        self.readers = Readers(means, lambda _: float("-inf"), Timer())
         self.told: list[Handle] = []
 
     def open(self, of: Resource | None = None) -> Handle:

@@ -31,15 +31,16 @@ GROWING = 24
 """Requests after which a window is as large as it gets."""
 
 
-def conditions(
+def conditions(  # noqa: PLR0913 - as Conditions has them
     *,
     waited: bool = False,
     missing: bool = False,
     connections: int = 2,
     allowance: int = PLENTY,
     sharers: int = 1,
+    trusted_at: int = 0,
 ) -> Conditions:
-    return Conditions(waited, missing, connections, allowance, sharers)
+    return Conditions(waited, missing, connections, allowance, sharers, trusted_at)
 
 
 def at(start: int, size: int = STEP) -> Range:
@@ -247,10 +248,42 @@ def test_a_reader_of_headers_costs_what_it_asks_for(size: int) -> None:
     assert Simulation(WAN, PLENTY, SIZE).run([at(0, size)]).requests == [at(0, size)]
 
 
-def test_two_reads_cost_little() -> None:
-    """Two reads that follow one another cost no more than 1.5 MiB in all."""
+def test_two_reads_cost_what_they_ask_for() -> None:
+    """Two reads that follow one another may be a header and its table: nothing is fetched beside them."""
     shown = Simulation(WAN, PLENTY, SIZE).run(sequential(0, 2 * STEP))
-    assert shown.asked < shown.fetched <= 1.5 * MIB
+    assert shown.fetched == shown.asked
+
+
+@given(
+    st.integers(1, SIZE // STEP),
+    st.sampled_from([64 * KIB, STEP, 2 * STEP]),
+    st.booleans(),
+    st.sampled_from([2, 16]),
+)
+def test_a_reader_that_is_not_trusted_wastes_a_tenth(
+    steps: int,
+    step: int,
+    waited: bool,  # noqa: FBT001 - hypothesis gives it
+    connections: int,
+) -> None:
+    """Wherever a reader stops, no more than a tenth of what it read is ahead, until it is trusted."""
+    policy, ahead = ReadAhead(SIZE), 0
+    for read in sequential(0, min(steps * step, SIZE), step):
+        met = conditions(waited=waited, connections=connections, trusted_at=SIZE)
+        for planned in policy.plan(read, met):
+            ahead = planned.request_stop
+        assert ahead <= read.stop + read.stop // 10
+
+
+@pytest.mark.parametrize("trusted_at", [0, 512 * KIB, 8 * MIB])
+def test_a_reader_is_trusted_once_it_has_read_so_much(trusted_at: int) -> None:
+    """From then on much is fetched ahead, as the waits of the reader ask for."""
+    policy = ReadAhead(SIZE)
+    for read in sequential(0, SIZE, STEP):
+        planned = policy.plan(read, conditions(waited=True, connections=16, trusted_at=trusted_at))
+        if sum(each.size for each in planned) >= MIB:
+            break
+    assert max(trusted_at, 2 * STEP) <= read.stop <= max(trusted_at, 2 * STEP) + STEP
 
 
 def test_a_slow_reader_earns_no_large_window() -> None:
@@ -592,7 +625,7 @@ def test_a_request_does_not_outlive_what_it_asked_for() -> None:
 def test_expecting_all() -> None:
     """A file that was fetched ahead whole is wanted to its end, and nothing of it is planned."""
     policy = ReadAhead(300 * KIB)
-    policy.expect_all()
+    policy.expect(300 * KIB)
     assert policy.wants(0, 1)
     assert policy.wants(300 * KIB - 1, 300 * KIB)
     for read in sequential(0, 300 * KIB):

@@ -153,6 +153,8 @@ class Opened:
         resource = Resource(id=1, name="a", size=len(data), updated_ns=0, link=None)
         self.content = Content(resource, len(data))
         self.means = Means(fetcher, self.budget, self.blocks, Statistics())
+        # What is fetched ahead is what these tests are about.
+        self.means.habits.closed(SIZE, SIZE)
         self.reader = Reader(self.content, self.means)
 
     def cursor(self) -> Cursor:
@@ -557,7 +559,7 @@ def test_an_idle_reader_gives_its_window_back() -> None:
     idle = Opened(budget=total, data=LONG[: 7 * MIB])
     cursor = idle.cursor()
     idle.read_on(2 * MIB, 3)
-    assert idle.reader.fetch_ahead(cursor)
+    assert idle.reader.fetch_ahead(cursor, idle.content.size)
     assert idle.budget.held == 7 * MIB
     busy = Opened(data=LONG[::-1], beside=idle)
     busy_cursor = busy.cursor()
@@ -575,7 +577,7 @@ def test_an_idle_reader_gives_its_window_back() -> None:
 def test_a_window_that_was_refused_goes_on_without_a_hole(filling: int) -> None:
     """Where the memory for a part of the window comes a little later, it is still fetched ahead, in order."""
     idle = Opened(budget=8 * MIB, data=LONG[:filling])
-    assert idle.reader.fetch_ahead(idle.cursor())
+    assert idle.reader.fetch_ahead(idle.cursor(), idle.content.size)
     busy = Opened(data=LONG, beside=idle)
     cursor = busy.cursor()
     assert busy.read_on(0, 64, cursor) == LONG[: 64 * STEP]
@@ -622,7 +624,7 @@ def test_a_small_content_is_fetched_ahead_at_once() -> None:
     """A content that is fetched ahead whole costs one request, however it is then read."""
     opened = Opened(data=DATA[: 3 * STEP + 5])
     cursor = opened.cursor()
-    assert opened.reader.fetch_ahead(cursor)
+    assert opened.reader.fetch_ahead(cursor, opened.content.size)
     assert opened.read_on(0, 4, cursor) == opened.data
     assert opened.read(3 * STEP, 5, cursor) == opened.data[3 * STEP :]
     assert opened.read(7, 100, cursor) == opened.data[7:107]
@@ -636,7 +638,7 @@ def test_what_is_fetched_ahead_at_once_stays() -> None:
     opened = Opened(data=LONG[: 8 * MIB])
     staying, reading = opened.cursor(), opened.cursor()
     opened.read_on(4 * MIB, 3, staying)
-    assert opened.reader.fetch_ahead(reading)
+    assert opened.reader.fetch_ahead(reading, opened.content.size)
     fetches = len(opened.ranges.fetched)
     opened.read(0, STEP, reading)
     assert opened.read(7 * MIB, STEP, reading) == LONG[7 * MIB : 7 * MIB + STEP]
@@ -649,11 +651,11 @@ def test_fetching_ahead_needs_memory_and_an_open_reader() -> None:
     """Nothing is fetched ahead where the memory is not there, or after the end; reads go on all the same."""
     opened = Opened(budget=SIZE - 1)
     cursor = opened.cursor()
-    assert not opened.reader.fetch_ahead(cursor)
+    assert not opened.reader.fetch_ahead(cursor, opened.content.size)
     assert opened.ranges.fetched == []
     assert opened.read(0, STEP, cursor) == DATA[:STEP]
     opened.close()
-    assert not opened.reader.fetch_ahead(cursor)
+    assert not opened.reader.fetch_ahead(cursor, opened.content.size)
     assert opened.budget.held == 0
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.reading.walk_policy import RECOGNISED_AT, WINDOW_MAX, Siblings
+from empirical_fs.reading.walk_policy import RECOGNISED_AT, WINDOW_MAX, Beginning, Siblings
 
 FILES = [1000 + place * 7 for place in range(300)]
 COUNTS = st.integers(1, len(FILES))
@@ -135,3 +135,64 @@ def test_the_end_of_the_directory() -> None:
     fetched = walk(Siblings(), FILES)
     assert fetched[-1] == []
     assert flat(fetched)[-1] == FILES[-1]
+
+
+MIB, SMALL = 2**20, 2**18
+
+
+def read_whole(policy: Siblings, each: int, size_of: dict[int, int], room: int) -> list[Beginning]:
+    """What is fetched when a file is read, which is then read whole and closed."""
+    policy.read(each, FILES)
+    begun = policy.beginnings(each, size_of.get, SMALL, room)
+    policy.closed(each, size_of[each], is_whole=True)
+    return begun
+
+
+@given(count=st.integers(1, 60), room=st.integers(0, 256 * MIB), random=RANDOMS)
+def test_larger_files_are_fetched_as_far_as_was_earned(count: int, room: int, random: Random) -> None:
+    """Of a walk that reads files whole, no more is ahead than there is room for, and than was read of it.
+
+    Of no file more is fetched than twice the longest that was read, nor twice.
+    """
+    size_of = {each: random.randrange(1, 40 * MIB) for each in FILES}
+    policy, ahead, longest, read = Siblings(), dict[int, int](), 0, 0
+    for each in FILES[:count]:
+        for begun in read_whole(policy, each, size_of, room):
+            assert begun.resource_id not in ahead
+            assert SMALL < begun.stop <= min(size_of[begun.resource_id], 2 * longest)
+            ahead[begun.resource_id] = begun.stop
+        in_vain = sum(stop for other, stop in ahead.items() if other > each)
+        assert in_vain <= min(room, read)
+        longest, read = max(longest, size_of[each]), read + size_of[each]
+    assert count > RECOGNISED_AT or not ahead
+
+
+def test_photos_are_fetched_before_their_turn() -> None:
+    """Of files of one size each but the first few is begun while one before it is read."""
+    policy, known = Siblings(), set[int]()
+    size_of = dict.fromkeys(FILES, 4 * MIB)
+    for place, each in enumerate(FILES):
+        assert place <= RECOGNISED_AT or each in known
+        known |= {begun.resource_id for begun in read_whole(policy, each, size_of, 16 * MIB)}
+
+
+@given(random=RANDOMS)
+def test_heads_earn_nothing(random: Random) -> None:
+    """A walk that leaves the files early, each or one among a few, has none of the larger ones fetched."""
+    policy = Siblings()
+    size_of = {each: random.randrange(1, 40 * MIB) for each in FILES}
+    for place, each in enumerate(FILES):
+        policy.read(each, FILES)
+        assert policy.beginnings(each, size_of.get, SMALL, 256 * MIB) == []
+        policy.closed(each, size_of[each], is_whole=place % RECOGNISED_AT > 0)
+
+
+def test_a_file_that_is_left_early_ends_it() -> None:
+    """After that, what comes next must earn it anew."""
+    policy, size_of = Siblings(), dict.fromkeys(FILES, 4 * MIB)
+    for each in FILES[:10]:
+        read_whole(policy, each, size_of, 64 * MIB)
+    policy.read(FILES[10], FILES)
+    policy.closed(FILES[10], 4 * MIB, is_whole=False)
+    assert [read_whole(policy, each, size_of, 64 * MIB) for each in FILES[11:14]] == [[], [], []]
+    assert policy.beginnings(FILES[200], size_of.get, SMALL, 64 * MIB) == []

@@ -45,16 +45,17 @@ class Walked:
         self.ranges = FakeRanges()
         self.budget = Budget(memory)
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
-        self.readers = Readers(Means(fetcher, self.budget, Blocks(), Statistics()), lambda _: float("-inf"))
+        means = Means(fetcher, self.budget, Blocks(), Statistics())
+        self.readers = Readers(means, lambda _: float("-inf"), Timer())
         self.walks = Walks(self.readers, lambda: self.project, largest, Timer())
 
     def open(self, number: int) -> Handle:
         return self.walks.open(self.project.resources[number])
 
-    def read(self, number: int) -> bytes:
-        """The whole of a file, opened and closed."""
+    def read(self, number: int, size: int = SIZE) -> bytes:
+        """The whole of a file, or its head, opened and closed."""
         handle = self.open(number)
-        data = Waiting().bytes_of(lambda waiter: handle.read(0, SIZE, waiter), Deadline.after(PATIENCE))
+        data = Waiting().bytes_of(lambda waiter: handle.read(0, size, waiter), Deadline.after(PATIENCE))
         handle.close()
         return data
 
@@ -108,12 +109,40 @@ def test_a_replaced_file_is_opened_anew(walked: Walked) -> None:
 
 
 @pytest.mark.parametrize(("size", "largest"), [(SIZE, SIZE - 1), (SIZE, 0)])
-def test_larger_files_are_not_fetched(size: int, largest: int) -> None:
-    """Files above the limit are left to their readers."""
+def test_larger_files_are_not_fetched_for_their_heads(size: int, largest: int) -> None:
+    """Files above the limit are left to their readers, if those look at the head of each."""
     walked = Walked(Project(size), largest)
     for number in range(5):
-        walked.read(number)
+        walked.read(number, size // 2)
     assert walked.requests() == 5
+
+
+def test_larger_files_of_a_walk_that_reads_them_whole() -> None:
+    """Files above the limit are fetched ahead once some were read whole, each once."""
+    walked = Walked(Project(), SIZE - 1)
+    for number in range(COUNT):
+        assert walked.read(number) == DATA[:SIZE]
+    assert walked.ranges.fetched == [(0, SIZE)] * COUNT
+    walked.walks.close()
+
+
+def test_larger_files_are_ready() -> None:
+    """What was fetched ahead of such a walk costs no request."""
+    walked = Walked(Project(), SIZE - 1)
+    for number in range(RECOGNISED_AT + 1):
+        walked.read(number)
+    walked.ranges.failure = lambda start, stop: AssertionError("asked again")
+    assert walked.read(RECOGNISED_AT + 1) == DATA[:SIZE]
+    walked.walks.close()
+    assert walked.budget.held == 0
+
+
+def test_nothing_of_larger_files_with_the_limit_0() -> None:
+    """Who turned it off gets nothing, however the files are read."""
+    walked = Walked(Project(), 0)
+    for number in range(RECOGNISED_AT + 2):
+        walked.read(number)
+    assert walked.requests() == RECOGNISED_AT + 2
 
 
 def test_files_of_unknown_size_are_not_opened() -> None:
