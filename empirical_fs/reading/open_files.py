@@ -77,7 +77,7 @@ class Handle:
         noted = _Noted(waiter, self)
         with self._lock:
             is_ahead = self._following.begin(noted, start, start + size)
-        seconds = self._readers.pause if is_ahead else 0
+        seconds = self._readers.pause if is_ahead and self._readers.habits.trusted_at else 0
         if not seconds or self._reader.is_coming(start, size):
             return self._reader.read(self._cursor, start, size, noted)
         held = _Held(partial(self._reader.read, self._cursor, start, size, noted))

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +16,7 @@ from empirical_fs.reading.open_files import Handle, Readers
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.version import Extent, Head, Validators
 from empirical_fs.statistics import Statistics
-from empirical_fs.work.timer import Timer
+from empirical_fs.work.timer import Alarm, Timer
 from tests.unit.conftest import Inline, Waiting, unnoticed
 from tests.unit.reading.test_reader import DATA, MIB, PATIENCE, SIZE, STEP, FakeRanges
 
@@ -25,15 +25,43 @@ def resource(size: int | None = SIZE, updated_ns: int = 0) -> Resource:
     return Resource(id=1, name="a", size=size, updated_ns=updated_ns, link=None)
 
 
+class FarFetcher(Fetcher):
+    """One whose store is far away, as it says."""
+
+    @property
+    def round_trip(self) -> float:
+        return 0.08
+
+
+class TimerByHand(Timer):
+    """One whose alarms ring when the test wants it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alarms: list[Alarm] = []
+
+    def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        self.alarms.append(Alarm(call))
+        return self.alarms[-1]
+
+    def ring(self) -> None:
+        for alarm in self.alarms:
+            alarm.ring()
+
+
 class Files:
     """Readers over a fake store."""
 
-    def __init__(self, budget: int = 64 * MIB) -> None:
+    def __init__(
+        self, budget: int = 64 * MIB, timer: Timer | None = None, fetcher: type[Fetcher] = Fetcher
+    ) -> None:
         self.ranges = FakeRanges()
         self.budget = Budget(budget)
-        fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
-        means = Means(fetcher, self.budget, Blocks(), Statistics())
-        self.readers = Readers(means, lambda _: float("-inf"), Timer())
+        fetching = fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
+        means = Means(fetching, self.budget, Blocks(), Statistics())
+        # What is fetched ahead is what these tests are about.
+        means.habits.closed(SIZE, SIZE)
+        self.readers = Readers(means, lambda _: float("-inf"), timer or Timer())
         self.told: list[Handle] = []
 
     def open(self, of: Resource | None = None) -> Handle:
@@ -67,11 +95,11 @@ def test_handles_share_a_content(files: Files) -> None:
 
 
 def test_handles_share_what_is_fetched(files: Files) -> None:
-    """Two handles that read the same in step download it once, but for the first read."""
+    """Two handles that read the same in step download it once."""
     first, second = files.open(), files.open()
     for start in range(0, SIZE, STEP):
         assert read(first, start, STEP) == read(second, start, STEP) == DATA[start : start + STEP]
-    assert files.ranges.total == SIZE + STEP
+    assert files.ranges.total == SIZE
     first.close()
     second.close()
     assert files.budget.held == 0
@@ -130,6 +158,53 @@ def test_the_first_read_is_told(files: Files) -> None:
     assert files.told == [second, first]
     for handle in (first, second):
         handle.close()
+
+
+@pytest.mark.parametrize(("window", "requests"), [(STEP, [(0, 2 * STEP)]), (2 * STEP, [(0, STEP)])])
+def test_the_beginning_comes_by_one_request(
+    files: Files, window: int, requests: list[tuple[int, int]]
+) -> None:
+    """Who asks for as much as the kernel reads ahead gets 256 KiB at once, unless that is more."""
+    files.readers.habits.closed(SIZE, 1)
+    files.readers.kernel_window = window
+    handle = files.open()
+    assert read(handle, 0, STEP) == DATA[:STEP]
+    assert files.ranges.fetched == requests
+    if len(requests) == 1 and requests[0][1] > STEP:
+        assert read(handle, STEP, STEP) == DATA[STEP : 2 * STEP]
+        assert files.ranges.fetched == requests
+    handle.close()
+    assert files.budget.held == 0
+
+
+@pytest.mark.parametrize("is_given_up", [True, False])
+def test_a_read_that_may_be_ahead_waits_for_the_close(*, is_given_up: bool) -> None:
+    """What follows an answered read is asked for a moment later; not if it is given up before."""
+    timer = TimerByHand()
+    files = Files(timer=timer, fetcher=FarFetcher)
+    files.readers.habits.closed(SIZE, 1)
+    handle, waiting = files.open(), Waiting()
+    assert read(handle, 0, 8192) == DATA[:8192]
+    cancel = handle.read(8192, 16384, waiting)
+    assert files.ranges.fetched == [(0, 8192)]
+    if is_given_up:
+        cancel()
+    timer.ring()
+    assert files.ranges.fetched == [(0, 8192), (8192, 24576)][: 1 + (not is_given_up)]
+    if not is_given_up:
+        assert waiting.bytes_of(lambda _: cancel, Deadline.after(PATIENCE)) == DATA[8192:24576]
+    handle.close()
+    assert files.budget.held == 0
+
+
+def test_a_reader_that_is_trusted_does_not_wait() -> None:
+    """Where the last file was read whole, nothing is put off."""
+    timer = TimerByHand()
+    files = Files(timer=timer, fetcher=FarFetcher)
+    handle = files.open()
+    assert read(handle, 0, 8192) + read(handle, 8192, 16384) == DATA[:24576]
+    assert timer.alarms == []
+    handle.close()
 
 
 def test_a_whole_content_is_fetched_ahead(files: Files) -> None:
