@@ -6,8 +6,8 @@ CERTAIN_AT = 2**20
 """Bytes read in one go after which it does not matter: another window of the kernel is little beside them."""
 
 _REMEMBERED = 16
-_SHARE = 8
-_SECONDS_MIN, _SECONDS_MAX = 0.001, 0.01
+_SHARE = 5
+_SECONDS_MIN, _SECONDS_MAX = 0.001, 0.015
 """No reader closes a file in less; more would be felt."""
 
 

@@ -128,10 +128,13 @@ class Part:
             if self._is_dropped:
                 return []
             self._is_dropped = True
+            is_complete = self._filled >= self.stop
             if not self._users:
                 self._buffer.release()
         waiting = self._fail(Closing("nobody reads on"))
-        self.cancellation.cancel()
+        # Readers are told of the last bytes before the request ends, whose connection can serve another one.
+        if not is_complete:
+            self.cancellation.cancel()
         return waiting
 
     def when_here(self, stop: int, call: OnHere) -> bool:

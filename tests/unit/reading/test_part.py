@@ -232,3 +232,17 @@ def test_bytes_that_come_again_in_several_blocks() -> None:
     assert arriving.has_kept(START, memoryview(again))
     again[-1] ^= 1
     assert not arriving.has_kept(START, memoryview(again))
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_what_is_complete_leaves_its_request_to_end(missing: int) -> None:
+    """A reader that has all and lets go ends no request, whose connection is good for another one."""
+    arriving = part()
+
+    def let_go() -> None:
+        for call in arriving.drop():
+            call()
+
+    assert not arriving.when_here(START + len(CONTENT) - missing, let_go)
+    append(arriving, CONTENT[: len(CONTENT) - missing])
+    assert arriving.cancellation.is_cancelled is bool(missing)
