@@ -79,8 +79,8 @@ def _serve(
     def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
         def mounted() -> None:
             claimed.release()
-            if found.unused_key is not None:
-                log.warning("the key is that of %s", found.key_origin)
+            for each in found.surprises:
+                log.warning("%s", each)
             ready()
 
         with progress_bar(quiet=given.verbosity < 0) as show:

@@ -18,6 +18,7 @@ from empirical_fs.settings.named_files import read_named
 from empirical_fs.settings.options import OPTIONS, Option
 from empirical_fs.settings.trust import check_decisive, check_folder
 from empirical_fs.settings.values import (
+    API_URL_VARIABLE,
     DEFAULT,
     looks_like_a_word,
     parse_memory,
@@ -51,6 +52,8 @@ class Configuration:
     """The texts of every `-o`, the most important last."""
     unused_key: str | None = None
     """Who named a key file that does not count, as the key is in the environment."""
+    unused_api: str | None = None
+    """Who named another API, which does not count, as one is in the environment."""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a setting."""
@@ -69,6 +72,15 @@ class Configuration:
             name: {"value": "-" if given.value is None else str(given.value), "source": given.source}
             for name, given in self.values.items()
         }
+
+    @property
+    def surprises(self) -> list[str]:
+        """What of the environment counts before the file, where who wrote that may not think of it."""
+        said = [] if self.unused_key is None else [f"the key is that of {self.key_origin}"]
+        if self.unused_api is not None:
+            other = f"api_url of {self.unused_api} (to use that: unset {API_URL_VARIABLE})"
+            said.append(f"the API is that of {API_URL_VARIABLE}, which counts before {other}")
+        return said
 
     @property
     def key_origin(self) -> str:
@@ -180,7 +192,10 @@ def resolve(
             values[name] = Value(None if option.default is None else option.parse(option.default), DEFAULT)
     is_in_environment = values["key_file"].source == KEY_VARIABLE
     unused_key = file.values["key_file"].source if is_in_environment and "key_file" in file.values else None
-    return Configuration(values, (*file.mount_options, *rest), unused_key)
+    api, named = values["api_url"], file.values.get("api_url")
+    is_other = named is not None and api.source == API_URL_VARIABLE and named.value != api.value
+    unused_api = named.source if named is not None and is_other else None
+    return Configuration(values, (*file.mount_options, *rest), unused_key, unused_api)
 
 
 def machine_defaults(limit: int | None) -> dict[str, Value]:

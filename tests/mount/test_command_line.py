@@ -348,3 +348,18 @@ def test_a_root_that_cannot_be_written(sandbox: Sandbox, tmp_path: Path) -> None
     variables = {"MNT": str(path), "PYTHONPATH": str(Path.cwd())}
     wanted = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, **variables)
     assert run(*command, *inside, env=wanted).stdout == "content"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="users need fusermount")
+def test_nothing_else_is_installed(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Root mounts and unmounts without fusermount and umount, as in a container of this program alone."""
+    path = tmp_path / "mnt"
+    sandbox.put("a", b"content")
+    wanted = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, PATH="/nowhere")
+    run(*mount_command(path), env=wanted)
+    with (path / "a").open("rb") as reader:
+        assert "is busy" in said(run(*mount_command("-u", path), env=wanted, check=False))
+        run(*mount_command("-u", "--lazy", path), env=wanted)
+        assert str(path) not in mounts()
+        assert reader.read() == b"content"
+    wait_until(lambda: not processes(path), "the end of the process")

@@ -106,6 +106,16 @@ def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) ->
     assert found(EMPIRICALRUN_KEY="secret").key_origin == "EMPIRICALRUN_KEY"
 
 
+def test_surprises(config: Path) -> None:
+    """What the environment has in place of a profile is said, where it is something else."""
+    assert found(config, "staging").surprises == []
+    said = found(config, "staging", EMPIRICALRUN_KEY="secret", EMPIRICAL_API_URL="https://x.org").surprises
+    assert [each.split(" is ")[0] for each in said] == ["the key", "the API"]
+    assert "unset EMPIRICAL_API_URL" in said[1]
+    same = found(config, "staging")["api_url"]
+    assert found(config, "staging", EMPIRICAL_API_URL=same).surprises == []
+
+
 @pytest.mark.parametrize(
     ("text", "phrase"),
     [
