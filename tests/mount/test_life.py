@@ -276,7 +276,9 @@ def test_given_up_before_it_is_mounted(
     path = tmp_path / "parent" / "mnt"
     project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
     variables = environment(EMPIRICALRUN_KEY=KEY)
-    command = mount_command(*foreground, "--api-url", project.url, path)
+    # Whoever runs the tests in the background may ignore some signals.
+    signals = "--default-signal=INT,TERM,HUP,QUIT"
+    command = ["env", signals, *mount_command(*foreground, "--api-url", project.url, path)]
     with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as process:
         wait_until(lambda: project.requests()["list"], "the request")
         process.send_signal(number)
