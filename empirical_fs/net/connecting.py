@@ -119,9 +119,8 @@ class Connector:
             try:
                 looking.start()
             except RuntimeError:
-                self._look_up(
-                    key, lookup
-                )  # no thread to spare: then the look-up may take as long as it takes
+                # There is no thread to spare: then it takes as long as it takes.
+                self._look_up(key, lookup)
         try:
             return lookup.result(max(seconds, 0))
         except futures.TimeoutError as error:

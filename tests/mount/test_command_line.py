@@ -12,7 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import KEY, Sandbox, environment, mount_command, mounts, processes, run, said, wait_until
+from tests.harness import (
+    KEY,
+    Sandbox,
+    environment,
+    mount_command,
+    mounted,
+    mounts,
+    processes,
+    run,
+    said,
+    wait_until,
+)
 
 # /dev without /dev/fuse, in a mount namespace of its own.
 WITHOUT_FUSE_DEVICE = """
@@ -132,6 +143,14 @@ def test_usage_errors(sandbox: Sandbox, path: Path, arguments: list[str]) -> Non
     done = attempt(sandbox.url, *arguments, path)
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_an_environment_of_a_vpn(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Proxies of SOCKS and networks without one are no obstacle to an API on this machine."""
+    sandbox.put("a.txt", b"a")
+    variables = {"ALL_PROXY": "socks5://127.0.0.1:1", "NO_PROXY": "fe80::/10,::1,10.0.0.0/8"}
+    with mounted(tmp_path / "mnt", sandbox.url, variables=variables) as mount:
+        assert (mount / "a.txt").read_bytes() == b"a"
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,16 @@ def test_who_is_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "x.org, other.org")
     assert not any(map(is_proxied, ("https://x.org", "https://a.x.org", "http://x.org:80")))
     assert is_proxied("https://ax.org")
+    monkeypatch.setenv("NO_PROXY", "fe80::/10,10.0.0.0/8,::1,*.z.org,w.org:8443")
+    direct = (
+        "https://[fe80::1]",
+        "https://10.1.2.3",
+        "https://[::1]:8443",
+        "https://a.z.org",
+        "https://w.org:8443",
+    )
+    assert not any(map(is_proxied, direct))
+    assert all(map(is_proxied, ("https://11.1.2.3", "https://[fd00::1]", "https://z.org", "https://w.org")))
     monkeypatch.setenv("NO_PROXY", "*")
     assert not is_proxied("https://y.org")
 
