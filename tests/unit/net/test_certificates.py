@@ -148,3 +148,8 @@ def test_a_system_without_certificates(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(ssl, "create_default_context", lambda: empty)
     count = ssl.create_default_context().cert_store_stats()["x509"]
     assert (count, create_context([]).cert_store_stats()["x509"] > 100) == (0, Path(certifi.where()).exists())
+
+
+def test_authorities_that_are_lax() -> None:
+    """A company's root without the extensions that Python 3.13 asks for is as good as it is to curl."""
+    assert not create_context().verify_flags & ssl.VERIFY_X509_STRICT
