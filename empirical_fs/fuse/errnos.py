@@ -6,6 +6,7 @@ from empirical_fs.errors import (
     Abandoned,
     ContentChanged,
     EmpiricalError,
+    Interrupted,
     KeyRefused,
     NoSuchFile,
     OutOfReach,
@@ -19,6 +20,7 @@ ERRNO: dict[type[EmpiricalError], int] = {
     ContentChanged: errno.ESTALE,
     ResourceGone: errno.ESTALE,
     Abandoned: errno.EINTR,
+    Interrupted: errno.EINTR,
     # Everything else is a read that failed, and did so within the deadline.
     EmpiricalError: errno.EIO,
 }

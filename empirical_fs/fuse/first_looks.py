@@ -26,7 +26,7 @@ _SURE_SECONDS, _SURE_SECONDS_MAX = 2.0, 60.0
 The longer, the more often the store was asked about a version: a program may open the same file every minute.
 """
 _LOOKS_MAX = 10
-_WAIT_SECONDS = 1.0
+_WAIT_SECONDS = 2.0
 
 
 class FirstLooks:
@@ -56,7 +56,7 @@ class FirstLooks:
         return content is None or not (content.is_put_off or now - content.confirmed_at < sure)
 
     def look(self, node: Node, entry: Entry, on_known: Callable[[], object]) -> None:
-        """Ask, and tell `on_known` in a second at most; another content than the listing's is distrusted."""
+        """Ask, and tell `on_known` within two seconds; another content than the listing's is distrusted."""
         node.looks = min(node.looks + 1, _LOOKS_MAX)
         content, release = self._latest(node, entry), _nothing
         if content is None:

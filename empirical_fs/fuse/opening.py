@@ -87,9 +87,9 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries=0)
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
-        elif settle_tries == _SETTLE_TRIES and self._first_looks.is_due(node, now):
+        elif not request.is_deferred and self._first_looks.is_due(node, now):
             self._answering.defer(request, about)
-            work = partial(self.open, request, node, caller, settle_tries - 1)
+            work = partial(self.open, request, node, caller, settle_tries)
             self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
         else:
             self._give_handle(request, node, now)

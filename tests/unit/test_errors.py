@@ -32,6 +32,7 @@ EVERY = every_error()
 EXPECTED = {
     "NoSuchFile": errno.ENOENT,
     "Abandoned": errno.EINTR,
+    "Interrupted": errno.EINTR,
     "KeyRefused": errno.EACCES,
     "ContentChanged": errno.ESTALE,
     "ResourceGone": errno.ESTALE,
