@@ -25,7 +25,7 @@ _SURE_SECONDS, _SURE_SECONDS_MAX = 2.0, 60.0
 
 The longer, the more often the store was asked about a version: a program may open the same file every minute.
 """
-_LOOKS_MAX = 10
+_LOOKS_FREE, _LOOKS_MAX = 2, 10
 _WAIT_SECONDS = 2.0
 
 
@@ -44,7 +44,7 @@ class FirstLooks:
 
     def is_due(self, node: Node, entry: Entry) -> bool:
         """Whether to ask before a node, which is `entry`, is opened."""
-        now, sure = aging_clock(), min(_SURE_SECONDS * 2**node.looks, _SURE_SECONDS_MAX)
+        now, sure = aging_clock(), _sure_for(node.looks)
         if (
             not entry.resource.size
             or time.monotonic() - self._touched_at < _QUIET_SECONDS
@@ -83,6 +83,11 @@ class FirstLooks:
     def _latest(self, node: Node, entry: Entry) -> Content | None:
         known = node.content if isinstance(node.content, Content) else None
         return self._walks.latest(entry.resource, known)
+
+
+def _sure_for(looks: int) -> float:
+    """For how many seconds one is sure of a version about which the store was asked so often."""
+    return min(_SURE_SECONDS * 2.0 ** max(looks - _LOOKS_FREE, 0), _SURE_SECONDS_MAX)
 
 
 def _nothing() -> None:
