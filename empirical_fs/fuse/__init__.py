@@ -9,7 +9,13 @@
     inode_table  the nodes between threads, and what the kernel is told when they become something else
     directory    a listing as it began, and cookies that belong to its entries
     operations   one function for each operation
+    looking_up   finds files by their names, and inodes by their numbers; showing: their attributes
     opening      opens and closes files; open_file: what is open, and the reads of it that wait
+    redating     a version that is open, and that the listing has under another date
+    first_looks  whether a file is still what was seen of it a while ago; policy
+    file_reads   reads of open files; files: what the operations work on
+    failures     reads that failed a moment ago; lingering: reads whose readers were interrupted
+    callers      what the system says of the thread that a request is from
     answering    how an operation ends that does not end well, or not at once
     attributes   the structures in which the kernel is told of files; xattrs: the extended ones
     errnos       which errno a program hears for what went wrong: the one table

@@ -19,7 +19,7 @@ _EARNED_AT = 3
 _UNTRUSTED_SHARE = 10
 """A stream that may end at any moment has a tenth of what was read of it ahead, and so wastes no more."""
 
-_TRUSTED_TIMES = 4
+TRUSTED_TIMES = 4
 """One that goes on has so many times what was read of it: what comes far ahead holds up the beginning."""
 
 _STREAMS_MAX = 4
@@ -132,7 +132,7 @@ class _Stream:
         is_trusted = self.is_trusted(conditions.trusted_at)
         self.has_been_trusted, was_read = is_trusted, self.cursor - self.begin
         if is_trusted:
-            window = min(window, max(_TRUSTED_TIMES * was_read, _FIRST_WIDTH * FIRST_PART))
+            window = min(window, max(TRUSTED_TIMES * was_read, _FIRST_WIDTH * FIRST_PART))
         else:
             window = min(window, was_read // _UNTRUSTED_SHARE)
         part = min(part, max(window // _FIRST_WIDTH, SMALLEST_PART))

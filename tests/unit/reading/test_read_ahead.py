@@ -12,6 +12,7 @@ from empirical_fs.reading.read_ahead import (
     LARGEST_PART,
     REORDERING,
     SMALLEST_PART,
+    TRUSTED_TIMES,
     Conditions,
     Planned,
     Range,
@@ -158,7 +159,8 @@ def has_window_to_spare(wait: Wait, budget: int, step: int, size: int) -> bool:
     """Whether one more part could have been under way when the reader had to wait."""
     part = max(min(LARGEST_PART, budget // 4), SMALLEST_PART)
     kept = min(KEPT_BEHIND, budget // 8)
-    window = min(wait.connections * part, budget - part - kept - step)
+    # What comes far ahead would hold up the beginning.
+    window = min(wait.connections * part, budget - part - kept - step, TRUSTED_TIMES * wait.start)
     is_at_the_end = wait.start + step + wait.ahead >= size
     return wait.ahead + part < window and not is_at_the_end
 
