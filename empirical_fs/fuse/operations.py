@@ -71,7 +71,9 @@ class Operations:
             files, tools.answering, tools.library, tools.timer, redating, is_direct=tools.options.is_direct
         )
         self._reads = FileReads(files, self._opener, tools.answering, tools.timer)
-        self._showing = Showing(files, tools.attributes, tools.options, redating)
+        self._showing = Showing(
+            files, tools.attributes, tools.options, redating, tools.answering, tools.timer
+        )
         self._looking_up = LookingUp(files, tools.answering, tools.attributes, tools.options, tools.timer)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)

@@ -5,37 +5,49 @@ from functools import partial
 from typing import Any
 
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.fuse.answering import About
+from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.opening import SETTLE_SECONDS
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
+from empirical_fs.work.timer import Timer
 
 
 class Showing:
     """Answers `getattr`. What it is made of may be used by several threads."""
 
-    def __init__(
-        self, files: Files, attributes: Attributes, options: FuseOptions, redating: Redating
+    def __init__(  # noqa: PLR0913, PLR0917 - all that an answer may need
+        self,
+        files: Files,
+        attributes: Attributes,
+        options: FuseOptions,
+        redating: Redating,
+        answering: Answering,
+        timer: Timer,
     ) -> None:
         """Show `files` by `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes, self._options = attributes, options
         self._redating = redating
+        self._answering, self._timer = answering, timer
 
     def show_root(self, request: Request) -> None:
         """Answer with the attributes of the directory."""
         self._catalog.snapshot()
         self._give(request, self._attributes.of_root(self._catalog.changed_ns))
 
-    def show(self, request: Request, node: Node) -> None:
+    def show(self, request: Request, node: Node, *, waits: bool = True) -> None:
         """Answer with the attributes of a file: those of its resource now, or of one that is gone, the last.
 
         An open version that the listing has replaced is told by ESTALE, as its reads are: programs that wait
         for more at the end of a file (`tail -F`, `less +F`) look there, and nowhere else.
+
+        By `waits` that is said once there is a listing without doubt, if one comes soon: the kernel looks
+        the name up once more, and only once.
 
         Raises:
             Refusal: the version is over.
@@ -48,8 +60,14 @@ class Showing:
         elif self._inodes.renew_told(node, now):
             self._show(request, node.entry)
         elif self._redating.is_possible(node, now):
-            about = About("getattr", f"/{node.entry.name}")
-            self._redating.find_out(request, about, node, now, partial(self._show_found, request, node))
+            found = partial(self._show_found, request, node)
+            self._redating.find_out(request, _about(node), node, now, found)
+        elif waits and self._catalog.is_in_doubt(node.entry.resource.id):
+            self._answering.defer(request, _about(node))
+            work = partial(self.show, request, node, waits=False)
+            go_on = partial(self._answering.go_on, request, _about(node), work)
+            alarm = self._timer.after(SETTLE_SECONDS, go_on)
+            self._catalog.when_settled(node.entry.resource.id, alarm.ring)
         else:
             raise Refusal(errno.ESTALE)
 
@@ -64,3 +82,7 @@ class Showing:
 
     def _give(self, request: Request, found: Any) -> None:
         request.give_attributes(found, self._options.attribute_seconds)
+
+
+def _about(node: Node) -> About:
+    return About("getattr", f"/{node.entry.name}")

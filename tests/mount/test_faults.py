@@ -208,7 +208,8 @@ GROUPS: dict[str, list[Fault]] = {
     "refused": [Fault(str(code), status(code)) for code in (400, 401, 403)]
     + [Fault(str(code), status(code), always=STALE) for code in (404, 410)],
     "strange": [Fault(str(code), status(code), PASSING) for code in (405, 418, 451)]
-    + [Fault(str(code), status(code), STALE, STALE) for code in (412, 416)],
+    # A handle of which nobody had any bytes goes on with what there is then.
+    + [Fault(str(code), status(code), STALE | WELL, STALE) for code in (412, 416)],
     "waiting": [
         Fault("503 after 1", status(503, retry_after="1")),
         Fault("503 after a date", status(503, retry_after_date=2), PASSING),
