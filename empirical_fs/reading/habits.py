@@ -9,6 +9,9 @@ TRUSTED_EARLY = 0
 TRUSTED_LATE = 8 * 2**20
 """The same where the last file was left early. `file` looks at 7 MiB (FILE_BYTES_MAX of libmagic)."""
 
+_EXPECTED_MIN = 2**20
+"""Bytes below which a reader who left early left after a look: the next one may look at less."""
+
 _WHOLE = 0.9
 _TELLING = 256 * 2**10
 """Files below this say nothing: a look at the head may be all of them."""
@@ -29,6 +32,12 @@ class Habits:
     def __init__(self) -> None:
         """Nothing was read yet."""
         self._trusted_at = TRUSTED_AT
+        self._expected = 0
+
+    @property
+    def expected(self) -> int:
+        """Bytes of the head of a file that the next reader is expected to read: as many as the last one."""
+        return self._expected
 
     @property
     def trusted_at(self) -> int:
@@ -38,4 +47,6 @@ class Habits:
     def closed(self, size: int, read: int) -> None:
         """Note that a file of `size` bytes was closed, after `read` of them were read, which may be none."""
         if read and size >= _TELLING:
-            self._trusted_at = TRUSTED_EARLY if is_whole(size, read) else TRUSTED_LATE
+            was_whole = is_whole(size, read)
+            self._trusted_at = TRUSTED_EARLY if was_whole else TRUSTED_LATE
+            self._expected = read if not was_whole and read >= _EXPECTED_MIN else 0

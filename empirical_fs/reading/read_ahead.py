@@ -68,6 +68,8 @@ class Conditions:
     """Contents that memory is shared by, this one counted among them."""
     trusted_at: int
     """Bytes that a stream must have read before much is fetched ahead of it."""
+    expected: int = 0
+    """Bytes of the head of a file that are expected to be read all the same."""
 
     @property
     def is_crowded(self) -> bool:
@@ -129,12 +131,14 @@ class _Stream:
         # A part that was read is held until the cursor is well past it.
         width = min(self.width, max(conditions.connections, _FIRST_WIDTH))
         window = min(width * part, conditions.allowance - part - self.kept_behind)
-        is_trusted = self.is_trusted(conditions.trusted_at)
-        self.has_been_trusted, was_read = is_trusted, self.cursor - self.begin
+        is_trusted, was_read = self.is_trusted(conditions.trusted_at), self.cursor - self.begin
+        expected = 0 if self.begin else max(conditions.expected - self.cursor, 0)
+        self.has_been_trusted = is_trusted or bool(expected)
+        reads_on = max(TRUSTED_TIMES * was_read, _FIRST_WIDTH * FIRST_PART)
         if is_trusted:
-            window = min(window, max(TRUSTED_TIMES * was_read, _FIRST_WIDTH * FIRST_PART))
+            window = min(window, reads_on)
         else:
-            window = min(window, was_read // _UNTRUSTED_SHARE)
+            window = min(window, max(was_read // _UNTRUSTED_SHARE, min(reads_on, expected)))
         part = min(part, max(window // _FIRST_WIDTH, SMALLEST_PART))
         planned = []
         while self.ahead < size and self.ahead + part <= self.cursor + window:

@@ -322,6 +322,7 @@ class Reader:
                     self._account.share,
                     self._account.sharers,
                     self._means.habits.trusted_at,
+                    self._means.habits.expected,
                 )
                 for planned in cursor.policy.plan(read, conditions):
                     held = self._parts.hold_ahead(cursor, planned)

@@ -21,6 +21,14 @@ def test_the_last_file_decides(closed: list[tuple[int, int]]) -> None:
     assert habits.trusted_at == expected
 
 
+def test_what_the_next_reader_reads() -> None:
+    """As much as the last one who left a file early, but for a mere look; nothing after a whole file."""
+    habits = Habits()
+    for read, expected in [(7 * MIB, 7 * MIB), (MIB // 8, 0), (7 * MIB, 7 * MIB), (100 * MIB, 0)]:
+        habits.closed(100 * MIB, read)
+        assert habits.expected == expected
+
+
 @pytest.mark.parametrize(("size", "read"), [(100 * MIB, 0), (4096, 4096), (4096, 100)])
 def test_what_says_nothing(size: int, read: int) -> None:
     """A file that was opened and not read, or that one look covers, changes nothing."""

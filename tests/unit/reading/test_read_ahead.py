@@ -40,8 +40,9 @@ def conditions(  # noqa: PLR0913 - as Conditions has them
     allowance: int = PLENTY,
     sharers: int = 1,
     trusted_at: int = 0,
+    expected: int = 0,
 ) -> Conditions:
-    return Conditions(waited, missing, connections, allowance, sharers, trusted_at)
+    return Conditions(waited, missing, connections, allowance, sharers, trusted_at, expected)
 
 
 def at(start: int, size: int = STEP) -> Range:
@@ -275,6 +276,23 @@ def test_a_reader_that_is_not_trusted_wastes_a_tenth(
         for planned in policy.plan(read, met):
             ahead = planned.request_stop
         assert ahead <= read.stop + read.stop // 10
+
+
+@given(st.integers(0, SIZE), st.booleans(), st.sampled_from([2, 16]))
+def test_a_head_that_is_expected_comes_ahead(
+    expected: int,
+    waited: bool,  # noqa: FBT001 - hypothesis gives it
+    connections: int,
+) -> None:
+    """Where the last reader left after so much, that comes ahead of the next one, and then a tenth."""
+    policy, ahead = ReadAhead(SIZE), 0
+    for read in sequential(0, SIZE, STEP):
+        met = conditions(waited=waited, connections=connections, trusted_at=SIZE, expected=expected)
+        for planned in policy.plan(read, met):
+            ahead = planned.request_stop
+        assert ahead <= max(expected, read.stop + read.stop // 10)
+        if read.stop >= 3 * STEP and read.stop + 2 * FIRST_PART <= expected:
+            assert ahead > read.stop
 
 
 @pytest.mark.parametrize("trusted_at", [0, 512 * KIB, 8 * MIB])
