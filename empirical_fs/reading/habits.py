@@ -44,9 +44,12 @@ class Habits:
         """Bytes that must be read in one go before much is fetched ahead."""
         return self._trusted_at
 
-    def closed(self, size: int, read: int) -> None:
-        """Note that a file of `size` bytes was closed, after `read` of them were read, which may be none."""
+    def closed(self, size: int, read: int, head: int = 0) -> None:
+        """Note that a file of `size` bytes was closed, after `read` of them were read, which may be none.
+
+        The first `head` of them were read one after the other.
+        """
         if read and size >= _TELLING:
             was_whole = is_whole(size, read)
             self._trusted_at = TRUSTED_EARLY if was_whole else TRUSTED_LATE
-            self._expected = read if not was_whole and read >= _EXPECTED_MIN else 0
+            self._expected = head if not was_whole and head >= _EXPECTED_MIN else 0

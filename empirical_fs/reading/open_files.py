@@ -10,6 +10,7 @@ from empirical_fs.errors import BadAnswer, EmpiricalError
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.following import Following, pause
 from empirical_fs.reading.habits import is_whole
+from empirical_fs.reading.read_ahead import REORDERING
 from empirical_fs.reading.reader import Cancel, Cursor, Means, Reader, Taken, Waiter
 from empirical_fs.work.timer import Alarm, Timer
 
@@ -43,6 +44,8 @@ class Handle:
         self.content = reader.content
         self.read_bytes = 0
         """Bytes that were asked for by now, roughly: threads side by side may lose some."""
+        self.head = 0
+        """Bytes from the beginning on that were asked for without a gap, as roughly."""
         self._readers = readers
         self._reader = reader
         self._cursor = Cursor(reader.content.size)
@@ -60,7 +63,7 @@ class Handle:
         """The bytes from `start` if all are at hand; the part takes them back."""
         taken = self._reader.take_ready(self._cursor, start, size)
         if taken is not None:
-            self.read_bytes += size
+            self._note(start, size)
         return taken
 
     def read(self, start: int, size: int, waiter: Waiter) -> Cancel:
@@ -73,7 +76,7 @@ class Handle:
         if on_first_read is not None:
             self._look_ahead(start, size)
             on_first_read(self)
-        self.read_bytes += size
+        self._note(start, size)
         noted = _Noted(waiter, self)
         with self._lock:
             is_ahead = self._following.begin(noted, start, start + size)
@@ -98,9 +101,14 @@ class Handle:
     def close(self) -> None:
         """Release the content; what was fetched ahead is dropped with the last handle."""
         self._on_closed(self)
-        self._readers.habits.closed(self.content.size, self.read_bytes)
+        self._readers.habits.closed(self.content.size, self.read_bytes, self.head)
         self._reader.leave(self._cursor)
         self._readers.release(self.content)
+
+    def _note(self, start: int, size: int) -> None:
+        self.read_bytes += size
+        if start <= self.head + REORDERING:
+            self.head = max(self.head, start + size)
 
     def _look_ahead(self, start: int, size: int) -> None:
         """Have the beginning of the file come by one request, if the kernel makes more of a large read."""

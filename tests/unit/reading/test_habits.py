@@ -25,7 +25,7 @@ def test_what_the_next_reader_reads() -> None:
     """As much as the last one who left a file early, but for a mere look; nothing after a whole file."""
     habits = Habits()
     for read, expected in [(7 * MIB, 7 * MIB), (MIB // 8, 0), (7 * MIB, 7 * MIB), (100 * MIB, 0)]:
-        habits.closed(100 * MIB, read)
+        habits.closed(100 * MIB, read, read)
         assert habits.expected == expected
 
 
