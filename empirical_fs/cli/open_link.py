@@ -15,6 +15,8 @@ _SCHEMES = ("http", "https")
 _SIZE_MAX = 64 * 2**10
 _OPENER = "xdg-open"
 _FAILED, _USAGE = 1, 2
+_HELP = ("-h", "--help")
+_USAGE_LINE = "usage: empirical-open-link FILE.url"
 
 
 class NoLink(Exception):
@@ -47,7 +49,10 @@ def main() -> None:
     try:
         (name,) = sys.argv[1:]
     except ValueError:
-        _fail("usage: empirical-open-link FILE.url", _USAGE)
+        _fail(_USAGE_LINE, _USAGE)
+    if name in _HELP:
+        print(_USAGE_LINE)  # noqa: T201 - what was asked for
+        return
     try:
         with Path(name).open("rb") as file:
             text = file.read(_SIZE_MAX).decode("utf-8-sig", errors="replace")

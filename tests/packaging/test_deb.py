@@ -75,6 +75,7 @@ def test_runs_by_itself(built: Built, tmp_path: Path) -> None:
     run("dpkg-deb", "-x", built.deb, tmp_path)
     for name, option, expected in (
         ("empirical-mount", "--version", f"empirical-mount {empirical_fs.__version__}\n"),
+        ("empirical-open-link", "--help", "usage: empirical-open-link "),
         ("empirical-sandbox", "--help", "usage: empirical-sandbox "),
     ):
         command = (tmp_path / "usr/bin" / name).read_text()
