@@ -1,14 +1,13 @@
 """The arguments of `empirical-mount`: what there is, and what `--help` says of it."""
 
 import argparse
-import contextlib
 import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from empirical_fs import __version__
-from empirical_fs.cli.output import say
+from empirical_fs.cli.output import say, tell
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.options import OPTIONS, Option
@@ -48,8 +47,7 @@ class _Parser(argparse.ArgumentParser):
         if file is sys.stdout:
             say(message.rstrip("\n"))
         else:
-            with contextlib.suppress(OSError):
-                super()._print_message(message, file)
+            tell(message.rstrip("\n"))
 
 
 def parser() -> argparse.ArgumentParser:

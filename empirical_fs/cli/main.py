@@ -83,6 +83,10 @@ def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, re
         unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
         named = ", ".join(filter(looks_like_a_word, unknown))
         reading.error(f"there is no such option: {named or '-...'}" if unknown else "too many arguments")
+    # Of `--name=--`, argparse makes a list of no values.
+    taken = {**vars(given), "places": None, "options": next(filter(_is_list, given.options or ()), None)}
+    if valueless := [name for name, value in taken.items() if _is_list(value)]:
+        reading.error(f"{', '.join(valueless)}: -- is no value")
     if "" in given.places:
         reading.error("MOUNTPOINT is empty")
     if given.lazy and not given.unmount:
@@ -93,6 +97,10 @@ def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, re
         reading.error("the following arguments are required: MOUNTPOINT")
     if len(given.places) > PLACES_MAX or not all(map(is_source, given.places[:-1])):
         reading.error(f"one MOUNTPOINT at a time, not {len(given.places)}")
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
 
 
 def _end(exit_status: int, given: argparse.Namespace | None) -> NoReturn:

@@ -1,13 +1,15 @@
 """What the commands say: answers on stdout, one line of trouble on stderr."""
 
-import contextlib
 import json
 import os
 import sys
+from typing import TextIO
 
 from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.printing import printable
 
+_LINE_MAX = 2000
+"""Characters; a path may have 4096, and what somebody took for one many more."""
 _FOR_NOBODY = os.O_WRONLY | os.O_CLOEXEC
 
 
@@ -25,10 +27,10 @@ def say(text: str) -> None:
     try:
         print(text, flush=True)  # noqa: T201 - what was asked for
     except BrokenPipeError as error:
-        _write_no_more()
+        _write_no_more(sys.stdout)
         raise ReaderGone("nobody reads the answer") from error
     except OSError as error:
-        _write_no_more()
+        _write_no_more(sys.stdout)
         raise SetupError(f"cannot write the answer: {error.strerror}") from error
 
 
@@ -43,12 +45,20 @@ def say_json(value: object) -> None:
 
 def warn(program: str, message: str) -> None:
     """Write a line on stderr, if that can be written to: there is nobody else to tell."""
-    with contextlib.suppress(OSError):
-        print(f"{program}: {printable(message)}", file=sys.stderr)  # noqa: T201 - the one line that users read
+    line = f"{program}: {printable(message)}"
+    tell(line if len(line) <= _LINE_MAX else f"{line[:_LINE_MAX]}...")
 
 
-def _write_no_more() -> None:
-    """Have Python write what is left to nobody: at its end, it would try once more."""
+def tell(text: str) -> None:
+    """Write a text on stderr, if that can be written to."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - what users read
+    except OSError:
+        _write_no_more(sys.stderr)
+
+
+def _write_no_more(stream: TextIO) -> None:
+    """Have Python write what is left to nobody: it would try once more at its end, and fail then."""
     nobody = os.open(os.devnull, _FOR_NOBODY)
-    os.dup2(nobody, sys.stdout.fileno())
+    os.dup2(nobody, stream.fileno())
     os.close(nobody)

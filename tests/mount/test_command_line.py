@@ -136,6 +136,8 @@ def test_keys_that_are_none(sandbox: Sandbox, path: Path, key: str) -> None:
         ["--timeout", "1e10"],
         ["--key-file", ""],
         ["-u", ""],
+        ["--timeout=--"],
+        ["-o--"],
     ],
 )
 def test_usage_errors(sandbox: Sandbox, path: Path, arguments: list[str]) -> None:
@@ -314,6 +316,14 @@ def test_output_that_nobody_takes(arguments: list[str]) -> None:
         assert expected in done.stderr
         assert done.stderr.count(b"\n") == (1 if expected else 0)
         assert done.returncode == (1 if expected else 0)
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--bogus"], 2), (["-u", "/nonexistent"], 1)])
+def test_errors_that_nobody_takes(arguments: list[str], status: int) -> None:
+    """On a full disk the line is lost, and the status is what it would be."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(mount_command(*arguments), stderr=full, env=environment(), check=False)
+    assert done.returncode == status
 
 
 def test_interrupted_while_it_starts() -> None:
