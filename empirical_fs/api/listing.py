@@ -14,7 +14,7 @@ from empirical_fs.errors import ApiUnavailable, NotTheApi
 from empirical_fs.work.progress import Progress, unseen
 
 PAGES_MAX = 100_000
-_WALKS_MAX = 6
+_PASSES_MAX = 6
 _AT_LEISURE = 2
 """Requests at once, at least, where nobody waits for the listing."""
 
@@ -23,7 +23,7 @@ FetchPages = Callable[[Iterable[int], int], Iterable[Page]]
 """The pages of these numbers, in their order, so many asked for at once; it may raise ApiError."""
 
 Leisure = Callable[[], float]
-"""How many seconds a walk may take, as of now; 0 where somebody waits for the listing."""
+"""How many seconds a pass may take, as of now; 0 where somebody waits for the listing."""
 
 
 def in_a_hurry() -> float:
@@ -65,7 +65,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _Pass:
     """The pages of one pass over the listing, in order."""
 
     pages: Sequence[Page]
@@ -86,7 +86,7 @@ class _Walk:
         """Whether a page is empty although the API counts resources."""
         return any(page.total and not page.ids for page in self.pages)
 
-    def agrees_with(self, other: "_Walk") -> bool:
+    def agrees_with(self, other: "_Pass") -> bool:
         """Whether both saw the same entries in the same places."""
         return [(page.ids, page.total) for page in self.pages] == [
             (page.ids, page.total) for page in other.pages
@@ -109,25 +109,25 @@ def fetch_listing(
             `fetch_pages` raises.
         NotTheApi: the number of pages is beyond belief; or as `fetch_pages` raises.
     """
-    walks: list[_Walk] = []
-    while len(walks) < _WALKS_MAX:
-        walk = _walk(fetch_pages, progress, in_a_hurry if walks else leisure)
-        if walk.is_sound():
-            return _combined([walk])
-        if walks and walk.agrees_with(walks[-1]) and not walk.is_gappy():
-            return _combined([walk])
-        walks.append(walk)
-    if all(walk.agrees_with(walks[0]) for walk in walks):
-        if walks[0].ids():
-            return _combined(walks[:1])
-        raise ApiUnavailable(f"the API counts {walks[0].pages[0].total} resources and lists none")
-    union = {identity for walk in walks for identity in walk.ids()}
-    if len(union) < min(page.total for page in walks[-1].pages):
+    passes: list[_Pass] = []
+    while len(passes) < _PASSES_MAX:
+        each = _fetch_once(fetch_pages, progress, in_a_hurry if passes else leisure)
+        if each.is_sound():
+            return _combined([each])
+        if passes and each.agrees_with(passes[-1]) and not each.is_gappy():
+            return _combined([each])
+        passes.append(each)
+    if all(each.agrees_with(passes[0]) for each in passes):
+        if passes[0].ids():
+            return _combined(passes[:1])
+        raise ApiUnavailable(f"the API counts {passes[0].pages[0].total} resources and lists none")
+    union = {identity for each in passes for identity in each.ids()}
+    if len(union) < min(page.total for page in passes[-1].pages):
         raise ApiUnavailable("the listing changed too fast to be read whole")
-    return _combined(walks)
+    return _combined(passes)
 
 
-def _walk(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -> _Walk:
+def _fetch_once(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -> _Pass:
     begin = time.monotonic()
     (first,) = fetch_pages([1], 1)
     page_seconds = time.monotonic() - begin
@@ -145,7 +145,7 @@ def _walk(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -> _Wal
             pages.append(page)
             progress(len(pages), last)
     _go_beyond(fetch_pages, pages)
-    return _Walk(pages)
+    return _Pass(pages)
 
 
 def _go_beyond(fetch_pages: FetchPages, pages: list[Page]) -> None:
@@ -164,8 +164,8 @@ def _go_beyond(fetch_pages: FetchPages, pages: list[Page]) -> None:
         pages.append(page)
 
 
-def _combined(walks: Sequence[_Walk]) -> Listing:
-    pages = [page for walk in walks for page in walk.pages]
+def _combined(passes: Sequence[_Pass]) -> Listing:
+    pages = [page for each in passes for page in each.pages]
     server_time = next((page.server_time for page in pages if page.server_time is not None), time.time())
     resources: dict[int, Resource] = {}
     malformed: dict[int, Malformed] = {}
@@ -175,10 +175,10 @@ def _combined(walks: Sequence[_Walk]) -> Listing:
             if known is None or known.updated_ns <= resource.updated_ns:
                 resources[resource.id] = resource
         malformed |= {error.resource_id: error for error in page.malformed if error.resource_id is not None}
-    last = walks[-1]
+    last = passes[-1]
     # Nobody can tell whether two passes saw the same entry, if it has no id.
     without_id = [error for page in last.pages for error in page.malformed if error.resource_id is None]
-    known_ids = {identity for walk in walks for identity in walk.known_ids()}
+    known_ids = {identity for each in passes for identity in each.known_ids()}
     listed = len(known_ids) + last.ids().count(None)
     return Listing(
         resources=tuple(resources.values()),

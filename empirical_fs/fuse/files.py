@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.inode_table import InodeTable
-from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.reading.walk_prefetch import WalkPrefetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,4 +13,4 @@ class Files:
 
     catalog: Catalog
     inodes: InodeTable
-    walks: Walks
+    walks: WalkPrefetch

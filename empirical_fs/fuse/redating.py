@@ -11,7 +11,7 @@ from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.reading.walk_prefetch import WalkPrefetch
 
 OnKnown = Callable[[], object]
 """Told when a node is what its resource is now, or is over, or neither could be found out."""
@@ -23,7 +23,7 @@ class Redating:
     The lock guards who waits for which answer.
     """
 
-    def __init__(self, inodes: InodeTable, walks: Walks, answering: Answering) -> None:
+    def __init__(self, inodes: InodeTable, walks: WalkPrefetch, answering: Answering) -> None:
         """Ask about contents that `walks` hands out."""
         self._inodes, self._walks, self._answering = inodes, walks, answering
         self._lock = threading.Lock()

@@ -42,7 +42,7 @@ from empirical_fs.reading.fetch.range_request import Ranges
 from empirical_fs.reading.fetch.runs import Runs
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.reader import Means
-from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.reading.walk_prefetch import WalkPrefetch
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
@@ -176,7 +176,7 @@ def _serve_once(
     )
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until, timer)
-    walks = Walks(readers, catalog.snapshot, settings.siblings, timer)
+    walks = WalkPrefetch(readers, catalog.snapshot, settings.siblings, timer)
     stderr = CapturedStderr()
     where = Place(settings.mountpoint, "max_readahead" not in settings.options.fuse)
     lifecycle = Lifecycle(readers, stderr, where, ready)

@@ -23,7 +23,7 @@ _SHARE_OF_MEMORY = 2
 log = logging.getLogger(__name__)
 
 
-class Directory(Protocol):
+class Walkable(Protocol):
     """The files as a program may go through them."""
 
     @property
@@ -47,14 +47,14 @@ class _Ready:
     """Bytes that were read of that by the beginning of its time."""
 
 
-class Walks:
+class WalkPrefetch:
     """Hands out handles, some of which were opened and fetched ahead.
 
     The lock guards the policies, the handles that are ready and the alarm that has them closed unused.
     """
 
     def __init__(
-        self, readers: Readers, directory: Callable[[], Directory], largest: int, timer: Timer
+        self, readers: Readers, directory: Callable[[], Walkable], largest: int, timer: Timer
     ) -> None:
         """Open files of `directory` by `readers`.
 
@@ -143,7 +143,7 @@ class Walks:
             elif not self._prepare(directory.resources[each], stop, handle):
                 break
 
-    def _beginnings(self, resource_id: int, directory: Directory) -> list[tuple[int, int]]:
+    def _beginnings(self, resource_id: int, directory: Walkable) -> list[tuple[int, int]]:
         """The larger files to fetch now, with the offset up to which."""
         if not self._largest:
             return []

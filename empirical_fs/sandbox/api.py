@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from empirical_fs.sandbox.answers import Handler, JsonResponse, api_error
 from empirical_fs.sandbox.digits import whole_number
 from empirical_fs.sandbox.faults import Misbehaviour
 from empirical_fs.sandbox.project import Item, NoSuchResource, ProjectFolder
+from empirical_fs.sandbox.responses import Handler, JsonResponse, api_error
 from empirical_fs.sandbox.sidecar import BadSidecar, Fields
 
 _PER_PAGE = 20

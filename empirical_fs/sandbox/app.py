@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from empirical_fs.sandbox.answers import Handler, api_error
 from empirical_fs.sandbox.api import ResourcesApi, keyed
 from empirical_fs.sandbox.content import ContentEndpoint
 from empirical_fs.sandbox.control import Control
@@ -23,6 +22,7 @@ from empirical_fs.sandbox.faults import Call, CallKind, Misbehaviour
 from empirical_fs.sandbox.journal import Journal
 from empirical_fs.sandbox.plan import Plan
 from empirical_fs.sandbox.project import Item, NoSuchResource, ProjectFolder
+from empirical_fs.sandbox.responses import Handler, api_error
 from empirical_fs.sandbox.signing import Credentials
 from empirical_fs.sandbox.store import Store
 

@@ -4,10 +4,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from empirical_fs.sandbox.answers import api_error
 from empirical_fs.sandbox.faults import Misbehaviour
 from empirical_fs.sandbox.journal import Journal
 from empirical_fs.sandbox.plan import BadPlan, parse_plan
+from empirical_fs.sandbox.responses import api_error
 
 
 class Control:

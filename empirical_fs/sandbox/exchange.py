@@ -7,11 +7,11 @@ import h11
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from empirical_fs.sandbox.answers import Handler
 from empirical_fs.sandbox.connection import ClientGone, Connection
 from empirical_fs.sandbox.faults import Call, Misbehaviour
 from empirical_fs.sandbox.journal import Entry, Journal
 from empirical_fs.sandbox.project import ProjectFolder
+from empirical_fs.sandbox.responses import Handler
 from empirical_fs.sandbox.rewriting import rewritten
 from empirical_fs.sandbox.shaping import altered, mistaken, paced, prevent, substitute
 

@@ -8,10 +8,10 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from empirical_fs.sandbox.answers import store_error
 from empirical_fs.sandbox.connection import Connection
 from empirical_fs.sandbox.project import NoSuchResource, OpenObject, ProjectFolder
 from empirical_fs.sandbox.ranges import Span, Unsatisfiable, requested_span
+from empirical_fs.sandbox.responses import store_error
 
 _CHUNK = 256 * 1024
 _SECOND_NS = 10**9

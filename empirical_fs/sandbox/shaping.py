@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Send
 
-from empirical_fs.sandbox.answers import api_error, store_error
 from empirical_fs.sandbox.connection import Connection
 from empirical_fs.sandbox.faults import Call
 from empirical_fs.sandbox.plan import (
@@ -26,6 +25,7 @@ from empirical_fs.sandbox.plan import (
     Whole,
 )
 from empirical_fs.sandbox.project import ProjectFolder
+from empirical_fs.sandbox.responses import api_error, store_error
 
 _SLICES_PER_SECOND = 20
 _PAGE = "<!doctype html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from empirical_fs.sandbox.answers import store_error
 from empirical_fs.sandbox.faults import Misbehaviour
 from empirical_fs.sandbox.objects import object_answer
 from empirical_fs.sandbox.project import Item, ProjectFolder
+from empirical_fs.sandbox.responses import store_error
 from empirical_fs.sandbox.signing import (
     Credentials,
     SignatureMismatch,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreError, StoreUnavailable
 from empirical_fs.net.retry import retry_after, retrying
-from empirical_fs.reading.fetch.answers import measured, read_head
+from empirical_fs.reading.fetch.answer_heads import measured, read_head
 from empirical_fs.reading.version import Extent, Head, Validators, Version, judge
 from tests.unit.hostile import DATES, INTEGER_MAX, outcome
 

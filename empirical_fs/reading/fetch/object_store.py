@@ -19,7 +19,7 @@ from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.tracing import traced
 from empirical_fs.net.urls import exact_target, is_loopback, parse_given, redirected
 from empirical_fs.reading.buffers import spool_place
-from empirical_fs.reading.fetch.answers import read_head
+from empirical_fs.reading.fetch.answer_heads import read_head
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN
 from empirical_fs.reading.version import Extent, Head
 from empirical_fs.work.waits import Steps

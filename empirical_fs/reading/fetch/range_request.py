@@ -21,7 +21,7 @@ from empirical_fs.errors import (
 from empirical_fs.net.in_between import told
 from empirical_fs.net.retry import retrying
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.fetch.answers import measured
+from empirical_fs.reading.fetch.answer_heads import measured
 from empirical_fs.reading.fetch.object_store import Asked, Body, Sink, Store
 from empirical_fs.reading.version import Extent, Head, Refused
 from empirical_fs.work.waits import Pause, Steps, drive, elsewhere

@@ -87,7 +87,7 @@ def test_parallel_readers_are_recognised(disorder: int, random: Random) -> None:
 
 
 def test_several_walks_at_once() -> None:
-    """Walks through different parts of the directory are each recognised."""
+    """WalkPrefetch through different parts of the directory are each recognised."""
     policy, begins = Siblings(), (0, 80, 160)
     for turn in range(40):
         for begin in begins:

@@ -11,7 +11,7 @@ from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.open_files import Handle, Readers
 from empirical_fs.reading.reader import Means
 from empirical_fs.reading.walk_policy import RECOGNISED_AT
-from empirical_fs.reading.walk_prefetch import Walks
+from empirical_fs.reading.walk_prefetch import WalkPrefetch
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.timer import Timer
 from tests.unit.conftest import Inline, Waiting, unnoticed
@@ -47,7 +47,7 @@ class Walked:
         fetcher = Fetcher(self.ranges, Statistics(), unnoticed, Inline(), Inline())
         means = Means(fetcher, self.budget, Blocks(), Statistics())
         self.readers = Readers(means, lambda _: float("-inf"), Timer())
-        self.walks = Walks(self.readers, lambda: self.project, largest, Timer())
+        self.walks = WalkPrefetch(self.readers, lambda: self.project, largest, Timer())
 
     def open(self, number: int) -> Handle:
         return self.walks.open(self.project.resources[number])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.errors import BadAnswer, StoreError, StoreUnavailable, UrlRefused
-from empirical_fs.reading.fetch.answers import measured, read_head
+from empirical_fs.reading.fetch.answer_heads import measured, read_head
 from empirical_fs.reading.version import Extent, Head, Refused, Validators
 
 SIZE = 100
