@@ -271,7 +271,7 @@ class Http:
             yield
         except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
             what = described(error, server, proxy)
-            if is_head and is_no_http(error):
+            if is_no_http(error):
                 raise _USELESS[self._unavailable](what) from error
             if is_lasting(error):
                 # It will not be otherwise in a moment, but for a server that was well: then it is what stands

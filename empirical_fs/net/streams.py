@@ -20,7 +20,7 @@ _FOREVER = 3600.0
 
 
 class NotHttp(httpx.RemoteProtocolError):
-    """The head of an answer that cannot be read."""
+    """An answer that cannot be read, by its head or by its chunks."""
 
 
 class Stream(httpx.SyncByteStream):

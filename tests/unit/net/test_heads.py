@@ -7,7 +7,7 @@ import pytest
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, BadAnswer, Foreign, StoreUnavailable
-from tests.unit.wire import AGAIN, IN_TIME, Kind, flooding, read, sending, talking
+from tests.unit.wire import AGAIN, EVIL, IN_TIME, Kind, flooding, read, sending, talking
 
 MANY = b"".join(b"X-%d: %s\r\n" % (number, b"v" * 300) for number in range(130))
 
@@ -50,6 +50,34 @@ def test_chunks(value: bytes) -> None:
     with talking(sending(data), AGAIN) as (wire, http):
         assert read(wire, http, IN_TIME) == (200, b"ok")
         assert read(wire, http, IN_TIME) == (200, b"again")
+
+
+SIZES_THAT_ARE_NONE = [b"0x2", b"+2", b"0_2", b" 2", b"2\v", b"", b"zz", b"-2", b"2\xc2\xa0", b"2" * 4096]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(size + b"\r\nok\r\n0\r\n\r\n" for size in SIZES_THAT_ARE_NONE),
+        b"2\r\nokXY0\r\n\r\n",
+        b"2\nok\n0\n\n",
+    ],
+)
+def test_chunks_that_are_none(body: bytes) -> None:
+    """What is no chunk (RFC 9112, 7.1) is said as that, at once, and the connection is not used again."""
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    with talking(sending(data), EVIL) as (wire, http):
+        with pytest.raises(BadAnswer, match="chunks"):
+            read(wire, http, IN_TIME)
+        assert read(wire, http, IN_TIME) == (200, b"good")
+
+
+def test_chunks_that_break_off() -> None:
+    """A body that ends before its last chunk is one that broke off, wherever it ends."""
+    head, body = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nok\r\n0\r\n"
+    for length in range(len(body) - 2):
+        with talking(sending(head + body[:length]), EVIL) as (wire, http), pytest.raises(StoreUnavailable):
+            read(wire, http, IN_TIME)
 
 
 def test_values_without_their_blanks() -> None:
