@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import latency, machine, refreshing, throughput, waste
+from tests.bench import latency, machine, refreshing, starting, throughput, waste
 from tests.bench.bench import QUICK, Bench, Row, Sizes
 from tests.bench.figures import Failure, Sample, Who
 from tests.bench.mounts import unmount_all
@@ -23,7 +23,7 @@ from tests.bench.store import Store
 from tests.bench.work import WorkFailed
 
 _RESULT = Path(__file__).parents[2] / ".bench" / "bench.json"
-_GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh")
+_GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start")
 _FAILURES = (AssertionError, OSError, subprocess.SubprocessError, HTTPException, WorkFailed)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REASON_MAX = 200
@@ -32,7 +32,7 @@ _REASON_MAX = 200
 def main() -> None:
     given = _parser().parse_args()
     sizes = QUICK if given.quick else Sizes()
-    kinds = (throughput, latency, waste, refreshing)
+    kinds = (throughput, latency, waste, refreshing, starting)
     every = list(chain.from_iterable(kind.rows(sizes) for kind in kinds))
     rows = [row for group in given.rows for row in every if row.group == group]
     for number in _STOPPING:

@@ -137,10 +137,11 @@ def _quoting(log: Path) -> Iterator[None]:
 
 
 def _unmount(path: Path) -> None:
-    # A process that we waited for may not quite have closed its files.
-    wait_until(
-        lambda: run("fusermount", "-u", path, check=False).returncode == 0, f"{path} unmounted", PATIENCE
-    )
+    def is_unmounted() -> bool:
+        # A process that we waited for may not quite have closed its files.
+        return path not in _mounted_paths() or run("fusermount", "-u", path, check=False).returncode == 0
+
+    wait_until(is_unmounted, f"{path} unmounted", PATIENCE)
 
 
 def _mounted_paths() -> set[Path]:
