@@ -28,6 +28,11 @@ def permits_all(scheme: str, address: Address) -> bool:
     return scheme == "https" or is_here(address)
 
 
+def permits_proxy(_scheme: str, _address: Address) -> bool:
+    """A proxy, which the user has named, may be anywhere."""
+    return True
+
+
 def permits_no_local(scheme: str, address: Address) -> bool:
     """Where a server on the network has named it: https, and neither this machine nor what is next to it."""
     return scheme == "https" and not is_local(address)

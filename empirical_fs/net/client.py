@@ -23,13 +23,12 @@ from empirical_fs.errors import (
 from empirical_fs.net.addresses import Permit
 from empirical_fs.net.certificates import create_context
 from empirical_fs.net.circuit_breaker import Outages
-from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PooledTransport
-from empirical_fs.net.incoming import Incoming, InTurn, Pieces
+from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, PooledTransport
+from empirical_fs.net.incoming import Incoming, InTurn
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
 from empirical_fs.net.samples import Sample, Samples
-from empirical_fs.net.streams import Stream
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
 from empirical_fs.server import Server
@@ -108,7 +107,7 @@ class Http:
         # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
         # fifth less CPU.
         self._transport = PooledTransport(connections, context, permit)
-        self._proxies = Proxies(connections, context)
+        self._proxies = Proxies()
 
     def lost(self) -> dict[str, float]:
         """The hosts that are out of reach, and since how many seconds."""
@@ -128,7 +127,6 @@ class Http:
         """Close every connection."""
         self._turns.close()
         self._transport.close()
-        self._proxies.close()
 
     def get(
         self,
@@ -231,15 +229,13 @@ class Http:
             "timeout": timeout.as_dict(),
             BODY_TIMEOUT: self._stall,
             CANCELLATION: cancellation,
+            PROXY: proxy,
         }
         if target is not None:
             extensions["target"] = target
         with self._translated(url, proxy):
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
-            if proxy is None:
-                response = yield from self._transport.request(request)
-            else:
-                response = proxy.transport.handle_request(request)
+            response = yield from self._transport.request(request)
         response.request = request
         self._were_well.add(Server.of(url))
         return response
@@ -249,9 +245,8 @@ class Http:
 
         To read or to wait for it raises ApiUnavailable or StoreUnavailable where it stalls or breaks off.
         """
-        stream: Stream | None = response.extensions.get(BODY)
         translated = partial(self._translated, response.request.url, None, is_head=False)
-        return Incoming(stream or Pieces(response.iter_raw()), translated)
+        return Incoming(response.extensions[BODY], translated)
 
     def _probe(self, server: Server) -> bool:
         deadline = Deadline.after(_PROBE_SECONDS)

@@ -18,10 +18,13 @@ import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
-from empirical_fs.net.addresses import Permit, is_here
+from empirical_fs.net.addresses import Permit, is_here, permits_proxy
 from empirical_fs.net.answer import Answer
 from empirical_fs.net.connecting import Connector
+from empirical_fs.net.nested_tls import NestedTls
+from empirical_fs.net.proxies import Proxy, Route
 from empirical_fs.net.streams import Stream, translated
+from empirical_fs.net.tunnels import ProxyUnreachable, authorization, target_for_proxy, tunnel
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
 
@@ -31,6 +34,8 @@ BODY_TIMEOUT = "empirical_fs.body_timeout"
 """The extension of a request: the seconds that the body may pause, if not as long as the head."""
 CANCELLATION = "empirical_fs.cancellation"
 """The extension of a request: the `Cancellation` that may end it, or None."""
+PROXY = "empirical_fs.proxy"
+"""The extension of a request: the `Proxy` through which it goes, or None."""
 
 _KEPT_SECONDS = 50.0
 """Servers commonly keep an idle connection for 60 seconds and more, whether this machine sleeps or not."""
@@ -56,11 +61,12 @@ class PooledTransport(httpx.BaseTransport):
         """
         self._context = context
         self._connector = Connector(permit)
+        self._to_proxies = Connector(permits_proxy)
         self.is_here = False
-        """Whether the last connection was made to this machine."""
+        """Whether the last connection was made to this machine; a proxy there does not count."""
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
-        self._idle: defaultdict[Server, list[tuple[float, HTTPConnection]]] = defaultdict(list)
+        self._idle: defaultdict[Route, list[tuple[float, HTTPConnection]]] = defaultdict(list)
         self._closed = False
         self._heads = _Heads()
 
@@ -75,14 +81,14 @@ class PooledTransport(httpx.BaseTransport):
             httpx.TransportError: no connection, or no answer over it, in time.
             UnsafeUrl: the server is at no address that is permitted.
         """
-        server = Server.of(request.url)
+        route = Route(Server.of(request.url), request.extensions.get(PROXY))
         timeout: dict[str, float | None] = request.extensions["timeout"]
         cancellation: Cancellation | None = request.extensions.get(CANCELLATION)
 
         def end(*, is_reusable: bool) -> None:
             if cancellation is not None:
                 cancellation.detach()
-            self._release(server, connection, is_reusable=is_reusable)
+            self._release(route, connection, is_reusable=is_reusable)
 
         if not self._slots.acquire(timeout=-1 if timeout["pool"] is None else timeout["pool"]):
             raise httpx.PoolTimeout("too many requests are under way")
@@ -91,31 +97,31 @@ class PooledTransport(httpx.BaseTransport):
         patience = _FOREVER if timeout["read"] is None else timeout["read"]
         begun = time.monotonic()
         try:
-            connection = self._take(server)
+            connection = self._take(route)
             if connection is not None:
-                limits = begun + self._heads.patience(server, patience), begun + patience
-                answer = yield from _exchanged(connection, request, limits, cancellation)
+                limits = begun + self._heads.patience(route, patience), begun + patience
+                answer = yield from _exchanged(connection, request, limits, cancellation, route)
                 if answer is None:
                     # A router on the way may have forgotten it, and then all others as well.
                     connection.close()
                     connection = None
-                    self._drop_idle([server])
+                    self._drop_idle([route])
                     patience -= time.monotonic() - begun
             if connection is None and patience > 0:
-                connection = self._connect(server, timeout["connect"])
+                connection = yield from self._connect(route, timeout["connect"], cancellation)
                 begun = time.monotonic()
                 limits = begun + patience, begun + patience
-                answer = yield from _exchanged(connection, request, limits, cancellation)
+                answer = yield from _exchanged(connection, request, limits, cancellation, route)
             if answer is None:
                 raise httpx.ReadTimeout("no answer in time")
-            self._heads.came(server, time.monotonic() - begun)
+            self._heads.came(route, time.monotonic() - begun)
             # http.client forgets the socket once the server says that it closes.
             connected = answer.connected
             connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
         except BaseException:
             if cancellation is None or not cancellation.is_cancelled:
                 # The others have waited as long, in whatever network this machine was then.
-                self._drop_idle([server])
+                self._drop_idle([route])
             end(is_reusable=False)
             raise
         stream = Stream(connected, answer, end)
@@ -130,70 +136,149 @@ class PooledTransport(httpx.BaseTransport):
         """Close the idle connections now, and every other one as its request ends."""
         with self._lock:
             self._closed = True
-            servers = list(self._idle)
-        self._drop_idle(servers)
+            routes = list(self._idle)
+        self._drop_idle(routes)
 
-    def _release(self, server: Server, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
+    def _release(self, route: Route, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
         self._slots.release()
         if connection is None:
             return
         with self._lock:
             if is_reusable and not self._closed:
-                self._idle[server].append((aging_clock(), connection))
+                self._idle[route].append((aging_clock(), connection))
                 return
         connection.close()
 
-    def _drop_idle(self, servers: Iterable[Server]) -> None:
+    def _drop_idle(self, routes: Iterable[Route]) -> None:
         with self._lock:
-            idle = [connection for server in servers for _, connection in self._idle.pop(server, ())]
+            idle = [connection for route in routes for _, connection in self._idle.pop(route, ())]
         for connection in idle:
             connection.close()
 
-    def _take(self, server: Server) -> HTTPConnection | None:
+    def _take(self, route: Route) -> HTTPConnection | None:
         while True:
             with self._lock:
-                if not self._idle[server]:
+                if not self._idle[route]:
                     return None
-                kept_since, connection = self._idle[server].pop()
+                kept_since, connection = self._idle[route].pop()
             if aging_clock() - kept_since < _KEPT_SECONDS and not has_arrived(connection.sock):
                 return connection
             connection.close()
 
-    def _connect(self, server: Server, seconds: float | None) -> HTTPConnection:
-        scheme, host, port = server
+    def _connect(
+        self, route: Route, seconds: float | None, cancellation: Cancellation | None
+    ) -> Steps[HTTPConnection]:
+        server, proxy = route
         ends_at = time.monotonic() + (_FOREVER if seconds is None else seconds)
-        connection = HTTPConnection(host, port)
+        connection = HTTPConnection(server.host, server.port)
         try:
-            connected = self._connector.connect(server, ends_at - time.monotonic())
-            try:
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                address = connected.getpeername()[0]
-                self.is_here = is_here(ip_address(address))
-                with self._connector.judging(server, address):
-                    connected.settimeout(max(ends_at - time.monotonic(), _SOON_SECONDS))
-                    if scheme == "https":
-                        connected = self._context.wrap_socket(connected, server_hostname=host)
-            except BaseException:
-                connected.close()
-                raise
+            if proxy is None:
+                connected = self._connect_directly(server, ends_at, cancellation)
+            else:
+                connected = self._connect_to_proxy(proxy, ends_at, cancellation)
             # http.client would connect by the name.
             connection.sock = connected
+            if proxy is not None and route.has_tunnel:
+                _attach(cancellation, connected)
+                yield from tunnel(connected, proxy, server, ends_at)
+                if server.scheme == "https":
+                    connection.sock = self._encrypted(connected, server.host, ends_at, cancellation)
         except TimeoutError as error:
             connection.close()
             raise httpx.ConnectTimeout("connecting took too long") from error
         except (OSError, HTTPException, UnicodeError) as error:
             connection.close()
             raise httpx.ConnectError("the connection could not be made") from error
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
+    def _connect_directly(
+        self, server: Server, ends_at: float, cancellation: Cancellation | None
+    ) -> socket.socket:
+        connected = self._connector.connect(server, ends_at - time.monotonic())
+        try:
+            address = _prepare(connected)
+            self.is_here = is_here(ip_address(address))
+            with self._connector.judging(server, address):
+                if server.scheme == "https":
+                    connected = self._encrypted(connected, server.host, ends_at, cancellation)
+        except BaseException:
+            connected.close()
+            raise
+        return connected
 
-def _ask(connection: HTTPConnection, request: httpx.Request) -> None:
+    def _connect_to_proxy(
+        self, proxy: Proxy, ends_at: float, cancellation: Cancellation | None
+    ) -> socket.socket:
+        server = proxy.server
+        try:
+            connected = self._to_proxies.connect(server, ends_at - time.monotonic())
+            try:
+                address = _prepare(connected)
+                with self._to_proxies.judging(server, address):
+                    if server.scheme == "https":
+                        connected = self._encrypted(connected, server.host, ends_at, cancellation)
+            except BaseException:
+                connected.close()
+                raise
+        except (OSError, UnicodeError) as error:
+            raise ProxyUnreachable("the proxy cannot be reached") from error
+        return connected
+
+    def _encrypted(
+        self, connected: socket.socket, host: str, ends_at: float, cancellation: Cancellation | None
+    ) -> socket.socket:
+        """A connection over TLS that has been agreed on; the one below belongs to it, also where it fails."""
+        connected.settimeout(max(ends_at - time.monotonic(), _SOON_SECONDS))
+        encrypted: ssl.SSLSocket | NestedTls
+        if isinstance(connected, ssl.SSLSocket):
+            encrypted = NestedTls(connected, self._context, host)
+        else:
+            encrypted = self._context.wrap_socket(
+                connected, server_hostname=host, do_handshake_on_connect=False
+            )
+        try:
+            _attach(cancellation, encrypted)
+            encrypted.do_handshake()
+        except BaseException as error:
+            encrypted.close()
+            if cancellation is not None and cancellation.is_cancelled:
+                # It says nothing about the address.
+                raise httpx.ReadError("nobody wants the answer any more") from error
+            raise
+        return encrypted
+
+
+def _attach(cancellation: Cancellation | None, connected: socket.socket) -> None:
+    """Have the request end with this socket from now on.
+
+    Raises:
+        httpx.ReadError: it was cancelled.
+    """
+    if cancellation is not None and not cancellation.attach(connected):
+        raise httpx.ReadError("nobody wants the answer any more")
+
+
+def _prepare(connected: socket.socket) -> str:
+    """Send at once what is to be sent; the address at the other end."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    address: str = connected.getpeername()[0]
+    return address
+
+
+def _ask(connection: HTTPConnection, request: httpx.Request, route: Route) -> None:
     with translated():
         # As httpx has it: a URL that was signed is sent byte for byte, and not as it would be written better.
         path = request.extensions.get("target", request.url.raw_path).decode("ascii")
-        connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
+        target = target_for_proxy(route, path, request.url.netloc)
+        connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.raw:
             connection.putheader(name, value)
+        if route.proxy is not None and not route.has_tunnel:
+            for field, credentials in authorization(route.proxy).items():
+                connection.putheader(field, credentials)
         connection.endheaders()
 
 
@@ -202,6 +287,7 @@ def _exchanged(
     request: httpx.Request,
     limits: tuple[float, float],
     cancellation: Cancellation | None,
+    route: Route,
 ) -> Steps[Answer | None]:
     """The answer with its head, of which something must come by the first limit, and all by the second.
 
@@ -209,10 +295,9 @@ def _exchanged(
     """
     begins_by, ends_by = limits
     connected = connection.sock
-    if cancellation is not None and not cancellation.attach(connected):
-        raise httpx.ReadError("nobody wants the answer any more")
+    _attach(cancellation, connected)
     connected.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
-    _ask(connection, request)
+    _ask(connection, request, route)
     with translated():
         answer = Answer(connected, method=request.method)
         try:
@@ -239,13 +324,13 @@ class _Heads:
     """
 
     def __init__(self) -> None:
-        self._slowest: dict[Server, float] = {}
+        self._slowest: dict[Route, float] = {}
 
-    def came(self, server: Server, seconds: float) -> None:
+    def came(self, route: Route, seconds: float) -> None:
         """Take note that one has come after so many seconds."""
-        self._slowest[server] = max(seconds, self._slowest.get(server, 0.0) * _REMEMBERED)
+        self._slowest[route] = max(seconds, self._slowest.get(route, 0.0) * _REMEMBERED)
 
-    def patience(self, server: Server, most: float) -> float:
+    def patience(self, route: Route, most: float) -> float:
         """Seconds that the next one may take by a kept connection, of `most` that there are."""
-        usual = self._slowest.get(server, 0.0) * _SLOWER
+        usual = self._slowest.get(route, 0.0) * _SLOWER
         return min(max(min(_SILENT_SECONDS, most / 2), usual), most)

@@ -1,41 +1,31 @@
-"""The body of an answer as it arrives, whoever read its head."""
+"""The body of an answer as it arrives."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 import httpx
 
+from empirical_fs.net.streams import Stream
 from empirical_fs.net.turns import Turn
-from empirical_fs.work.waits import Readable, Steps
-
-
-class _Source(Protocol):
-    """Where a body comes from."""
-
-    def wait(self) -> Readable | None:
-        """What to wait for before something can be read; None if nothing."""
-
-    def read_into(self, view: memoryview) -> int:
-        """Read what has arrived, at least a byte; 0 at the end."""
+from empirical_fs.work.waits import Steps
 
 
 class Incoming:
     """The body of an answer, whose errors are ours."""
 
-    def __init__(self, source: _Source, translated: Callable[[], AbstractContextManager[None]]) -> None:
-        """Read `source`, whose errors `translated` translates."""
-        self._source = source
+    def __init__(self, stream: Stream, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        """Read `stream`, whose errors `translated` translates."""
+        self._stream = stream
         self._translated = translated
 
     def arrived(self) -> Steps[None]:
-        """Wait until something has arrived, or the end, where that can be told.
+        """Wait until something has arrived, or the end.
 
         Raises:
             ApiUnavailable, StoreUnavailable: it stalls or broke off.
         """
         with self._translated():
-            wait = self._source.wait()
+            wait = self._stream.wait()
             if wait is not None and not (yield wait):
                 raise httpx.ReadTimeout("the body stalled")
 
@@ -46,7 +36,7 @@ class Incoming:
             ApiUnavailable, StoreUnavailable: it stalls or broke off.
         """
         with self._translated():
-            return self._source.read_into(view)
+            return self._stream.read_into(view)
 
 
 class InTurn(httpx.SyncByteStream):
@@ -68,28 +58,3 @@ class InTurn(httpx.SyncByteStream):
             self._stream.close()
         finally:
             self._turn.end()
-
-
-class Pieces:
-    """The body of an answer that came through a proxy, which httpx reads in pieces of its own."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        """Read `pieces`."""
-        self._pieces = pieces
-        self._rest = memoryview(b"")
-
-    def wait(self) -> Readable | None:
-        """Nothing: nobody can tell."""
-        return None
-
-    def read_into(self, view: memoryview) -> int:
-        """Read what has arrived, at least a byte; 0 at the end."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._rest = memoryview(piece)
-        taken = self._rest[: len(view)]
-        view[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)

@@ -1,17 +1,16 @@
 """What a failed request says: in words for people, without a URL or a header, and for who is to ask again."""
 
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Iterator
 
-import h11
 import httpx
 
 from empirical_fs.net.connecting import ResolverSilent
 from empirical_fs.net.proxies import Proxy
 from empirical_fs.net.streams import NotHttp
+from empirical_fs.net.tunnels import ProxyRefused, ProxyUnreachable
 from empirical_fs.server import Server
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -31,24 +30,18 @@ _NOT_TLS = frozenset(
     }
 )
 """What different releases of OpenSSL make of an answer that is no TLS."""
-_STATUS = re.compile(r"(?P<status>[1-5][0-9]{2})(?: |$)")
-_AUTHENTICATION_REQUIRED = "407"
-_CLOSED = "peer closed"
-"""What h11 says of a body that broke off."""
 _PORTAL = "a sign-in page of the network looks like this, too"
 
 
 def is_no_http(error: Exception) -> bool:
-    """Whether something came that cannot be read as the head of an answer, directly or through a proxy."""
-    return isinstance(error, NotHttp) or any(
-        isinstance(each, h11.RemoteProtocolError) and _CLOSED not in str(each) for each in _causes(error)
-    )
+    """Whether something came that cannot be read as the head of an answer."""
+    return isinstance(error, NotHttp)
 
 
 def is_lasting(error: Exception) -> bool:
-    """Whether asking again at once is in vain: no TLS can be agreed on, or the proxy refuses."""
-    if isinstance(error, httpx.ProxyError):
-        return _refusal(error) == _AUTHENTICATION_REQUIRED
+    """Whether asking again at once is in vain: no TLS can be agreed on, or the proxy wants another name."""
+    if isinstance(error, ProxyRefused):
+        return error.wants_name
     return any(isinstance(each, ssl.SSLError) and not isinstance(each, _PASSING) for each in _causes(error))
 
 
@@ -64,11 +57,10 @@ def described(error: Exception, server: Server, proxy: Proxy | None = None) -> s
     host = server.host
     cause = next((each for each in _causes(error) if isinstance(each, OSError | UnicodeError)), None)
     match error:
-        case httpx.ProxyError() if proxy is not None:
-            text = _of_proxy(_refusal(error), host, proxy)
-        # Behind a proxy that connects, TLS is spoken with the server itself.
-        case httpx.ConnectError() | httpx.ConnectTimeout() if proxy and not isinstance(cause, ssl.SSLError):
-            text = f"the proxy {proxy.place} cannot be reached; check {proxy.variable}"
+        case ProxyRefused() if proxy is not None:
+            text = _of_proxy(error, host, proxy)
+        case ProxyUnreachable() if proxy is not None:
+            text = _of_reaching(cause, proxy)
         case httpx.ConnectTimeout() if isinstance(cause, ResolverSilent):
             text = f"no name server says where {host} is; check the network and its DNS"
         case httpx.ConnectTimeout():
@@ -130,22 +122,23 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
             )
 
 
-def _of_proxy(status: str | None, host: str, proxy: Proxy) -> str:
-    if status == _AUTHENTICATION_REQUIRED:
+def _of_reaching(cause: BaseException | None, proxy: Proxy) -> str:
+    is_of_machine = isinstance(cause, OSError) and cause.errno in _SHORTAGES
+    if is_of_machine or (isinstance(cause, ssl.SSLError) and not isinstance(cause, _PASSING)):
+        return _of_connecting(cause, proxy.server)
+    return f"the proxy {proxy.place} cannot be reached; check {proxy.variable}"
+
+
+def _of_proxy(error: ProxyRefused, host: str, proxy: Proxy) -> str:
+    said = f" ({error})" if str(error) else ""
+    if error.wants_name:
         return (
-            f"the proxy {proxy.place} wants another user name or password (HTTP 407);"
-            f" write http://USER:PASSWORD@{proxy.place} into {proxy.variable}"
+            f"the proxy {proxy.place} wants another user name or password{said};"
+            f" write {proxy.server.scheme}://USER:PASSWORD@{proxy.place} into {proxy.variable}"
         )
-    said = "" if status is None else f" (HTTP {status})"
     return (
         f"the proxy {proxy.place} does not connect to {host}{said}; ask who runs it, or see {proxy.variable}"
     )
-
-
-def _refusal(error: httpx.ProxyError) -> str | None:
-    """The HTTP status of a proxy that refuses to connect, which httpx has in its text alone."""
-    match = _STATUS.match(str(error))
-    return match["status"] if match else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

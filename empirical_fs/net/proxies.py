@@ -1,53 +1,65 @@
 """The proxies that the environment names, and who is asked through them."""
 
 import os
-import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from empirical_fs.errors import SetupError
+from empirical_fs.server import Server
 
-_KEEPALIVE_SECONDS = 60.0
+SOCKS = "socks5"
 _HOSTS_KNOWN = 256
 _SCHEMES = ("http", "https", "all")
-_OTHER_NAMES = {"socks": "socks5"}
-"""As desktops write it that mean the newer one."""
+_NAME_MAX = 255
+"""Bytes of a user name or a password (RFC 1929, 2)."""
+_PORTS = {"http": 80, "https": 443, SOCKS: 1080}
+"""Of each kind of proxy, where no other is given."""
+_OTHER_NAMES = {"socks": SOCKS, "socks5h": SOCKS}
+"""As desktops write it that mean the newer one, and as curl does where the proxy looks up names: always."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy, and the way to it."""
+    """A proxy of HTTP, of HTTP over TLS, or of SOCKS5, as its `server` has for a scheme."""
 
-    transport: httpx.HTTPTransport
+    server: Server
     place: str
     """Its host and port, for people; no password."""
     variable: str
     """Who named it."""
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+class Route(NamedTuple):
+    """A server, and through whom it is asked: connections are kept for each pair."""
+
+    server: Server
+    proxy: Proxy | None = None
+
+    @property
+    def has_tunnel(self) -> bool:
+        """Whether the proxy is told to connect; a proxy of HTTP is asked for what plain http has itself."""
+        return self.proxy is not None and (self.server.scheme == "https" or self.proxy.server.scheme == SOCKS)
 
 
 class Proxies:
     """The proxy of each scheme; immutable, and safe to share."""
 
-    def __init__(self, connections: int, context: ssl.SSLContext) -> None:
-        """Have up to `connections` open to each; check certificates by `context`.
+    def __init__(self) -> None:
+        """Those that the environment names by now.
 
         Raises:
-            SetupError: what the environment names is no proxy for us.
+            SetupError: what it names is no proxy for us.
         """
-        limits = httpx.Limits(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-        )
         found = getproxies()
         self._proxies = {
-            scheme: _proxy(scheme, name, limits, context)
-            for scheme, name in found.items()
-            if scheme in _SCHEMES and name
+            scheme: _proxy(scheme, name) for scheme, name in found.items() if scheme in _SCHEMES and name
         }
         exceptions = found.get("no", "")
         self._is_passed = lru_cache(_HOSTS_KNOWN)(
@@ -59,11 +71,6 @@ class Proxies:
         found = self._proxies.get(url.scheme) or self._proxies.get("all")
         port = url.port or (443 if url.scheme == "https" else 80)
         return None if found is None or self._is_passed(url.host, port) else found
-
-    def close(self) -> None:
-        """Close their connections."""
-        for each in self._proxies.values():
-            each.transport.close()
 
 
 def is_excepted(host: str, exceptions: str) -> bool:
@@ -83,7 +90,7 @@ def is_excepted(host: str, exceptions: str) -> bool:
     return False
 
 
-def _proxy(scheme: str, name: str, limits: httpx.Limits, context: ssl.SSLContext) -> Proxy:
+def _proxy(scheme: str, name: str) -> Proxy:
     """The proxy that `name` names.
 
     Raises:
@@ -92,18 +99,20 @@ def _proxy(scheme: str, name: str, limits: httpx.Limits, context: ssl.SSLContext
     variable = f"{scheme}_proxy"
     variable = variable if variable in os.environ else variable.upper()
     kind, _, rest = name.rpartition("://")
+    kind = kind.lower() or "http"
     try:
-        url = httpx.URL(f"{_OTHER_NAMES.get(kind.lower(), kind or 'http')}://{rest}")
-        if not url.host:
-            raise ValueError("a proxy without a host")
-        secure = context if url.scheme == "https" else None
-        transport = httpx.HTTPTransport(
-            verify=context, limits=limits, proxy=httpx.Proxy(url, ssl_context=secure)
-        )
-    except (ValueError, ImportError, UnicodeError, httpx.InvalidURL):
+        url = httpx.URL(f"{_OTHER_NAMES.get(kind, kind)}://{rest}")
+        host = url.raw_host.decode("ascii").strip("[]")
+        if not host or url.scheme not in _PORTS:
+            raise ValueError("a proxy without a host, or of another kind")
+        place, username, password = url.netloc.decode("ascii"), url.username, url.password
+        if url.scheme == SOCKS and max(len(username.encode()), len(password.encode())) > _NAME_MAX:
+            raise ValueError("names that SOCKS has no room for")
+    except (ValueError, httpx.InvalidURL):
         # The error's text may hold the password.
         raise SetupError(
             f"{variable} names no proxy that can be used; write http://HOST:PORT or socks5://HOST:PORT,"
             " or unset it"
         ) from None
-    return Proxy(transport, url.netloc.decode("ascii"), variable)
+    server = Server(url.scheme, host, url.port or _PORTS[url.scheme])
+    return Proxy(server, place, variable, username, password)

@@ -6,7 +6,6 @@ them in the thread that calls, which waits; a lane (`lanes`) has a few threads d
 
 import select
 import socket
-import ssl
 import time
 from collections.abc import Callable, Generator
 from concurrent import futures
@@ -65,7 +64,8 @@ def has_arrived(connected: socket.socket) -> bool:
 
     What TLS has deciphered is no longer in the socket.
     """
-    return (isinstance(connected, ssl.SSLSocket) and connected.pending() > 0) or is_readable(connected)
+    pending: Callable[[], int] | None = getattr(connected, "pending", None)
+    return (pending is not None and pending() > 0) or is_readable(connected)
 
 
 def elsewhere(function: Callable[[], _Result]) -> Steps[_Result]:

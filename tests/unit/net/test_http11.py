@@ -61,8 +61,8 @@ def scripted() -> Iterator[Scripted]:
 class Encrypted(Scripted):
     """The same over TLS."""
 
-    def __init__(self, folder: Path) -> None:
-        nginx.make_certificate(folder)
+    def __init__(self, folder: Path, names: str = "IP:127.0.0.1") -> None:
+        nginx.make_certificate(folder, names)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "server.pem", folder / "server.key")
         self.trusted = ssl.create_default_context(cafile=nginx.authority(folder))

@@ -19,6 +19,7 @@ from empirical_fs.net.network_failures import described, is_lasting, is_silence
 from empirical_fs.net.proxies import is_excepted
 from empirical_fs.server import Server
 from tests import nginx
+from tests.unit.proxy import Socks
 from tests.unit.wire import Listening
 
 SERVER = Server("https", "api.example", 8443)
@@ -197,35 +198,6 @@ def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{port}")
     told = failure(api(), "https://api.example/")
     assert str(told) == f"the proxy 127.0.0.1:{port} cannot be reached; check ALL_PROXY"
-
-
-class Socks(Listening):
-    """A SOCKS5 proxy (RFC 1928) that connects to `target`, whatever name it is asked for."""
-
-    def __init__(self, target: int) -> None:
-        self.asked: list[bytes] = []
-        self._target = target
-        super().__init__()
-
-    def serve(self, connection: socket.socket, number: int) -> None:
-        connection.recv(10)  # the methods that it may choose from
-        connection.sendall(b"\x05\x00")
-        request = connection.recv(300)
-        self.asked.append(request[5 : 5 + request[4]])
-        connection.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x01")
-        with socket.create_connection(("127.0.0.1", self._target)) as server:
-            back = threading.Thread(target=_carry, args=(server, connection))
-            back.start()
-            _carry(connection, server)
-            back.join()
-
-
-def _carry(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(65536):
-            target.sendall(piece)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 class Named(Listening):
