@@ -25,7 +25,8 @@ from empirical_fs.net.proxies import SOCKS, Proxy, Route
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps
 
-_AUTHENTICATION_REQUIRED = 407
+_AUTHENTICATION_REQUIRED = (401, 407)
+"""The former is wrong of a proxy, and what tinyproxy says where a password is wrong."""
 _SOON_SECONDS = 0.02
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _ADDRESS_SIZES = {_IPV4: 4, _IPV6: 16}
@@ -86,10 +87,9 @@ def _by_connect(connected: socket.socket, proxy: Proxy, server: Server, ends_at:
         answer.begin()
     finally:
         answer.close()
-    if answer.status == _AUTHENTICATION_REQUIRED:
-        raise ProxyRefused(f"HTTP {answer.status}", wants_name=True)
     if not httpx.codes.is_success(answer.status):
-        raise ProxyRefused(f"HTTP {answer.status}")
+        wants_name = answer.status in _AUTHENTICATION_REQUIRED
+        raise ProxyRefused(f"HTTP {answer.status}", wants_name=wants_name)
     if answer.is_followed:
         # The server does not speak first: it would be the proxy's.
         raise ProxyRefused("more came than its answer")
