@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
@@ -22,13 +24,14 @@ from empirical_fs.net.client import Http
 from empirical_fs.net.http11 import CANCELLATION, PROXY, PooledTransport
 from empirical_fs.net.network_failures import described
 from empirical_fs.net.proxies import Proxies, Proxy
-from empirical_fs.net.tunnels import ProxyRefused
+from empirical_fs.net.tunnels import ProxyRefused, tunnel
 from empirical_fs.server import Server
+from empirical_fs.work.waits import drive
 from tests import nginx
 from tests.harness import noise, wait_until
 from tests.unit.net.test_http11 import Encrypted, Scripted, answer, read_all, silence
 from tests.unit.proxy import PASSWORD, USER, HttpProxy, Socks, basic
-from tests.unit.wire import Listening, Send, sending
+from tests.unit.wire import SPOILT, Listening, Send, sending
 
 PATIENCE = 10.0
 AT_ONCE = 3.0
@@ -331,6 +334,21 @@ def test_the_certificate_of_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             caught.value, server, it.proxy
         )
         assert not it.server.requests
+
+
+@given(
+    way=st.sampled_from(["http", "socks5"]), said=SPOILT | st.binary(max_size=40).map(b"\x05\x00\x05".__add__)
+)
+def test_whatever_a_proxy_says(way: str, said: bytes) -> None:
+    """It has connected, or it is told why not, at once."""
+    proxy = Proxy(Server(way, "127.0.0.1", 1), "127.0.0.1:1", "ALL_PROXY")
+    ours, its = socket.socketpair()
+    with ours, its:
+        its.settimeout(0)
+        its.send(said)
+        its.shutdown(socket.SHUT_WR)
+        with suppress(ProxyRefused):
+            drive(tunnel(ours, proxy, Server("https", "store.example", 443), time.monotonic() + PATIENCE))
 
 
 def test_nothing_is_left_open(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
