@@ -63,7 +63,7 @@ class World:
     def stream(
         self, path: str = "/o", cancellation: Cancellation | None = None
     ) -> AbstractContextManager[httpx.Response]:
-        asked = extensions(self.proxy, cancellation=cancellation)
+        asked = extensions(self.proxy, cancellation=cancellation, target=f"/./signed{path}".encode())
         return self.client.stream("GET", self.server.named + path, extensions=asked)
 
     def get(self, path: str = "/o") -> bytes:
@@ -131,6 +131,7 @@ def test_a_tunnel_is_used_again(way: str, tmp_path: Path, monkeypatch: pytest.Mo
         assert [it.get() for _ in bodies] == bodies
         assert it.asked() == it.server.connections == it.proxying.connections == 1
         assert not it.transport.is_here
+    assert all(request.startswith(b"GET /./signed/o HTTP/1.1\r\n") for request in it.server.requests)
     assert all(b"Proxy-" not in request for request in it.server.requests)
     if isinstance(it.proxying, HttpProxy):
         port = it.server.server.port
