@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,8 @@ from empirical_fs.mount import mount_table
 
 _END_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 1.0, 0.02
 _NAMED_MAX = 5
+_HELD_SECONDS = 1.0
+"""After which whoever has the mount elsewhere is looked for."""
 _PROCESSES = Path("/proc")
 
 
@@ -73,12 +76,33 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
     if silence is not None:
         return f"{place} is unmounted; the process that served it does not answer, and may be left"
     if server is not None:
-        deadline = time.monotonic() + _END_SECONDS
-        while _runs(server):
-            if time.monotonic() > deadline:
-                raise SetupError(f"{place} is unmounted, but process {server.pid} does not end")
-            time.sleep(_PAUSE)
+        return _wait_for_end(place, mount, server)
     return None
+
+
+def _wait_for_end(place: Path, mount: mount_table.Mount, server: psutil.Process) -> str | None:
+    """Wait for the end of the process that served the mount; what is left to say, if anything."""
+    begin = time.monotonic()
+    while _runs(server):
+        waited = time.monotonic() - begin
+        if waited > _HELD_SECONDS and (holders := list(islice(_holders(mount, server.pid), _NAMED_MAX))):
+            return (
+                f"{place} is unmounted here; in a mount namespace of its own"
+                f" it is still there for {', '.join(holders)}"
+            )
+        if waited > _END_SECONDS:
+            raise SetupError(f"{place} is unmounted, but process {server.pid} does not end")
+        time.sleep(_PAUSE)
+    return None
+
+
+def _holders(mount: mount_table.Mount, server: int) -> Iterator[str]:
+    """The processes that have the mount in another mount namespace, where it goes on."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            table = (_PROCESSES / str(process.pid) / "mountinfo").read_bytes()
+            if process.pid != server and f" {mount.device} ".encode() in table:
+                yield f"{process.name()} (process {process.pid})"
 
 
 def _unmount(place: Path, patience: float) -> None:
@@ -124,7 +148,9 @@ def _users(place: Path) -> Iterator[str]:
     """The processes that have files below `place` open or mapped, or are there themselves."""
     for process in psutil.process_iter():
         try:
-            if any(Path(path).is_relative_to(place) for path in _used_by(process)):
+            if process.pid != os.getpid() and any(
+                Path(path).is_relative_to(place) for path in _used_by(process)
+            ):
                 yield f"{process.name()} (process {process.pid})"
         except (psutil.Error, OSError):
             continue  # it has ended, or is another user's

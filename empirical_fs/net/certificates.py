@@ -3,6 +3,7 @@
 import os
 import re
 import ssl
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import certifi
 from empirical_fs.errors import SetupError
 
 FILE_VARIABLE, FOLDERS_VARIABLE = "SSL_CERT_FILE", "SSL_CERT_DIR"
+_KEY_LOG_VARIABLE = "SSLKEYLOGFILE"
 
 BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Arch, Alpine
@@ -37,6 +39,7 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
     Raises:
         SetupError: the variables lead to no certificate, or OpenSSL cannot be set up.
     """
+    _check_pipes((FILE_VARIABLE, _KEY_LOG_VARIABLE))
     try:
         context = ssl.create_default_context()
     except OSError as error:  # of which an SSLError is one
@@ -68,6 +71,21 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
             )
         context.load_verify_locations(certifi.where())
     return context
+
+
+def _check_pipes(variables: Iterable[str]) -> None:
+    """See that OpenSSL is not to open a pipe, for whose other end it would wait for ever."""
+    for name in variables:
+        path = os.environ.get(name)
+        if path and _is_pipe(path):
+            raise SetupError(f"{name}: {path} is a pipe, and no file; mend or unset it")
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - of any text
+    except (OSError, ValueError):
+        return False  # OpenSSL will say so
 
 
 def _has_any(context: ssl.SSLContext) -> bool:

@@ -151,6 +151,8 @@ def judge(known: Version, head: Head) -> None:
             raise ContentChanged("the listing has another version, and the answer is not tied to this one")
         if not first.fit(found):
             _judge_untied(first, found)
+    elif not known.is_listed and found.exact.is_none:
+        raise ContentChanged("the listing has another version, and nothing ties the answers of this one")
     if head.total not in (None, known.size):
         raise ContentChanged(f"the object has {head.total} bytes, the listing says {known.size}")
 
