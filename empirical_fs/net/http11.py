@@ -4,27 +4,24 @@ httpx's own hands every body through h11, which copies it several times: 0.9 s o
 0.2 s this way. The protocol is the standard library's http.client; only the pool is ours.
 """
 
-import socket
 import ssl
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from http.client import HTTPConnection, HTTPException
-from ipaddress import ip_address
+from http.client import HTTPConnection
 from typing import cast
 
 import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import aging_clock
-from empirical_fs.net.addresses import Permit, is_here, permits_proxy
+from empirical_fs.net.addresses import Permit
 from empirical_fs.net.answer import Answer
-from empirical_fs.net.connecting import Connector
-from empirical_fs.net.nested_tls import NestedTls
-from empirical_fs.net.proxies import Proxy, Route
+from empirical_fs.net.dialing import Dialer, attach
+from empirical_fs.net.proxies import Route
 from empirical_fs.net.streams import Stream, translated
-from empirical_fs.net.tunnels import ProxyUnreachable, authorization, target_for_proxy, tunnel
+from empirical_fs.net.tunnels import authorization, target_for_proxy
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
 
@@ -59,16 +56,17 @@ class PooledTransport(httpx.BaseTransport):
 
         Certificates are checked by `context`.
         """
-        self._context = context
-        self._connector = Connector(permit)
-        self._to_proxies = Connector(permits_proxy)
-        self.is_here = False
-        """Whether the last connection was made to this machine; a proxy there does not count."""
+        self._dialer = Dialer(context, permit)
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
         self._idle: defaultdict[Route, list[tuple[float, HTTPConnection]]] = defaultdict(list)
         self._closed = False
         self._heads = _Heads()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the last connection was made to this machine; a proxy there does not count."""
+        return self._dialer.is_here
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As `request`, in this thread."""
@@ -168,104 +166,16 @@ class PooledTransport(httpx.BaseTransport):
     def _connect(
         self, route: Route, seconds: float | None, cancellation: Cancellation | None
     ) -> Steps[HTTPConnection]:
-        server, proxy = route
         ends_at = time.monotonic() + (_FOREVER if seconds is None else seconds)
-        connection = HTTPConnection(server.host, server.port)
+        connection = HTTPConnection(route.server.host, route.server.port)
         try:
-            if proxy is None:
-                connected = self._connect_directly(server, ends_at, cancellation)
-            else:
-                connected = self._connect_to_proxy(proxy, ends_at, cancellation)
             # http.client would connect by the name.
-            connection.sock = connected
-            if proxy is not None and route.has_tunnel:
-                _attach(cancellation, connected)
-                yield from tunnel(connected, proxy, server, ends_at)
-                if server.scheme == "https":
-                    connection.sock = self._encrypted(connected, server.host, ends_at, cancellation)
+            connection.sock = yield from self._dialer.dial(route, ends_at, cancellation)
         except TimeoutError as error:
-            connection.close()
             raise httpx.ConnectTimeout("connecting took too long") from error
-        except (OSError, HTTPException, UnicodeError) as error:
-            connection.close()
-            raise httpx.ConnectError("the connection could not be made") from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _connect_directly(
-        self, server: Server, ends_at: float, cancellation: Cancellation | None
-    ) -> socket.socket:
-        connected = self._connector.connect(server, ends_at - time.monotonic())
-        try:
-            address = _prepare(connected)
-            self.is_here = is_here(ip_address(address))
-            with self._connector.judging(server, address):
-                if server.scheme == "https":
-                    connected = self._encrypted(connected, server.host, ends_at, cancellation)
-        except BaseException:
-            connected.close()
-            raise
-        return connected
-
-    def _connect_to_proxy(
-        self, proxy: Proxy, ends_at: float, cancellation: Cancellation | None
-    ) -> socket.socket:
-        server = proxy.server
-        try:
-            connected = self._to_proxies.connect(server, ends_at - time.monotonic())
-            try:
-                address = _prepare(connected)
-                with self._to_proxies.judging(server, address):
-                    if server.scheme == "https":
-                        connected = self._encrypted(connected, server.host, ends_at, cancellation)
-            except BaseException:
-                connected.close()
-                raise
         except (OSError, UnicodeError) as error:
-            raise ProxyUnreachable("the proxy cannot be reached") from error
-        return connected
-
-    def _encrypted(
-        self, connected: socket.socket, host: str, ends_at: float, cancellation: Cancellation | None
-    ) -> socket.socket:
-        """A connection over TLS that has been agreed on; the one below belongs to it, also where it fails."""
-        connected.settimeout(max(ends_at - time.monotonic(), _SOON_SECONDS))
-        encrypted: ssl.SSLSocket | NestedTls
-        if isinstance(connected, ssl.SSLSocket):
-            encrypted = NestedTls(connected, self._context, host)
-        else:
-            encrypted = self._context.wrap_socket(
-                connected, server_hostname=host, do_handshake_on_connect=False
-            )
-        try:
-            _attach(cancellation, encrypted)
-            encrypted.do_handshake()
-        except BaseException as error:
-            encrypted.close()
-            if cancellation is not None and cancellation.is_cancelled:
-                # It says nothing about the address.
-                raise httpx.ReadError("nobody wants the answer any more") from error
-            raise
-        return encrypted
-
-
-def _attach(cancellation: Cancellation | None, connected: socket.socket) -> None:
-    """Have the request end with this socket from now on.
-
-    Raises:
-        httpx.ReadError: it was cancelled.
-    """
-    if cancellation is not None and not cancellation.attach(connected):
-        raise httpx.ReadError("nobody wants the answer any more")
-
-
-def _prepare(connected: socket.socket) -> str:
-    """Send at once what is to be sent; the address at the other end."""
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    address: str = connected.getpeername()[0]
-    return address
+            raise httpx.ConnectError("the connection could not be made") from error
+        return connection
 
 
 def _ask(connection: HTTPConnection, request: httpx.Request, route: Route) -> None:
@@ -295,7 +205,7 @@ def _exchanged(
     """
     begins_by, ends_by = limits
     connected = connection.sock
-    _attach(cancellation, connected)
+    attach(cancellation, connected)
     connected.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
     _ask(connection, request, route)
     with translated():

@@ -1,0 +1,126 @@
+"""From a route to a connection that is ready for requests, directly or through a proxy."""
+
+import socket
+import ssl
+import time
+from ipaddress import ip_address
+
+import httpx
+
+from empirical_fs.cancellation import Cancellation
+from empirical_fs.net.addresses import Permit, is_here, permits_proxy
+from empirical_fs.net.connecting import Connector
+from empirical_fs.net.nested_tls import NestedTls
+from empirical_fs.net.proxies import Proxy, Route
+from empirical_fs.net.tunnels import ProxyUnreachable, tunnel
+from empirical_fs.server import Server
+from empirical_fs.work.waits import Steps
+
+_SOON_SECONDS = 0.02
+
+
+class Dialer:
+    """Makes connections; moments are of the monotonic clock."""
+
+    def __init__(self, context: ssl.SSLContext, permit: Permit) -> None:
+        """Connect directly to addresses that `permit` permits; check certificates by `context`."""
+        self._context = context
+        self._connector = Connector(permit)
+        self._to_proxies = Connector(permits_proxy)
+        self.is_here = False
+        """Whether the last connection was made to this machine; a proxy there does not count."""
+
+    def dial(self, route: Route, ends_at: float, cancellation: Cancellation | None) -> Steps[socket.socket]:
+        """A connection on this route, which can be cancelled once an address is connected to.
+
+        Raises:
+            UnsafeUrl: the server is at no address that is permitted.
+            ProxyUnreachable, ProxyRefused: the proxy is why there is none.
+            TimeoutError: it took too long.
+            OSError, UnicodeError: it could not be made, or no TLS be agreed on.
+            httpx.ReadError: it was cancelled.
+        """
+        server, proxy = route
+        if proxy is None:
+            return self._directly(server, ends_at, cancellation)
+        connected = self._to_proxy(proxy, ends_at, cancellation)
+        if not route.has_tunnel:
+            return connected
+        try:
+            attach(cancellation, connected)
+            yield from tunnel(connected, proxy, server, ends_at)
+            if server.scheme == "https":
+                return self._encrypted(connected, server.host, ends_at, cancellation)
+        except BaseException:
+            connected.close()
+            raise
+        return connected
+
+    def _directly(self, server: Server, ends_at: float, cancellation: Cancellation | None) -> socket.socket:
+        connected = self._connector.connect(server, ends_at - time.monotonic())
+        try:
+            address = _prepare(connected)
+            self.is_here = is_here(ip_address(address))
+            with self._connector.judging(server, address):
+                if server.scheme == "https":
+                    return self._encrypted(connected, server.host, ends_at, cancellation)
+        except BaseException:
+            connected.close()
+            raise
+        return connected
+
+    def _to_proxy(self, proxy: Proxy, ends_at: float, cancellation: Cancellation | None) -> socket.socket:
+        server = proxy.server
+        try:
+            connected = self._to_proxies.connect(server, ends_at - time.monotonic())
+            try:
+                address = _prepare(connected)
+                with self._to_proxies.judging(server, address):
+                    if server.scheme == "https":
+                        return self._encrypted(connected, server.host, ends_at, cancellation)
+            except BaseException:
+                connected.close()
+                raise
+        except (OSError, UnicodeError) as error:
+            raise ProxyUnreachable("the proxy cannot be reached") from error
+        return connected
+
+    def _encrypted(
+        self, connected: socket.socket, host: str, ends_at: float, cancellation: Cancellation | None
+    ) -> socket.socket:
+        """A connection over TLS that has been agreed on; the one below belongs to it, also where it fails."""
+        connected.settimeout(max(ends_at - time.monotonic(), _SOON_SECONDS))
+        encrypted: ssl.SSLSocket | NestedTls
+        if isinstance(connected, ssl.SSLSocket):
+            encrypted = NestedTls(connected, self._context, host)
+        else:
+            encrypted = self._context.wrap_socket(
+                connected, server_hostname=host, do_handshake_on_connect=False
+            )
+        try:
+            attach(cancellation, encrypted)
+            encrypted.do_handshake()
+        except BaseException as error:
+            encrypted.close()
+            if cancellation is not None and cancellation.is_cancelled:
+                # It says nothing about the address.
+                raise httpx.ReadError("nobody wants the answer any more") from error
+            raise
+        return encrypted
+
+
+def attach(cancellation: Cancellation | None, connected: socket.socket) -> None:
+    """Have the request end with this socket from now on.
+
+    Raises:
+        httpx.ReadError: it was cancelled.
+    """
+    if cancellation is not None and not cancellation.attach(connected):
+        raise httpx.ReadError("nobody wants the answer any more")
+
+
+def _prepare(connected: socket.socket) -> str:
+    """Send at once what is to be sent; the address at the other end."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    address: str = connected.getpeername()[0]
+    return address
