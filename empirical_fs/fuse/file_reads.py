@@ -6,6 +6,7 @@ from functools import partial
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.failures import Failure, FailuresOfOthers
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
@@ -44,6 +45,7 @@ class FileReads:
         self._opener = opener
         self._answering = answering
         self._timer = timer
+        self._failures = FailuresOfOthers()
         self._lingering = Lingering(timer)
         """Reads whose readers were interrupted."""
 
@@ -74,7 +76,13 @@ class FileReads:
             request.give_bytes(kept)
             return
         now = time.monotonic()
-        before = opened.failures.take(offset, offset + size, now)
+        stop = offset + size
+        if not opened.failures.has(offset, stop, now):
+            others = self._failures.of(source.content, offset, stop, opened.opened_at, now)
+            if others is not None:
+                self._fail(opened.node, request, others.error)
+                return
+        before = opened.failures.take(offset, stop, now)
         deadline = now + self._answering.timeout if before is None else before.deadline
         extent = _Extent(source.content, offset, size, deadline, _NEW_VERSIONS)
         if before is None:
@@ -96,7 +104,9 @@ class FileReads:
         self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
     ) -> None:
         """The same of a read that the kernel asks for again at once."""
-        opened.failures.note(extent.offset, extent.stop, time.monotonic(), extent.deadline, error)
+        failure = Failure(extent.offset, extent.stop, time.monotonic(), extent.deadline, error)
+        opened.failures.note(failure)
+        self._failures.note(extent.content, failure)
         self._fail_or_go_on(opened, extent, node, request, error)
 
     def _fail_or_go_on(

@@ -1,5 +1,6 @@
 """A file that is open, and the reads of it that wait for their bytes."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class OpenFile:
     """The reads that failed lately."""
     left: tuple[Handle | bytes, ...] = ()
     """What it read before its inode became another version."""
+    opened_at: float = field(default_factory=time.monotonic)
     is_closed: bool = False
     leavers: tuple[int, ...] = ()
     """The threads that closed a descriptor last; another object each time."""

@@ -2,6 +2,7 @@
 
 import errno
 import threading
+import time
 from functools import partial
 from itertools import count
 
@@ -10,6 +11,7 @@ from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.first_looks import FirstLooks
+from empirical_fs.fuse.followers import FETCHED_MAX, Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
@@ -31,13 +33,14 @@ class Opener:
     files read, and whether they are closed.
     """
 
-    def __init__(  # noqa: PLR0913 - all that an open needs
+    def __init__(  # noqa: PLR0913, PLR0917 - all that an open needs
         self,
         files: Files,
         answering: Answering,
         library: Library,
         timer: Timer,
         redating: Redating,
+        followers: Followers,
         *,
         is_direct: bool,
     ) -> None:
@@ -48,6 +51,7 @@ class Opener:
         self._timer = timer
         self._is_direct = is_direct
         self._redating = redating
+        self._followers = followers
         self._first_looks = FirstLooks(files, timer)
         self._numbers = count(1)
         self._lock = threading.Lock()
@@ -87,7 +91,7 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries=0)
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
-        elif not request.is_deferred and self._first_looks.is_due(node, now):
+        elif not request.is_deferred and (self._is_followed(now) or self._first_looks.is_due(node, now)):
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries)
             self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
@@ -123,6 +127,9 @@ class Opener:
             raise Refusal(errno.ESTALE)
         return source
 
+    def _is_followed(self, entry: Entry) -> bool:
+        return self._followers.is_followed(entry.resource.id, time.monotonic())
+
     def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
         content = self._walks.latest(entry.resource, _content_of(node)) if entry.resource.size else None
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
@@ -137,6 +144,8 @@ class Opener:
             if not isinstance(source, bytes):
                 source.close()
             raise Refusal(errno.ESTALE)
+        if self._is_followed(entry) and isinstance(source, Handle):
+            source.fetch_ahead(min(FETCHED_MAX, source.content.size))
         info = self._library.file_info()
         info.fh, info.direct_io = next(self._numbers), self._is_direct
         # The kernel's pages of a node are of its version, whenever they came, if versions can be told apart.

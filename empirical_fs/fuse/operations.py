@@ -17,6 +17,7 @@ from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, coo
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.files import Files
+from empirical_fs.fuse.followers import Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
@@ -66,13 +67,20 @@ class Operations:
         self._answering = tools.answering
         self._commands, self._for_commands = tools.commands, tools.for_commands
         self._directory = Directory(files.catalog)
+        followers = Followers()
         redating = Redating(files.inodes, files.walks, tools.answering)
         self._opener = Opener(
-            files, tools.answering, tools.library, tools.timer, redating, is_direct=tools.options.is_direct
+            files,
+            tools.answering,
+            tools.library,
+            tools.timer,
+            redating,
+            followers,
+            is_direct=tools.options.is_direct,
         )
         self._reads = FileReads(files, self._opener, tools.answering, tools.timer)
         self._showing = Showing(
-            files, tools.attributes, tools.options, redating, tools.answering, tools.timer
+            files, tools.attributes, tools.options, redating, followers, tools.answering, tools.timer
         )
         self._looking_up = LookingUp(files, tools.answering, tools.attributes, tools.options, tools.timer)
         self.connected = on_connected

@@ -1,6 +1,7 @@
 """The attributes of an inode that the kernel has: of its version, unless that is over."""
 
 import errno
+import time
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
+from empirical_fs.fuse.followers import Followers
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.opening import SETTLE_SECONDS
 from empirical_fs.fuse.options import FuseOptions
@@ -26,6 +28,7 @@ class Showing:
         attributes: Attributes,
         options: FuseOptions,
         redating: Redating,
+        followers: Followers,
         answering: Answering,
         timer: Timer,
     ) -> None:
@@ -33,6 +36,7 @@ class Showing:
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes, self._options = attributes, options
         self._redating = redating
+        self._followers = followers
         self._answering, self._timer = answering, timer
 
     def show_root(self, request: Request) -> None:
@@ -69,6 +73,7 @@ class Showing:
             alarm = self._timer.after(SETTLE_SECONDS, go_on)
             self._catalog.when_settled(node.entry.resource.id, alarm.ring)
         else:
+            self._followers.told(node.entry.resource.id, time.monotonic())
             raise Refusal(errno.ESTALE)
 
     def _show_found(self, request: Request, node: Node) -> None:

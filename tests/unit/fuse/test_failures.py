@@ -1,5 +1,7 @@
+import pytest
+
 from empirical_fs.errors import ContentChanged, EmpiricalError, StoreUnavailable
-from empirical_fs.fuse.failures import Failures
+from empirical_fs.fuse.failures import Failure, Failures, FailuresOfOthers
 
 PAGE = 4096
 ERROR = StoreUnavailable("no answer in time")
@@ -9,7 +11,7 @@ def failed(
     start: int = 0, stop: int = 32 * PAGE, at: float = 100.0, error: EmpiricalError = ERROR
 ) -> Failures:
     failures = Failures()
-    failures.note(start, stop, at, at + 1, error)
+    failures.note(Failure(start, stop, at, at + 1, error))
     return failures
 
 
@@ -45,7 +47,7 @@ def test_few_are_remembered() -> None:
     """However many fail, what is remembered is bounded, and the latest is there."""
     failures = Failures()
     for number in range(1000):
-        failures.note(number, number + 1, 100, 101, ERROR)
+        failures.note(Failure(number, number + 1, 100, 101, ERROR))
     assert failures.take(999, 1000, 100) is not None
     assert failures.take(0, 1, 100) is None
 
@@ -61,3 +63,28 @@ def test_what_is_left_of_the_time() -> None:
 def test_an_answer_is_no_matter_of_time() -> None:
     """What is found to have changed is found again, at once."""
     assert failed(error=ContentChanged("another one")).take(0, PAGE, 100) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "opened_at", "now", "expected"),
+    [
+        (0, 99, 100.5, True),
+        (PAGE, 99, 100.5, True),
+        (0, 100.1, 100.5, False),
+        (0, 99, 101.5, False),
+        (9 * PAGE, 99, 100.5, False),
+    ],
+)
+def test_those_who_waited_for_the_same(start: int, opened_at: float, now: float, *, expected: bool) -> None:
+    """Whoever had the file open before may have waited as long, and nobody else."""
+    others = FailuresOfOthers()
+    others.note("content", Failure(0, 2 * PAGE, 100, 101, ERROR))
+    assert (others.of("content", start, start + PAGE, opened_at, now) is not None) == expected
+    assert others.of("another", start, start + PAGE, opened_at, now) is None
+
+
+def test_errors_that_took_no_time() -> None:
+    """They are found again at once, by whoever asks."""
+    others = FailuresOfOthers()
+    others.note("content", Failure(0, PAGE, 100, 101, ContentChanged("over")))
+    assert others.of("content", 0, PAGE, 99, 100) is None

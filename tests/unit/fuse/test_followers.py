@@ -1,0 +1,21 @@
+from empirical_fs.fuse.followers import Followers
+
+
+def test_who_was_told_may_open_the_next_version() -> None:
+    """For a minute after a program heard that its version is over, whoever opens the file may follow it."""
+    followers = Followers()
+    assert not followers.is_followed(1, 0)
+    followers.told(1, 100)
+    assert followers.is_followed(1, 100)
+    assert followers.is_followed(1, 160)
+    assert not followers.is_followed(1, 161)
+    assert not followers.is_followed(2, 100)
+
+
+def test_few_are_remembered() -> None:
+    """However many files change, the table stays small; the latest count."""
+    followers = Followers()
+    for resource_id in range(10_000):
+        followers.told(resource_id, 100)
+    assert not followers.is_followed(0, 100)
+    assert followers.is_followed(9_999, 100)
