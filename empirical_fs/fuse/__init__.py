@@ -14,6 +14,7 @@
     redating     a version that is open, and that the listing has under another date
     first_looks  whether a file is still what was seen of it a while ago; policy
     file_reads   reads of open files; files: what the operations work on
+    followers    files that programs follow (`tail -F`); policy
     failures     reads that failed a moment ago; lingering: reads whose readers were interrupted
     callers      what the system says of the thread that a request is from
     answering    how an operation ends that does not end well, or not at once

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, OutOfReach, StoreUnavailable
 
 _MOMENT_SECONDS = 1.0
 """The kernel asks again at once, but the machine may be busy."""
@@ -60,7 +60,7 @@ class FailuresOfOthers:
 
     def note(self, content: Hashable, failure: Failure) -> None:
         """Remember for a moment that a read of `content` failed, unless that cannot have taken its time."""
-        if isinstance(failure.error, _OF_TIME):
+        if isinstance(failure.error, (*_OF_TIME, OutOfReach)):
             with self._lock:
                 self._latest[content] = failure
                 self._latest.move_to_end(content)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -135,6 +135,23 @@ def test_one_bad_file_is_no_outage(project: Sandbox, mount: Mount) -> None:
             assert failure(mounted / NAMES[1])[0] is None
         assert failing.result()[0] == errno.EIO
         assert failure(mounted / NAMES[3])[0] is None
+
+
+def test_readers_of_one_silent_file_share_a_deadline(project: Sandbox, mount: Mount) -> None:
+    """The kernel has one of those ask who wait for one page: the others have waited as long as that one."""
+    bad = project.id_of(NAMES[0])
+    readers = 8
+    with (
+        mount("--timeout", str(TIMEOUT)) as mounted,
+        ExitStack() as stack,
+        ThreadPoolExecutor(readers) as pool,
+    ):
+        files = [stack.enter_context((mounted / NAMES[0]).open("rb", buffering=0)) for _ in range(readers)]
+        assert failure(mounted / NAMES[1])[0] is None
+        project.plan(faults=[{"on": "object", "ids": [bad], "action": {"type": "silence"}}])
+        begun = time.monotonic()
+        assert list(pool.map(lambda file: reads(file.read, bytearray()), files)) == [errno.EIO] * readers
+        assert time.monotonic() - begun < TIMEOUT * readers / 2
 
 
 def test_one_silent_file_costs_one_deadline(project: Sandbox, mount: Mount) -> None:
