@@ -211,7 +211,7 @@ class OtherLength(BadAnswer):
     def __init__(self, found: int | None, listed: int | None) -> None:
         """Say how many bytes came, and how many the listing says."""
         super().__init__(
-            f"the store sent something of {found} bytes, which may be a web page; the listing says {listed}"
+            f"the store sent something of {found} bytes, which may be a web page: the listing says {listed}"
         )
 
 

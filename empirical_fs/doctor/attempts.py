@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from empirical_fs.errors import DeadlinePassed, EmpiricalError, SetupError
+from empirical_fs.errors import DeadlinePassed, EmpiricalError, NoThread, SetupError
 
 _Value = TypeVar("_Value")
 
@@ -28,7 +28,11 @@ def attempt(work: Callable[[], _Value], patience: float) -> _Value | EmpiricalEr
 
 
 def begin(work: Callable[[], _Value]) -> Future[_Value]:
-    """Do it in a thread that nobody has to wait for: a resolver or a file system may hang for ages."""
+    """Do it in a thread that nobody has to wait for: a resolver or a file system may hang for ages.
+
+    Raises:
+        NoThread: the system has none to spare.
+    """
     future = Future[_Value]()
 
     def run() -> None:
@@ -37,5 +41,8 @@ def begin(work: Callable[[], _Value]) -> Future[_Value]:
         except BaseException as error:  # noqa: BLE001 - handed to who asked for the result
             future.set_exception(error)
 
-    threading.Thread(target=run, name="check", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="check", daemon=True).start()
+    except RuntimeError as error:
+        raise NoThread from error
     return future

@@ -28,7 +28,7 @@ from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import parse_mount_options
 from empirical_fs.settings.settings import parse_api_url
-from empirical_fs.settings.values import DEFAULT
+from empirical_fs.settings.values import API_URL_VARIABLE, DEFAULT
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import drive
 
@@ -60,6 +60,8 @@ class _Service:
     ranges: Ranges
     patience: float
     """Seconds for each of its requests."""
+    listed: dict[int, Resource]
+    """What is to be read, by the ids."""
 
 
 class _OneByte:
@@ -171,8 +173,9 @@ def _has_no_key(wanted: _Wanted, variable: str | None) -> bool:
 
 
 def _is_elsewhere(wanted: _Wanted, mount: Living) -> bool:
-    """Whether nobody has said here which API is meant, and the mount asks another one."""
-    return wanted.sources["api_url"]["source"] == DEFAULT and mount.api_url != str(wanted.api_url)
+    """Whether the mount asks another API than that of this shell, and nobody has asked for this one here."""
+    is_said = wanted.sources["api_url"]["source"] not in (DEFAULT, API_URL_VARIABLE)
+    return not is_said and mount.api_url != str(wanted.api_url)
 
 
 def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator[Finding]:
@@ -193,7 +196,8 @@ def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator
         yield from diagnoses.skipped((CLOCK, STORE), API)
         return
     urls = SignedUrls(api, wanted.url_ttl, limit, Statistics())
-    service = _Service(urls, Ranges(store, urls, lambda _: None, limit, closing), limit)
+    listed: dict[int, Resource] = {}
+    service = _Service(urls, Ranges(store, urls, listed.get, limit, closing), limit, listed)
     try:
         answered = attempt(lambda: _first_page(service), patience)
         yield diagnoses.of_key(wanted.key_origin, answered)
@@ -225,6 +229,7 @@ def _of_store(
         host = Server.of(parse_given(urls[resource.id], wanted.api_url)).host
     except EmpiricalError as error:
         return diagnoses.of_store("the store", error)
+    service.listed[resource.id] = resource
     return diagnoses.of_store(host, attempt(lambda: _first_byte(service.ranges, resource), patience))
 
 

@@ -1,5 +1,6 @@
 """Whether the process may have as many file descriptors as a mount needs."""
 
+import errno
 import os
 import resource
 
@@ -23,6 +24,10 @@ def check_descriptors() -> None:
         while len(opened) < NEEDED:
             opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise SetupError(
+                f"{os.devnull} cannot be opened: {error.strerror}; is /dev as it should be?"
+            ) from error
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         raise SetupError(
             f"too few file descriptors: {error.strerror} after {len(opened)} of {NEEDED}"

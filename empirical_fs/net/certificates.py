@@ -50,7 +50,8 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
     # From Python 3.13 on: it refuses the authorities of many a company's proxy, which curl and browsers take.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     file = os.environ.get(FILE_VARIABLE)
-    if file and not _has_any(context):
+    has_folders = bool(os.environ.get(FOLDERS_VARIABLE))
+    if file and not has_folders and not _has_any(context):
         raise SetupError(
             f"{FILE_VARIABLE}: there is no certificate that can be read in {file}; mend or unset it"
         )
@@ -60,7 +61,7 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
         for each in (os.environ.get(FOLDERS_VARIABLE) or places.openssl_capath).split(":")
         if each and _is_hashed(Path(each))
     ]
-    is_asked = bool(file or os.environ.get(FOLDERS_VARIABLE))
+    is_asked = bool(file or has_folders)
     if not is_asked:
         known = {*map(os.path.realpath, folders), os.path.realpath(places.openssl_cafile)}
         _add_bundle(context, bundles, known)

@@ -19,6 +19,7 @@ _PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """Errors of TLS that tell of a connection that broke off."""
 
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAMES = 9, 10, (62, 64)
+_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 """Of X509_STORE_CTX_get_error(3)."""
 _NOT_TLS = frozenset(
     {
@@ -114,6 +115,9 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
             return f"the certificate of {host} is not valid yet; check this machine's clock"
         case code if code in _WRONG_NAMES:
             return f"what answers as {host} has a certificate for another name; {_PORTAL}"
+        case code if code not in _UNKNOWN_AUTHORITY:
+            why = error.verify_message
+            return f"the certificate of {host} is not trusted ({why}); tell who runs it; {_PORTAL}"
         case _:
             why = error.verify_message or "it cannot be checked"
             return (
