@@ -27,11 +27,11 @@ class Screen:
         os.set_blocking(descriptor, False)
         self._seen = b""
 
-    def shows(self, text: bytes) -> bool:
+    def shows(self, text: bytes, times: int = 1) -> bool:
         with suppress(OSError):  # nothing yet, or its end
             while piece := os.read(self._descriptor, 2**16):
                 self._seen += piece
-        return text in self._seen
+        return self._seen.count(text) >= times
 
 
 @contextmanager
@@ -70,6 +70,31 @@ def test_a_longer_version(sandbox: Sandbox, tmp_path: Path, command: Sequence[st
         wait_until(lambda: screen.shows(b"first"), "the first version")
         sandbox.put("a", SECOND, OLD_TIME + 1)
         wait_until(lambda: screen.shows(sign), "the change")
+
+
+def test_a_log_that_grows_under_its_follower(sandbox: Sandbox, tmp_path: Path) -> None:
+    """`tail -F` opens a version, and reads it when the store has the next one already; yet it goes on."""
+    log = FIRST
+    sandbox.put("a", log, OLD_TIME)
+    with (
+        mounted(tmp_path / "mnt", sandbox.url, "--refresh", "0.2") as mount,
+        following("tail", "-s", "0.5", "-F", mount / "a") as screen,
+    ):
+        wait_until(lambda: screen.shows(b"first"), "the first version")
+        for number in range(1, 4):
+            log += b"line %d\n" % number
+            sandbox.forget_requests()
+            sandbox.put("a", log, OLD_TIME + number)
+            whole = f"bytes=0-{len(log) - 1}"
+            wait_until(lambda whole=whole: whole in ranges(sandbox), "the request for it")  # type: ignore[misc]
+            wait_until(lambda number=number: screen.shows(b"become accessible", number), "the open")  # type: ignore[misc]
+        wait_until(lambda: screen.shows(b"line 3"), "the last line")
+        assert not screen.shows(b"error reading")
+
+
+def ranges(sandbox: Sandbox) -> list[str]:
+    """What the store was asked for lately."""
+    return [each["range"] for each in sandbox.requests()["log"] if each["kind"] == "object"]
 
 
 def test_what_an_open_file_tells(sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]) -> None:
