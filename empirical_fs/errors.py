@@ -13,6 +13,7 @@
     ├── Abandoned             whoever asked does not wait any more
     │   └── Interrupted       and handles a signal: it may ask again
     ├── OutOfReach            a server that did not answer others before, so it was not asked
+    ├── Unavailable           no answer, or one that asks to come again: the base of the two below
     ├── ApiError
     │   ├── ApiUnavailable    no answer, or 429 or 5xx: worth asking again
     │   ├── KeyRefused        the API does not accept the key
@@ -102,12 +103,8 @@ class OutOfReach(EmpiricalError):
         self.host = host
 
 
-class ApiError(EmpiricalError):
-    """A request to the Empirical API failed."""
-
-
-class ApiUnavailable(ApiError):
-    """The API gave no answer, or one that asks to come again.
+class Unavailable(EmpiricalError):
+    """A server gave no answer, or one that asks to come again.
 
     `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
     answer; `lasting`, whether it will not be otherwise in a moment, so that asking again is in vain.
@@ -126,6 +123,14 @@ class ApiUnavailable(ApiError):
         self.retry_after = retry_after
         self.silent = silent
         self.lasting = lasting
+
+
+class ApiError(EmpiricalError):
+    """A request to the Empirical API failed."""
+
+
+class ApiUnavailable(ApiError, Unavailable):
+    """The API gave no answer, or one that asks to come again."""
 
 
 class KeyRefused(ApiError):
@@ -158,26 +163,8 @@ class StoreError(EmpiricalError):
     """A request to the object store failed."""
 
 
-class StoreUnavailable(StoreError):
-    """The store gave no whole answer.
-
-    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
-    answer; `lasting`, whether it will not be otherwise in a moment, so that asking again is in vain.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        retry_after: float | None = None,
-        *,
-        silent: Server | None = None,
-        lasting: bool = False,
-    ) -> None:
-        """Say what happened, and when the server asks to be called again."""
-        super().__init__(what)
-        self.retry_after = retry_after
-        self.silent = silent
-        self.lasting = lasting
+class StoreUnavailable(StoreError, Unavailable):
+    """The store gave no whole answer."""
 
 
 class UrlRefused(StoreError):

@@ -190,11 +190,6 @@ class Library:
         """Whether a listing can tell attributes (READDIRPLUS)."""
         return self.major != _LIBFUSE_2
 
-    @property
-    def takes_large_reads(self) -> bool:
-        """Whether the kernel may ask for more than 128 KiB at a time, of which libfuse 2 knows nothing."""
-        return self.major != _LIBFUSE_2
-
     def callback(self, operation: str, call: Callable[..., None]) -> Any:
         """`call` as libfuse calls that operation; keep it as long as libfuse may."""
         return self._types[operation](call)

@@ -19,6 +19,7 @@ from empirical_fs.errors import (
     Foreign,
     OutOfReach,
     StoreUnavailable,
+    Unavailable,
 )
 from empirical_fs.net.addresses import Permit
 from empirical_fs.net.certificates import create_context
@@ -204,7 +205,7 @@ class Http:
         begun = time.monotonic()
         try:
             response = yield from self._request(question)
-        except (ApiUnavailable, StoreUnavailable) as error:
+        except Unavailable as error:
             is_ours = question.cancellation is not None and question.cancellation.is_cancelled
             if error.silent is not None and not is_ours:
                 self._outages.unanswered(server, begun)

@@ -20,7 +20,7 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, BadAnswer, DeadlinePassed, StoreUnavailable, TooManyRedirects
+from empirical_fs.errors import BadAnswer, DeadlinePassed, TooManyRedirects, Unavailable
 from empirical_fs.server import Server
 from empirical_fs.timestamps import http_date
 
@@ -32,8 +32,6 @@ _ASKED_MAX = 366 * 86_400.0
 """Seconds; what is more comes to the same."""
 _USELESS_MAX = 4
 """Tries after which an answer that is of no use is believed to be all that will come."""
-
-_Unavailable = ApiUnavailable | StoreUnavailable
 
 
 def is_busy(status: int) -> bool:
@@ -57,7 +55,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def retrying(
-    kinds: type[_Unavailable] | tuple[type[_Unavailable | BadAnswer], ...],
+    kinds: type[Unavailable] | tuple[type[Unavailable | BadAnswer], ...],
     deadline: Deadline,
     closing: threading.Event,
     gave_up: Callable[[Server, float], None],
@@ -84,7 +82,7 @@ def retrying(
             # A wait took longer than it should: what went wrong before says more.
             failure = failures[-1]
         assert failure is not None
-        if isinstance(failure, _Unavailable) and failure.silent is not None and not closing.is_set():
+        if isinstance(failure, Unavailable) and failure.silent is not None and not closing.is_set():
             gave_up(failure.silent, begun)
         raise failure
 
@@ -143,13 +141,13 @@ class _InVain(stop_base):
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         failure = _failure(retry_state)
-        return isinstance(failure, _Unavailable) and failure.lasting
+        return isinstance(failure, Unavailable) and failure.lasting
 
 
 def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
     def as_asked(state: RetryCallState) -> float:
         failure = _failure(state)
-        asked = failure.retry_after if isinstance(failure, ApiUnavailable | StoreUnavailable) else None
+        asked = failure.retry_after if isinstance(failure, Unavailable) else None
         if not asked:
             return wait(state)
         # Those who are asked at the same time must not come back at the same time.
