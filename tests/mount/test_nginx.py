@@ -206,7 +206,7 @@ def test_a_slow_store(tmp_path: Path) -> None:
     """A store that sends a body for longer than --timeout is read to the end."""
     with nginx_project(tmp_path, "limit_rate 100k;") as project:
         project.publish("data.bin", CONTENT[:400_000])
-        with project.mount("--timeout", "1") as mounted:
+        with project.mount("--timeout", "2") as mounted:
             assert (mounted / "data.bin").read_bytes() == CONTENT[:400_000]
 
 
