@@ -51,9 +51,9 @@ _DETAILS = (
     "updated_at",
 )
 MADE_FROM = ("id", "name", "status", "size_bytes", *_DETAILS)
+"""The fields that a resource is made from; its URL beside, where it has no size."""
 _SHARED = frozenset({"status", "project_id", "mime_type", "created_by", "access_level"})
 """The fields that most resources of a project have in common."""
-"""The fields that a resource is made from; its URL beside, where it has no size."""
 _CREATED_AT, _UPDATED_AT = MADE_FROM.index("created_at"), MADE_FROM.index("updated_at")
 _PLACES = tuple((place, field) for place, field in enumerate(MADE_FROM) if field in _DETAILS)
 _INTEGER_MAX = 2**63 - 1

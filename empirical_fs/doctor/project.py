@@ -22,7 +22,7 @@ from empirical_fs.net.urls import parse_given
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.object_store import Store
-from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.reading.fetch.range_request import Ranges, WholeInstead
 from empirical_fs.server import Server
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.key import take_key
@@ -237,9 +237,9 @@ def _first_byte(ranges: Ranges, resource: Resource) -> str:
     """Fetch it, and tell of that."""
     begun = time.monotonic()
     size = ranges.measure(resource)[0] if resource.size is None else resource.size
-    body = drive(ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte()))
+    fetched = drive(ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte()))
     took = f"in {time.monotonic() - begun:.2f} s"
-    if body is not None:
-        body.close()
+    if isinstance(fetched, WholeInstead):
+        fetched.body.close()
         return f"resource {resource.id} {took}, as a whole: the server ignores ranges"
     return f"{min(size, 1)} byte of resource {resource.id} {took}"

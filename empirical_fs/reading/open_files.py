@@ -8,10 +8,11 @@ from functools import partial
 from empirical_fs.api.resource import Resource
 from empirical_fs.errors import BadAnswer, EmpiricalError
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.cursor import Cursor, Taken
 from empirical_fs.reading.following import Following, pause
 from empirical_fs.reading.habits import is_whole
 from empirical_fs.reading.read_ahead import REORDERING
-from empirical_fs.reading.reader import Cancel, Cursor, Means, Reader, Taken, Waiter
+from empirical_fs.reading.reader import Cancel, Means, Reader, Waiter
 from empirical_fs.work.timer import Alarm, Timer
 
 FIRST_LOOK = 256 * 2**10

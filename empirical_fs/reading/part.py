@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.errors import Closing, EmpiricalError
@@ -10,6 +11,27 @@ from empirical_fs.reading.buffers import Buffer
 
 OnHere = Callable[[], object]
 """Told once that bytes are here, or will not come; asks again which. It does not raise, nor wait."""
+
+
+class Coming(Enum):
+    """Whether bytes of a part are here, or come."""
+
+    HERE = auto()
+    LATER = auto()
+    """Who asked is told when to ask again."""
+    NEVER = auto()
+    """The part has ended."""
+
+
+class End(Enum):
+    """How a part ended, of which no more bytes will come."""
+
+    FAILED = auto()
+    """Its fetch did, for the reason that `failure` gives."""
+    REPLACED = auto()
+    """The server sends the whole content in its place."""
+    DROPPED = auto()
+    """Nobody wants it any more."""
 
 
 class Part:
@@ -27,6 +49,7 @@ class Part:
         self._lock = threading.Lock()
         self._filled = start
         self._waiting: list[tuple[int, OnHere]] = []
+        self._end: End | None = None
         self._failure: EmpiricalError | None = None
         self._is_begun = False
         self._users = 0
@@ -46,8 +69,13 @@ class Part:
         return self._filled - self.start
 
     @property
+    def end(self) -> End | None:
+        """How it ended; None while bytes are kept and more of them may come."""
+        return self._end
+
+    @property
     def failure(self) -> EmpiricalError | None:
-        """Why no more bytes will come; None while they may."""
+        """Why its fetch failed; None where it has not."""
         return self._failure
 
     @property
@@ -66,7 +94,7 @@ class Part:
         The memory stays until the end, even if the part is dropped meanwhile.
         """
         with self._lock:
-            is_ours = not self._is_begun and self._failure is None
+            is_ours = not self._is_begun and self._end is None
             self._is_begun = True
             self._users += is_ours
         try:
@@ -81,7 +109,7 @@ class Part:
         Raises:
             Closing: nobody wants them any more.
         """
-        if self._failure is not None:
+        if self._end is not None:
             raise Closing("nobody reads on") from self._failure
         return self._buffer.room(self._filled - self.start)[: self.stop - self._filled]
 
@@ -119,7 +147,12 @@ class Part:
 
     def fail(self, failure: EmpiricalError) -> None:
         """Say to all who wait, and to the fetch, that no more bytes will come; the first reason stays."""
-        for call in self._fail(failure):
+        for call in self._ended(End.FAILED, failure):
+            call()
+
+    def replace(self) -> None:
+        """Say to all who wait, and to the fetch, that the whole content comes in place of this."""
+        for call in self._ended(End.REPLACED):
             call()
 
     def drop(self) -> list[OnHere]:
@@ -131,26 +164,22 @@ class Part:
             is_complete = self._filled >= self.stop
             if not self._users:
                 self._buffer.release()
-        waiting = self._fail(Closing("nobody reads on"))
+        waiting = self._ended(End.DROPPED)
         # Readers are told of the last bytes before the request ends, whose connection can serve another one.
         if not is_complete:
             self.cancellation.cancel()
         return waiting
 
-    def when_here(self, stop: int, call: OnHere) -> bool:
-        """Whether the bytes before `stop` are here; if not, `call` is told once when to ask again.
-
-        Raises:
-            EmpiricalError: they will not come.
-        """
+    def when_here(self, stop: int, call: OnHere) -> Coming:
+        """Whether the bytes before `stop` are here; while they may come, `call` is told when to ask again."""
         with self._lock:
             if self._filled >= stop:
-                return True
-            if self._failure is not None:
-                raise self._failure
+                return Coming.HERE
+            if self._end is not None:
+                return Coming.NEVER
             self._waiting.append((stop, call))
             self.cancellation.is_awaited = True
-            return False
+            return Coming.LATER
 
     def hurry(self) -> None:
         """Have it go before what nobody waits for: a read needs it, if not first of all."""
@@ -187,9 +216,10 @@ class Part:
             if self._is_dropped and not self._users:
                 self._buffer.release()
 
-    def _fail(self, failure: EmpiricalError) -> list[OnHere]:
-        """Note why no more bytes will come; those who wait for some."""
+    def _ended(self, end: End, failure: EmpiricalError | None = None) -> list[OnHere]:
+        """Note how it ended, unless it has; those who wait for bytes of it."""
         with self._lock:
-            self._failure = self._failure or failure
+            if self._end is None:
+                self._end, self._failure = end, failure
             waiting, self._waiting = self._waiting, []
         return [call for _, call in waiting]

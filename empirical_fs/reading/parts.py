@@ -89,7 +89,7 @@ class Parts(Generic[_Owner]):
             if not held.users
             and (
                 held.ahead_of is None
-                or held.part.failure is not None
+                or held.part.end is not None
                 or (held.ahead_of is owner and not wants(held.part.start, held.part.stop))
             )
         )
@@ -129,7 +129,7 @@ class Parts(Generic[_Owner]):
         sound = [
             held
             for held in self._held
-            if held.part.start < stop and start < held.part.stop and held.part.failure is None
+            if held.part.start < stop and start < held.part.stop and held.part.end is None
         ]
         sound.sort(key=lambda held: held.part.start)
         return sound

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import partial
 from typing import Protocol
 
@@ -19,20 +20,15 @@ from empirical_fs.errors import (
 from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.cursor import Cursor, Taken
+from empirical_fs.reading.download import Download
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.habits import Habits
-from empirical_fs.reading.part import Part
+from empirical_fs.reading.part import Coming, End, Part
 from empirical_fs.reading.parts import Parts
-from empirical_fs.reading.read_ahead import LARGEST_PART, Conditions, Range, ReadAhead
+from empirical_fs.reading.read_ahead import LARGEST_PART, Conditions, Range
 from empirical_fs.statistics import Statistics
-
-_CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
-"""Bytes of a part that are read without asking the policy: half of it, within these bounds."""
-
-
-Taken = tuple[Part, list[memoryview]]
-"""Where bytes lie, and the part that they are to be given back to."""
 
 log = logging.getLogger(__name__)
 
@@ -62,41 +58,18 @@ class Means:
     habits: Habits = field(default_factory=Habits)
 
 
-class Cursor:
-    """Where one handle reads. Its reader's lock guards it, but for the shortcut."""
-
-    def __init__(self, size: int) -> None:
-        """Begin in a content of `size` bytes."""
-        self.policy = ReadAhead(size)
-        self.waited = False
-        self._shortcut: tuple[Part, int] | None = None
-
-    def take_ready(self, start: int, stop: int) -> Taken | None:
-        """The bytes from the part that was read last; not where the policy is to hear of the read.
-
-        Takes no lock but the part's: most reads of a stream end here.
-        """
-        shortcut = self._shortcut
-        if shortcut is None or stop > shortcut[1]:
-            return None
-        part = shortcut[0]
-        try:
-            pieces = part.take(start, stop)
-        except OSError:
-            return None  # the long way tells what is wrong
-        return None if pieces is None else (part, pieces)
-
-    def allow_shortcut(self, part: Part, stop: int) -> None:
-        """Serve the reads after `stop` from `part`, until it is time to plan."""
-        self._shortcut = (part, stop + min(max(part.size // 2, _CHECKPOINT_MIN), _CHECKPOINT_MAX))
-
-
-class _Spooling(EmpiricalError):
-    """The part will not come: the whole content is being spooled instead."""
-
-
 def _nothing() -> None:
     """Ends a read that is over."""
+
+
+class _Step(Enum):
+    """How far a read came."""
+
+    ENDED = auto()
+    WAITS = auto()
+    """It is called back."""
+    LACKS = auto()
+    """A part that it needs has ended: others are to bring its bytes."""
 
 
 @dataclass(eq=False, slots=True)
@@ -110,8 +83,8 @@ class _Read:
     new: list[Part]
     """Those of them, and of what is ahead, whose fetch this read began."""
     waited: bool
-    is_ours: bool = False
-    """Whether what failed before was a fetch of ours."""
+    began_download: bool = False
+    """Whether a fetch that this read began brought the whole content in place of a part."""
     is_over: bool = False
     waits_for: Part | None = None
     go_on: Callable[[], None] = _nothing
@@ -132,8 +105,7 @@ class Reader:
         self._lock = threading.Lock()
         self._account = Account(means.budget, self._shrink)
         self._parts = Parts[Cursor](self._account, means.blocks)
-        self._whole: Part | None = None
-        self._download_failure: EmpiricalError | None = None
+        self._download = Download(content)
         self._closed = False
 
     def take_ready(self, cursor: Cursor, start: int, size: int) -> Taken | None:
@@ -205,75 +177,80 @@ class Reader:
         """Drop everything that is held and stop what is being fetched."""
         with self._lock:
             self._closed = True
-            waiting = self._parts.clear()
-            whole, self._whole = self._whole, None
+            waiting = [*self._parts.clear(), *self._download.clear()]
         self._means.fetcher.forget(self.content)
-        if whole is not None:
-            waiting += whole.drop()
         for call in waiting:
             call()
 
     def _go_on(self, read: _Read) -> None:
         """Finish a read if its bytes are here; else be called back."""
         try:
-            while not self._has_ended(read):
-                pass
+            while self._advance(read) is _Step.LACKS:
+                with self._lock:
+                    if read.is_over:
+                        return
+                    self._let_go(read)
+                    read.needed, read.new = self._cover(read.extent)
+                self._fetch(read.needed)
         except EmpiricalError as error:
-            if self._end(read):
-                read.waiter.fail(error)
+            self._fail(read, error)
         except MemoryError:
-            if self._end(read):
-                read.waiter.fail(NoMemory())
+            self._fail(read, NoMemory())
         except Exception:
             log.exception("a read failed in a way that it should not")
-            if self._end(read):
-                read.waiter.fail(EmpiricalError("an internal error; the log has more"))
+            self._fail(read, EmpiricalError("an internal error; the log has more"))
+
+    def _fail(self, read: _Read, error: EmpiricalError) -> None:
+        if self._end(read):
+            read.waiter.fail(error)
 
     def _cancel(self, read: _Read) -> None:
         self._end(read)
         if read.waits_for is not None:
             read.waits_for.withdraw(read.go_on)
 
-    def _has_ended(self, read: _Read) -> bool:
-        """Whether nothing is left to do now; otherwise other parts are needed than before."""
-        if read.is_over:
-            return True
-        try:
-            for part in read.needed:
-                read.waits_for = part
-                if not part.when_here(min(read.extent.stop, part.stop), read.go_on):
-                    return True
-            self._finish(read)
-        except (_Spooling, Closing) as error:
-            if self._closed:
-                raise
-            if read.is_ours and self._download_failure is not None:
-                raise self._download_failure from error
-            read.is_ours = read.is_ours or any(part.failure is error for part in read.new)
-        except (ContentChanged, ResourceGone):
-            raise
-        except EmpiricalError as error:
-            failed = [part for part in read.needed if part.failure is error]
-            if isinstance(error, SpoolFailed):
-                self._note_no_room(failed)
-            if read.is_ours or not failed or set(failed) & set(read.new):
-                raise
-            # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
-        else:
-            return True
-        with self._lock:
-            if read.is_over:
-                return True
-            self._let_go(read)
-            read.needed, read.new = self._cover(read.extent)
-        self._fetch(read.needed)
-        return False
-
-    def _finish(self, read: _Read) -> None:
-        """Give a read its bytes, all of which are here.
+    def _advance(self, read: _Read) -> _Step:
+        """Give a read its bytes if all are here.
 
         Raises:
-            Closing: some are no longer.
+            EmpiricalError: they cannot be read.
+        """
+        if read.is_over:
+            return _Step.ENDED
+        for part in read.needed:
+            read.waits_for = part
+            match part.when_here(min(read.extent.stop, part.stop), read.go_on):
+                case Coming.LATER:
+                    return _Step.WAITS
+                case Coming.NEVER:
+                    self._check_end(read, part)
+                    return _Step.LACKS
+        return self._finish(read)
+
+    def _check_end(self, read: _Read, part: Part) -> None:
+        """See whether a read goes on although a part that it needs has ended.
+
+        Raises:
+            EmpiricalError: it does not: its own fetch failed, or nobody's can succeed.
+        """
+        if part.end is End.REPLACED:
+            read.began_download |= part in read.new
+            if read.began_download and self._download.failure is not None:
+                raise self._download.failure
+        if part.failure is None:
+            return
+        if isinstance(part.failure, SpoolFailed):
+            self._note_no_room(part)
+        # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
+        is_ours = part in read.new or read.began_download
+        if is_ours or isinstance(part.failure, ContentChanged | ResourceGone):
+            raise part.failure
+
+    def _finish(self, read: _Read) -> _Step:
+        """Give a read its bytes, all of which were here a moment ago.
+
+        Raises:
+            SpoolFailed: the local disk does not give them back.
         """
         start, stop = read.extent.start, read.extent.stop
         pieces: list[memoryview] = []
@@ -284,7 +261,7 @@ class Reader:
                     raise AssertionError("the parts of a read have a gap")
                 found = part.take(start, min(stop, part.stop))
                 if found is None:
-                    raise Closing("nobody reads on")
+                    return _Step.LACKS
                 taken.append(part)
                 pieces += found
                 start += sum(map(len, found))
@@ -298,6 +275,7 @@ class Reader:
         finally:
             for part in taken:
                 part.give_back()
+        return _Step.ENDED
 
     def _end(self, read: _Read) -> bool:
         """End a read; False if it was over already."""
@@ -314,7 +292,7 @@ class Reader:
         is_refused = False
         with self._lock:
             self._check_room(read)
-            if not self._closed and self._whole is None:
+            if not self._closed and self._download.whole is None:
                 conditions = Conditions(
                     cursor.waited,
                     not self._parts.covers(read),
@@ -351,37 +329,22 @@ class Reader:
         """All parts that a read needs, in order, and those of them that are new. The lock is held."""
         if self._closed:
             raise Closing("the file is closed")
-        self._drop_failed_whole()
-        if self._whole is not None:
-            return [self._whole], []
+        self._download.drop_failed()
+        if self._download.whole is not None:
+            return [self._download.whole], []
         self._check_room(read)
         return self._parts.use(read)
 
-    def _drop_failed_whole(self) -> None:
-        """Give back the disk that a download took which failed. The lock is held."""
-        if self._whole is None or self._whole.failure is None:
-            return
-        self._download_failure = self._whole.failure
-        self._whole.drop()
-        self._whole = None
-        if isinstance(self._download_failure, SpoolFailed):
-            self.content.room.failed(self.content.size)
-
     def _check_room(self, read: Range) -> None:
-        """Fetch nothing again that could not be kept, as long as there is no room. The lock is held.
+        """As `Download.check_room`, for what is to be fetched. The lock is held."""
+        if not self._parts.covers(read):
+            self._download.check_room()
 
-        Raises:
-            SpoolFailed: there is none.
-        """
-        if self._whole is None and not self._parts.covers(read):
-            self.content.room.check()
-
-    def _note_no_room(self, failed: list[Part]) -> None:
-        """Take note of what failed for want of room on the local disk."""
+    def _note_no_room(self, failed: Part) -> None:
+        """Take note of a part that could not be kept on the local disk."""
         with self._lock:
-            self._drop_failed_whole()
-            for part in failed:
-                self.content.room.failed(part.size)
+            self._download.drop_failed()
+            self.content.room.failed(failed.size)
 
     def _let_go(self, read: _Read) -> None:
         """The lock is held."""
@@ -396,7 +359,7 @@ class Reader:
         for part in parts:
             part.hurry()
             # The whole is filled by the thread that found that the server knows no ranges.
-            if not part.is_begun and part is not self._whole:
+            if not part.is_begun and part is not self._download.whole:
                 self._means.fetcher.fetch(self.content, part, self._spool)
 
     def _fetch_ahead(self, parts: dict[Part, int]) -> None:
@@ -412,17 +375,16 @@ class Reader:
         """Keep the whole content as it streams in, in place of `part`, unless that is done already."""
         try:
             with self._lock:
-                if self._whole is None:
-                    self.content.room.take(self.content.size)
+                self._download.take_room()
             whole = Part(0, self.content.size, FileBuffer())
         except BaseException:
             body.close()
             raise
         with self._lock:
-            is_first = not self._closed and self._whole is None
+            is_first = not self._closed and self._download.whole is None
             if is_first:
-                self._whole = whole
-        part.fail(_Spooling("the server knows no ranges"))
+                self._download.begin(whole)
+        part.replace()
         if is_first:
             self._means.fetcher.fetch_whole(self.content, whole, body)
         else:

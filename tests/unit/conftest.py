@@ -14,7 +14,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.reading.fetch.object_store import Body
-from empirical_fs.reading.part import Part
+from empirical_fs.reading.part import Coming, Part
 from empirical_fs.reading.reader import Cancel
 from empirical_fs.reading.version import Extent
 from empirical_fs.work.timer import Timer
@@ -105,15 +105,15 @@ class Waiting:
 def read_part(part: Part, start: int, stop: int, deadline: Deadline) -> bytes:
     """The bytes of a part, once they are here."""
     here = threading.Event()
-    while not part.when_here(stop, here.set):
+    while (coming := part.when_here(stop, here.set)) is Coming.LATER:
         try:
             here.wait(deadline.remaining())
         except DeadlinePassed:
             part.withdraw(here.set)
             raise
-    pieces = part.take(start, stop)
+    pieces = part.take(start, stop) if coming is Coming.HERE else None
     if pieces is None:
-        raise Closing("nobody reads on")
+        raise part.failure or Closing("nobody reads on")
     try:
         return b"".join(pieces)
     finally:

@@ -9,11 +9,12 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import BLOCK, Blocks
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.cursor import Cursor
 from empirical_fs.reading.fetch.concurrency import Link
 from empirical_fs.reading.fetch.pool import Fetcher, OnWhole
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import Range
-from empirical_fs.reading.reader import Cursor, Means, Reader, _Read
+from empirical_fs.reading.reader import Means, Reader, _Read
 from empirical_fs.statistics import Statistics
 from tests.unit.conftest import Waiting
 
@@ -155,7 +156,7 @@ class SimulatedFetcher(Fetcher):
     def held(self, content: Content) -> list[Part]:
         """The parts of a content that are here, on their way or waiting for their turn."""
         held = self._held.get(content, [])
-        self._held[content] = [part for part in held if part.failure is None]
+        self._held[content] = [part for part in held if part.end is None]
         return self._held[content]
 
     def held_in_all(self) -> int:
@@ -176,7 +177,7 @@ class SimulatedFetcher(Fetcher):
         for is_ahead, queue in self._queues.items():
             while queue and sum(each.is_ahead is is_ahead for each in self._under_way) < _AT_ONCE:
                 transfer = queue.popleft()
-                if not transfer.part.is_begun and transfer.part.failure is None:
+                if not transfer.part.is_begun and transfer.part.end is None:
                     self._send(transfer)
         self.shown.beside = len(self._under_way)
         self.shown.beside_most = max(self.shown.beside_most, self.shown.beside)
@@ -193,7 +194,7 @@ class SimulatedFetcher(Fetcher):
 
     def _pass(self, until: float, awaited: Transfer | None, count: int) -> None:
         """Go to the next event, at `until` at the latest, or when `awaited` has `count` bytes."""
-        self._under_way = [each for each in self._under_way if each.part.failure is None]
+        self._under_way = [each for each in self._under_way if each.part.end is None]
         self._begin()
         flowing = [each for each in self._under_way if each.first_byte_at <= self.now]
         rate = min(self._shape.each, self._shape.together / max(len(flowing), 1))

@@ -12,7 +12,7 @@ from empirical_fs.errors import EmpiricalError, NoMemory, NoThread, SpoolFailed
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.concurrency import Link
 from empirical_fs.reading.fetch.object_store import Body
-from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
 from empirical_fs.reading.fetch.runs import Run, Runs
 from empirical_fs.reading.part import Part
 from empirical_fs.statistics import Statistics
@@ -163,16 +163,17 @@ class Fetcher:
             if is_ours:
                 begun, at = run.take_body(part.start), time.monotonic()
                 with self._counting(part):
-                    body = yield from self._ranges.fetch(
+                    fetched = yield from self._ranges.fetch(
                         run.content, part.start, part.stop, part, run.stop, begun
                     )
                 if begun is None:
                     with self._lock:
                         self._link.transferred(time.monotonic() - at)
-                if body is not None and body.at == part.stop:
-                    run.body = body
-                elif body is not None:
-                    on_whole(body, part)
+                match fetched:
+                    case Filled(left_open):
+                        run.body = left_open
+                    case WholeInstead(body):
+                        on_whole(body, part)
 
     @contextmanager
     def _counting(self, part: Part) -> Iterator[None]:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from empirical_fs.api.resource import Resource
@@ -31,6 +32,23 @@ _WORTH_RESUMING = 64 * 2**10
 _WORTH_RETRYING = (StoreUnavailable, BadAnswer)
 _ASKED_AGAIN_SECONDS = 5.0
 """Whoever opens a file waits no longer to hear that nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """All the bytes that were asked for are in the sink."""
+
+    left_open: Body | None = None
+    """A body that is where they end, and goes on beyond; the caller closes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeInstead:
+    """The server knows no ranges: it sends the whole object, of which nothing was read."""
+
+    body: Body
+    """The caller closes it."""
+
 
 Listed = Callable[[int], Resource | None]
 """What the listing has now of a resource, by its id."""
@@ -79,7 +97,7 @@ class Ranges:
         sink: Sink,
         request_stop: int | None = None,
         body: Body | None = None,
-    ) -> Steps[Body | None]:
+    ) -> Steps[Filled | WholeInstead]:
         """Put the bytes from `start` to `stop` into `sink`, in order, as they arrive.
 
         Args:
@@ -89,11 +107,6 @@ class Ranges:
             sink: where the bytes go.
             request_stop: the offset to which a request asks for bytes, `stop` by default.
             body: an open body to begin with, which is at `start` or before; it is not the caller's any more.
-
-        Returns:
-            None where no body is left open; else one that the caller closes. It is either at `stop`, and goes
-            on beyond, or it is the whole object, of which nothing was read: that is what a server sends
-            which knows no ranges.
 
         Raises:
             ContentChanged, ResourceGone: the object changed or is gone.
@@ -114,11 +127,11 @@ class Ranges:
         counted: _Counted,
         request_stop: int | None,
         body: Body | None,
-    ) -> Steps[Body | None]:
+    ) -> Steps[Filled | WholeInstead]:
         wants_whole = (start, stop) == (0, content.size)
         request_stop = max(stop, request_stop or stop)
         if body is not None and (yield from self._goes_on(body, counted, stop)):
-            return body
+            return Filled(body)
         is_stuck = False
         while counted.at < stop:
             deadline = DeadlineOfWork(counted.moved_at + self._patience)
@@ -137,17 +150,17 @@ class Ranges:
                     body = yield from self._open(content, first, last, deadline, counted.cancellation)
                     if not wants_whole and not body.extent.is_part(first, last):
                         body.hand_to(Cancellation())
-                        return body
+                        return WholeInstead(body)
                     try:
                         if (yield from _pour(body, counted, stop)):
-                            return body
+                            return Filled(body)
                     except StoreUnavailable:
                         # What came so far shows that the store is well: ask for the rest at once.
                         if counted.at - begun < _WORTH_RESUMING:
                             raise
                     finally:
                         is_stuck = counted.at == begun
-        return None
+        return Filled()
 
     def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
         """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, StoreUnavailable
 from empirical_fs.reading.buffers import BLOCK, Blocks, MemoryBuffer
-from empirical_fs.reading.part import Part
+from empirical_fs.reading.part import Coming, Part
 from tests.unit.conftest import NotingDeadline
 from tests.unit.conftest import read_part as read
 
@@ -198,8 +198,8 @@ def test_who_withdraws_is_not_told() -> None:
     """A reader that does not wait any more is left alone, and the others are told."""
     arriving, told = part(), list[str]()
     first, second = (lambda: told.append("first")), (lambda: told.append("second"))
-    assert not arriving.when_here(START + 5, first)
-    assert not arriving.when_here(START + 5, second)
+    assert arriving.when_here(START + 5, first) is Coming.LATER
+    assert arriving.when_here(START + 5, second) is Coming.LATER
     arriving.withdraw(first)
     append(arriving, CONTENT)
     assert told == ["second"]
@@ -243,6 +243,6 @@ def test_what_is_complete_leaves_its_request_to_end(missing: int) -> None:
         for call in arriving.drop():
             call()
 
-    assert not arriving.when_here(START + len(CONTENT) - missing, let_go)
+    assert arriving.when_here(START + len(CONTENT) - missing, let_go) is Coming.LATER
     append(arriving, CONTENT[: len(CONTENT) - missing])
     assert arriving.cancellation.is_cancelled is bool(missing)

@@ -56,7 +56,7 @@ class Tried:
     @property
     def alive(self) -> list[Part]:
         """The parts that were neither dropped nor have failed."""
-        return [part for part in self.seen if part.failure is None]
+        return [part for part in self.seen if part.end is None]
 
     def use(self, wanted: Range) -> None:
         before = set(self.alive)
@@ -121,7 +121,7 @@ def test_it_is_like_a_plain_model(steps: list[tuple[object, ...]]) -> None:
             case ("fail", int(number)):
                 tried.fail(number)
         for used in tried.used:
-            assert all(part.failure is None or isinstance(part.failure, StoreUnavailable) for part in used)
+            assert all(part.end is None or isinstance(part.failure, StoreUnavailable) for part in used)
         tried.check()
     tried.parts.clear()
     assert tried.alive == []

@@ -11,7 +11,7 @@ from empirical_fs.reading.buffers import Blocks, MemoryBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, Body, Sink
 from empirical_fs.reading.fetch.pool import Fetcher
-from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
 from empirical_fs.reading.part import Part
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.lanes import Lane, Waits
@@ -64,23 +64,23 @@ class Blocked(Ranges):
         sink: Sink,
         request_stop: int | None = None,
         body: Body | None = None,
-    ) -> Steps[Body | None]:
+    ) -> Steps[Filled | WholeInstead]:
         self.fetched.append(start)
         self.begun.release()
         yield from self.go.opened()
         if self.error is not None:
             raise self.error
         if self.whole is not None:
-            return self.whole
+            return WholeInstead(self.whole)
         request_stop = request_stop or stop
         if body is None:
             self.requests.append((start, request_stop))
             body = zeros(start, request_stop, self.closed.append)
         yield from body.pour(sink, start, stop)
         if stop < request_stop:
-            return body
+            return Filled(body)
         body.close()
-        return None
+        return Filled()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from empirical_fs.errors import (
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, Body, Store
-from empirical_fs.reading.fetch.range_request import Ranges
+from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
 from empirical_fs.work.waits import drive
 from tests.unit.conftest import Answer, Asked, Server
 
@@ -97,7 +97,7 @@ class Reading:
     def fetch(self, start: int, stop: int) -> bytes:
         """The bytes of one fetch."""
         before = len(self.got)
-        assert drive(self.ranges.fetch(self.content, start, stop, self.sink)) is None
+        assert drive(self.ranges.fetch(self.content, start, stop, self.sink)) == Filled()
         return self.got[before:]
 
     def asked_for(self) -> list[str]:
@@ -315,10 +315,11 @@ def test_signing_that_fails(reading: Reading) -> None:
 def test_a_server_without_ranges(reading: Reading) -> None:
     """The whole body of a server without ranges is handed back, open, and can be read to its end."""
     reading.server.answer = always(Answer(200, DATA))
-    body = drive(reading.ranges.fetch(reading.content, 100, 200, reading.sink))
-    assert body is not None
+    fetched = drive(reading.ranges.fetch(reading.content, 100, 200, reading.sink))
+    assert isinstance(fetched, WholeInstead)
     assert reading.got == b""
-    assert drive(reading.ranges.fetch(reading.content, 0, SIZE, reading.sink, body=body)) is None
+    again = reading.ranges.fetch(reading.content, 0, SIZE, reading.sink, body=fetched.body)
+    assert drive(again) == Filled()
     assert reading.got == DATA
     assert len(reading.server.asked) == 1
 
@@ -573,19 +574,27 @@ def test_a_body_without_a_length_that_is_the_object(reading: Reading) -> None:
 
 def left_open(reading: Reading, stop: int = 100_000, request_stop: int = 200_000) -> Body:
     """The body of a request that goes on, after a first part."""
-    body = drive(reading.ranges.fetch(reading.content, 0, stop, reading.sink, request_stop=request_stop))
+    fetched = drive(reading.ranges.fetch(reading.content, 0, stop, reading.sink, request_stop=request_stop))
+    body = left_open_by(fetched)
     assert body is not None
     assert body.at == stop
     return body
+
+
+def left_open_by(fetched: Filled | WholeInstead) -> Body | None:
+    """The body that goes on beyond what was fetched."""
+    assert isinstance(fetched, Filled)
+    return fetched.left_open
 
 
 def test_a_request_that_goes_on(reading: Reading) -> None:
     """A body is left open at the end of a part, and brings the next ones up to its own end."""
     body: Body | None = left_open(reading)
     for start, stop in [(100_000, 150_000), (150_000, 200_000)]:
-        body = drive(
+        fetched = drive(
             reading.ranges.fetch(reading.content, start, stop, reading.sink, request_stop=200_000, body=body)
         )
+        body = left_open_by(fetched)
     assert body is None
     assert reading.got == DATA[:200_000]
     assert reading.asked_for() == ["bytes=0-199999"]
@@ -599,9 +608,10 @@ def test_a_part_ends_within_a_shorter_answer(reading: Reading) -> None:
 
     reading.server.answer = in_order(less)
     body = left_open(reading)
-    end = drive(
+    fetched = drive(
         reading.ranges.fetch(reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body)
     )
+    end = left_open_by(fetched)
     assert end is not None
     assert end.at == 180_000
     end.close()
@@ -614,9 +624,10 @@ def test_a_body_that_was_left_open_and_breaks_off(reading: Reading, cut: int) ->
     """What is missing is asked for at once, by a request that goes as far as the first one did."""
     reading.server.answer = in_order(lambda asked: served(asked, cut=cut))
     body = left_open(reading)
-    end = drive(
+    fetched = drive(
         reading.ranges.fetch(reading.content, 100_000, 180_000, reading.sink, request_stop=200_000, body=body)
     )
+    end = left_open_by(fetched)
     assert end is not None
     end.close()
     assert reading.got == DATA[:180_000]
@@ -626,10 +637,10 @@ def test_a_body_that_was_left_open_and_breaks_off(reading: Reading, cut: int) ->
 def test_a_server_without_ranges_and_a_request_that_would_go_on(reading: Reading) -> None:
     """The whole object, without a length, is not believed before its end because it begins well."""
     reading.server.answer = always(unannounced(DATA))
-    body = drive(reading.ranges.fetch(reading.content, 0, 100, reading.sink, request_stop=SIZE))
-    assert body is not None
-    assert body.at == 0
-    body.close()
+    fetched = drive(reading.ranges.fetch(reading.content, 0, 100, reading.sink, request_stop=SIZE))
+    assert isinstance(fetched, WholeInstead)
+    assert fetched.body.at == 0
+    fetched.body.close()
     assert reading.got == b""
 
 
