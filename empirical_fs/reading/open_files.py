@@ -245,10 +245,19 @@ class Readers:
 
     def relisted(self, ids: Iterable[int], resources: Mapping[int, Resource]) -> None:
         """Take note that the listing has something else of these ids than before: what is in `resources`."""
+        is_any_gone = False
         for resource_id in ids:
             content = self._latest.get(resource_id)
             if content is not None:
                 content.relisted(resources.get(resource_id))
+                is_any_gone = is_any_gone or resource_id not in resources
+        if is_any_gone:
+            with self._lock:
+                self._latest = {
+                    resource_id: content
+                    for resource_id, content in self._latest.items()
+                    if resource_id in resources or content in self._open
+                }
 
     def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
         """As `Fetcher.ask_again`."""

@@ -48,6 +48,19 @@ def test_a_stream_is_fetched_by_several_requests_at_once(sandbox: Sandbox, mount
     assert all(before[1] == after[0] for before, after in pairwise(asked))
 
 
+def test_a_log_is_read_from_its_end(sandbox: Sandbox, mount: Mount) -> None:
+    """tac reads blocks backward: the next ones are foreseen and come side by side, each byte once."""
+    lines = [f"line {number:06}\n" for number in range(40_000)]
+    sandbox.put("growing.log", "".join(lines).encode())
+    sandbox.plan(store_latency_s=0.1)
+    with mount() as mounted:
+        assert run("tac", mounted / "growing.log").stdout == "".join(reversed(lines))
+        requests = sandbox.requests()
+        asked = sandbox.spans()
+    assert requests["in_flight_peak"]["store"] >= 4
+    assert all(before[1] == after[0] for before, after in pairwise(asked))
+
+
 def test_two_programs_read_one_file(sandbox: Sandbox, mount: Mount, big: bytes) -> None:
     """Two programs that read a file at the same time download it once, past the kernel's cache too."""
     script = (

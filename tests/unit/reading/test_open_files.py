@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -359,6 +360,20 @@ def test_a_listing_ends_what_nothing_ties(etag: str | None, *, expected: bool) -
     assert not content.is_over
     content.relisted(resource(updated_ns=1))
     assert content.is_over is expected
+
+
+def test_what_was_deleted_is_forgotten(files: Files) -> None:
+    """Nothing is kept of a resource that is listed no more, once nobody has it open."""
+    handle = files.open()
+    files.readers.relisted([handle.content.resource_id], {})
+    assert files.readers.latest(resource()) is handle.content
+    handle.close()
+    other = msgspec.structs.replace(resource(), id=2)
+    files.open(other).close()
+    assert files.readers.latest(other) is not None
+    files.readers.relisted([2], {})
+    assert files.readers.latest(resource()) is None
+    assert files.readers.latest(other) is None
 
 
 def test_a_content_that_is_out_of_touch(files: Files) -> None:
