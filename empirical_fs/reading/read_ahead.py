@@ -4,9 +4,18 @@ from dataclasses import dataclass, field
 
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN, LEVELS
 
+# What "simulated" figures stand for: tests/unit/simulated_link.py, 400 MiB over 30 ms and 40 MB/s a connection,
+# or the first 16 MiB over 50 ms and 12 MB/s in all.
+
 FIRST_PART = 512 * 2**10
+"""Four of the kernel's reads; simulated, 128 KiB to 2 MiB make no difference."""
+
 LARGEST_PART = 8 * 2**20
+"""Simulated: 2 MiB take 1.27 s and 206 requests, 8 MiB 1.11 and 66; 16 MiB 1.10 and 51, but hold 248 MiB."""
+
 SMALLEST_PART = 128 * 2**10
+"""One of the kernel's reads."""
+
 REORDERING = 512 * 2**10
 """Bytes by which the kernel's own read-ahead makes reads of one stream arrive out of order."""
 
@@ -20,12 +29,29 @@ _UNTRUSTED_SHARE = 10
 """A stream that may end at any moment has a tenth of what was read of it ahead, and so wastes no more."""
 
 TRUSTED_TIMES = 4
-"""One that goes on has so many times what was read of it: what comes far ahead holds up the beginning."""
+"""One that goes on has so many times what was read of it: what comes far ahead holds up the beginning.
+
+Simulated: twice as much takes 1.38 s for the 400 MiB, 4 times 1.11, 8 times 1.08; for the first 16 MiB, 8
+times takes 2.28 s and 4 times 2.08.
+"""
+
+_LENGTHENING = 16
+"""A part is as long as this share of what was read, where waits ask for less.
+
+1 GiB from a store nearby: 183 requests in place of 1028, and 1.3 s of CPU in place of 1.5.
+"""
 
 _STREAMS_MAX = 4
+"""Streams of one handle: programs that merge or compare columns of a file read some side by side."""
+
 _STEPS_MAX = 16
+"""Steps foreseen at once, as many as there are requests side by side at most."""
+
 _FIRST_WIDTH = 2
+"""Requests side by side at first, so that one is under way when another ends."""
+
 _WIDENING = 4
+"""Simulated: with 2, the first 16 MiB take 3.8 s in place of 2.1; 8 gains nothing."""
 
 _CROWDED = range(LEVELS[-1], LEFT_OPEN + 1)
 """Numbers of readers that keep any link busy by one request each, all of which may be left open."""
@@ -124,6 +150,11 @@ class _Stream:
         self.part = min(self.part * 2, LARGEST_PART)
         self.width = max(min(self.width * _WIDENING, connections), _FIRST_WIDTH)
 
+    def lengthen(self, was_read: int) -> None:
+        """Take longer parts after so many bytes, though the reader does not wait: each costs a request."""
+        longer = 2 ** (was_read // _LENGTHENING).bit_length() // 2
+        self.part = max(self.part, min(longer, LARGEST_PART))
+
     def plan(self, size: int, conditions: Conditions) -> list[Planned]:
         """The next parts, as far as the window reaches."""
         part = max(min(self.part, conditions.allowance // 4), SMALLEST_PART)
@@ -136,6 +167,7 @@ class _Stream:
         self.has_been_trusted = is_trusted or bool(expected)
         reads_on = max(TRUSTED_TIMES * was_read, _FIRST_WIDTH * FIRST_PART)
         if is_trusted:
+            self.lengthen(was_read)
             window = min(window, reads_on)
         else:
             window = min(window, max(was_read // _UNTRUSTED_SHARE, min(reads_on, expected)))
