@@ -11,8 +11,9 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
 from empirical_fs.reading.following import Following, pause
 from empirical_fs.reading.habits import is_whole
+from empirical_fs.reading.pending_read import Cancel, Waiter
 from empirical_fs.reading.read_ahead import REORDERING
-from empirical_fs.reading.reader import Cancel, Means, Reader, Waiter
+from empirical_fs.reading.reader import Means, Reader
 from empirical_fs.work.timer import Alarm, Timer
 
 FIRST_LOOK = 256 * 2**10

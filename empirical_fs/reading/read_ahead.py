@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN, LEVELS
 
-# What "simulated" figures stand for: tests/unit/simulated_link.py, 400 MiB over 30 ms and 40 MB/s a connection,
-# or the first 16 MiB over 50 ms and 12 MB/s in all.
+# "Simulated" is by tests/unit/simulated_link.py: 400 MiB over 30 ms and 40 MB/s a connection,
+# or the first 16 MiB over 50 ms and 12 MB/s in all connections.
 
 FIRST_PART = 512 * 2**10
 """Four of the kernel's reads; simulated, 128 KiB to 2 MiB make no difference."""

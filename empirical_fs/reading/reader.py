@@ -2,11 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import partial
-from typing import Protocol
 
 from empirical_fs.errors import (
     Closing,
@@ -14,7 +11,6 @@ from empirical_fs.errors import (
     EmpiricalError,
     NoMemory,
     NoThread,
-    ResourceGone,
     SpoolFailed,
 )
 from empirical_fs.reading.budget import Account, Budget
@@ -25,26 +21,13 @@ from empirical_fs.reading.download import Download
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.habits import Habits
-from empirical_fs.reading.part import Coming, End, Part
+from empirical_fs.reading.part import Coming, Part
 from empirical_fs.reading.parts import Parts
+from empirical_fs.reading.pending_read import Cancel, PendingRead, Step, Waiter, nothing
 from empirical_fs.reading.read_ahead import LARGEST_PART, Conditions, Range
 from empirical_fs.statistics import Statistics
 
 log = logging.getLogger(__name__)
-
-
-class Waiter(Protocol):
-    """Who reads, and is told once how that ended, by any thread; it does not raise, nor wait."""
-
-    def give(self, pieces: list[memoryview]) -> object:
-        """The bytes, one piece after the other, until this returns: fewer only at the end of the content."""
-
-    def fail(self, error: EmpiricalError) -> object:
-        """Why they cannot be read: ContentChanged where the content is no longer there."""
-
-
-Cancel = Callable[[], None]
-"""Ends a read for whose bytes nobody waits any more; nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +39,6 @@ class Means:
     blocks: Blocks
     statistics: Statistics
     habits: Habits = field(default_factory=Habits)
-
-
-def _nothing() -> None:
-    """Ends a read that is over."""
-
-
-class _Step(Enum):
-    """How far a read came."""
-
-    ENDED = auto()
-    WAITS = auto()
-    """It is called back."""
-    LACKS = auto()
-    """A part that it needs has ended: others are to bring its bytes."""
-
-
-@dataclass(eq=False, slots=True)
-class _Read:
-    """A read that is under way. Its reader's lock guards whether it is over, and what it needs."""
-
-    cursor: Cursor
-    extent: Range
-    waiter: Waiter
-    needed: list[Part]
-    new: list[Part]
-    """Those of them, and of what is ahead, whose fetch this read began."""
-    waited: bool
-    began_download: bool = False
-    """Whether a fetch that this read began brought the whole content in place of a part."""
-    is_over: bool = False
-    waits_for: Part | None = None
-    go_on: Callable[[], None] = _nothing
-    """Told when it may have its bytes."""
 
 
 class Reader:
@@ -125,20 +75,20 @@ class Reader:
         stop = min(start + size, self.content.size)
         if self.content.is_over:
             waiter.fail(ContentChanged("the file changed since it was opened"))
-            return _nothing
+            return nothing
         if start >= stop:
             waiter.give([])
-            return _nothing
+            return nothing
         extent = Range(start, stop)
         try:
             needed, new = self._begin(cursor, extent)
         except EmpiricalError as error:
             waiter.fail(error)
-            return _nothing
+            return nothing
         except MemoryError:
             waiter.fail(NoMemory())
-            return _nothing
-        read = _Read(cursor, extent, waiter, needed, new, cursor.waited)
+            return nothing
+        read = PendingRead(cursor, extent, waiter, needed, new, cursor.waited)
         read.go_on = partial(self._go_on, read)
         read.go_on()
         return partial(self._cancel, read)
@@ -182,10 +132,10 @@ class Reader:
         for call in waiting:
             call()
 
-    def _go_on(self, read: _Read) -> None:
+    def _go_on(self, read: PendingRead) -> None:
         """Finish a read if its bytes are here; else be called back."""
         try:
-            while self._advance(read) is _Step.LACKS:
+            while self._advance(read) is Step.LACKS:
                 with self._lock:
                     if read.is_over:
                         return
@@ -200,53 +150,36 @@ class Reader:
             log.exception("a read failed in a way that it should not")
             self._fail(read, EmpiricalError("an internal error; the log has more"))
 
-    def _fail(self, read: _Read, error: EmpiricalError) -> None:
+    def _fail(self, read: PendingRead, error: EmpiricalError) -> None:
         if self._end(read):
             read.waiter.fail(error)
 
-    def _cancel(self, read: _Read) -> None:
+    def _cancel(self, read: PendingRead) -> None:
         self._end(read)
         if read.waits_for is not None:
             read.waits_for.withdraw(read.go_on)
 
-    def _advance(self, read: _Read) -> _Step:
+    def _advance(self, read: PendingRead) -> Step:
         """Give a read its bytes if all are here.
 
         Raises:
             EmpiricalError: they cannot be read.
         """
         if read.is_over:
-            return _Step.ENDED
+            return Step.ENDED
         for part in read.needed:
             read.waits_for = part
             match part.when_here(min(read.extent.stop, part.stop), read.go_on):
                 case Coming.LATER:
-                    return _Step.WAITS
+                    return Step.WAITS
                 case Coming.NEVER:
-                    self._check_end(read, part)
-                    return _Step.LACKS
+                    if isinstance(part.failure, SpoolFailed):
+                        self._note_no_room(part)
+                    read.check_end(part, self._download.failure)
+                    return Step.LACKS
         return self._finish(read)
 
-    def _check_end(self, read: _Read, part: Part) -> None:
-        """See whether a read goes on although a part that it needs has ended.
-
-        Raises:
-            EmpiricalError: it does not: its own fetch failed, or nobody's can succeed.
-        """
-        if part.end is End.REPLACED:
-            read.began_download |= part in read.new
-            if read.began_download and self._download.failure is not None:
-                raise self._download.failure
-        if part.failure is None:
-            return
-        if isinstance(part.failure, SpoolFailed):
-            self._note_no_room(part)
-        # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
-        is_ours = part in read.new or read.began_download
-        if is_ours or isinstance(part.failure, ContentChanged | ResourceGone):
-            raise part.failure
-
-    def _finish(self, read: _Read) -> _Step:
+    def _finish(self, read: PendingRead) -> Step:
         """Give a read its bytes, all of which were here a moment ago.
 
         Raises:
@@ -261,7 +194,7 @@ class Reader:
                     raise AssertionError("the parts of a read have a gap")
                 found = part.take(start, min(stop, part.stop))
                 if found is None:
-                    return _Step.LACKS
+                    return Step.LACKS
                 taken.append(part)
                 pieces += found
                 start += sum(map(len, found))
@@ -275,9 +208,9 @@ class Reader:
         finally:
             for part in taken:
                 part.give_back()
-        return _Step.ENDED
+        return Step.ENDED
 
-    def _end(self, read: _Read) -> bool:
+    def _end(self, read: PendingRead) -> bool:
         """End a read; False if it was over already."""
         with self._lock:
             if read.is_over:
@@ -346,7 +279,7 @@ class Reader:
             self._download.drop_failed()
             self.content.room.failed(failed.size)
 
-    def _let_go(self, read: _Read) -> None:
+    def _let_go(self, read: PendingRead) -> None:
         """The lock is held."""
         self._parts.let_go(read.needed)
         self._parts.drop_unwanted(read.cursor, read.cursor.policy.wants)

@@ -15,7 +15,7 @@ from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.part import Coming, Part
-from empirical_fs.reading.reader import Cancel
+from empirical_fs.reading.pending_read import Cancel
 from empirical_fs.reading.version import Extent
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Steps, drive

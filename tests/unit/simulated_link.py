@@ -13,8 +13,9 @@ from empirical_fs.reading.cursor import Cursor
 from empirical_fs.reading.fetch.concurrency import Link
 from empirical_fs.reading.fetch.pool import Fetcher, OnWhole
 from empirical_fs.reading.part import Part
+from empirical_fs.reading.pending_read import PendingRead
 from empirical_fs.reading.read_ahead import Range
-from empirical_fs.reading.reader import Means, Reader, _Read
+from empirical_fs.reading.reader import Means, Reader
 from empirical_fs.statistics import Statistics
 from tests.unit.conftest import Waiting
 
@@ -294,4 +295,4 @@ class Simulation:
         seconds = self._fetcher.now - begun
         if seconds > 0:
             shown.waits.append(Wait(read.start, seconds, ahead, self.connections, len(shown.requests)))
-        reader._end(_Read(cursor, read, Waiting(), needed, new, cursor.waited))
+        reader._end(PendingRead(cursor, read, Waiting(), needed, new, cursor.waited))
