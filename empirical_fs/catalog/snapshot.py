@@ -1,6 +1,8 @@
 """The directory as it was at one moment: its files, their names and attributes."""
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 
 import msgspec
@@ -8,6 +10,7 @@ from msgspec.structs import replace
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.names import unique_names
+from empirical_fs.catalog.order import Order
 from empirical_fs.timestamps import storable
 
 ROOT_INODE = 1
@@ -96,14 +99,19 @@ class Snapshot:
         """The sum of the sizes, in bytes."""
         self.updated_ns = storable(max((entry.resource.updated_ns for entry in entries), default=0))
         """The newest `updated_at` as it is shown, in nanoseconds since the epoch; 0 for an empty project."""
-        self.orders = tuple(
-            tuple(entry.resource.id for entry in order if entry.resource.size)
-            for order in (self.by_name.values(), entries)
-        )
+        self.orders = (self._by_names(), self._by_ids())
         """The ids of the files that have content, by their names and by their inode numbers.
 
         Programs sort a directory by name, as `ls` and `rsync` do, or go through it as it is listed.
         """
+
+    def _by_names(self) -> Order:
+        read = [entry for entry in self.by_name.values() if entry.resource.size]
+        return Order(map(_resource_id, read), tuple(map(_name, read)), partial(_name_in, self.by_id))
+
+    def _by_ids(self) -> Order:
+        ids = array("q", (entry.resource.id for entry in self.in_order if entry.resource.size))
+        return Order(ids, ids, _same)
 
     def is_of(self, resources: Mapping[int, Resource]) -> bool:
         """Whether a listing has exactly what this was made of."""
@@ -152,6 +160,15 @@ def _name(entry: Entry) -> str:
 
 def _resource_id(entry: Entry) -> int:
     return entry.resource.id
+
+
+def _name_in(by_id: Mapping[int, Entry], resource_id: int) -> str | None:
+    entry = by_id.get(resource_id)
+    return None if entry is None else entry.name
+
+
+def _same(resource_id: int) -> int:
+    return resource_id
 
 
 def _wanted(before: Mapping[int, Entry], resources: Mapping[int, Resource]) -> Iterator[tuple[int, str]]:

@@ -1,6 +1,6 @@
 """Which files to fetch ahead of a directory walk: pure policy, without I/O or a clock."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 WINDOW_MAX = 64
@@ -94,7 +94,6 @@ class Siblings:
     def __init__(self) -> None:
         """Nothing was read yet."""
         self._order: Sequence[int] = ()
-        self._places: Mapping[int, int] = {}
         self._walks: list[_Walk] = []
 
     def read(self, resource_id: int, order: Sequence[int]) -> list[int]:
@@ -104,7 +103,7 @@ class Siblings:
         """
         if order is not self._order:
             self._reorder(order)
-        place = self._places.get(resource_id)
+        place = self._place(resource_id)
         if place is None:
             return []
         walk = self._walk_at(place)
@@ -123,7 +122,7 @@ class Siblings:
 
     def closed(self, resource_id: int, size: int, *, is_whole: bool) -> None:
         """Note that a file of `size` bytes was closed, after all of it was read or not."""
-        walk = self._walk_at(self._places.get(resource_id))
+        walk = self._walk_at(self._place(resource_id))
         if walk is not None:
             walk.close(size, is_whole=is_whole)
 
@@ -141,7 +140,7 @@ class Siblings:
             small: what `read` sees to.
             room: bytes that may be fetched ahead of the file.
         """
-        place = self._places.get(resource_id)
+        place = self._place(resource_id)
         walk = self._walk_at(place)
         if place is None or walk is None or not walk.reads_whole:
             return []
@@ -166,13 +165,19 @@ class Siblings:
             return None
         return next((walk for walk in reversed(self._walks) if walk.is_near(place)), None)
 
+    def _place(self, resource_id: int) -> int | None:
+        try:
+            return self._order.index(resource_id)
+        except ValueError:
+            return None
+
     def _reorder(self, order: Sequence[int]) -> None:
         """Go on with the walks at the places that their files have now."""
         before = self._order
-        self._order, self._places = order, {each: place for place, each in enumerate(order)}
+        self._order = order
         walks = []
         for walk in self._walks:
-            place = self._places.get(before[walk.front])
+            place = self._place(before[walk.front])
             if place is not None:
                 moved = place - walk.front
                 walks.append(

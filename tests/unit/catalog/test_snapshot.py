@@ -1,5 +1,6 @@
 from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -117,3 +118,17 @@ def test_the_time_of_a_directory_whose_clock_stands_still() -> None:
     times = [directory_time(5 * SECOND + 7, 3 * SECOND, 5 * SECOND + 9)]
     times += [directory_time(times[-1], 3 * SECOND, 5 * SECOND + 9)]
     assert times == [6 * SECOND + 7, 7 * SECOND + 7]
+
+
+def test_places_in_the_orders() -> None:
+    """Each file with content has its place in both orders; the others, and strangers, have none."""
+    made = Snapshot({each: resource(each, f"{9 - each}.txt", size=each % 3) for each in range(9)})
+    for order in made.orders:
+        ids = list(order)
+        assert sorted(ids) == [1, 2, 4, 5, 7, 8]
+        assert [order.index(each) for each in ids] == list(range(6))
+        assert list(order[1:3]) == ids[1:3]
+        for stranger in (0, 3, 100, -1):
+            with pytest.raises(ValueError, match=str(stranger)):
+                order.index(stranger)
+    assert list(made.orders[0]) == list(reversed(made.orders[1]))
