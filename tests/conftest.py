@@ -9,6 +9,8 @@ import pytest
 from tests.cable import Cable, laid
 from tests.harness import Mounted, Sandbox, mounted, serving
 
+pytest_plugins = ["tests.log_check"]
+
 Mount = Callable[..., AbstractContextManager[Mounted]]
 
 

@@ -4,6 +4,7 @@ import errno
 
 from empirical_fs.errors import (
     Abandoned,
+    Closing,
     ContentChanged,
     EmpiricalError,
     Interrupted,
@@ -25,7 +26,7 @@ ERRNO: dict[type[EmpiricalError], int] = {
     EmpiricalError: errno.EIO,
 }
 
-UNTOLD = (NoSuchFile, Abandoned, KeyRefused, OutOfReach)
+UNTOLD = (NoSuchFile, Abandoned, Closing, KeyRefused, OutOfReach)
 """What is no event for the log, or one that was told in it when it began."""
 
 

@@ -111,6 +111,9 @@ def test_a_process_that_is_stopped_before_it_is_ready(sandbox: Sandbox, path: Pa
 
 
 @ONLY_ROOT
+@pytest.mark.warns(
+    "ERROR .*: the kernel has ended the mount at .*/mnt, which nobody unmounted", "mnt is mounted again"
+)
 def test_a_connection_that_the_kernel_gives_up(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
     """That is logged as what it is, and the mount is there again; a signal ends it as ever."""
     sandbox.put("a.txt", b"content")

@@ -60,6 +60,8 @@ def check_afterwards(mounted_: Mounted, cases: list[Case]) -> None:
 
 
 @pytest.mark.parametrize("state", [Cable.refuse, Cable.darken], ids=["refused", "dark"])
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
+@pytest.mark.may_warn("read /[^:]*: (no answer in time|.*Connection refused)")
 def test_as_long_as_it_lasts(
     through: tuple[Mounted, list[Case]], cable: Cable, state: Callable[[Cable], None]
 ) -> None:
@@ -119,6 +121,7 @@ def test_before_a_read(through: tuple[Mounted, list[Case]], cable: Cable, blip: 
 
 
 @pytest.mark.parametrize("blip", BLIPS)
+@pytest.mark.may_warn("read /network[^:]*: it could not be had in time")
 def test_amid_a_body(through: tuple[Mounted, list[Case]], sandbox: Sandbox, cable: Cable, blip: str) -> None:
     """A body that is cut off by the network for a moment is read to its end."""
     mounted_, cases = through
@@ -139,6 +142,8 @@ def test_amid_a_body(through: tuple[Mounted, list[Case]], sandbox: Sandbox, cabl
     check_afterwards(mounted_, cases)
 
 
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
+@pytest.mark.may_warn("read /[^:]*: .*Connection refused")
 def test_the_whole_server_is_gone_and_comes_back(
     through: tuple[Mounted, list[Case]], sandbox: Sandbox, cable: Cable
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_new_file_appears(sandbox: Sandbox, mount: Mount) -> None:
         assert (mounted / "b.txt").read_bytes() == b"new"
 
 
+@pytest.mark.warns(r"read /a.txt: the (file changed since|object has \d+ bytes, the listing says \d+)")
 def test_attributes_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> None:
     """A refresh shows in sizes and dates at once, which the kernel keeps for 6 s."""
     sandbox.put("a.txt", b"a")
@@ -83,6 +84,7 @@ def test_attributes_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> Non
         wait_until(lambda: (mounted / "a.txt").stat().st_size == 6, "the new size", patience=4)
 
 
+@pytest.mark.warns("read /a.txt: the (file changed since|object is gone)")
 def test_the_date_of_the_directory_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> None:
     """A new file shows in the date of the directory at once, though nothing else has changed."""
     sandbox.put("a.txt", b"a", OLD_TIME)
@@ -122,6 +124,7 @@ def test_a_long_refresh_does_not_keep_names_alive(sandbox: Sandbox, mount: Mount
         assert not (mounted / "b.txt").exists()
 
 
+@pytest.mark.warns("read /a.bin: the (file changed since|object is gone)")
 def test_a_file_that_is_deleted_while_open_is_stale(sandbox: Sandbox, mount: Mount) -> None:
     """A handle on a deleted file gives the bytes that the kernel holds, and ESTALE for all others."""
     content = noise(SIZE)
@@ -201,6 +204,9 @@ def test_a_name_that_passes_to_another_file(
 
 
 @pytest.mark.parametrize("size", [SIZE, 5 * KIB, SIZE + 3 * MIB], ids=["as large", "smaller", "larger"])
+@pytest.mark.warns(
+    "read /a.bin: the (file changed since|object (changed while others read it|has another ETag))"
+)
 def test_replaced_content_is_never_mixed(sandbox: Sandbox, mount: Mount, size: int) -> None:
     """New opens read new content, whole; a handle on the old gives its bytes or ESTALE, nothing else."""
     old, new = noise(SIZE, 1), noise(size, 2)
@@ -238,6 +244,9 @@ def test_replaced_content_under_a_handle_that_read_it_all(sandbox: Sandbox, moun
 
 
 @pytest.mark.parametrize("size", [SIZE, 5 * KIB, SIZE + 3 * MIB], ids=["as large", "smaller", "larger"])
+@pytest.mark.warns(
+    "read /a.bin: the (file changed since|object (changed while others read it|has another ETag))"
+)
 def test_replaced_content_with_a_long_refresh(sandbox: Sandbox, mount: Mount, size: int) -> None:
     """The same where the kernel trusts attributes for longer than it takes to read."""
     old, new = noise(SIZE, 1), noise(size, 2)
@@ -251,6 +260,7 @@ def test_replaced_content_with_a_long_refresh(sandbox: Sandbox, mount: Mount, si
         assert (mounted / "a.bin").read_bytes() == new
 
 
+@pytest.mark.warns("read /a.bin: the (file changed since|object has another ETag)")
 def test_an_object_that_changed_before_the_listing_did(sandbox: Sandbox, mount: Mount) -> None:
     """If-Match finds a replaced object at once: ESTALE, and a new open reads the new version, whole."""
     old, new = noise(SIZE, 1), noise(SIZE, 2)
@@ -376,6 +386,9 @@ def test_the_last_snapshot_serves_while_the_api_is_down(sandbox: Sandbox, mount:
     ],
     ids=["html", "401", "404", "500", "nothing", "nulls", "empty page", "no pages", "another page", "cut"],
 )
+@pytest.mark.may_warn(
+    "the listing could not be refreshed, .*: ", "the API (refuses the key|accepts the key again)"
+)
 def test_a_listing_that_is_none_is_not_believed(
     sandbox: Sandbox, mount: Mount, action: dict[str, Any]
 ) -> None:
@@ -476,6 +489,7 @@ def test_a_listing_that_moves_misses_nothing(sandbox: Sandbox, mount: Mount) -> 
             wait_until(is_gone, "the deletion")
 
 
+@pytest.mark.warns(r"the API counts \d+ resources and lists \d+$")
 def test_a_listing_that_grows_at_its_top_shows_nothing_twice(sandbox: Sandbox, mount: Mount) -> None:
     """Uploads while pages are fetched push entries to the next page; each is still there, and once."""
     lasting = {f"{number:03}.txt" for number in range(250)}
@@ -562,6 +576,7 @@ class Churn:
                 (self._mounted / name).stat()
 
 
+@pytest.mark.may_warn(r"read /file-\d+: (the file changed since it was opened|the object (has|changed) )")
 def test_a_handle_has_one_version_whatever_goes_on(sandbox: Sandbox, mount: Mount) -> None:
     """Its size and content are one version, though files are replaced, opened and looked at at once."""
     for number in range(4):

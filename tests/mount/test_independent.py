@@ -103,6 +103,7 @@ def test_a_url_that_opens_nothing(
         assert sandbox.requests()["get"] == 1
 
 
+@pytest.mark.warns("read /data.bin: the (file changed since|object has other validators than before)")
 def test_a_replaced_object(sandbox: Sandbox, s3: S3, mount: Mount) -> None:
     """A handle on a replaced object gets ESTALE or what it was opened for, and a new one the new bytes."""
     publish(sandbox, s3, CONTENT, FIRST)

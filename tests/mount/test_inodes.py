@@ -113,6 +113,7 @@ def open_and_read(path: Path, together: threading.Barrier) -> bytes | int:
         return error.errno or -1
 
 
+@pytest.mark.may_warn("read /a: the (file changed since|object has another ETag)")
 def test_several_open_what_has_just_changed(
     sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]
 ) -> None:
@@ -160,6 +161,7 @@ def test_what_a_reload_has_shown(sandbox: Sandbox, tmp_path: Path, library: dict
 
 
 @ONLY_ROOT
+@pytest.mark.warns("read /a: the (file changed since|object has another ETag)")
 def test_a_file_that_is_mounted_elsewhere(
     sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]
 ) -> None:
@@ -336,6 +338,7 @@ def test_the_log_stays_clean(sandbox: Sandbox, tmp_path: Path, library: dict[str
         assert not [line for line in mount.log_lines() if not re.search(" (INFO|DEBUG) ", line)]
 
 
+@pytest.mark.warns(r"read /b: the (file changed since|object has \d+ bytes, the listing says \d+)")
 def test_a_size_that_is_known_stays(sandbox: Sandbox, tmp_path: Path, library: dict[str, str | None]) -> None:
     """An open file whose size nobody can find out again keeps it, and gives all of its bytes."""
     content = put(sandbox, "a", 0)

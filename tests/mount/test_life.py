@@ -82,6 +82,7 @@ def stalled(project: Sandbox) -> Sandbox:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.warns("mnt is in use; unmounted under its users")
 def test_a_signal_while_a_read_stalls(stalled: Sandbox, mount: Mount, number: signal.Signals) -> None:
     """A mount whose reader waits for bytes that never come is gone at once, and the reader has an errno."""
     with mount() as mounted, waiting(mounted / "large", stalled) as reader:
@@ -163,6 +164,7 @@ def test_lazy_unmounting_under_a_stalled_reader(stalled: Sandbox, mount: Mount) 
 
 
 @ONLY_ROOT
+@pytest.mark.warns("ERROR .*: libfuse could not go on, and the mount is gone")
 def test_libfuse_fails(project: Sandbox, mount: Mount) -> None:
     """That is told in a line, and leaves no dead mount behind."""
     with mount() as mounted, held_open(mounted / "small") as file:
@@ -198,6 +200,7 @@ def test_killed_with_a_reader_and_an_open_file(stalled: Sandbox, mount: Mount) -
             assert (again / "large").read_bytes() == CONTENT
 
 
+@pytest.mark.warns("mnt is in use; unmounted under its users")
 def test_many_readers_when_the_mount_ends(project: Sandbox, mount: Mount) -> None:
     """Each of 24 readers has its bytes right or hears an errno; none hangs, and the mount is gone soon."""
     names = [f"large-{number}" for number in range(24)]

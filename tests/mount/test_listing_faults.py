@@ -101,6 +101,10 @@ def state(mounted: Mounted) -> str:
     return line.removeprefix("  state").strip()
 
 
+@pytest.mark.warns(
+    "its size_bytes is not a whole number .1 shown as last read",
+    "the listing could not be refreshed, .*: the answer of 127.0.0.1 is not what",
+)
 def test_on_the_command_line(project: Sandbox, mount: Mount) -> None:
     """`--reload` fails where there is no listing, and `--status` says what is wrong with the last one."""
     with mount("--refresh", "1000") as mounted:
@@ -193,6 +197,10 @@ UNREADABLE: dict[str, Change] = {
 NEVER_MOUNTED = ["sizes in words", "no names", "another status", "null for an id", "null"]
 
 
+@pytest.mark.warns(
+    r"(resource \d+|an entry without an id) and \d+ more of the listing cannot be read: it",
+    "files that are listed no more are shown as last read",
+)
 def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     """If no entry can be read any more, all files stay as they were, and the state says that they are old."""
     backup = tmp_path / "backup"
@@ -224,6 +232,7 @@ def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("updated_at", [None, 0, "0001-01-01T00:00:00Z"])
+@pytest.mark.warns(r"resources have lost their updated_at: \d+, shown with those before")
 def test_dates_that_are_lost(project: Sandbox, mount: Mount, updated_at: object) -> None:
     """If the API gives no dates any more, files keep those that they had, and the state says so."""
     with mount("--refresh", "1000") as mounted:
@@ -238,6 +247,7 @@ def test_dates_that_are_lost(project: Sandbox, mount: Mount, updated_at: object)
         assert (looks(mounted), state(mounted)) == (before, "online")
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: the listing is of another project")
 def test_another_project(project: Sandbox, mount: Mount) -> None:
     """A listing of another project, for a moment, replaces nothing."""
     with mount("--refresh", "1000") as mounted:
@@ -249,6 +259,10 @@ def test_another_project(project: Sandbox, mount: Mount) -> None:
         assert looks(mounted) == before
 
 
+@pytest.mark.warns(
+    r"an entry without an id and \d+ more of the listing cannot be read",
+    "files that are listed no more are shown as last read",
+)
 def test_strangers(project: Sandbox, mount: Mount) -> None:
     """Entries that cannot be read, and are of no known file, let none go."""
     with mount("--refresh", "1000") as mounted:
@@ -261,6 +275,9 @@ def test_strangers(project: Sandbox, mount: Mount) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"size_bytes": "x"}, {"name": None}, {"status": "ready"}], ids=json.dumps)
+@pytest.mark.warns(
+    r"resource \d+ cannot be read: its (size_bytes|name|status) is not .* .1 shown as last read"
+)
 def test_one_unreadable(project: Sandbox, mount: Mount, fields: dict[str, Any]) -> None:
     """The file that cannot be read stays, and opens; meanwhile the others change, come and go."""
     with mount("--refresh", "0.05") as mounted:
@@ -384,6 +401,7 @@ ENVELOPES: dict[str, Callable[[Entries], Any]] = {
 }
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: (the (answer|listing|API))")
 def test_what_is_no_listing(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     """An answer that is no listing, or a part of one, is refused: all files stay, and the state says why."""
     backup = tmp_path / "backup"
@@ -404,6 +422,7 @@ def test_what_is_no_listing(project: Sandbox, mount: Mount, tmp_path: Path) -> N
             assert (report(mounted)["listing_failure"], state(mounted)) == (None, "online"), what
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: the listing is cut short")
 def test_a_part_of_the_listing_again_and_again(sandbox: Sandbox, mount: Mount) -> None:
     """20 of 100 files, of which the API counts 100, do not take the other 80 away, however often."""
     for number in range(100):
@@ -422,6 +441,10 @@ def test_a_part_of_the_listing_again_and_again(sandbox: Sandbox, mount: Mount) -
         assert (len(mounted.names()), state(mounted)) == (99, "online")
 
 
+@pytest.mark.warns(
+    r"the API counts \d+ resources and lists \d+$",
+    "the listing could not be refreshed, .*: the listing is cut short",
+)
 def test_a_steady_disagreement(project: Sandbox, mount: Mount) -> None:
     """An API that always counts one more than it lists is believed, from the first listing on."""
     entries = project.listing()
@@ -453,6 +476,7 @@ DISAGREEMENTS = {
 
 
 @pytest.mark.parametrize("disagreement", DISAGREEMENTS.values(), ids=DISAGREEMENTS)
+@pytest.mark.warns(r"the API counts \d+ resources and lists \d+$")
 def test_pages_that_disagree_with_their_counts(
     sandbox: Sandbox, mount: Mount, disagreement: tuple[tuple[int, ...], int, int, int, str]
 ) -> None:
@@ -474,6 +498,10 @@ def test_pages_that_disagree_with_their_counts(
         assert len(warnings(mounted)) == (shown != total)
 
 
+@pytest.mark.warns(
+    "its updated_at is not a date .1 shown with another date",
+    "its updated_at is not a date .1 shown as last read",
+)
 def test_dates_that_were_never_read(project: Sandbox, mount: Mount) -> None:
     """A file whose date cannot be read at first is shown by that of its creation, and the state says so."""
     project.override({"00.bin": {"updated_at": "yesterday", "created_at": MTIME - 9}})

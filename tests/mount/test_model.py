@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
@@ -190,6 +191,11 @@ class Machine(Comparison):
                 self.project.trouble(what)
 
 
+@pytest.mark.may_warn(
+    "read /[^:]*: (no answer in time|the (file|object) |.*Connection refused)",
+    "127.0.0.1 (is out of reach|answers again)",
+    "the listing could not be refreshed, .*: ",
+)
 def test_a_mount_against_the_model(tmp_path: Path) -> None:
     """Whatever is done to a project and its mount, in any order, all that is seen is as it may be."""
     chosen = settings(

@@ -114,6 +114,7 @@ def test_a_secret_that_is_replaced(project: Project) -> None:
     assert project.api.signed_by_id == ["data.bin"]
 
 
+@pytest.mark.warns("read /data.bin: the store refused the signed URL")
 def test_signatures_that_are_wrong(project: Project) -> None:
     """While the API signs with a secret that is not nginx's, reads are EIO, and right thereafter."""
     right, project.signer.secret = project.signer.secret, "a wrong secret"
@@ -151,6 +152,7 @@ def test_tls_by_a_private_authority(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("host", "trust"), [("IP:127.0.0.1", False), ("DNS:store.example", True)])
+@pytest.mark.warns("read /data.bin: .*certificate verify failed: (unable to get|IP address mismatch)")
 def test_tls_that_cannot_be_trusted(tmp_path: Path, host: str, trust: bool) -> None:  # noqa: FBT001 - pytest names it
     """A certificate of an unknown authority, or for another host, is EIO at once; the log says why."""
     with nginx_project(tmp_path, scheme="https", host=host) as project:
@@ -202,6 +204,7 @@ def test_a_restart_in_the_midst_of_bodies(tmp_path: Path, ranges: str) -> None:
             assert first + rest.result() == CONTENT
 
 
+@pytest.mark.may_warn("read /data.bin: (no answer|it could not be had) in time")
 def test_a_slow_store(tmp_path: Path) -> None:
     """A store that sends a body for longer than --timeout is read to the end."""
     with nginx_project(tmp_path, "limit_rate 100k;") as project:
@@ -261,6 +264,7 @@ def test_compression(tmp_path: Path, directives: str, status: int) -> None:
         project.assert_answered(status)
 
 
+@pytest.mark.warns("read /data.bin: the store sent a compressed body, which was not asked for")
 def test_compression_that_nobody_asked_for(tmp_path: Path) -> None:
     """Compressed bytes that nginx sends unasked are EIO, and never taken for those of the file."""
     with nginx_project(tmp_path, "gzip_static always;") as project:
@@ -271,6 +275,7 @@ def test_compression_that_nobody_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [3_000_000, 2_000_000, 4_000_000])
+@pytest.mark.warns("read /data.bin: the (file changed since|object has another ETag)")
 def test_a_replaced_object(project: Project, size: int) -> None:
     """A handle on a replaced object gets ESTALE (nginx: 412), and a new one the new bytes once listed."""
     newer = noise(size, 2)
@@ -286,6 +291,7 @@ def test_a_replaced_object(project: Project, size: int) -> None:
         assert_reads(mounted / "data.bin", newer)
 
 
+@pytest.mark.warns("read /data.bin: the (file changed since|object is gone)")
 def test_a_removed_object(project: Project) -> None:
     """A handle on a removed object (nginx: 404) gets ESTALE, and the file is gone once it is not listed."""
     with project.mount("--refresh", "0.2") as mounted, opened(mounted / "data.bin") as old:

@@ -53,6 +53,8 @@ def failure(path: Path) -> tuple[int | None, float]:
     return number, time.monotonic() - begun
 
 
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
+@pytest.mark.may_warn(r"read /\d+.bin: no answer in time")
 def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
     """The first read fails by the deadline, later ones at once; what needs no network works as ever."""
     with mount("--timeout", str(TIMEOUT)) as mounted:
@@ -80,6 +82,8 @@ def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
         assert said(mounted, "answers again") == 1
 
 
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
+@pytest.mark.may_warn(r"read /\d+.bin: no answer in time")
 def test_it_recovers_though_nobody_asks(project: Sandbox, mount: Mount) -> None:
     """Whoever comes after the network is back finds that all is well, be it the first."""
     with mount("--timeout", str(TIMEOUT)) as mounted:
@@ -90,6 +94,8 @@ def test_it_recovers_though_nobody_asks(project: Sandbox, mount: Mount) -> None:
         assert [failure(mounted / name)[0] for name in NAMES] == [None] * len(NAMES)
 
 
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
+@pytest.mark.may_warn(r"read /\d+.bin: no answer in time")
 def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
     """Forty programs that begin to read as the network goes all fail in time, and all can read again."""
     with mount("--timeout", str(TIMEOUT)) as mounted, ThreadPoolExecutor(len(NAMES)) as pool:
@@ -102,6 +108,7 @@ def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
         assert {number for number, _ in pool.map(lambda name: failure(mounted / name), NAMES)} == {None}
 
 
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
 def test_an_open_handle_goes_on_afterwards(project: Sandbox, mount: Mount) -> None:
     """A program that holds its file open through an outage reads on, from the byte where it was."""
     project.put("long.bin", noise(40_000_000, 7))
@@ -125,6 +132,7 @@ def reads(read: Callable[[int], bytes | None], got: bytearray) -> int | None:
     return None
 
 
+@pytest.mark.warns(r"read /\d+.bin: (the connection broke off|it could not be had in time)")
 def test_one_bad_file_is_no_outage(project: Sandbox, mount: Mount) -> None:
     """A server that is silent about one file alone still serves the others, at once."""
     bad = project.id_of(NAMES[0])
@@ -154,6 +162,7 @@ def test_readers_of_one_silent_file_share_a_deadline(project: Sandbox, mount: Mo
         assert time.monotonic() - begun < TIMEOUT * readers / 2
 
 
+@pytest.mark.warns(r"read /\d+.bin: no answer in time")
 def test_one_silent_file_costs_one_deadline(project: Sandbox, mount: Mount) -> None:
     """A read of it fails by the deadline, though the kernel asks for its pages twice; then it can be read."""
     bad = project.id_of(NAMES[0])
@@ -175,6 +184,7 @@ def said(mounted: Mounted, words: str) -> int:
     return sum(words in line for line in mounted.log_lines())
 
 
+@pytest.mark.warns("ERROR .*: the API refuses the key", "the API accepts the key again")
 def test_a_key_that_is_revoked(project: Sandbox, mount: Mount) -> None:
     """EACCES, one line in the log, and few requests; put right again, it recovers by itself."""
     refused = {"on": "get", "action": {"type": "status", "status": 401}}
@@ -225,6 +235,7 @@ def test_a_store_that_takes_two_at_once(project: Sandbox, mount: Mount, refusal:
         assert project.requests()["faults"] < 3 * len(names)
 
 
+@pytest.mark.warns(r"read /\d+.bin: (the store answered HTTP 50[0-9]|it could not be had in time)")
 def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> None:
     """Thirty readers whose requests are tried again and again leave room for one whose file is well."""
     bad = NAMES[:30]
@@ -239,6 +250,7 @@ def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         assert {each.result()[0] for each in failing} == {errno.EIO}
 
 
+@pytest.mark.warns("mnt is in use; unmounted under its users")
 def test_heads_that_drip_hold_up_no_others(project: Sandbox, mount: Mount) -> None:
     """Twelve answers whose heads come byte by byte keep no thread from one that is well."""
     bad = NAMES[:12]
@@ -256,6 +268,7 @@ def test_heads_that_drip_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         mounted.kill(signal.SIGTERM)
 
 
+@pytest.mark.warns("store.invalid is out of reach; reads", r"read /\d+.bin: .*Name or service not known")
 def test_a_host_that_no_name_server_knows(project: Sandbox, mount: Mount) -> None:
     """A file whose host cannot be resolved fails in time, and no other does."""
     query = "X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=0"

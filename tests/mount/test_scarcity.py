@@ -179,6 +179,7 @@ def test_a_disk_that_fills_and_one_that_is_taken_away(failing: Sandbox, mount: M
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a tmpfs")
+@pytest.mark.warns(r"read /a.bin: no room for \d+ bytes in TMPDIR, or /var/tmp")
 def test_no_room_for_a_file_from_a_server_without_ranges(sandbox: Sandbox, tmp_path: Path) -> None:
     """Reads of it are EIO, and the file is not fetched for each of them; with room, it is there."""
     content = noise(3_000_000)
@@ -266,6 +267,7 @@ def wear(mounted: Mounted, sandbox: Sandbox, share: float) -> None:
             future.result(60)
 
 
+@pytest.mark.warns("read /bad: the (file changed since|object is gone)")
 def test_ten_thousand_opens_leave_nothing(sandbox: Sandbox, mount: Mount) -> None:
     """Threads, descriptors and memory are afterwards what they were when everything had happened once."""
     for name, content in SMALL.items():

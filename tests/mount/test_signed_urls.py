@@ -199,6 +199,7 @@ def test_expiry_is_measured_on_the_signers_clock(project: Sandbox, mount: Mount,
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.warns("read /a.bin: the store refused the signed URL")
 def test_a_url_refused_twice_is_believed(project: Sandbox, mount: Mount, status: int) -> None:
     """A store that refuses the new URL too is asked no more: EIO, and the next read is free to succeed."""
     with mount() as mounted, opened(mounted / "a.bin") as read:
@@ -217,6 +218,7 @@ def test_a_url_refused_twice_is_believed(project: Sandbox, mount: Mount, status:
 
 
 @pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.warns("ERROR .*: the API refuses the key", "the API accepts the key again")
 def test_a_key_that_is_refused_when_a_url_is_signed(project: Sandbox, mount: Mount, status: int) -> None:
     """A key that was revoked since the mount is EACCES once a URL has to be signed, and only then."""
     with mount() as mounted, opened(mounted / "a.bin") as read:
@@ -258,6 +260,7 @@ def test_the_api_is_asked_again_while_it_is_busy(project: Sandbox, mount: Mount)
         assert project.requests()["faults"] == 3
 
 
+@pytest.mark.warns("read /a.bin: the store refused the signed URL")
 def test_no_url_and_no_key_in_the_log(project: Sandbox, mount: Mount) -> None:
     """What is logged about refused URLs, even with -vv, holds neither a signature nor the key."""
     with mount("-vv") as mounted, opened(mounted / "a.bin") as read:

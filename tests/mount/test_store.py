@@ -186,6 +186,7 @@ def test_every_third_request_fails_in_some_way(project: Sandbox, mount: Mount) -
                 assert file.read() == CONTENT
 
 
+@pytest.mark.warns("read /a.bin: the store answered HTTP 50[0-9]")
 def test_a_retry_that_is_asked_for_too_late_is_an_error(project: Sandbox, mount: Mount) -> None:
     """A store that asks to come back in an hour makes the read fail with EIO, and works again after."""
     project.plan(faults=[fault({"type": "status", "status": 503, "retry_after": "3600"})])
@@ -223,6 +224,7 @@ def test_a_relative_redirect_is_followed(project: Sandbox, mount: Mount) -> None
         assert (mounted_ / "a.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.warns("read /a.bin: the store redirects too often")
 def test_redirects_in_a_circle_are_an_error(project: Sandbox, mount: Mount) -> None:
     """A redirect to itself is followed a few times, and then it is EIO."""
     (listed,) = project.listing()
@@ -249,6 +251,7 @@ def test_redirects_in_a_circle_are_an_error(project: Sandbox, mount: Mount) -> N
         "",
     ],
 )
+@pytest.mark.warns("read /a.bin: (a URL (that is neither|without a host)|the store redirects too often)")
 def test_a_redirect_that_is_not_safe_is_not_followed(
     project: Sandbox, tmp_path: Path, listener: socket.socket, location: str
 ) -> None:
@@ -268,6 +271,7 @@ def test_a_redirect_that_is_not_safe_is_not_followed(
         assert failure(descriptor, 4096, 0) == 0
 
 
+@pytest.mark.warns("read /a.bin: 127.0.0.1 redirects elsewhere .*, and the key is not sent there")
 def test_the_api_is_not_followed_with_the_key(
     project: Sandbox, mount: Mount, listener: socket.socket
 ) -> None:
@@ -302,6 +306,9 @@ LIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
+@pytest.mark.warns(
+    "read /a.bin: (the (store sent|object has|file changed|connection broke off)|it could not)"
+)
 def test_answers_that_do_not_fit_are_errors(project: Sandbox, mount: Mount, lie: str) -> None:
     """Headers that contradict the request, the listing or the body are an errno, never wrong bytes."""
     with mount("--timeout", "3") as mounted_:
@@ -327,6 +334,9 @@ def test_answers_that_do_not_fit_are_errors(project: Sandbox, mount: Mount, lie:
         {"type": "status", "status": 418},
     ],
     ids=lambda action: "-".join(str(value)[:8] for value in action.values()),
+)
+@pytest.mark.warns(
+    "read /a.bin: the (store (sent|answered)|object is shorter than the listing says|file changed)"
 )
 def test_answers_that_are_no_objects_are_errors(
     project: Sandbox, mount: Mount, action: dict[str, Any]
@@ -364,6 +374,9 @@ def test_fewer_bytes_than_asked_for_are_completed(project: Sandbox, mount: Mount
     [{"type": "status", "status": 500}, {"type": "reset"}, {"type": "status", "status": 418}],
     ids=["500", "reset", "418"],
 )
+@pytest.mark.warns(
+    "read /a.bin: (the store answered HTTP (500|418)|the connection broke off|it could not be had in time)"
+)
 def test_a_broken_handle_works_again(project: Sandbox, mount: Mount, action: dict[str, Any]) -> None:
     """A handle whose read failed reads on, once the store is well again, from the same place."""
     with mount("--timeout", "1") as mounted_, opened(mounted_ / "a.bin") as descriptor:
@@ -374,6 +387,7 @@ def test_a_broken_handle_works_again(project: Sandbox, mount: Mount, action: dic
         assert (mounted_ / "a.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.warns("read /a.bin: the store refused the signed URL")
 def test_one_broken_file_does_not_hold_up_others(project: Sandbox, mount: Mount) -> None:
     """While one object cannot be had, the other files are read as ever."""
     project.put("b.bin", CONTENT[::-1])
@@ -384,6 +398,7 @@ def test_one_broken_file_does_not_hold_up_others(project: Sandbox, mount: Mount)
         assert (mounted_ / "b.bin").read_bytes() == CONTENT[::-1]
 
 
+@pytest.mark.warns("read /a.bin: the (file changed since|object is gone)")
 def test_an_object_that_is_gone_is_stale(project: Sandbox, mount: Mount) -> None:
     """A listed file whose object the store does not have is ESTALE, and not for longer than that lasts."""
     project.plan(faults=[fault({"type": "status", "status": 404})])
@@ -394,6 +409,7 @@ def test_an_object_that_is_gone_is_stale(project: Sandbox, mount: Mount) -> None
         assert (mounted_ / "a.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_a_slow_store_delivers(project: Sandbox, mount: Mount) -> None:
     """A body that takes far longer than --timeout is delivered as long as bytes come."""
     project.plan(bytes_per_second=400_000)
@@ -417,6 +433,7 @@ def test_a_page_without_a_length_is_no_beginning(project: Sandbox, mount: Mount,
         assert project.requests()["faults"] == 1
 
 
+@pytest.mark.may_warn("read /a.bin: a URL without a host")
 def test_an_unusable_url_is_replaced(project: Sandbox, mount: Mount) -> None:
     """A URL that must not be fetched, signed once by mistake, does not stay."""
     (resource,) = (each for each in project.listing() if each["name"] == "a.bin")

@@ -137,6 +137,9 @@ REPLACED = {
 
 @pytest.mark.parametrize("kind", REPLACED)
 @pytest.mark.parametrize("has_ranges", [True, False])
+@pytest.mark.warns(
+    "read /a.bin: (the (file changed|object has)|the store sent something without the object's validators)"
+)
 def test_a_replaced_object(world: World, kind: str, *, has_ranges: bool) -> None:
     """Bytes of another version never follow those of the first one, whatever tells the versions apart."""
     before, after = REPLACED[kind]
@@ -159,6 +162,7 @@ def test_a_replaced_object(world: World, kind: str, *, has_ranges: bool) -> None
 
 
 @pytest.mark.parametrize("new", [NEW, OLD[: 100 * KIB] + NEW[100 * KIB :], OLD])
+@pytest.mark.may_warn("read /a.bin: the (file changed since)")
 def test_a_download_that_starts_again(world: World, new: bytes) -> None:
     """Without ranges and validators, what broke off starts again at byte 0, and is one version."""
     cut = Answer(200, OLD[: 100 * KIB], {"Content-Length": str(SIZE)})
@@ -174,6 +178,7 @@ def test_a_download_that_starts_again(world: World, new: bytes) -> None:
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
+@pytest.mark.warns("read /a.bin: the (file changed since)")
 def test_a_replaced_object_by_the_listing_alone(world: World, *, has_ranges: bool) -> None:
     """A store without validators: once the listing has another version, the old descriptor is ESTALE."""
     world.serve(Object(OLD, {}, has_ranges))
@@ -192,6 +197,9 @@ def test_a_replaced_object_by_the_listing_alone(world: World, *, has_ranges: boo
 
 
 @pytest.mark.parametrize("kind", REPLACED)
+@pytest.mark.warns(
+    "read /a.bin: (the (file changed|object has)|the store sent something without the object's validators)"
+)
 def test_a_file_that_is_opened_again(world: World, kind: str) -> None:
     """Pages of the old version that the kernel kept are never mixed with bytes of the new one."""
     before, after = REPLACED[kind]
@@ -245,6 +253,7 @@ def test_answers_of_no_use(world: World, kind: str) -> None:
             assert outcome(descriptor, 64 * KIB, at * 64 * KIB) == OLD[at * 64 * KIB :][: 64 * KIB]
 
 
+@pytest.mark.warns(r"read /a.bin: the store sent something of \d+ bytes, which may be a web page")
 def test_a_portal_that_stays(world: World) -> None:
     """While a portal is between, reads are EIO; afterwards the same descriptor reads on."""
     with world.mount() as mount, half_read(mount) as descriptor:
@@ -255,6 +264,9 @@ def test_a_portal_that_stays(world: World) -> None:
 
 
 @pytest.mark.parametrize("listed", [SIZE - 1, SIZE // 2, 0])
+@pytest.mark.warns(
+    "(read /a.bin: the object has more bytes than|open /a.bin: the store does not say how large)"
+)
 def test_an_object_that_is_longer_than_listed(world: World, listed: int) -> None:
     """An object that is longer than the listing says, from a store that tells no total, is never cut off."""
     world.list(FIRST, listed)
@@ -295,6 +307,7 @@ def test_an_empty_file(world: World) -> None:
 
 
 @pytest.mark.parametrize("page", [PORTAL, Answer(503), Answer(206, b"")])
+@pytest.mark.warns("open /a.bin: the store (sent|answered)")
 def test_a_size_of_nothing_that_cannot_be_asked_for(world: World, page: Answer) -> None:
     """A page in place of a file that is listed as empty is not its content, nor is it empty then."""
     world.list(FIRST, 0)
@@ -368,6 +381,7 @@ def test_a_store_that_cannot_be_asked_again(world: World) -> None:
 
 @pytest.mark.parametrize("body", [OLD, OLD[: SIZE - 1]])
 @pytest.mark.parametrize("status", [200, 206])
+@pytest.mark.warns("read /a.bin: the store sent more bytes than the head of its answer says")
 def test_a_part_that_is_not_as_its_head_says(world: World, status: int, body: bytes) -> None:
     """A body of unknown length with more or fewer bytes than its Content-Range says is not served."""
 

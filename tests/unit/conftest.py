@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -169,8 +170,9 @@ class Server:
                 for name, value in headers.items():
                     if value:
                         self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(answer.body)
+                with suppress(ConnectionError):  # who has enough goes without the rest
+                    self.end_headers()
+                    self.wfile.write(answer.body)
                 self.close_connection = True
 
         return Handler

@@ -53,6 +53,7 @@ def errno_of(error: BaseException) -> int:
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+@pytest.mark.may_warn("statfs /: ")
 def test_errno(kind: type[EmpiricalError]) -> None:
     """Every error that the package knows leaves as the errno of the contract, and none is missing."""
     assert errno_of(kind.__new__(kind)) == EXPECTED.get(kind.__name__, errno.EIO)
@@ -75,17 +76,23 @@ def test_table_names_only_our_errors() -> None:
         (AssertionError(), errno.EIO),
     ],
 )
+@pytest.mark.may_warn("ERROR .*: statfs / failed in a way that it should not")
 def test_anything_else(error: BaseException, number: int) -> None:
     """A refusal keeps its errno; any other exception is EIO and never gets out to libfuse."""
     assert errno_of(error) == number
 
 
 @pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.ENOSPC, "full")])
+@pytest.mark.warns("ERROR .*: statfs / failed in a way that it should not")
 def test_an_os_error(error: OSError) -> None:
     """What the system says to us is no answer to somebody else."""
     assert errno_of(error) == errno.EIO
 
 
+@pytest.mark.warns(
+    "WARNING .*: statfs /: the store refused the signed URL",
+    "ERROR .*: statfs / failed in a way that it should not",
+)
 def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A missing name is not worth a log line, a failed read is one, and a bug is one with its traceback."""
     with caplog.at_level(logging.DEBUG):

@@ -33,6 +33,7 @@ def test_forbidden_may_speak_of_one_resource() -> None:
     assert timed.standing.refusal("/b") is None
 
 
+@pytest.mark.warns("ERROR .*: the API refuses the key .HTTP 403")
 def test_forbidden_thrice_speaks_of_the_key() -> None:
     """Three in a row, and nothing accepted between them, are the key's fault."""
     timed = Timed()
@@ -46,6 +47,7 @@ def test_forbidden_thrice_speaks_of_the_key() -> None:
     assert timed.standing.refusal("/f") == 403
 
 
+@pytest.mark.warns("ERROR .*: the API refuses the key .HTTP 401", "WARNING .*: the API accepts the key again")
 def test_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """One line says that an accepted key is refused, and one that it is accepted again."""
     caplog.set_level(logging.INFO)

@@ -135,6 +135,7 @@ def test_nobody_waits_and_one_fetch_at_a_time() -> None:
     assert world.fetches == 2
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: 503")
 def test_a_failing_refresh(caplog: pytest.LogCaptureFixture) -> None:
     """While the API is down the last snapshot goes on, with one warning and a pause between tries."""
 
@@ -235,6 +236,7 @@ def test_what_is_in_doubt_is_opened_by_the_next_listing() -> None:
     assert world.fetches == 3
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: busy")
 def test_what_is_in_doubt_is_opened_as_it_was_where_nothing_better_comes() -> None:
     """A listing that cannot be fetched holds nobody up."""
     world = World(resource(1), max_age=1000).loaded()
@@ -262,6 +264,7 @@ def test_unknown_sizes_are_measured_once() -> None:
     assert world.measures == [2, 2]
 
 
+@pytest.mark.warns("the size of resource 2 is not known yet: busy")
 def test_a_size_that_cannot_be_found(caplog: pytest.LogCaptureFixture) -> None:
     """A file whose size cannot be found is listed all the same, with a warning, and measured when opened."""
     world = World(resource(1), resource(2, size=None), max_age=1000).loaded()
@@ -286,6 +289,7 @@ def test_known_sizes_and_links_are_not_measured() -> None:
     assert world.measures == []
 
 
+@pytest.mark.warns("the size of resource 2 is not known yet: busy")
 def test_one_measurement_for_all_who_open(pool: ThreadPoolExecutor) -> None:
     """However many open a file of unknown size at once, it is measured by one request."""
     world, begun, go = World(resource(2, size=None), max_age=1000), threading.Semaphore(0), threading.Event()
@@ -319,6 +323,7 @@ def test_measured_again_after_the_store_disagreed() -> None:
     assert world.refreshed().by_name["2.txt"].size == 78
 
 
+@pytest.mark.warns("resource 8 and 1 more of the listing cannot be read", "resource 7 cannot be read")
 def test_malformed_resources_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """A kind of trouble gets one warning that names the first id, and another one when it is back."""
     world = World(resource(1))
@@ -333,6 +338,7 @@ def test_malformed_resources_are_warned_of_once(caplog: pytest.LogCaptureFixture
     assert len(caplog.records) == 3
 
 
+@pytest.mark.warns("resource 1 and 99 more of the listing cannot be read")
 def test_what_cannot_be_read_stays(caplog: pytest.LogCaptureFixture) -> None:
     """Resources that cannot be read any more stay as they were, with one warning, until they are gone."""
     world = World(*map(resource, range(1, 101))).loaded()
@@ -349,6 +355,7 @@ def test_what_cannot_be_read_stays(caplog: pytest.LogCaptureFixture) -> None:
     assert world.catalog.known.unreadable == 0
 
 
+@pytest.mark.warns("resource 2 cannot be read")
 def test_a_size_that_was_measured_stays() -> None:
     """A resource whose size was measured keeps it, without another request, while it cannot be read."""
     world = World(resource(2, size=None))
@@ -367,6 +374,7 @@ def test_a_listing_of_which_nothing_can_be_read() -> None:
         world.loaded()
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: the listing is cut short")
 def test_a_reload_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """Why a reload failed is known until a refresh succeeds, and logged once."""
     world = World(resource(1), max_age=1000).loaded()

@@ -23,6 +23,7 @@ def test_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> No
     tell_ready()
 
 
+@pytest.mark.warns("the service manager was not told that the mount is there: No such file")
 def test_a_manager_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -50,6 +50,7 @@ def nothing() -> None:
     """Let the time pass."""
 
 
+@pytest.mark.warns("store.example is out of reach; reads", "store.example answers again")
 def test_who_gave_up_speaks_for_all() -> None:
     """A server that somebody has given up is lost, until it answers; others are not."""
     watched = Watched()
@@ -62,6 +63,7 @@ def test_who_gave_up_speaks_for_all() -> None:
 
 
 @pytest.mark.parametrize(("answered_before", "is_lost"), [(29.0, False), (31.0, True)])
+@pytest.mark.may_warn("store.example is out of reach; reads")
 def test_an_answer_to_somebody_else_meanwhile(answered_before: float, *, is_lost: bool) -> None:
     """What answered anybody since then is in reach, whatever one request came to."""
     watched = Watched()
@@ -71,6 +73,7 @@ def test_an_answer_to_somebody_else_meanwhile(answered_before: float, *, is_lost
     assert watched.outages.is_lost(STORE) is is_lost
 
 
+@pytest.mark.warns("store.example is out of reach; reads")
 def test_probes_are_quick_and_then_patient() -> None:
     """A lost server is asked at once, after a second, then less often, but at least every five seconds."""
     watched = Watched(*[nothing] * 20)
@@ -81,6 +84,7 @@ def test_probes_are_quick_and_then_patient() -> None:
     assert watched.probed == [STORE] * 21
 
 
+@pytest.mark.warns("store.example is out of reach; reads", "store.example answers again")
 def test_a_probe_that_is_answered_ends_it() -> None:
     """After the first answer the server is in reach and no more probed."""
 
@@ -93,6 +97,7 @@ def test_a_probe_that_is_answered_ends_it() -> None:
     assert len(watched.probed) == 3
 
 
+@pytest.mark.warns("store.example is out of reach; reads", "store.example answers again")
 def test_an_answer_to_others_ends_the_probing() -> None:
     """Where a request that was under way is answered, the next probe is the last."""
     watched = Watched(nothing, lambda: watched.outages.answered(STORE), nothing)
@@ -100,6 +105,7 @@ def test_an_answer_to_others_ends_the_probing() -> None:
     assert len(watched.probed) == 3
 
 
+@pytest.mark.warns("store.example is out of reach; reads", "store.example answers again")
 def test_it_can_be_lost_again() -> None:
     """A server that came back and goes again is given up as before, and probed anew."""
     watched = Watched(lambda: watched.outages.answered(STORE), nothing)
@@ -138,6 +144,7 @@ def test_one_silence_is_no_outage() -> None:
     assert not watched.outages.is_lost(STORE)
 
 
+@pytest.mark.warns("store.example is out of reach; reads")
 def test_many_who_give_up_at_once_probe_once() -> None:
     """Of all who give up, the first alone starts to probe."""
     watched = Watched(lambda: watched.outages.gave_up(STORE, 1000), nothing)
@@ -145,6 +152,7 @@ def test_many_who_give_up_at_once_probe_once() -> None:
     assert len(watched.probed) == 3
 
 
+@pytest.mark.warns("store.example is out of reach; reads", "store.example answers again")
 def test_now_and_then_somebody_is_let_through() -> None:
     """One after five seconds, then more rarely, at least every forty; no answer to a probe is needed."""
     watched = Watched()

@@ -133,6 +133,7 @@ class Choosy(Listening):
 
 
 @pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
 def test_an_outage_ends_when_the_server_answers(*, is_known: bool) -> None:
     """It is asked for what it answered before; where that is nothing, somebody who asks is let through."""
     server, closing = Choosy(), threading.Event()

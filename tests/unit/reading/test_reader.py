@@ -447,6 +447,7 @@ def test_not_in_time(opened: Opened) -> None:
         opened.read(0, 10, deadline=Deadline.after(0.02))
 
 
+@pytest.mark.warns("ERROR .*: a fetch failed in a way that it should not")
 def test_a_mistake_in_a_fetch_is_an_error(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
     """An exception that nobody expected fails the read at once, and is logged."""
     opened.ranges.failure = lambda start, stop: ZeroDivisionError("bug")

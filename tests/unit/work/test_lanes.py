@@ -145,6 +145,7 @@ def test_what_waits_elsewhere(lane: Lane) -> None:
     assert heard == [False, "raised"]
 
 
+@pytest.mark.warns("ERROR .*: lane failed in a way that it should not")
 def test_work_that_fails(lane: Lane, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged, and the lane goes on."""
     done = threading.Event()
