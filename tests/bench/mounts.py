@@ -145,8 +145,13 @@ def _unmount(path: Path) -> None:
 
 
 def _mounted_paths() -> set[Path]:
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    lines = _proc_text(Path("/proc/self/mountinfo")).split("\n")
     return {Path(line.split()[4]) for line in lines if " - fuse." in line}
+
+
+def _proc_text(path: Path) -> str:
+    """What the kernel says there; others have named their mounts and programs in any encoding."""
+    return os.fsdecode(path.read_bytes())
 
 
 def _stats() -> dict[int, list[str]]:
@@ -155,7 +160,7 @@ def _stats() -> dict[int, list[str]]:
     for each in Path("/proc").iterdir():
         if each.name.isdigit():
             try:
-                stats[int(each.name)] = (each / "stat").read_text().rpartition(")")[2].split()
+                stats[int(each.name)] = _proc_text(each / "stat").rpartition(")")[2].split()
             except OSError:
                 continue  # it ended meanwhile
     return stats
@@ -163,7 +168,7 @@ def _stats() -> dict[int, list[str]]:
 
 def _peak_kib(pid: int) -> int:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = _proc_text(Path(f"/proc/{pid}/status")).split("\n")
     except OSError:
         return 0  # it ended meanwhile
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
