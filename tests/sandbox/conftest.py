@@ -1,3 +1,5 @@
+"""One sandbox for all tests of this folder, emptied before each."""
+
 import shutil
 from collections.abc import Iterator
 

@@ -1,3 +1,5 @@
+"""The sandbox's API: the listing, its pages, one resource by its id, renaming, and the errors of each."""
+
 import json
 import os
 from email.utils import parsedate_to_datetime

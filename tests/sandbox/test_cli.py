@@ -1,3 +1,5 @@
+"""The command `empirical-sandbox`: what it announces, refuses and logs, and how it ends."""
+
 import io
 import json
 import os

@@ -1,3 +1,5 @@
+"""The plan of misbehaviour: what each action does to an answer, and which requests meet it."""
+
 import time
 from typing import Any
 

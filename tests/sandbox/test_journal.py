@@ -1,3 +1,5 @@
+"""The sandbox's journal: what was asked, counted and logged, as tests read it."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.sandbox.served import Served

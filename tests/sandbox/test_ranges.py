@@ -1,3 +1,5 @@
+"""The `Range` header: which one gets a part, and which one gets the whole object."""
+
 import re
 
 import httpx

@@ -1,3 +1,5 @@
+"""Signed URLs: the example that Amazon publishes, how long they live, and what is refused."""
+
 import pytest
 
 from empirical_fs.sandbox.signing import (

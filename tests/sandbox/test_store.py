@@ -1,3 +1,5 @@
+"""The sandbox's object store: what a signed URL opens, under which conditions, and what is refused."""
+
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit

@@ -1,3 +1,5 @@
+"""A deadline counts down, and the clock for what ages goes on while the machine sleeps."""
+
 import math
 import time
 

@@ -1,3 +1,5 @@
+"""Each error has its errno, carries its data, and stands in the documented hierarchy."""
+
 import errno
 import importlib
 import logging

@@ -1,3 +1,5 @@
+"""What others have said is printed without what a terminal would act on."""
+
 import pytest
 
 from empirical_fs.printing import printable

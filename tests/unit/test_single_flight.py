@@ -1,3 +1,5 @@
+"""Work for one key is done once for all who want it at the same time."""
+
 import threading
 from concurrent.futures import ThreadPoolExecutor
 

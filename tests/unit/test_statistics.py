@@ -1,3 +1,5 @@
+"""The counts of a mount, its throughput of the last seconds, and its requests in flight."""
+
 from contextlib import ExitStack
 
 from empirical_fs.statistics import RATE_SECONDS, Statistics

@@ -1,3 +1,5 @@
+"""Timestamps in every form that an API or HTTP may send, to the nanosecond; anything else is none."""
+
 from calendar import timegm
 from datetime import datetime, timedelta
 

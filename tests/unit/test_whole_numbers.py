@@ -1,3 +1,5 @@
+"""Whole numbers in every form that an API may send; anything else is none."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""The client of the API: what it takes from an answer, what it refuses, and when it asks again."""
+
 import json
 import threading
 from collections.abc import Callable, Iterator

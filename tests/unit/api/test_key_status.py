@@ -1,3 +1,5 @@
+"""Which refusals speak of the key, and which speak of one resource."""
+
 import logging
 
 import pytest

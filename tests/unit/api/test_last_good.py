@@ -1,3 +1,5 @@
+"""What is shown after a listing that is incomplete or partly unreadable: the last good version stays."""
+
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+"""The listing is complete, although resources come and go while its pages are read."""
+
 import threading
 from collections.abc import Callable, Sequence
 

@@ -1,3 +1,5 @@
+"""A resource from an answer of the API: every field is checked, and other forms of it are understood."""
+
 import json
 import re
 from typing import Any

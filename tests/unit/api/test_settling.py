@@ -1,3 +1,5 @@
+"""The store is asked for a version again as long as it may still have the object before."""
+
 import pytest
 
 from empirical_fs.api.resource import Resource

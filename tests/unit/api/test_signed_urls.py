@@ -1,3 +1,5 @@
+"""Signed URLs: kept no longer than they live, and signed again by one request for all who wait."""
+
 import threading
 import time
 from collections.abc import Callable, Mapping

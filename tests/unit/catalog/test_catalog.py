@@ -1,3 +1,5 @@
+"""The catalogue: answers at once from what it has, and fetches the listing in the background."""
+
 import dataclasses
 import threading
 import time

@@ -1,3 +1,5 @@
+"""Names that desktops look for everywhere are told from names that somebody may want."""
+
 import pytest
 
 from empirical_fs.catalog.desktop_probes import is_probe

@@ -1,3 +1,5 @@
+"""The time of the directory goes on from mount to mount, whatever happens to the file that keeps it."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Every resource gets a legal name of its own, the same one whatever the order of the listing."""
+
 import unicodedata
 from os.path import splitext
 from random import Random

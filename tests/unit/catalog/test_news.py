@@ -1,3 +1,5 @@
+"""What comes again and again is told a few times, and then seldom."""
+
 from empirical_fs.catalog.news import News
 
 

@@ -1,3 +1,5 @@
+"""Sizes that the API does not give are asked for once, and again only where they may have changed."""
+
 from functools import partial
 
 import pytest

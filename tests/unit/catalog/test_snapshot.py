@@ -1,3 +1,5 @@
+"""A snapshot of the directory: its entries, what changed since the one before, and its time."""
+
 from functools import partial
 
 import pytest

@@ -1,3 +1,5 @@
+"""`--help` and README have every option, with its default, and errors do not repeat what may be a key."""
+
 import argparse
 import re
 from pathlib import Path

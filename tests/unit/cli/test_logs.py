@@ -1,3 +1,5 @@
+"""Where the log goes: a file for us alone that is kept small, the journal or stderr."""
+
 import io
 import logging
 import os

@@ -1,3 +1,5 @@
+"""`empirical-open-link` opens web pages alone, and the browser does not get the key."""
+
 import os
 import subprocess
 import sys

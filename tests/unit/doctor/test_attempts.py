@@ -1,3 +1,5 @@
+"""A check of the doctor ends in time: with a value, or with what a user, a machine or a server caused."""
+
 import threading
 
 import pytest

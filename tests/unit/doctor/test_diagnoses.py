@@ -1,3 +1,5 @@
+"""What the doctor concludes from what it saw, and what it advises."""
+
 import math
 
 import pytest

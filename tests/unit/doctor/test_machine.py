@@ -1,3 +1,5 @@
+"""What the doctor looks at on this machine: updatedb, the device, the mount point, the table of mounts."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Whether the thread that asked has ended or is about to, as far as the system can tell."""
+
 import os
 import signal
 import subprocess

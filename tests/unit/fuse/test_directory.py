@@ -1,3 +1,5 @@
+"""A listing goes on as it began, though files come and go, and its places belong to files."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""A read that failed fails for all who waited for it, and whoever tries again later reads anew."""
+
 import pytest
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, StoreUnavailable

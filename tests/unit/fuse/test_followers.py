@@ -1,3 +1,5 @@
+"""Who was told that a followed file was replaced may open the next version."""
+
 from empirical_fs.fuse.followers import Followers
 
 

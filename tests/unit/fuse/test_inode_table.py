@@ -1,3 +1,5 @@
+"""The kernel is told what changed of the inodes that it knows, and of nothing else."""
+
 import pytest
 from msgspec.structs import replace
 

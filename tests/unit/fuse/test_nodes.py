@@ -1,3 +1,5 @@
+"""A version of a resource keeps its inode, no number is used twice, and memory is bounded."""
+
 from dataclasses import dataclass
 
 import pytest

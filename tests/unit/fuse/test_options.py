@@ -1,3 +1,5 @@
+"""Mount options: which are ours, which libfuse gets, and which values are refused."""
+
 from dataclasses import dataclass
 from typing import cast
 

@@ -1,3 +1,5 @@
+"""A request of the kernel is answered exactly once: by its answer, its deadline or its interruption."""
+
 import errno
 import os
 import threading

@@ -1,3 +1,5 @@
+"""Extended attributes have what the API says of a file, and nothing that it does not say."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,3 +1,5 @@
+"""The process stays on one CPU only where that was measured to be faster."""
+
 import subprocess
 import sys
 from collections.abc import Callable, Collection

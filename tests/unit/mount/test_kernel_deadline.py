@@ -1,3 +1,5 @@
+"""The deadline of a read stays below the kernel's, where the kernel has one."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The kernel's read-ahead is raised and never lowered."""
+
 from pathlib import Path
 
 import pytest

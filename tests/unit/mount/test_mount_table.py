@@ -1,3 +1,5 @@
+"""The table of mounts is read whatever the paths in it, and a directory is mounted on only if it is fit."""
+
 import sys
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""A mount that was refused: the line names the cause and says what to do."""
+
 from pathlib import Path
 
 import pytest

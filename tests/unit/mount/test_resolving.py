@@ -1,3 +1,5 @@
+"""Paths are resolved as the standard library does it, without a look below a mount."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The service manager is told once that the mount is ready, and a mount needs none."""
+
 import os
 import socket
 from pathlib import Path

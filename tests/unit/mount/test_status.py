@@ -1,3 +1,5 @@
+"""What `--status` shows of mounts, and the answer that the process of a mount gives to it."""
+
 from typing import Any
 
 import pytest

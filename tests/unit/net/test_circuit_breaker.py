@@ -1,3 +1,5 @@
+"""A server that is out of reach is probed, nobody else waits for it, and any answer ends that."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which failures are tried again, how long is waited before, and when it ends."""
+
 import threading
 import time
 from datetime import UTC, datetime, timedelta

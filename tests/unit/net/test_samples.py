@@ -1,3 +1,5 @@
+"""What a server is asked to find out whether it answers: one byte of what it answered last."""
+
 import httpx
 
 from empirical_fs.net.samples import Sample, Samples

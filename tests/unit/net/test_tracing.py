@@ -1,3 +1,5 @@
+"""What `-vv` tells of each HTTP request."""
+
 import logging
 
 import pytest

@@ -1,3 +1,5 @@
+"""A server that refuses requests gets them one after the other, in order and in time."""
+
 from dataclasses import dataclass, field
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which URLs may be fetched, which redirects are followed, and when a signed URL expires."""
+
 from calendar import timegm
 
 import httpx

@@ -1,3 +1,5 @@
+"""What the user asked for, from flags, environment and file: which one wins, and what is refused."""
+
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The memory that the cgroup allows is found in either version, and bounds the default of `--memory`."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The values of settings: which are understood, which are refused, and that no key is shown."""
+
 import os
 import shutil
 import subprocess

@@ -1,3 +1,5 @@
+"""Work on a lane holds no thread while it waits, and ends whatever happens."""
+
 import _thread
 import socket
 import threading

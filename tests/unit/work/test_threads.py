@@ -1,3 +1,5 @@
+"""Threads, pools and jobs go on though the system has no thread to give or a job fails."""
+
 import _thread
 import threading
 

@@ -1,3 +1,5 @@
+"""Alarms ring once, in their order, unless they were cancelled."""
+
 import threading
 import time
 
