@@ -1,3 +1,5 @@
+"""All read data counts against one budget, of which each reader has an equal share."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,3 +1,5 @@
+"""A buffer gives back what it took; memory is used again, and not hoarded."""
+
 import gc
 import warnings
 from mmap import mmap

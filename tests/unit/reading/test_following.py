@@ -1,3 +1,5 @@
+"""Which reads the kernel may have sent ahead of the program, and how short they are put off."""
+
 from itertools import count
 
 from hypothesis import given

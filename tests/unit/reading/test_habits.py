@@ -1,3 +1,5 @@
+"""How far programs read in a file tells how far the next one will."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Open files share what was fetched of one version, and a version that is over is not opened again."""
+
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,3 +1,5 @@
+"""A part as it arrives: many may read it, one fetches it, and its memory is given back once."""
+
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise

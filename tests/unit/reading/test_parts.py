@@ -1,3 +1,5 @@
+"""The parts that a content holds are like a plain model, whatever comes and goes."""
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial

@@ -1,3 +1,5 @@
+"""Read-ahead is earned: a sequential reader never starves, and a random one costs only what it asks for."""
+
 from collections.abc import Iterable
 from itertools import pairwise
 from random import Random

@@ -1,3 +1,5 @@
+"""A reader gives the right bytes or an error, in time, and downloads nothing twice."""
+
 import errno
 import threading
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+"""A whole file that found no room on the disk is not fetched again until there is some."""
+
 from dataclasses import dataclass, field
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which answers belong to the version that is read, which end it, and which are of no use."""
+
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""A walk through the directory is recognised and fetched ahead; any other order costs next to nothing."""
+
 from collections.abc import Iterable
 from random import Random
 

@@ -1,3 +1,5 @@
+"""Files ahead of a walk are ready before it comes to them, as far as memory and the settings allow."""
+
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the head of a store's answer says: the part that was asked for, the whole, a refusal, or nonsense."""
+
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""As many requests side by side as the link rewards, and no more."""
+
 from itertools import pairwise
 from random import Random
 

@@ -1,3 +1,5 @@
+"""Parts are fetched once, the wanted ones first, and every failure reaches those who wait."""
+
 import socket
 import threading
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+"""One range of one version: resumed, signed or asked for again, and never mixed with another version."""
+
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext

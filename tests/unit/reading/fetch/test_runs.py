@@ -1,3 +1,5 @@
+"""Requests that go on over several parts: which are taken up again, and when they are closed."""
+
 import pytest
 
 from empirical_fs.api.resource import Resource
