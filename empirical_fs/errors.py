@@ -29,19 +29,55 @@
         │   └── OtherLength   one of another length, which may be the object by now, or some page
         └── ContentChanged    the object is not the one that the reader opened
 
-Only the messages are for people; `fuse/errnos.py` maps the classes to errno in one table. No message
-holds a key or a signed URL.
+Only the messages are for people: they say what happened, and `advice` says what to do about it. `str` of an
+error is the line that has both. `fuse/errnos.py` maps the classes to errno in one table. No message and no
+advice holds a key or a signed URL.
 """
 
+from dataclasses import dataclass
+
 from empirical_fs.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happened, and what to do about it."""
+
+    what: str
+    advice: str | None = None
+    """What to do, or what else it may be; None where nobody can say."""
+
+    def __str__(self) -> str:
+        """Both in the line that people read."""
+        return self.what if self.advice is None else f"{self.what}; {self.advice}"
 
 
 class EmpiricalError(Exception):
     """The root of every error that this package raises on purpose."""
 
+    def __init__(self, what: str | Trouble = "", *, advice: str | None = None) -> None:
+        """Say what happened, and what to do about it."""
+        super().__init__(what if isinstance(what, Trouble) else Trouble(what, advice))
+
+    @property
+    def trouble(self) -> Trouble:
+        """What happened, and what to do about it."""
+        trouble: Trouble = self.args[0]
+        return trouble
+
+    @property
+    def what(self) -> str:
+        """What happened."""
+        return self.trouble.what
+
+    @property
+    def advice(self) -> str | None:
+        """What to do about it; None where who raised it cannot say."""
+        return self.trouble.advice
+
 
 class SetupError(EmpiricalError):
-    """The mount cannot start; the message says what to do about it."""
+    """The mount cannot start."""
 
 
 class UsageError(SetupError):
@@ -73,7 +109,7 @@ class NoThread(EmpiricalError):
 
     def __init__(self) -> None:
         """Say what may help."""
-        super().__init__("the system has no thread to spare; see ulimit -u, or TasksMax of systemd")
+        super().__init__("the system has no thread to spare", advice="see ulimit -u, or TasksMax of systemd")
 
 
 class NoMemory(EmpiricalError):
@@ -82,7 +118,7 @@ class NoMemory(EmpiricalError):
     def __init__(self) -> None:
         """Say what may help."""
         super().__init__(
-            "the system has no memory to spare; see ulimit -v, the container's limit, or --memory"
+            "the system has no memory to spare", advice="see ulimit -v, the container's limit, or --memory"
         )
 
 
@@ -112,14 +148,15 @@ class Unavailable(EmpiricalError):
 
     def __init__(
         self,
-        what: str,
+        what: str | Trouble,
         retry_after: float | None = None,
         *,
+        advice: str | None = None,
         silent: Server | None = None,
         lasting: bool = False,
     ) -> None:
         """Say what happened, and when the server asks to be called again."""
-        super().__init__(what)
+        super().__init__(what, advice=advice)
         self.retry_after = retry_after
         self.silent = silent
         self.lasting = lasting

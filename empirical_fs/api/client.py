@@ -201,7 +201,8 @@ class Api:
                     # Not every API serves a resource by its id, but each serves the listing.
                     if path != _LISTING or not self._key.was_accepted:
                         raise
-                    raise ApiUnavailable(f"{error}; something in between answers in its place") from error
+                    advice = "something in between answers in its place"
+                    raise ApiUnavailable(error.what, advice=advice) from error
         raise AssertionError("retrying ends with an answer or an exception")
 
     def _gave_up(self, server: Server, since: float) -> None:

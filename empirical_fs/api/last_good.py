@@ -51,8 +51,8 @@ def at_first(listing: Listing) -> Known:
     if known.unreadable and not known.shown:
         raise SetupError(
             f"none of the {known.unreadable} resources that the API lists can be read"
-            f" ({listing.malformed[0].reason}); look for a newer release of empirical-fs, or tell who runs"
-            " the API"
+            f" ({listing.malformed[0].reason})",
+            advice="look for a newer release of empirical-fs, or tell who runs the API",
         )
     return known
 

@@ -11,7 +11,7 @@ from empirical_fs.cli.output import say, tell
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.options import OPTIONS, Option
-from empirical_fs.settings.values import parse_path, parse_word
+from empirical_fs.settings.values import WrongValue, parse_path, parse_word
 
 PROGRAM = "empirical-mount"
 PLACES_MAX = 2
@@ -140,12 +140,12 @@ def _add_setting(group: argparse._ArgumentGroup, option: Option) -> None:
 
 
 def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """As `parse`, with the reason of a ValueError shown, which argparse would hide."""
+    """As `parse`, with the reason of a WrongValue shown, which argparse would hide."""
 
     def explain(text: str) -> Any:
         try:
             return parse(text)
-        except ValueError as error:
+        except WrongValue as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return explain

@@ -1,6 +1,6 @@
 """What went wrong, in the one line that users read."""
 
-from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi
+from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, Trouble
 from empirical_fs.privacy import KEY_VARIABLE
 
 
@@ -18,19 +18,18 @@ def explained(
     """
     match error:
         case KeyRefused():
-            return f"{error}; check {key_origin}"
+            trouble = Trouble(error.what, f"check {key_origin}")
         case ApiUnavailable():
-            if "; " in str(error):
-                return f"cannot reach the API: {error}"  # who knows better has said what to do
             is_there = error.silent is None
             advice = "try again in a while" if is_there else f"check the network and {api_url_from}"
-            return f"cannot reach the API: {error}; {advice}"
+            trouble = Trouble(f"cannot reach the API: {error.what}", error.advice or advice)
         case NotTheApi():
-            return f"this is not the Empirical API: {error}; check {api_url_from}"
+            trouble = Trouble(f"this is not the Empirical API: {error}", f"check {api_url_from}")
         case EmpiricalError():
-            return " ".join(str(error).split())
+            trouble = error.trouble
         case _:
-            return _unforeseen(error)
+            trouble = Trouble(_unforeseen(error))
+    return " ".join(str(trouble).split())
 
 
 def _unforeseen(error: BaseException) -> str:

@@ -17,7 +17,8 @@ def place_of(path: str) -> Path:
     try:
         whole = Path(path).expanduser()
     except RuntimeError as error:
-        raise SetupError(f"no home directory is known for {path}; write the whole path") from error
+        what = f"no home directory is known for {path}"
+        raise SetupError(what, advice="write the whole path") from error
     return resolved(whole, [each.mountpoint for each in mount_table.ours()])
 
 

@@ -66,8 +66,8 @@ class Asked:
             return check_report(answer) if self._command == Command.STATUS else answer
         except NotOurs as error:
             raise SetupError(
-                f"what serves {self._mountpoint} is of another version, or not ours: {error};"
-                f" to take it away: empirical-mount -u {shlex.quote(str(self._mountpoint))}"
+                f"what serves {self._mountpoint} is of another version, or not ours: {error}",
+                advice=f"to take it away: empirical-mount -u {shlex.quote(str(self._mountpoint))}",
             ) from error
 
 
@@ -87,13 +87,15 @@ def _in_words(mountpoint: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             raise SetupError(
-                f"the process that served {mountpoint} is gone; empirical-mount {mountpoint} recovers it"
+                f"the process that served {mountpoint} is gone",
+                advice=f"empirical-mount {mountpoint} recovers it",
             ) from error
         if error.errno in (errno.EPERM, errno.EACCES):
             raise SetupError(f"the mount at {mountpoint} is another user's") from error
         if error.errno == errno.ENOTTY:
             raise SetupError(
-                f"the mount at {mountpoint} is of another version; unmount it and mount it again"
+                f"the mount at {mountpoint} is of another version",
+                advice="unmount it and mount it again",
             ) from error
         raise SetupError(f"cannot ask the mount at {mountpoint}: {error.strerror}") from error
 

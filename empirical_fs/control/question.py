@@ -35,8 +35,8 @@ class Silent(SetupError):
     def __init__(self, mountpoint: Path) -> None:
         """Say so, and what helps."""
         super().__init__(
-            f"the process that serves {mountpoint} does not answer;"
-            f" to take the mount away: empirical-mount -u --lazy {mountpoint}"
+            f"the process that serves {mountpoint} does not answer",
+            advice=f"to take the mount away: empirical-mount -u --lazy {mountpoint}",
         )
 
 

@@ -74,9 +74,11 @@ def parse_answer(text: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise NotOurs("the answer is no JSON object")
     if "error" in answer:
-        if not isinstance(answer["error"], str):
+        # Mounts of older versions send no advice of its own.
+        what, advice = answer["error"], answer.get("advice")
+        if not isinstance(what, str) or not isinstance(advice, str | None):
             raise NotOurs("the reason is no text")
-        raise SetupError(answer["error"][:_ERROR_MAX])
+        raise SetupError(what[:_ERROR_MAX], advice=None if advice is None else advice[:_ERROR_MAX])
     return answer
 
 

@@ -75,9 +75,9 @@ def ok(name: str, seen: str) -> Finding:
 
 
 def of_error(name: str, error: EmpiricalError, advice: str) -> Finding:
-    """It failed; `advice` stands in where the error's own message does not go on to say what to do."""
-    seen, _, said = " ".join(str(error).split()).partition("; ")
-    return Finding(name, Verdict.FAILED, seen, said or advice)
+    """It failed; `advice` stands in where the error does not say what to do."""
+    seen, said = (" ".join(text.split()) for text in (error.what, error.advice or advice))
+    return Finding(name, Verdict.FAILED, seen, said)
 
 
 def skipped(names: Iterable[str], first: str) -> Iterable[Finding]:

@@ -80,13 +80,14 @@ def device(path: Path = mount_table.FUSE_DEVICE) -> Finding:
     mount_table.check_device()
     if os.statvfs(path).f_flag & os.ST_NODEV:
         raise SetupError(
-            f"{path} is on a file system that is mounted nodev; run: mount -o remount,dev {path.parent}"
+            f"{path} is on a file system that is mounted nodev",
+            advice=f"run: mount -o remount,dev {path.parent}",
         )
     try:
         os.close(os.open(path, os.O_RDWR))
     except OSError as error:
         advice = _DEVICE_ADVICE.get(error.errno or 0, _IN_CONTAINER)
-        raise SetupError(f"{path} cannot be opened: {error.strerror}; {advice}") from error
+        raise SetupError(f"{path} cannot be opened: {error.strerror}", advice=advice) from error
     return diagnoses.ok("/dev/fuse", "can be opened")
 
 

@@ -77,14 +77,15 @@ def load_library() -> "Library":
     if found is not None:
         return found
     if chosen == "2":
-        raise SetupError(f"libfuse 2 is not installed; on Debian and Ubuntu: {_INSTALL_2}")
+        raise SetupError("libfuse 2 is not installed", advice=f"on Debian and Ubuntu: {_INSTALL_2}")
     if find_library("fuse3") is not None and find_spec("mfusepy") is None:
         raise SetupError(f"there is libfuse 3, and mfusepy is missing: {_INSTALL_BINDING}")
     if chosen == "3":
-        raise SetupError(f"libfuse 3 is not installed; on Debian and Ubuntu: {_INSTALL_3}")
+        raise SetupError("libfuse 3 is not installed", advice=f"on Debian and Ubuntu: {_INSTALL_3}")
     raise SetupError(
-        f"libfuse is not installed; on Debian and Ubuntu: {_INSTALL_2},"
-        f" or where that is gone: {_INSTALL_3} && {_INSTALL_BINDING}"
+        "libfuse is not installed",
+        advice=f"on Debian and Ubuntu: {_INSTALL_2},"
+        f" or where that is gone: {_INSTALL_3} && {_INSTALL_BINDING}",
     )
 
 

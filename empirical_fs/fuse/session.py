@@ -9,14 +9,16 @@ from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from empirical_fs.errors import Closing, NoThread, SetupError
+from empirical_fs.errors import Closing, NoThread, SetupError, Trouble
 from empirical_fs.fuse.library import Library, Mounted
 from empirical_fs.fuse.memory_allocator import keep_freed_memory
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.work.timer import Timer
 
-LIBFUSE_FAILED = "libfuse could not go on, and the mount is gone; if it was still wanted, mount again"
+LIBFUSE_FAILED = Trouble(
+    "libfuse could not go on, and the mount is gone", "if it was still wanted, mount again"
+)
 
 _THREADS = 4
 """Threads that take requests. None of them ever waits, so that they serve any number of readers."""

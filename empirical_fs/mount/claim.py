@@ -61,7 +61,8 @@ def claim(place: Path, *, nonempty: bool) -> Claim:
             descriptor = _open(place)
             try:
                 if not _lock(descriptor):
-                    raise SetupError(f"{place} is being mounted on by {_holder(descriptor)}; wait for that")
+                    what = f"{place} is being mounted on by {_holder(descriptor)}"
+                    raise SetupError(what, advice="wait for that")
                 # Meanwhile it may have been mounted on, or another directory may have come to its place.
                 again = preparing.prepare(place, nonempty=nonempty)
                 if not again and os.path.samestat(place.stat(), os.fstat(descriptor)):
@@ -71,7 +72,7 @@ def claim(place: Path, *, nonempty: bool) -> Claim:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
-    raise SetupError(f"{place} changes all the time; try again")
+    raise SetupError(f"{place} changes all the time", advice="try again")
 
 
 def _open(place: Path) -> int:

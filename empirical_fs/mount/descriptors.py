@@ -26,12 +26,13 @@ def check_descriptors() -> None:
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise SetupError(
-                f"{os.devnull} cannot be opened: {error.strerror}; is /dev as it should be?"
+                f"{os.devnull} cannot be opened: {error.strerror}", advice="is /dev as it should be?"
             ) from error
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         raise SetupError(
             f"too few file descriptors: {error.strerror} after {len(opened)} of {NEEDED}"
-            f" that a mount needs beside those in use, of {most} in all; {_ADVICE}"
+            f" that a mount needs beside those in use, of {most} in all",
+            advice=_ADVICE,
         ) from error
     finally:
         for each in opened:

@@ -56,8 +56,8 @@ class HeldDirectory:
         found = self._place(self._descriptor)
         if found != self.path:
             raise SetupError(
-                f"what was {self.path} is {found} now: somebody moves directories about there;"
-                " choose a mount point in a folder that only you can write to"
+                f"what was {self.path} is {found} now: somebody moves directories about there",
+                advice="choose a mount point in a folder that only you can write to",
             )
 
     @contextmanager
@@ -93,7 +93,8 @@ class HeldDirectory:
             self.check()
             mount = mount_table.mount_at(self.path)
             if mount is None or not mount.is_ours:
-                raise SetupError(f"the mount has not come to {self.path}; somebody has changed what is there")
+                what = f"the mount has not come to {self.path}"
+                raise SetupError(what, advice="somebody has changed what is there")
         except SetupError:
             self.abandon()
             raise
@@ -122,4 +123,5 @@ class HeldDirectory:
         try:
             return (_DESCRIPTORS / str(descriptor)).readlink()
         except OSError as error:
-            raise SetupError(f"{_DESCRIPTORS} cannot be read: {error.strerror}; mount /proc") from error
+            what = f"{_DESCRIPTORS} cannot be read: {error.strerror}"
+            raise SetupError(what, advice="mount /proc") from error

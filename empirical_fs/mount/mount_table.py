@@ -182,8 +182,9 @@ def check_device() -> None:
     """
     if not FUSE_DEVICE.exists():
         raise SetupError(
-            f"{FUSE_DEVICE} is missing; run: sudo modprobe fuse"
-            " (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)"
+            f"{FUSE_DEVICE} is missing",
+            advice="run: sudo modprobe fuse"
+            " (in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN)",
         )
 
 
@@ -195,7 +196,8 @@ def find_fusermount() -> str:
     """
     found = _fusermount()
     if found is None:
-        raise SetupError("fusermount is not installed; on Debian and Ubuntu: sudo apt install fuse")
+        advice = "on Debian and Ubuntu: sudo apt install fuse"
+        raise SetupError("fusermount is not installed", advice=advice)
     return found
 
 

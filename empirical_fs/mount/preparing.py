@@ -66,11 +66,13 @@ def _in_words(mountpoint: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise SetupError(f"no permission for {mountpoint}; choose a directory of your own") from error
+        what = f"no permission for {mountpoint}"
+        raise SetupError(what, advice="choose a directory of your own") from error
     except OSError as error:
         if error.errno == errno.EROFS:
             raise SetupError(
-                f"{mountpoint} is on a read-only file system; choose a directory that you can write to"
+                f"{mountpoint} is on a read-only file system",
+                advice="choose a directory that you can write to",
             ) from error
         raise SetupError(f"cannot use {mountpoint}: {error.strerror}") from error
 
@@ -86,15 +88,19 @@ def _is_recoverable(mountpoint: Path) -> bool:
         if not mount.is_ours:
             raise SetupError(f"the {mount.kind} mount at {mountpoint} does not answer") from error
         raise SetupError(
-            f"{mountpoint} is mounted already, and its process does not answer;"
-            f" to take the mount away: empirical-mount -u --lazy {mountpoint}"
+            f"{mountpoint} is mounted already, and its process does not answer",
+            advice=f"to take the mount away: empirical-mount -u --lazy {mountpoint}",
         ) from error
     if has_no_process:
         if not mount.is_ours:
-            raise SetupError(f"a dead {mount.kind} mount is at {mountpoint}; run: fusermount -u {mountpoint}")
+            raise SetupError(
+                f"a dead {mount.kind} mount is at {mountpoint}", advice=f"run: fusermount -u {mountpoint}"
+            )
         return True
     if mount.is_ours:
-        raise SetupError(f"{mountpoint} is mounted already; to unmount it: empirical-mount -u {mountpoint}")
+        raise SetupError(
+            f"{mountpoint} is mounted already", advice=f"to unmount it: empirical-mount -u {mountpoint}"
+        )
     return False
 
 
@@ -103,7 +109,9 @@ def _check_directory(mountpoint: Path, *, nonempty: bool) -> None:
         raise SetupError(f"{mountpoint} is not a directory")
     with os.scandir(mountpoint) as entries:
         if next(entries, None) is not None and not nonempty:
-            raise SetupError(f"{mountpoint} is not empty; choose an empty directory, or give -o nonempty")
+            raise SetupError(
+                f"{mountpoint} is not empty", advice="choose an empty directory, or give -o nonempty"
+            )
     # Fusermount asks that of users; root mounts on any directory, in a read-only root too.
     if os.geteuid() != _ROOT:
         _check_writable(mountpoint)
@@ -119,7 +127,7 @@ def _check_writable(directory: Path) -> None:
 def _check_place(mountpoint: Path) -> None:
     """See that the mount would not hide what it needs itself: it would wait for its own answers."""
     if mountpoint.is_relative_to(_PROC):
-        raise SetupError(f"nothing can be mounted in {_PROC}; choose another directory")
+        raise SetupError(f"nothing can be mounted in {_PROC}", advice="choose another directory")
     ours = (
         sys.prefix,
         sys.base_prefix,
@@ -131,7 +139,8 @@ def _check_place(mountpoint: Path) -> None:
     for each in ours:
         if each is not None and Path(each).resolve().is_relative_to(mountpoint):
             raise SetupError(
-                f"a mount on {mountpoint} would hide {each}, which it needs itself; choose another directory"
+                f"a mount on {mountpoint} would hide {each}, which it needs itself",
+                advice="choose another directory",
             )
 
 

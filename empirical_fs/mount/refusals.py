@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from empirical_fs.errors import Trouble
+
 PROFILE = Path("/etc/apparmor.d/fusermount3")
 PROFILE_ADDITIONS = Path("/etc/apparmor.d/local/fusermount3")
 ALLOWED_BY_PROFILE = "a home directory, /mnt, /media, /tmp and /run/user"
@@ -18,18 +20,18 @@ _MOUNT_MAX = re.compile(r"mount_max = (?P<number>[0-9]{1,9})\s*")
 _REFUSED = re.compile(r"mount failed: (?:Permission denied|Operation not permitted)|Operation not permitted")
 _IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
 
-_OWN = "{said}; choose a directory of your own"
-_ADVICE = {
-    "user_allow_other": "-o allow_other needs the line user_allow_other in /etc/fuse.conf",
-    "too many FUSE filesystems": (
-        "there are as many FUSE mounts as users may have; unmount some (findmnt -t fuse), or raise"
-        " mount_max = N in /etc/fuse.conf"
+_OWN = Trouble("{said}", "choose a directory of your own")
+_KNOWN = {
+    "user_allow_other": Trouble("-o allow_other needs the line user_allow_other in /etc/fuse.conf"),
+    "too many FUSE filesystems": Trouble(
+        "there are as many FUSE mounts as users may have",
+        "unmount some (findmnt -t fuse), or raise mount_max = N in /etc/fuse.conf",
     ),
-    "failed to open /dev/fuse: Permission denied": (
-        f"{{said}}; run: sudo chmod 666 /dev/fuse ({_IN_CONTAINER}; nowhere if /dev is mounted nodev)"
+    "failed to open /dev/fuse: Permission denied": Trouble(
+        "{said}", f"run: sudo chmod 666 /dev/fuse ({_IN_CONTAINER}; nowhere if /dev is mounted nodev)"
     ),
-    "failed to exec": "{said}; fusermount must be there, on no file system that is mounted noexec",
-    "mounting over filesystem type": "{said}; choose a directory on a disk of this machine",
+    "failed to exec": Trouble("{said}", "fusermount must be there, on no file system that is mounted noexec"),
+    "mounting over filesystem type": Trouble("{said}", "choose a directory on a disk of this machine"),
     "not owned by user": _OWN,
     "no write access": _OWN,
 }
@@ -65,14 +67,14 @@ def of_profile(place: Path) -> str:
     )
 
 
-def advice(said: str, place: Path, around: Surroundings) -> str:
-    """What libfuse and fusermount `said` of a mount at `place`, and what to do about it, in one line."""
-    known = next((what for phrase, what in _ADVICE.items() if phrase in said), None)
+def refusal(said: str, place: Path, around: Surroundings) -> Trouble:
+    """What libfuse and fusermount `said` of a mount at `place`, and what to do about it."""
+    known = next((known for phrase, known in _KNOWN.items() if phrase in said), None)
     if known is not None:
-        return known.format(said=said)
+        return Trouble(known.what.format(said=said), known.advice)
     if _REFUSED.search(said):
-        return f"{said}; {_of_refusal(place, around)}"
-    return said or "libfuse did not say why"
+        return Trouble(said, _of_refusal(place, around))
+    return Trouble(said or "libfuse did not say why")
 
 
 def _of_refusal(place: Path, around: Surroundings) -> str:

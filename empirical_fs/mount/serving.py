@@ -30,7 +30,7 @@ from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.claim import claim
 from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.lifecycle import Lifecycle, Place
-from empirical_fs.mount.refusals import advice
+from empirical_fs.mount.refusals import refusal
 from empirical_fs.mount.signals import Signals
 from empirical_fs.mount.status import Status
 from empirical_fs.mount.surroundings import surroundings
@@ -235,4 +235,5 @@ def _given(settings: Settings) -> dict[str, str | bool]:
 def _refused(said: str, place: Path) -> SetupError:
     """What libfuse has said is why it cannot mount at `place`."""
     wrong = UsageError if "unknown option" in said else SetupError
-    return wrong(f"cannot mount: {advice(said, place, surroundings())}")
+    trouble = refusal(said, place, surroundings())
+    return wrong(f"cannot mount: {trouble.what}", advice=trouble.advice)

@@ -10,7 +10,7 @@ from empirical_fs import __version__
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.refresh import Reload
 from empirical_fs.control.protocol import Command
-from empirical_fs.errors import NoThread
+from empirical_fs.errors import EmpiricalError, NoThread, Trouble
 from empirical_fs.reading.budget import Budget
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
@@ -86,7 +86,7 @@ class Status:
         try:
             self._reload_asked_for = self._catalog.reload()
         except NoThread as error:
-            return {"error": str(error)}
+            return {"error": error.what, "advice": error.advice}
         return self._reloading()
 
     def _reloading(self) -> dict[str, Any]:
@@ -99,5 +99,6 @@ class Status:
             return {"ended": False, "done": asked.done, "pages": asked.pages}
         failure = asked.outcome.exception()
         if failure is not None:
-            return {"error": f"the listing could not be fetched: {failure}"}
+            trouble = failure.trouble if isinstance(failure, EmpiricalError) else Trouble(str(failure))
+            return {"error": f"the listing could not be fetched: {trouble.what}", "advice": trouble.advice}
         return {"ended": True}

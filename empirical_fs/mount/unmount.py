@@ -70,8 +70,8 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
         named = list(_users(place))
         who = ", ".join(named[:_NAMED_MAX]) + (", ..." if len(named) > _NAMED_MAX else "")
         raise SetupError(
-            f"{place} is busy: in use by {who or 'somebody who cannot be seen from here'};"
-            " close what is open there, or give --lazy"
+            f"{place} is busy: in use by {who or 'somebody who cannot be seen from here'}",
+            advice="close what is open there, or give --lazy",
         ) from error
     if silence is not None:
         return f"{place} is unmounted; the process that served it does not answer, and may be left"

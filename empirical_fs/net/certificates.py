@@ -14,6 +14,7 @@ from empirical_fs.errors import SetupError
 
 FILE_VARIABLE, FOLDERS_VARIABLE = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _KEY_LOG_VARIABLE = "SSLKEYLOGFILE"
+_MEND = "mend or unset it"
 
 BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Arch, Alpine
@@ -44,17 +45,15 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
         context = ssl.create_default_context()
     except OSError as error:  # of which an SSLError is one
         raise SetupError(
-            f"TLS cannot be set up ({type(error).__name__});"
-            f" check {FILE_VARIABLE}, SSLKEYLOGFILE and OPENSSL_CONF"
+            f"TLS cannot be set up ({type(error).__name__})",
+            advice=f"check {FILE_VARIABLE}, SSLKEYLOGFILE and OPENSSL_CONF",
         ) from error
     # From Python 3.13 on: it refuses the authorities of many a company's proxy, which curl and browsers take.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     file = os.environ.get(FILE_VARIABLE)
     has_folders = bool(os.environ.get(FOLDERS_VARIABLE))
     if file and not has_folders and not _has_any(context):
-        raise SetupError(
-            f"{FILE_VARIABLE}: there is no certificate that can be read in {file}; mend or unset it"
-        )
+        raise SetupError(f"{FILE_VARIABLE}: there is no certificate that can be read in {file}", advice=_MEND)
     places = ssl.get_default_verify_paths()
     folders = [
         Path(each)
@@ -68,7 +67,8 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
     if not folders and not _has_any(context):
         if is_asked:
             raise SetupError(
-                f"{FOLDERS_VARIABLE}: no certificate is found there; run openssl rehash on it, or unset it"
+                f"{FOLDERS_VARIABLE}: no certificate is found there",
+                advice="run openssl rehash on it, or unset it",
             )
         context.load_verify_locations(certifi.where())
     return context
@@ -79,7 +79,7 @@ def _check_pipes(variables: Iterable[str]) -> None:
     for name in variables:
         path = os.environ.get(name)
         if path and _is_pipe(path):
-            raise SetupError(f"{name}: {path} is a pipe, and no file; mend or unset it")
+            raise SetupError(f"{name}: {path} is a pipe, and no file", advice=_MEND)
 
 
 def _is_pipe(path: str) -> bool:

@@ -266,12 +266,12 @@ class Http:
         try:
             yield
         except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
-            what = described(error, server, proxy)
+            trouble = described(error, server, proxy)
             if is_no_http(error):
-                raise _USELESS[self._unavailable](what) from error
+                raise _USELESS[self._unavailable](trouble) from error
             if is_lasting(error):
                 # It will not be otherwise in a moment, but for a server that was well: then it is what stands
                 # in between, such as the sign-in page of a network, which goes.
-                raise self._unavailable(what, lasting=server not in self._were_well) from error
+                raise self._unavailable(trouble, lasting=server not in self._were_well) from error
             silent = server if is_head and is_silence(error) else None
-            raise self._unavailable(what, silent=silent) from error
+            raise self._unavailable(trouble, silent=silent) from error

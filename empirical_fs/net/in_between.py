@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from empirical_fs.errors import Trouble
 from empirical_fs.net.retry import is_busy
 
 _PROXY_WANTS_MORE, _FOR_LEGAL_REASONS, _SIGN_IN = 407, 451, 511
@@ -17,19 +18,20 @@ def is_of_another(headers: Mapping[str, str]) -> bool:
     return "cf-mitigated" in headers or headers.get("content-type", "").strip().lower().startswith(_HTML)
 
 
-def told(host: str, status: int) -> str:
-    """What it means that this host seems to answer with this status; what to do follows a semicolon."""
+def told(host: str, status: int) -> Trouble:
+    """What it means that this host seems to answer with this status."""
     if status == _SIGN_IN:
-        return f"the network wants a sign-in (HTTP {status}); open any page in a browser"
+        return Trouble(f"the network wants a sign-in (HTTP {status})", "open any page in a browser")
     if status == _PROXY_WANTS_MORE:
-        return (
-            f"a proxy before {host} wants a user name and a password (HTTP {status}); see the proxy variables"
+        return Trouble(
+            f"a proxy before {host} wants a user name and a password (HTTP {status})",
+            "see the proxy variables",
         )
     if status in _OF_CDNS:
-        return f"what stands before {host} cannot reach it (HTTP {status}); try again in a while"
+        return Trouble(f"what stands before {host} cannot reach it (HTTP {status})", "try again in a while")
     if is_busy(status):
-        return f"{host} answered HTTP {status}"
-    return (
-        f"something in between answers for {host} (HTTP {status});"
-        " look for a firewall, a proxy or a sign-in page, or ask who runs it"
+        return Trouble(f"{host} answered HTTP {status}")
+    return Trouble(
+        f"something in between answers for {host} (HTTP {status})",
+        "look for a firewall, a proxy or a sign-in page, or ask who runs it",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 
+from empirical_fs.errors import Trouble
 from empirical_fs.net.connecting import ResolverSilent
 from empirical_fs.net.proxies import Proxy
 from empirical_fs.net.streams import NotHttp
@@ -53,95 +54,99 @@ def is_silence(error: Exception) -> bool:
     return not any(isinstance(each, OSError) and each.errno in _SHORTAGES for each in _causes(error))
 
 
-def described(error: Exception, server: Server, proxy: Proxy | None = None) -> str:
-    """What happened to a request, through a proxy or not; after a semicolon, what to do about it."""
+def described(error: Exception, server: Server, proxy: Proxy | None = None) -> Trouble:
+    """What happened to a request, through a proxy or not."""
     host = server.host
     cause = next((each for each in _causes(error) if isinstance(each, OSError | UnicodeError)), None)
     match error:
         case ProxyRefused() if proxy is not None:
-            text = _of_proxy(error, host, proxy)
+            trouble = _of_proxy(error, host, proxy)
         case ProxyUnreachable() if proxy is not None:
-            text = _of_reaching(cause, proxy)
+            trouble = _of_reaching(cause, proxy)
         case httpx.ConnectTimeout() if isinstance(cause, ResolverSilent):
-            text = f"no name server says where {host} is; check the network and its DNS"
+            trouble = Trouble(f"no name server says where {host} is", "check the network and its DNS")
         case httpx.ConnectTimeout():
-            text = f"connecting to {host} took too long"
+            trouble = Trouble(f"connecting to {host} took too long")
         case httpx.PoolTimeout():
-            text = f"too many requests to {host} are under way"
+            trouble = Trouble(f"too many requests to {host} are under way")
         case httpx.TimeoutException():
-            text = f"{host} did not answer in time"
+            trouble = Trouble(f"{host} did not answer in time")
         case httpx.ConnectError():
-            text = _of_connecting(cause, server)
+            trouble = _of_connecting(cause, server)
         case _ if is_no_http(error):
             why = str(error) if isinstance(error, NotHttp) else "what it answers is not HTTP"
-            text = f"{host} cannot be understood: {why}"
+            trouble = Trouble(f"{host} cannot be understood: {why}")
         case httpx.ReadError() | httpx.WriteError() | httpx.RemoteProtocolError() | httpx.StreamError():
-            text = f"the connection to {host} broke off"
+            trouble = Trouble(f"the connection to {host} broke off")
         case _:
-            text = f"the request to {host} failed ({type(error).__name__})"
-    return text
+            trouble = Trouble(f"the request to {host} failed ({type(error).__name__})")
+    return trouble
 
 
-def _of_connecting(cause: BaseException | None, server: Server) -> str:
+def _of_connecting(cause: BaseException | None, server: Server) -> Trouble:
     host, reason = server.host, getattr(cause, "reason", None)
     match cause:
         case ssl.SSLCertVerificationError():
-            text = _of_certificate(cause, host)
+            trouble = _of_certificate(cause, host)
         case ssl.SSLError() if reason in _NOT_TLS:
-            text = f"{host}:{server.port} is not speaking TLS; is it http://, or another port?"
+            trouble = Trouble(f"{host}:{server.port} is not speaking TLS", "is it http://, or another port?")
         case ssl.SSLError() if not isinstance(cause, _PASSING):
             why = (reason or "no reason given").lower().replace("_", " ")
-            text = f"no TLS can be agreed on with {host} ({why})"
+            trouble = Trouble(f"no TLS can be agreed on with {host} ({why})")
         case socket.gaierror(errno=socket.EAI_AGAIN):
-            text = f"no name server says where {host} is; check the network and its DNS"
+            trouble = Trouble(f"no name server says where {host} is", "check the network and its DNS")
         case socket.gaierror() | UnicodeError():
-            text = f"the name {host} is not known; check its spelling, and the network's DNS"
+            trouble = Trouble(f"the name {host} is not known", "check its spelling, and the network's DNS")
         case ConnectionRefusedError():
-            text = f"{host}:{server.port} refused the connection"
+            trouble = Trouble(f"{host}:{server.port} refused the connection")
         case OSError(errno=number) if number in _NO_WAY:
-            text = f"there is no way from here to {host}; is the network up?"
+            trouble = Trouble(f"there is no way from here to {host}", "is the network up?")
         case OSError(errno=number, strerror=shortage) if number in _SHORTAGES:
-            text = f"no connection can be made to {host}: {shortage}"
+            trouble = Trouble(f"no connection can be made to {host}: {shortage}")
         case _:
-            text = f"the connection to {host} could not be made"
-    return text
+            trouble = Trouble(f"the connection to {host} could not be made")
+    return trouble
 
 
-def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> Trouble:
     match error.verify_code:
         case code if code == _EXPIRED:
-            return f"the certificate of {host} has expired; check this machine's clock; {_PORTAL}"
+            return Trouble(f"the certificate of {host} has expired", f"check this machine's clock; {_PORTAL}")
         case code if code == _NOT_YET_VALID:
-            return f"the certificate of {host} is not valid yet; check this machine's clock"
+            return Trouble(f"the certificate of {host} is not valid yet", "check this machine's clock")
         case code if code in _WRONG_NAMES:
-            return f"what answers as {host} has a certificate for another name; {_PORTAL}"
+            return Trouble(f"what answers as {host} has a certificate for another name", _PORTAL)
         case code if code not in _UNKNOWN_AUTHORITY:
             why = error.verify_message
-            return f"the certificate of {host} is not trusted ({why}); tell who runs it; {_PORTAL}"
+            return Trouble(
+                f"the certificate of {host} is not trusted ({why})", f"tell who runs it; {_PORTAL}"
+            )
         case _:
             why = error.verify_message or "it cannot be checked"
-            return (
-                f"the certificate of {host} is not trusted ({why}); add its authority to the system's"
-                f" (update-ca-certificates), or name its file in SSL_CERT_FILE; {_PORTAL}"
+            return Trouble(
+                f"the certificate of {host} is not trusted ({why})",
+                "add its authority to the system's (update-ca-certificates), or name its file in"
+                f" SSL_CERT_FILE; {_PORTAL}",
             )
 
 
-def _of_reaching(cause: BaseException | None, proxy: Proxy) -> str:
+def _of_reaching(cause: BaseException | None, proxy: Proxy) -> Trouble:
     is_of_machine = isinstance(cause, OSError) and cause.errno in _SHORTAGES
     if is_of_machine or (isinstance(cause, ssl.SSLError) and not isinstance(cause, _PASSING)):
         return _of_connecting(cause, proxy.server)
-    return f"the proxy {proxy.place} cannot be reached; check {proxy.variable}"
+    return Trouble(f"the proxy {proxy.place} cannot be reached", f"check {proxy.variable}")
 
 
-def _of_proxy(error: ProxyRefused, host: str, proxy: Proxy) -> str:
+def _of_proxy(error: ProxyRefused, host: str, proxy: Proxy) -> Trouble:
     said = f" ({error})" if str(error) else ""
     if error.wants_name:
-        return (
-            f"the proxy {proxy.place} wants another user name or password{said};"
-            f" write {proxy.server.scheme}://USER:PASSWORD@{proxy.place} into {proxy.variable}"
+        return Trouble(
+            f"the proxy {proxy.place} wants another user name or password{said}",
+            f"write {proxy.server.scheme}://USER:PASSWORD@{proxy.place} into {proxy.variable}",
         )
-    return (
-        f"the proxy {proxy.place} does not connect to {host}{said}; ask who runs it, or see {proxy.variable}"
+    return Trouble(
+        f"the proxy {proxy.place} does not connect to {host}{said}",
+        f"ask who runs it, or see {proxy.variable}",
     )
 
 

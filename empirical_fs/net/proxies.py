@@ -111,8 +111,8 @@ def _proxy(scheme: str, name: str) -> Proxy:
     except (ValueError, httpx.InvalidURL):
         # The error's text may hold the password.
         raise SetupError(
-            f"{variable} names no proxy that can be used; write http://HOST:PORT or socks5://HOST:PORT,"
-            " or unset it"
+            f"{variable} names no proxy that can be used",
+            advice="write http://HOST:PORT or socks5://HOST:PORT, or unset it",
         ) from None
     server = Server(url.scheme, host, url.port or _PORTS[url.scheme])
     return Proxy(server, place, variable, username, password)

@@ -20,6 +20,7 @@ from empirical_fs.settings.trust import check_decisive, check_folder
 from empirical_fs.settings.values import (
     API_URL_VARIABLE,
     DEFAULT,
+    WrongValue,
     looks_like_a_word,
     parse_memory,
 )
@@ -127,7 +128,7 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
     if place is None:
         if profile is not None:
             raise SetupError(
-                "no home directory is known, so there is no configuration file; give --config FILE"
+                "no home directory is known, so there is no configuration file", advice="give --config FILE"
             )
         return ConfigFile({})
     document = _document(place, is_needed=path is not None or profile is not None)
@@ -140,7 +141,7 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
         profile = os.fsencode(profile).decode(errors="surrogateescape")
         if profile not in profiles:
             known = ", ".join(sorted(profiles)) or "none"
-            raise SetupError(f"{place} has no profile {profile!r}; it has: {known}")
+            raise SetupError(f"{place} has no profile {profile!r}", advice=f"it has: {known}")
         sections.append((profiles[profile], f"{place} [profiles.{profile}]"))
     values: dict[str, Value] = {}
     mount_options: list[str] = []
@@ -235,8 +236,8 @@ def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 def _parsed(option: Option, text: str, source: str, wrong: type[SetupError] = SetupError) -> Value:
     try:
         return Value(option.parse(text), source)
-    except ValueError as error:
-        raise wrong(f"{source}: {error}") from error
+    except WrongValue as error:
+        raise wrong(f"{source}: {error.trouble.what}", advice=error.trouble.advice) from error
 
 
 def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
@@ -296,11 +297,14 @@ def _texts(given: object, source: str) -> list[str]:
 def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
     option = OPTIONS.get(name)
     if option is None:
-        advice = "; write the key into a file of its own, and its name as key_file" if name == "key" else ""
-        known = ", ".join([*OPTIONS, MOUNT_OPTIONS])
+        advice = (
+            "write the key into a file of its own, and its name as key_file"
+            if name == "key"
+            else f"there are: {', '.join([*OPTIONS, MOUNT_OPTIONS])}"
+        )
         # What is no setting may be a key.
         named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
-        raise SetupError(f"{source}: there is no setting{named}{advice or f'; there are: {known}'}")
+        raise SetupError(f"{source}: there is no setting{named}", advice=advice)
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise SetupError(f"{source}: {name} takes a text or a number")
     if isinstance(given, int) and abs(given) > _INTEGER_MAX:

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from empirical_fs.errors import SetupError
+from empirical_fs.errors import SetupError, Trouble
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.named_files import read_named
 from empirical_fs.settings.trust import check_secret
@@ -15,6 +15,7 @@ _KEY_MAX = 8 * 2**10
 _KEY_FILE_MAX = 64 * 2**10
 _NAMED_KEY = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=(?!=*\s*$).*", re.DOTALL)
 """As a shell or an env file has it; a key in base64 may end with `=`."""
+_ALONE = "write the key alone"
 _QUOTES = ("'", '"', "`")
 
 
@@ -35,25 +36,26 @@ def take_key(key_file: Path | None, variable: str | None, source: str = "--key-f
         key, place = variable, KEY_VARIABLE
     else:
         raise SetupError(
-            f"no API key; set {KEY_VARIABLE}, or give --key-file FILE"
-            " (the Empirical dashboard, under API keys, has yours)"
+            "no API key",
+            advice=f"set {KEY_VARIABLE}, or give --key-file FILE"
+            " (the Empirical dashboard, under API keys, has yours)",
         )
     key = key.strip()
     if wrong := _what_is_wrong(key):
-        raise SetupError(f"the API key in {place} {wrong}")
+        raise SetupError(f"the API key in {place} {wrong.what}", advice=wrong.advice)
     return key
 
 
-def _what_is_wrong(key: str) -> str | None:
+def _what_is_wrong(key: str) -> Trouble | None:
     """Why this is no key, in words that do not hold it."""
     if len(key) > _KEY_MAX:
-        return f"is longer than {_KEY_MAX // 2**10} KiB, as no key is; this may be another file"
+        return Trouble(f"is longer than {_KEY_MAX // 2**10} KiB, as no key is", "this may be another file")
     if key.startswith(_QUOTES) or key.endswith(_QUOTES):
-        return "is in quotes; write the key alone"
+        return Trouble("is in quotes", _ALONE)
     if _NAMED_KEY.fullmatch(key):
-        return "is written as NAME=KEY; write the key alone"
+        return Trouble("is written as NAME=KEY", _ALONE)
     if not _KEY.fullmatch(key):
-        return "is empty or has spaces or unprintable characters in it"
+        return Trouble("is empty or has spaces or unprintable characters in it")
     return None
 
 
@@ -66,8 +68,8 @@ def _read_key_file(path: Path, source: str) -> str:
         # What is no file may be the key itself.
         if not os.path.lexists(path):
             raise SetupError(
-                f"cannot read the key file: {source} names none that is there; it takes the name of a file,"
-                " and not the key"
+                f"cannot read the key file: {source} names none that is there",
+                advice="it takes the name of a file, and not the key",
             ) from None
         raise SetupError(f"cannot read the key file {path}: {error.strerror}") from error
     return content.decode("ascii", errors="replace")

@@ -24,7 +24,7 @@ class Option:
     name: str
     default: str | None
     parse: Callable[[str], Any]
-    """Its value from a text; may raise ValueError."""
+    """Its value from a text; may raise WrongValue."""
     variable: str | None = None
     """The environment variable that gives it."""
 

@@ -46,10 +46,11 @@ def parse_api_url(text: str, source: str = "--api-url") -> httpx.URL:
         SetupError: somebody else does.
     """
     wrong = UsageError if source.startswith("-") else SetupError
+    advice = f"write for example {DEFAULT_API_URL}"
     try:
         url = parse_fetchable(text.strip())
     except UnsafeUrl as error:
-        raise wrong(f"{source}: this is {error}; write for example {DEFAULT_API_URL}") from error
+        raise wrong(f"{source}: this is {error}", advice=advice) from error
     if url.query or url.fragment:
-        raise wrong(f"{source} takes no query and no fragment; write for example {DEFAULT_API_URL}")
+        raise wrong(f"{source} takes no query and no fragment", advice=advice)
     return url

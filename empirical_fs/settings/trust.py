@@ -23,7 +23,7 @@ def check_secret(status: os.stat_result, what: str, path: str) -> None:
     """
     _check_owner(status, what, path)
     if stat.S_ISREG(status.st_mode) and status.st_mode & _OTHERS_USE:
-        raise SetupError(f"others than you can read the {what} {path}; run: chmod 600 {path}")
+        raise SetupError(f"others than you can read the {what} {path}", advice=f"run: chmod 600 {path}")
 
 
 def check_decisive(status: os.stat_result, what: str, path: str) -> None:
@@ -35,8 +35,8 @@ def check_decisive(status: os.stat_result, what: str, path: str) -> None:
     _check_owner(status, what, path)
     if not stat.S_ISCHR(status.st_mode) and status.st_mode & _OTHERS_WRITE:
         raise SetupError(
-            f"others than you can write the {what} {path}, and so decide where the key goes;"
-            f" run: chmod go-w {path}"
+            f"others than you can write the {what} {path}, and so decide where the key goes",
+            advice=f"run: chmod go-w {path}",
         )
 
 
@@ -48,12 +48,12 @@ def check_folder(status: os.stat_result, what: str, path: str) -> None:
     """
     _check_owner(status, what, path)
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-        raise SetupError(f"everybody can write to the {what} {path}; run: chmod o-w {path}")
+        raise SetupError(f"everybody can write to the {what} {path}", advice=f"run: chmod o-w {path}")
 
 
 def _check_owner(status: os.stat_result, what: str, path: str) -> None:
     if is_foreign(status.st_uid):
         raise SetupError(
-            f"the {what} {path} belongs to another user (uid {status.st_uid}), who can change it;"
-            " use one of your own"
+            f"the {what} {path} belongs to another user (uid {status.st_uid}), who can change it",
+            advice="use one of your own",
         )

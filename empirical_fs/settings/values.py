@@ -4,6 +4,8 @@ import math
 import re
 from pathlib import Path
 
+from empirical_fs.errors import Trouble
+
 API_URL_VARIABLE = "EMPIRICAL_API_URL"
 DEFAULT_API_URL = "https://dash.empirical.run"
 DEFAULT = "default"
@@ -24,15 +26,24 @@ _NO_KEY_LENGTH = 5
 """Characters up to which a text cannot be a key, and may be shown."""
 
 
+class WrongValue(ValueError):
+    """A text is no value of a setting: it says what is wrong, and what is right."""
+
+    def __init__(self, what: str, advice: str | None = None) -> None:
+        """Keep both; neither shows a text that may be a key."""
+        self.trouble = Trouble(what, advice)
+        super().__init__(str(self.trouble))
+
+
 def parse_size(text: str) -> int:
     """Bytes from a number with an optional K, M, G or T (powers of 1024).
 
     Raises:
-        ValueError: it is no such size.
+        WrongValue: it is no such size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"not a size{_quoted(text)}; write for example 256M")
+        raise WrongValue(f"not a size{_quoted(text)}", "write for example 256M")
     return int(match["number"]) * _UNITS[match["unit"].upper()]
 
 
@@ -40,11 +51,11 @@ def parse_memory(text: str) -> int:
     """Bytes for the budget, enough to read at all.
 
     Raises:
-        ValueError: it is no such size.
+        WrongValue: it is no such size.
     """
     size = parse_size(text)
     if size < MEMORY_MIN:
-        raise ValueError("must be 1M or more")
+        raise WrongValue("must be 1M or more")
     return size
 
 
@@ -52,12 +63,12 @@ def parse_seconds(text: str) -> float:
     """A number of seconds, 0 or more.
 
     Raises:
-        ValueError: it is none.
+        WrongValue: it is none.
     """
     # Of what float() takes, neither digits of other scripts nor `1_0`, which may be a slip.
     seconds = float(text) if _SECONDS.fullmatch(text) else math.inf
     if not math.isfinite(seconds):
-        raise ValueError(f"not a number of seconds{_quoted(text)}")
+        raise WrongValue(f"not a number of seconds{_quoted(text)}", "write for example 30")
     return seconds
 
 
@@ -65,13 +76,13 @@ def parse_positive_seconds(text: str) -> float:
     """A number of seconds above 0, of a year at most: the system waits for no longer (select(2)).
 
     Raises:
-        ValueError: it is none.
+        WrongValue: it is none.
     """
     seconds = parse_seconds(text)
     if seconds == 0:
-        raise ValueError("must be more than 0 seconds")
+        raise WrongValue("must be more than 0 seconds")
     if seconds > _YEAR_SECONDS:
-        raise ValueError("must be a year at most")
+        raise WrongValue("must be a year at most")
     return seconds
 
 
@@ -79,11 +90,11 @@ def parse_url_ttl(text: str) -> float:
     """A number of seconds for which a signed URL may be kept.
 
     Raises:
-        ValueError: it is none.
+        WrongValue: it is none.
     """
     seconds = parse_positive_seconds(text)
     if seconds >= URL_LIFE_SECONDS:
-        raise ValueError(f"must be under {URL_LIFE_SECONDS}, which is how long a signed URL lives")
+        raise WrongValue(f"must be under {URL_LIFE_SECONDS}, which is how long a signed URL lives")
     return seconds
 
 
@@ -91,7 +102,7 @@ def parse_path(text: str) -> Path:
     """The name of a file, which is not empty: that would be the current directory.
 
     Raises:
-        ValueError: it is.
+        WrongValue: it is.
     """
     return Path(parse_word(text))
 
@@ -100,10 +111,10 @@ def parse_word(text: str) -> str:
     """A text that is not empty, as that of a variable is that nobody has set.
 
     Raises:
-        ValueError: it is.
+        WrongValue: it is.
     """
     if not text:
-        raise ValueError("is empty")
+        raise WrongValue("is empty")
     return text
 
 

@@ -152,7 +152,7 @@ def test_lazy_unmounting(project: Sandbox, mount: Mount) -> None:
             assert processes(mounted.path)
         wait_until(lambda: is_gone(mounted.path), "the end of the process")
         # Libfuse may be told by an error that there is no more to read (seen once in thousands of times).
-        assert [line for line in mounted.log_lines() if LIBFUSE_FAILED not in line] == []
+        assert [line for line in mounted.log_lines() if str(LIBFUSE_FAILED) not in line] == []
 
 
 def test_lazy_unmounting_under_a_stalled_reader(stalled: Sandbox, mount: Mount) -> None:
@@ -170,7 +170,7 @@ def test_libfuse_fails(project: Sandbox, mount: Mount) -> None:
     with mount() as mounted, held_open(mounted / "small") as file:
         fail_libfuse(mounted.pid, file)
         wait_until(lambda: is_gone(mounted.path), "the end of the process")
-        assert [each.partition("daemon: ")[2] for each in mounted.log_lines()] == [LIBFUSE_FAILED]
+        assert [each.partition("daemon: ")[2] for each in mounted.log_lines()] == [str(LIBFUSE_FAILED)]
 
 
 def test_a_signal_is_for_the_process_and_not_for_the_place(project: Sandbox, mount: Mount) -> None:

@@ -129,3 +129,12 @@ def test_errors_carry_data(error: EmpiricalError, data: dict[str, Any]) -> None:
     """Errors carry what was the matter as data, beside the words."""
     assert vars(error) == data
     assert str(error)
+
+
+def test_errors_carry_advice() -> None:
+    """What happened and what to do are apart, and together in one line, whatever is in either."""
+    error = errors.ApiUnavailable(errors.Trouble("a; b", "c; d"), 5)
+    assert (error.what, error.advice, str(error)) == ("a; b", "c; d", "a; b; c; d")
+    plain = errors.SetupError("a; b")
+    assert (plain.what, plain.advice, str(plain)) == ("a; b", None, "a; b")
+    assert errors.NoThread().advice

@@ -45,10 +45,11 @@ def test_reports() -> None:
         b'{"a":' * 3000,
         b'{"error": 5}',
         b'{"error": {}}',
+        b'{"error": "gone", "advice": 5}',
         b'{"a": NaN}',
         b'{"a": ' + b"9" * 5000 + b"}",
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_is_no_answer(text: bytes) -> None:
     """Whatever is not a JSON object."""
@@ -63,6 +64,12 @@ def test_errors() -> None:
     with pytest.raises(SetupError) as caught:
         parse_answer(json.dumps({"error": "x" * 10_000}).encode())
     assert len(str(caught.value)) == 500
+    with pytest.raises(SetupError, match=r"^gone; look$") as caught:
+        parse_answer(b'{"error": "gone", "advice": "look"}')
+    assert caught.value.advice == "look"
+    with pytest.raises(SetupError) as caught:
+        parse_answer(json.dumps({"error": "", "advice": "x" * 10_000}).encode())
+    assert len(caught.value.advice or "") == 500
 
 
 @pytest.mark.parametrize("name", sorted(REPORT.keys() - OPTIONAL))

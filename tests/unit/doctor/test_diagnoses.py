@@ -202,7 +202,7 @@ def test_an_api_that_is_well() -> None:
     [
         (GONE, "--api-url"),
         (ApiUnavailable("HTTP 500"), "try again"),
-        (ApiUnavailable("an expired certificate; check the clock", lasting=True), "clock"),
+        (ApiUnavailable("an expired certificate", advice="check the clock", lasting=True), "clock"),
         (ApiUnavailable("HTTP 503", math.inf), "try again"),
         (ODD, "--api-url"),
     ],
@@ -218,7 +218,7 @@ def test_advice_on_the_api(error: EmpiricalError, phrase: str) -> None:
         (StoreUnavailable("no answer in time", silent=SERVER), "reach x.example by https"),
         (OutOfReach("x.example"), "reach x.example by https"),
         (StoreUnavailable("HTTP 500"), "try again"),
-        (StoreUnavailable("an expired certificate; check the clock", lasting=True), "clock"),
+        (StoreUnavailable("an expired certificate", advice="check the clock", lasting=True), "clock"),
         (StoreUnavailable("HTTP 503", math.inf), "try again"),
         (UrlRefused(403), "clock"),
         (UnsafeUrl("a URL that is not https"), "who runs the API"),
@@ -230,15 +230,17 @@ def test_advice_on_the_api(error: EmpiricalError, phrase: str) -> None:
 def test_the_store(error: EmpiricalError, phrase: str) -> None:
     """Who does not answer, or wrongly, is named, and what to do depends on how."""
     finding = diagnoses.of_store("x.example", error)
-    seen = str(error).partition("; ")[0]
+    seen = error.what
     assert finding.verdict == Verdict.FAILED
     assert finding.seen == (seen if "x.example" in seen else f"x.example: {seen}")
     assert phrase in (finding.advice or "")
 
 
 def test_errors_bring_their_own_advice() -> None:
-    """What the message says to do goes before what would be said else."""
-    assert diagnoses.of_error("n", SetupError("a; b; c"), "d") == Finding("n", Verdict.FAILED, "a", "b; c")
+    """What the error says to do goes before what would be said else."""
+    assert diagnoses.of_error("n", SetupError("a", advice="b; c"), "d") == Finding(
+        "n", Verdict.FAILED, "a", "b; c"
+    )
     assert diagnoses.of_error("n", SetupError("a\nb"), "d") == Finding("n", Verdict.FAILED, "a b", "d")
 
 

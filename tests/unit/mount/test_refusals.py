@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.doctor.diagnoses import Verdict, of_confinement, of_number
-from empirical_fs.mount.refusals import Surroundings, advice, is_allowed, mount_max
+from empirical_fs.mount.refusals import Surroundings, is_allowed, mount_max, refusal
 
 USER, ROOT = Surroundings(is_root=False), Surroundings(is_root=True)
 CONFINED = Surroundings(is_root=False, has_profile=True)
@@ -39,7 +39,7 @@ PLACE = Path("/srv/data/resources")
 )
 def test_advice(said: str, around: Surroundings, phrases: tuple[str, ...]) -> None:
     """Each refusal names what stands in the way, and what to change."""
-    line = advice(said, PLACE, around)
+    line = str(refusal(said, PLACE, around))
     assert [phrase for phrase in phrases if phrase not in line] == []
     assert around is not CONFINED or "docker" not in line
 

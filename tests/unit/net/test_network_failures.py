@@ -73,8 +73,8 @@ def untrusted(code: int, message: str = "") -> ssl.SSLCertVerificationError:
 def test_connecting(cause: OSError | UnicodeError, phrase: str, *, lasts: bool) -> None:
     """Each cause in words of its own; what will be the same in a moment is told from what may not."""
     error = caused(httpx.ConnectError("x"), cause)
-    assert phrase in described(error, SERVER)
-    assert "api.example" in described(error, SERVER)
+    assert phrase in str(described(error, SERVER))
+    assert "api.example" in str(described(error, SERVER))
     assert is_lasting(error) == lasts
     assert is_silence(error) == (getattr(cause, "errno", None) != errno.EMFILE)
 
@@ -92,7 +92,7 @@ def test_connecting(cause: OSError | UnicodeError, phrase: str, *, lasts: bool) 
 )
 def test_what_went_wrong(error: httpx.TransportError, words: str) -> None:
     """The host is named, and nothing of the URL."""
-    assert described(error, SERVER).startswith(words)
+    assert str(described(error, SERVER)).startswith(words)
 
 
 def failure(http: Http, url: str) -> ApiUnavailable:

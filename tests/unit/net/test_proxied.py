@@ -239,7 +239,7 @@ def test_a_proxy_that_is_silent(way: str, monkeypatch: pytest.MonkeyPatch) -> No
         with httpx.Client(transport=transport, trust_env=False) as client:
             with pytest.raises(httpx.TransportError) as caught:
                 client.get("https://store.example/", extensions=extensions(proxy, 0.2))
-            told = described(caught.value, Server("https", "store.example", 443), proxy)
+            told = str(described(caught.value, Server("https", "store.example", 443), proxy))
             assert told.startswith(f"the proxy {proxy.place} ")
             cancellation = Cancellation()
             proxying.asked.clear()
@@ -285,7 +285,7 @@ def test_a_proxy_that_does_not_connect(
         for _ in range(2):
             with pytest.raises(ProxyRefused) as caught:
                 it.get("/secret")
-            assert words in described(caught.value, it.server.server, it.proxy)
+            assert words in str(described(caught.value, it.server.server, it.proxy))
         assert it.proxying.connections == 2
         it.proxying.wait_for_ends()
     assert not any(b"secret" in head for head in it.proxying.heads)
@@ -299,7 +299,7 @@ def test_a_proxy_of_socks_that_does_not_connect(tmp_path: Path, monkeypatch: pyt
         def told(url: str, proxy: Proxy) -> str:
             with pytest.raises(ProxyRefused) as caught:
                 it.client.get(url, extensions=extensions(proxy))
-            return described(caught.value, it.server.server, proxy)
+            return str(described(caught.value, it.server.server, proxy))
 
         it.proxying.code = 4
         assert "does not connect to store.example (host unreachable)" in told(it.server.named, it.proxy)
@@ -324,15 +324,15 @@ def test_the_certificate_of_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             pytest.raises(httpx.ConnectError) as caught,
         ):
             client.get(it.server.named, extensions=extensions(it.proxy))
-        assert "the certificate of 127.0.0.1 is not trusted" in described(
-            caught.value, it.server.server, it.proxy
+        assert "the certificate of 127.0.0.1 is not trusted" in str(
+            described(caught.value, it.server.server, it.proxy)
         )
         other = it.server.named.replace("store", "other")
         with pytest.raises(httpx.ConnectError) as caught:
             it.client.get(other, extensions=extensions(it.proxy))
         server = Server("https", "other.example", 443)
-        assert "answers as other.example has a certificate for another name" in described(
-            caught.value, server, it.proxy
+        assert "answers as other.example has a certificate for another name" in str(
+            described(caught.value, server, it.proxy)
         )
         assert not it.server.requests
 
