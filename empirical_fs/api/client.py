@@ -16,11 +16,11 @@ from empirical_fs.api.key_status import KeyStanding
 from empirical_fs.api.pages import IN_FLIGHT, PER_PAGE, Page
 from empirical_fs.api.resource import Malformed, Resource, parse_resource, readable_id, signed_url
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, Foreign, KeyRefused, NotTheApi, ResourceGone
+from empirical_fs.errors import ApiUnavailable, DeadlinePassed, Foreign, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from empirical_fs.net.in_between import NEVER_OF_THE_SERVER, is_of_another, told
-from empirical_fs.net.retry import is_busy, retry_after, retrying
+from empirical_fs.net.retry import Tries, is_busy, retry_after
 from empirical_fs.net.tracing import traced
 from empirical_fs.server import Server
 from empirical_fs.timestamps import http_date
@@ -192,18 +192,12 @@ class Api:
     def _get(
         self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
     ) -> tuple[_Shape, float | None]:
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
-        for attempt in retrying(ApiUnavailable, deadline, self._closing, self._gave_up):
-            with attempt:
-                try:
-                    return self._get_once(url, shape, deadline)
-                except Foreign as error:
-                    # Not every API serves a resource by its id, but each serves the listing.
-                    if path != _LISTING or not self._key.was_accepted:
-                        raise
-                    advice = "something in between answers in its place"
-                    raise ApiUnavailable(error.what, advice=advice) from error
-        raise AssertionError("retrying ends with an answer or an exception")
+        tries = Tries(deadline, self._closing, self._gave_up)
+        while True:
+            try:
+                return self._get_once(path, params, shape, deadline)
+            except (ApiUnavailable, DeadlinePassed) as error:
+                tries.wait(error)
 
     def _gave_up(self, server: Server, since: float) -> None:
         # Before its first answer there is no mount, and the command line says why.
@@ -211,8 +205,9 @@ class Api:
             self._http.gave_up(server, since)
 
     def _get_once(
-        self, url: httpx.URL, shape: type[_Shape], deadline: Deadline
+        self, path: str, params: dict[str, int], shape: type[_Shape], deadline: Deadline
     ) -> tuple[_Shape, float | None]:
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
         if (refused := self._key.refusal(url.path)) is not None:
             raise KeyRefused(refused)
         with traced(log, f"GET {url.raw_path.decode('ascii')}") as ended:
@@ -228,6 +223,11 @@ class Api:
         except KeyRefused as error:
             self._key.refused(url.path, error.status)
             raise
+        except Foreign as error:
+            # Not every API serves a resource by its id, but each serves the listing.
+            if path != _LISTING or not self._key.was_accepted:
+                raise
+            raise ApiUnavailable(error.what, advice="something in between answers in its place") from error
         self._key.accepted()
         try:
             answer = msgspec.convert(value, shape)

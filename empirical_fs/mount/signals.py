@@ -4,15 +4,8 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
-
-from tenacity import (
-    Retrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_fixed,
-)
 
 from empirical_fs.errors import NoThread, SetupError
 from empirical_fs.mount.lifecycle import Lifecycle
@@ -55,14 +48,6 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
     The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
     reads that wait for the network.
     """
-    # Unmounting may fail for want of descriptors, which the readers are about to free.
-    insistently = Retrying(
-        retry=retry_if_exception_type(_UNMOUNT_FAILURES),
-        stop=stop_after_attempt(_UNMOUNT_TRIES),
-        wait=wait_fixed(_UNMOUNT_PAUSE),
-        before_sleep=before_sleep_log(log, logging.INFO),
-        reraise=True,
-    )
     # Under nohup, what is blocked would come in spite of being ignored.
     stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
@@ -72,7 +57,7 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
             received = signal.sigwait(stopping)
             log.info("unmounting on %s", signal.Signals(received).name)
             try:
-                is_ending = insistently(unmount)
+                is_ending = _insistently(unmount)
             except _UNMOUNT_FAILURES as error:
                 log.error("%s", error)
             else:
@@ -85,6 +70,21 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
         threading.Thread(target=wait, name="signals", daemon=True).start()
     except RuntimeError as error:
         raise NoThread from error
+
+
+def _insistently(unmount: Callable[[], bool]) -> bool:
+    """What `unmount` returns, which may fail for want of descriptors that the readers are about to free.
+
+    Raises:
+        SetupError, OSError: it failed each time.
+    """
+    for _ in range(_UNMOUNT_TRIES - 1):
+        try:
+            return unmount()
+        except _UNMOUNT_FAILURES as error:
+            log.info("unmounting failed, and is tried again in %s s: %s", _UNMOUNT_PAUSE, error)
+        time.sleep(_UNMOUNT_PAUSE)
+    return unmount()
 
 
 def _is_ignored(number: signal.Signals) -> bool:

@@ -4,20 +4,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
-from typing import Any, NoReturn
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_any,
-    stop_when_event_set,
-    wait_exponential,
-    wait_random,
-)
-from tenacity.stop import stop_base
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, DeadlinePassed, TooManyRedirects, Unavailable
@@ -54,103 +40,78 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(moment - (time.time() if now is None else now), 0.0), _ASKED_MAX)
 
 
-def retrying(
-    kinds: type[Unavailable] | tuple[type[Unavailable | BadAnswer], ...],
-    deadline: Deadline,
-    closing: threading.Event,
-    gave_up: Callable[[Server, float], None],
-    sleep: Callable[[float], object] | None = None,
-) -> Retrying:
-    """Tries that go on while they fail with `kinds`, until no further one would start before `deadline`.
+class Tries:
+    """Tries of one request, until no further one would start before a deadline. One thread at a time uses it.
 
-    Of answers that are of no use (BadAnswer), a few are enough.
-    Waits are what the server's `Retry-After` says and a little more; else they grow exponentially from a
-    tenth of a second, with jitter. They end early when `closing` is set, unless `sleep` is told of them, and
-    waits itself. The last failure is raised; if it is a server's silence, `gave_up` is told first, with the
-    moment of the monotonic clock at which this began.
+    Each is made in a plain loop, which tells of every failure after which another try may help. Between two
+    tries is the wait that the server's `Retry-After` asks for, and a little more; else it grows from a tenth
+    of a second to five seconds, with jitter.
     """
-    deadline.remaining()
-    begun = time.monotonic()
-    failures: list[BaseException | None] = []
 
-    def note(state: RetryCallState) -> None:
-        failures.append(_failure(state))
+    def __init__(
+        self, deadline: Deadline, closing: threading.Event, gave_up: Callable[[Server, float], None]
+    ) -> None:
+        """Begin now.
 
-    def end(state: RetryCallState) -> NoReturn:
-        failure = _failure(state)
-        if isinstance(failure, DeadlinePassed) and failures:
-            # A wait took longer than it should: what went wrong before says more.
-            failure = failures[-1]
-        assert failure is not None
-        if isinstance(failure, Unavailable) and failure.silent is not None and not closing.is_set():
-            gave_up(failure.silent, begun)
-        raise failure
+        Args:
+            deadline: no try starts after it; it may become later meanwhile.
+            closing: set when all is over.
+            gave_up: told of a server that was silent to the end, and of the moment of the monotonic clock at
+                which the tries began.
 
-    return _Tries(
-        retry=retry_if_exception_type(kinds) | retry_if_exception_type(DeadlinePassed),
-        wait=_polite(wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _JITTER)),
-        stop=stop_any(
-            _TooLittleTime(deadline), stop_when_event_set(closing), _TooLate(), _TooUseless(), _InVain()
-        ),
-        before_sleep=note,
-        sleep=sleep or sleep_using_event(closing),
-        retry_error_callback=end,
-    )
-
-
-class _Tries(Retrying):
-    """Tries that go on in another thread than they began in, if need be."""
-
-    def __init__(self, **policy: Any) -> None:
-        super().__init__(**policy)
-        # By default tenacity's count of the tries is the thread's.
-        self._local = SimpleNamespace()  # type: ignore[assignment]
-
-
-def _failure(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-class _TooLittleTime(stop_base):
-    """Stops where the next try would not begin before the deadline, which may become later."""
-
-    def __init__(self, deadline: Deadline) -> None:
+        Raises:
+            DeadlinePassed: there is no time for a single one.
+        """
+        deadline.remaining()
         self._deadline = deadline
+        self._closing = closing
+        self._gave_up = gave_up
+        self._begun = time.monotonic()
+        self._made = 0
+        self._next_wait = _FIRST_WAIT
+        self._failure: Exception | None = None
 
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        return time.monotonic() + retry_state.upcoming_sleep >= self._deadline.at
+    def wait(self, failure: Unavailable | BadAnswer | DeadlinePassed) -> None:
+        """Wait for the next try after this failure; until `closing` is set at most.
 
+        Raises:
+            As `pause`.
+        """
+        self._closing.wait(self.pause(failure))
 
-class _TooLate(stop_base):
-    """Stops after a try that the deadline did not let begin."""
+    def pause(self, failure: Unavailable | BadAnswer | DeadlinePassed) -> float:
+        """The seconds to wait until the next try after this failure.
 
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        return isinstance(_failure(retry_state), DeadlinePassed)
+        Raises:
+            Unavailable, BadAnswer, DeadlinePassed: `failure`, if there is to be no other try; or the one
+                before, if a wait took longer than it should: that says more.
+        """
+        self._made += 1
+        seconds = self._seconds(failure)
+        if self._is_last(failure) or time.monotonic() + seconds >= self._deadline.at:
+            before = self._failure if isinstance(failure, DeadlinePassed) else None
+            final = failure if before is None else before
+            silent = final.silent if isinstance(final, Unavailable) else None
+            if silent is not None and not self._closing.is_set():
+                self._gave_up(silent, self._begun)
+            raise final
+        # The frames of its traceback hold these tries, and what the request fills.
+        self._failure = failure.with_traceback(None)
+        return seconds
 
-
-class _TooUseless(stop_base):
-    """Stops after an answer of no use, if there have been several tries; redirects were many already."""
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        most = 1 if isinstance(_failure(retry_state), TooManyRedirects) else _USELESS_MAX
-        return isinstance(_failure(retry_state), BadAnswer) and retry_state.attempt_number >= most
-
-
-class _InVain(stop_base):
-    """Stops after a failure that will be the same in a moment."""
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        failure = _failure(retry_state)
+    def _is_last(self, failure: Exception) -> bool:
+        if self._closing.is_set() or isinstance(failure, DeadlinePassed):
+            return True
+        if isinstance(failure, BadAnswer):
+            # Redirects were many already.
+            return isinstance(failure, TooManyRedirects) or self._made >= _USELESS_MAX
         return isinstance(failure, Unavailable) and failure.lasting
 
-
-def _polite(wait: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
-    def as_asked(state: RetryCallState) -> float:
-        failure = _failure(state)
+    def _seconds(self, failure: Exception) -> float:
         asked = failure.retry_after if isinstance(failure, Unavailable) else None
-        if not asked:
-            return wait(state)
-        # Those who are asked at the same time must not come back at the same time.
-        return asked + max(_JITTER, min(asked, _LONGEST_WAIT) * _SPREAD) * random.random()  # noqa: S311
-
-    return as_asked
+        if asked:
+            # Those who are asked at the same time must not come back at the same time.
+            return asked + max(_JITTER, min(asked, _LONGEST_WAIT) * _SPREAD) * random.random()  # noqa: S311
+        # A wait that was asked for is no failed try.
+        seconds, self._next_wait = self._next_wait, min(self._next_wait * 2, _LONGEST_WAIT)
+        return seconds + random.uniform(0, _JITTER)  # noqa: S311

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreError, StoreUnavailable
-from empirical_fs.net.retry import retry_after, retrying
+from empirical_fs.net.retry import Tries, retry_after
 from empirical_fs.reading.fetch.answer_heads import measured, read_head
 from empirical_fs.reading.version import Extent, Head, Validators, Version, judge
 from tests.unit.hostile import DATES, INTEGER_MAX, outcome
@@ -122,10 +122,13 @@ def test_any_wait_fits_the_policy(text: str) -> None:
 
     def ask() -> None:
         nonlocal tries
-        for attempt in retrying(StoreUnavailable, Deadline.after(5), threading.Event(), lambda *_: None):
-            with attempt:
+        policy = Tries(Deadline.after(5), threading.Event(), lambda *_: None)
+        while True:
+            try:
                 tries += 1
                 raise failure
+            except StoreUnavailable as error:
+                policy.wait(error)
 
     assert outcome(ask, StoreUnavailable) is failure
     assert tries == 1

@@ -14,13 +14,14 @@ from empirical_fs.clock import Deadline, DeadlineOfWork
 from empirical_fs.errors import (
     BadAnswer,
     ContentChanged,
+    DeadlinePassed,
     ResourceGone,
     StoreUnavailable,
     UnsafeUrl,
     UrlRefused,
 )
 from empirical_fs.net.in_between import told
-from empirical_fs.net.retry import retrying
+from empirical_fs.net.retry import Tries
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.answer_heads import measured
 from empirical_fs.reading.fetch.object_store import Asked, Body, Sink, Store
@@ -29,7 +30,7 @@ from empirical_fs.work.waits import Pause, Steps, drive, elsewhere
 
 _NOT_FOUND = (404, 410)
 _WORTH_RESUMING = 64 * 2**10
-_WORTH_RETRYING = (StoreUnavailable, BadAnswer)
+_WORTH_RETRYING = (StoreUnavailable, BadAnswer, DeadlinePassed)
 _ASKED_AGAIN_SECONDS = 5.0
 """Whoever opens a file waits no longer to hear that nothing has changed."""
 
@@ -135,12 +136,9 @@ class Ranges:
         is_stuck = False
         while counted.at < stop:
             deadline = DeadlineOfWork(counted.moved_at + self._patience)
-            pauses: list[float] = []
-            tries = retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up, pauses.append)
-            for attempt in tries:
-                while pauses:
-                    yield Pause(pauses.pop())
-                with attempt:
+            tries = Tries(deadline, self._closing, self._store.gave_up)
+            while True:
+                try:
                     counted.room()  # raises if nobody wants the bytes any more
                     begun = counted.at
                     # Nothing else ties what comes now to what came before, unless no more ever comes.
@@ -160,6 +158,10 @@ class Ranges:
                             raise
                     finally:
                         is_stuck = counted.at == begun
+                    break
+                except _WORTH_RETRYING as error:
+                    pause = tries.pause(error)
+                yield Pause(pause)
         return Filled()
 
     def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
@@ -184,13 +186,16 @@ class Ranges:
         """
         asked = Asked(resource.id, 0, 1, None)
         deadline = Deadline.after(self._patience)
-        for attempt in retrying(_WORTH_RETRYING, deadline, self._closing, self._store.gave_up):
-            with attempt:
+        tries = Tries(deadline, self._closing, self._store.gave_up)
+        while True:
+            try:
                 head = drive(self._head(asked, deadline, Cancellation()))
                 size = measured(head, resource.size, is_html=resource.is_html)
+            except _WORTH_RETRYING as error:
+                tries.wait(error)
+            else:
                 is_final = isinstance(head.brings, Refused) or head.validators.are_since(resource.updated_ns)
                 return size, is_final
-        raise AssertionError("retrying ends with a size or an exception")
 
     def ask_again(self, content: Content) -> Steps[None]:
         """Ask the store whether it still has the same object, which was read before.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, StoreUnavailable, UrlRefused
-from empirical_fs.net.retry import is_busy, retry_after, retrying
+from empirical_fs.net.retry import Tries, is_busy, retry_after
 from empirical_fs.server import Server
 
 Kind = type[ApiUnavailable] | type[StoreUnavailable]
@@ -28,13 +28,15 @@ class Work:
     def do(
         self, kind: Kind = StoreUnavailable, seconds: float = 10, closing: threading.Event | None = None
     ) -> str:
-        for attempt in retrying(kind, Deadline.after(seconds), closing or threading.Event(), self.give_up):
-            with attempt:
-                self.tries += 1
-                if self.errors:
-                    raise self.errors.pop(0)
+        tries = Tries(Deadline.after(seconds), closing or threading.Event(), self.give_up)
+        while True:
+            self.tries += 1
+            if not self.errors:
                 return "done"
-        raise AssertionError
+            try:
+                raise self.errors.pop(0)
+            except (kind, DeadlinePassed) as error:
+                tries.wait(error)
 
     def give_up(self, server: Server, since: float) -> None:
         assert time.monotonic() - 60 < since <= time.monotonic()
@@ -149,6 +151,16 @@ def test_a_wait_that_was_asked_for_is_no_failed_try() -> None:
     work, begun = Work(*asked), time.monotonic()
     assert work.do() == "done"
     assert 0.4 <= time.monotonic() - begun < 3
+
+
+def test_the_wait_after_one_that_was_asked_for_is_the_first() -> None:
+    """Waits grow with failures alone: what the server asked for meanwhile makes none of them longer."""
+    tries = Tries(Deadline.after(60), threading.Event(), lambda *_: None)
+    for _ in range(5):
+        assert tries.pause(StoreUnavailable("busy", retry_after=0.01)) >= 0.01
+    failures = [StoreUnavailable("broke off") for _ in range(3)]
+    waits = [tries.pause(failure) for failure in failures]
+    assert all(least <= wait <= least + 0.1 for wait, least in zip(waits, (0.1, 0.2, 0.4), strict=True))
 
 
 @pytest.mark.parametrize("asked", [60.0, float("inf")])
