@@ -11,7 +11,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.net.addresses import Permit, is_here, permits_proxy
 from empirical_fs.net.connecting import Connector
 from empirical_fs.net.nested_tls import NestedTls
-from empirical_fs.net.proxies import Proxy, Route
+from empirical_fs.net.proxies import Route
 from empirical_fs.net.tunnels import ProxyUnreachable, tunnel
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps
@@ -28,7 +28,7 @@ class Dialer:
         self._connector = Connector(permit)
         self._to_proxies = Connector(permits_proxy)
         self.is_here = False
-        """Whether the last connection was made to this machine; a proxy there does not count."""
+        """Whether the last good connection was made to this machine; a proxy there does not count."""
 
     def dial(self, route: Route, ends_at: float, cancellation: Cancellation | None) -> Steps[socket.socket]:
         """A connection on this route, which can be cancelled once an address is connected to.
@@ -42,8 +42,13 @@ class Dialer:
         """
         server, proxy = route
         if proxy is None:
-            return self._directly(server, ends_at, cancellation)
-        connected = self._to_proxy(proxy, ends_at, cancellation)
+            connected, address = self._connected(self._connector, server, ends_at, cancellation)
+            self.is_here = is_here(ip_address(address))
+            return connected
+        try:
+            connected, _ = self._connected(self._to_proxies, proxy.server, ends_at, cancellation)
+        except (OSError, UnicodeError) as error:
+            raise ProxyUnreachable("the proxy cannot be reached") from error
         if not route.has_tunnel:
             return connected
         try:
@@ -56,34 +61,21 @@ class Dialer:
             raise
         return connected
 
-    def _directly(self, server: Server, ends_at: float, cancellation: Cancellation | None) -> socket.socket:
-        connected = self._connector.connect(server, ends_at - time.monotonic())
+    def _connected(
+        self, connector: Connector, server: Server, ends_at: float, cancellation: Cancellation | None
+    ) -> tuple[socket.socket, str]:
+        """A connection to the server itself, over TLS if its scheme says so, and the address that it has."""
+        connected = connector.connect(server, ends_at - time.monotonic())
         try:
-            address = _prepare(connected)
-            self.is_here = is_here(ip_address(address))
-            with self._connector.judging(server, address):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            address: str = connected.getpeername()[0]
+            with connector.judging(server, address):
                 if server.scheme == "https":
-                    return self._encrypted(connected, server.host, ends_at, cancellation)
+                    connected = self._encrypted(connected, server.host, ends_at, cancellation)
         except BaseException:
             connected.close()
             raise
-        return connected
-
-    def _to_proxy(self, proxy: Proxy, ends_at: float, cancellation: Cancellation | None) -> socket.socket:
-        server = proxy.server
-        try:
-            connected = self._to_proxies.connect(server, ends_at - time.monotonic())
-            try:
-                address = _prepare(connected)
-                with self._to_proxies.judging(server, address):
-                    if server.scheme == "https":
-                        return self._encrypted(connected, server.host, ends_at, cancellation)
-            except BaseException:
-                connected.close()
-                raise
-        except (OSError, UnicodeError) as error:
-            raise ProxyUnreachable("the proxy cannot be reached") from error
-        return connected
+        return connected, address
 
     def _encrypted(
         self, connected: socket.socket, host: str, ends_at: float, cancellation: Cancellation | None
@@ -117,10 +109,3 @@ def attach(cancellation: Cancellation | None, connected: socket.socket) -> None:
     """
     if cancellation is not None and not cancellation.attach(connected):
         raise httpx.ReadError("nobody wants the answer any more")
-
-
-def _prepare(connected: socket.socket) -> str:
-    """Send at once what is to be sent; the address at the other end."""
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    address: str = connected.getpeername()[0]
-    return address

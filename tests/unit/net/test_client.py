@@ -103,6 +103,20 @@ class Garbage(Listening):
         connection.shutdown(socket.SHUT_RDWR)
 
 
+def test_where_a_server_is_that_has_not_proved_itself() -> None:
+    """What does not show a certificate may be anybody, so it says nothing of where the server is."""
+    server, closing = Garbage(), threading.Event()
+    http = Http(4, ApiUnavailable, closing, 2.0, permit=permits_all)
+    try:
+        with pytest.raises(ApiUnavailable):
+            http.get(httpx.URL(server.origin.replace("http:", "https:")), {}, Deadline.after(5))
+        assert not http.is_here
+    finally:
+        closing.set()
+        http.close()
+        server.close()
+
+
 def test_what_cannot_be_parsed_is_no_silence() -> None:
     """It may be one object's answer: the server is neither probed nor held to be lost."""
     server, closing = Garbage(), threading.Event()
