@@ -60,9 +60,9 @@ class Signed:
 
 
 class _Pagination(msgspec.Struct):
-    page: Any
-    total: Any
-    total_pages: Any
+    page: Any = msgspec.UNSET
+    total: Any = msgspec.UNSET
+    total_pages: Any = msgspec.UNSET
     per_page: Any = None
 
 
@@ -127,8 +127,7 @@ class Api:
         answer, server_time = self._get(_LISTING, params, _ListAnswer, deadline)
         pagination = answer.pagination
         total, total_pages = _count(pagination.total), _count(pagination.total_pages)
-        if whole_number(pagination.page) != number:
-            raise NotTheApi("the API's pagination contradicts itself")
+        is_numbered = _is_numbered(pagination.page, number)
         if answer.data.resources is None and total:
             raise NotTheApi("the API counts resources and lists none")
         entries = answer.data.resources or []
@@ -161,7 +160,8 @@ class Api:
             total=total,
             total_pages=total_pages,
             server_time=server_time,
-            per_page=whole_number(pagination.per_page) or PER_PAGE,
+            per_page=_per_page(pagination.per_page),
+            is_numbered=is_numbered,
         )
 
     def resource(self, resource_id: int, deadline: Deadline) -> Signed:
@@ -314,13 +314,37 @@ def _integer(text: str) -> int | float:
     return int(text) if len(text) <= _DIGITS_MAX else math.inf
 
 
-def _count(value: object) -> int:
-    """A number of the pagination.
+def _count(value: object) -> int | None:
+    """A number of the pagination; None where it has none.
 
     Raises:
-        NotTheApi: it is none.
+        NotTheApi: it has something else in its place.
     """
+    if value is msgspec.UNSET:
+        return None
     number = whole_number(value)
     if number is None or not 0 <= number < _COUNT_MAX:
         raise NotTheApi("the API's pagination has something else in place of a number")
     return number
+
+
+def _is_numbered(value: object, number: int) -> bool:
+    """Whether the pagination says that the page is the one of that number, that was asked for.
+
+    Some APIs leave it out, and some call each page the first one.
+
+    Raises:
+        NotTheApi: it says that it is another one.
+    """
+    told = None if value is msgspec.UNSET else whole_number(value)
+    if told == number:
+        return True
+    if value is msgspec.UNSET or told == 1:
+        return False
+    raise NotTheApi("the API's pagination contradicts itself")
+
+
+def _per_page(value: object) -> int:
+    """How many entries a full page has: what the pagination says, and no more than were asked for."""
+    told = whole_number(value)
+    return min(told, PER_PAGE) if told is not None and told > 0 else PER_PAGE

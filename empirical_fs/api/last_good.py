@@ -37,6 +37,10 @@ class Known:
     """The largest gap that it has had twice in a row, or from the first listing on."""
     lists_more: bool = False
     """Whether it has listed more than it counts twice in a row, or from the first listing on."""
+    is_counted: bool = True
+    """Whether the API said how many entries there are."""
+    counts_nothing: bool = False
+    """Whether it has not done so twice in a row, or from the first listing on."""
     troubles: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with the listing, a line for each kind of trouble; nothing in it is the API's text."""
 
@@ -47,7 +51,7 @@ def at_first(listing: Listing) -> Known:
     Raises:
         SetupError: it has entries that cannot be read, and nothing else that could be shown.
     """
-    known = after(listing, Known(gap=listing.gap))
+    known = after(listing, Known(gap=listing.gap, is_counted=listing.counted is not None))
     if known.unreadable and not known.shown:
         raise SetupError(
             f"none of the {known.unreadable} resources that the API lists can be read"
@@ -73,8 +77,8 @@ def after(listing: Listing, before: Known) -> Known:
     lost = gathering.lost()
     if lost and _is_cut(listing, before):
         raise ApiUnavailable(
-            f"the listing is cut short: the API counts {listing.counted} resources and lists"
-            f" {listing.listed}, without {len(lost)} of the files that were there"
+            f"the listing is cut short: {_count_of(listing)},"
+            f" without {len(lost)} of the files that were there"
         )
     if lost and _is_of_another_project(listing, before):
         raise ApiUnavailable("the listing is of another project than before, with none of its files")
@@ -82,7 +86,7 @@ def after(listing: Listing, before: Known) -> Known:
     suspects = lost if strangers > before.strangers else []
     gathering.keep(suspects)
     unreadable = len(listing.malformed) + gathering.undated
-    is_steady = listing.gap == before.gap
+    is_steady, is_counted = listing.gap == before.gap, listing.counted is not None
     return Known(
         shown=gathering.shown,
         makeshift=frozenset(gathering.makeshift),
@@ -94,12 +98,16 @@ def after(listing: Listing, before: Known) -> Known:
         gap=listing.gap,
         usual_gap=listing.gap if is_steady or listing.gap < before.usual_gap else before.usual_gap,
         lists_more=listing.gap < 0 and (is_steady or before.lists_more),
+        is_counted=is_counted,
+        counts_nothing=before.counts_nothing or not (is_counted or before.is_counted),
         troubles=_of_count(listing) | gathering.troubles() | _of_suspects(strangers, suspects),
     )
 
 
 def _is_cut(listing: Listing, before: Known) -> bool:
     """Whether the API's own count says otherwise than its listing, as it has not done before."""
+    if listing.counted is None:
+        return not before.counts_nothing
     if listing.gap < 0:
         return not before.lists_more
     return listing.gap > max(before.usual_gap, 0)
@@ -203,10 +211,17 @@ class _Gathering:
         return _KEPT
 
 
+def _count_of(listing: Listing) -> str:
+    if listing.counted is None:
+        return f"the API lists {listing.listed} resources, and does not say how many there are"
+    return f"the API counts {listing.counted} resources and lists {listing.listed}"
+
+
 def _of_count(listing: Listing) -> dict[str, str]:
-    if listing.counted == listing.listed:
-        return {}
-    return {"count": f"the API counts {listing.counted} resources and lists {listing.listed}"}
+    lines = {} if listing.counted == listing.listed else {"count": _count_of(listing)}
+    if not listing.is_numbered:
+        lines["numbers"] = "the API does not number the pages of its listing, which are shown as they came"
+    return lines
 
 
 def _of_suspects(strangers: int, suspects: Sequence[int]) -> dict[str, str]:

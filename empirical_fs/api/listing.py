@@ -50,18 +50,19 @@ class Listing:
     malformed: tuple[Malformed, ...]
     absent: frozenset[int] = frozenset()
     """The ids of entries of which the API says that they are not uploaded."""
-    counted: int = 0
-    """How many entries there are by the API's own count, the largest that it gave."""
+    counted: int | None = 0
+    """How many entries there are by the API's own count, the largest that it gave; None if it gave none."""
     listed: int = 0
     """How many entries were listed, of whatever kind, each id once."""
-
+    is_numbered: bool = True
+    """Whether the API has said of each page that it is the one that was asked for."""
     server_time: float = math.inf
     """The server's clock as it began to answer, or ours if it does not tell; seconds since the epoch."""
 
     @property
     def gap(self) -> int:
         """How many entries the API counts more than it lists; below 0 where it lists more than it counts."""
-        return self.counted - self.listed
+        return 0 if self.counted is None else self.counted - self.listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,28 @@ class _Pass:
         return [identity for identity in self.ids() if identity is not None]
 
     def is_sound(self) -> bool:
-        """Whether nothing moved: no id twice, one total on every page, and as many entries as it says."""
-        known = self.known_ids()
-        totals = {(page.total, page.total_pages) for page in self.pages}
-        return len(set(known)) == len(known) and totals == {(len(self.ids()), self.pages[0].total_pages)}
+        """Whether nothing moved: no id twice, one total on every page, and as many entries as it says.
+
+        Without a total, that only the last page may be empty shows that none is missing.
+        """
+        first, known = self.pages[0], self.known_ids()
+        if len(set(known)) < len(known):
+            return False
+        if any((page.total, page.total_pages) != (first.total, first.total_pages) for page in self.pages):
+            return False
+        return not self.is_gappy() if first.total is None else first.total == len(self.ids())
 
     def is_gappy(self) -> bool:
-        """Whether a page is empty although the API counts resources."""
-        return any(page.total and not page.ids for page in self.pages)
+        """Whether a page is empty although the API counts resources, or there are others behind it."""
+        counts = any(page.total and not page.ids for page in self.pages)
+        return counts or any(page.total is None and not page.ids for page in self.pages[:-1])
+
+    def contradicts_itself(self) -> bool:
+        """Whether pages share entries, and the API does not show by its numbers that they are others."""
+        if all(page.total is not None and page.is_numbered for page in self.pages):
+            return False
+        each = sum(len({identity for identity in page.ids if identity is not None}) for page in self.pages)
+        return len(set(self.known_ids())) < each
 
     def agrees_with(self, other: "_Pass") -> bool:
         """Whether both saw the same entries in the same places."""
@@ -104,25 +119,32 @@ def fetch_listing(
     last_good.py). If it never comes to rest, all that any pass saw is taken together, provided that nothing
     can be missing by the API's own count.
 
+    Where the API does not count its resources or number its pages, the pages themselves show that they are
+    all: each has other entries, and the last one is not full.
+
     Raises:
         ApiUnavailable: the listing moved too fast, or is empty although the API counts resources; or as
             `fetch_pages` raises.
-        NotTheApi: the number of pages is beyond belief; or as `fetch_pages` raises.
+        NotTheApi: the number of pages is beyond belief, or nothing shows that they are all; or as
+            `fetch_pages` raises.
     """
     passes: list[_Pass] = []
     while len(passes) < _PASSES_MAX:
         each = _fetch_once(fetch_pages, progress, in_a_hurry if passes else leisure)
         if each.is_sound():
             return _combined([each])
-        if passes and each.agrees_with(passes[-1]) and not each.is_gappy():
+        is_doubtful = each.is_gappy() or each.contradicts_itself()
+        if passes and each.agrees_with(passes[-1]) and not is_doubtful:
             return _combined([each])
         passes.append(each)
+    if passes[-1].contradicts_itself():
+        raise NotTheApi("the API's pagination contradicts itself")
     if all(each.agrees_with(passes[0]) for each in passes):
         if passes[0].ids():
             return _combined(passes[:1])
         raise ApiUnavailable(f"the API counts {passes[0].pages[0].total} resources and lists none")
     union = {identity for each in passes for identity in each.ids()}
-    if len(union) < min(page.total for page in passes[-1].pages):
+    if any(page.total is None or page.total > len(union) for page in passes[-1].pages):
         raise ApiUnavailable("the listing changed too fast to be read whole")
     return _combined(passes)
 
@@ -131,7 +153,7 @@ def _fetch_once(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -
     begin = time.monotonic()
     (first,) = fetch_pages([1], 1)
     page_seconds = time.monotonic() - begin
-    last = first.total_pages
+    last = 1 if first.last_number is None else first.last_number
     if last > PAGES_MAX:
         raise NotTheApi(f"the API claims {last} pages")
     pages = [first]
@@ -144,24 +166,41 @@ def _fetch_once(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -
         for page in fetch_pages(numbers, at_once(last - len(pages), page_seconds, spare)):
             pages.append(page)
             progress(len(pages), last)
-    _go_beyond(fetch_pages, pages)
+    _go_beyond(fetch_pages, pages, progress)
     return _Pass(pages)
 
 
-def _go_beyond(fetch_pages: FetchPages, pages: list[Page]) -> None:
-    """Add the pages that the API has though its number of pages ends before its number of resources."""
+def _go_beyond(fetch_pages: FetchPages, pages: list[Page], progress: Progress) -> None:
+    """Add the pages that the API has though its number of pages ends before its number of resources.
+
+    And those that it has where it says neither.
+
+    Raises:
+        NotTheApi: they have no end.
+    """
+    first = pages[0]
     seen = {identity for page in pages for identity in page.ids}
     listed = sum(len(page.ids) for page in pages)
-    while listed < pages[0].total and len(pages[-1].ids) >= pages[-1].per_page and len(pages) < PAGES_MAX:
+    while len(pages[-1].ids) >= pages[-1].per_page and _is_more_likely(first, listed):
+        if len(pages) >= PAGES_MAX:
+            raise NotTheApi(f"the API lists more than {PAGES_MAX} pages")
         try:
             (page,) = fetch_pages([len(pages) + 1], 1)
         except NotTheApi:
             return  # the API refuses what is beyond its last page
-        if seen.issuperset(page.ids):
+        is_new = not seen.issuperset(page.ids)
+        if is_new or (page.ids and first.total is None):
+            pages.append(page)
+            progress(len(pages), len(pages))
+        if not is_new:
             return
         seen.update(page.ids)
         listed += len(page.ids)
-        pages.append(page)
+
+
+def _is_more_likely(first: Page, listed: int) -> bool:
+    """Whether there may be more than the entries that were listed on full pages, by what the API says."""
+    return first.total_pages is None if first.total is None else listed < first.total
 
 
 def _combined(passes: Sequence[_Pass]) -> Listing:
@@ -184,7 +223,8 @@ def _combined(passes: Sequence[_Pass]) -> Listing:
         resources=tuple(resources.values()),
         malformed=(*malformed.values(), *without_id),
         absent=frozenset(each for each in known_ids if each not in resources and each not in malformed),
-        counted=max(page.total for page in last.pages),
+        counted=max((page.total for page in last.pages if page.total is not None), default=None),
         listed=listed,
+        is_numbered=all(page.is_numbered for page in last.pages),
         server_time=server_time,
     )

@@ -1,5 +1,6 @@
 """What a page of the listing is, once it has been checked."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,9 +22,20 @@ class Page:
     malformed: tuple[Malformed, ...]
     urls: Mapping[int, str]
     """The signed URLs by the ids of their resources, unchecked; those of malformed entries too."""
-    total: int
-    total_pages: int
+    total: int | None
+    """How many entries there are by the API's own count; None where it does not say."""
+    total_pages: int | None
+    """How many pages, in the same way."""
     server_time: float | None
     """The server's clock as it answered, in seconds since the epoch, if it said."""
     per_page: int = PER_PAGE
     """How many entries a full page has, by the API's own word or as it was asked for."""
+    is_numbered: bool = True
+    """Whether the API says that it is the page that was asked for."""
+
+    @property
+    def last_number(self) -> int | None:
+        """The number of the last page by the API's own counts; None where it has none."""
+        if self.total_pages is None and self.total is not None:
+            return math.ceil(self.total / self.per_page)
+        return self.total_pages

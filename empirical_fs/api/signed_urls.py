@@ -84,7 +84,7 @@ class SignedUrls:
             page = self._api.page(number, Deadline.after(patience), known)
         self._keep(page.urls, asked_at, page.server_time)
         with self._lock:
-            self._pages = page.total_pages
+            self._pages = page.last_number or self._pages
         return page
 
     def known(self, resource_id: int) -> str | None:

@@ -193,7 +193,8 @@ def of_api(url: str, answered: Answered | EmpiricalError, source: str = "--api-u
 def _of_page(url: str, answered: Answered) -> Finding:
     page = answered.page
     if not page.malformed:
-        return ok(API, f"{url}: a page in {answered.seconds:.2f} s, {page.total} resources in all")
+        count = "an unknown number of" if page.total is None else page.total
+        return ok(API, f"{url}: a page in {answered.seconds:.2f} s, {count} resources in all")
     seen = (
         f"{url}: {len(page.malformed)} of the {len(page.ids)} entries of the first page cannot be read:"
         f" {page.malformed[0].reason}"

@@ -498,6 +498,50 @@ def test_pages_that_disagree_with_their_counts(
         assert len(warnings(mounted)) == (shown != total)
 
 
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "each is the first": {"page": 1},
+    "no numbers": {"page": None},
+    "no total": {"total": None},
+    "no number of pages": {"total_pages": None},
+    "nothing": {"page": None, "total": None, "total_pages": None},
+}
+
+
+@pytest.mark.warns(
+    "the API lists 120 resources, and does not say how many there are",
+    "the API does not number the pages of its listing",
+)
+def test_pages_that_do_not_say_what_they_are(sandbox: Sandbox, mount: Mount) -> None:
+    """All that an API lists is shown, with a warning, though it leaves out a part of its pagination."""
+    for number in range(120):
+        sandbox.put(f"{number}.txt", b"x")
+    entries = sandbox.listing()
+
+    def saying(said: dict[str, Any], kept: Entries) -> None:
+        faults = []
+        for number in (1, 2):
+            right = {"page": number, "per_page": 100, "total": len(kept), "total_pages": 2}
+            pagination = {name: value for name, value in {**right, **said}.items() if value is not None}
+            answer = {
+                "data": {"resources": kept[number * 100 - 100 : number * 100]},
+                "pagination": pagination,
+            }
+            faults.append({"on": "list", "pages": [number], "action": body(answer)})
+        sandbox.plan(faults=faults)
+
+    saying(LEFT_OUT["nothing"], entries)
+    with mount("--refresh", "1000") as mounted:
+        assert len(mounted.names()) == 120
+        assert len(warnings(mounted)) == 2
+        for said in LEFT_OUT.values():
+            saying(said, entries)
+            reload(mounted)
+            assert (len(mounted.names()), state(mounted)) == (120, "online")
+        saying(LEFT_OUT["nothing"], entries[1:])
+        reload(mounted)
+        assert (len(mounted.names()), state(mounted)) == (119, "online")
+
+
 @pytest.mark.warns(
     "its updated_at is not a date .1 shown with another date",
     "its updated_at is not a date .1 shown as last read",

@@ -139,9 +139,10 @@ def check_page(page: Page) -> None:
     assert {error.resource_id for error in page.malformed} <= {*known, None}
     assert len(page.resources) + len(page.malformed) <= len(page.ids)
     assert all(str(error) for error in page.malformed)
-    assert min(page.total, page.total_pages) >= 0
+    counts = [each for each in (page.total, page.total_pages) if each is not None]
+    assert min(counts, default=0) >= 0
     check_snapshot({resource.id: resource for resource in page.resources})
-    if page.total_pages <= 2 or page.total_pages > PAGES_MAX:
+    if page.last_number is None or page.last_number <= 2 or page.last_number > PAGES_MAX:
         listing = outcome(lambda: fetched(lambda _: page), NotTheApi, ApiUnavailable)
         if isinstance(listing, Listing):
             assert {each.id for each in listing.resources} == {each.id for each in page.resources}

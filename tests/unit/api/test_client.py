@@ -157,6 +157,29 @@ def test_server_clocks(api: Api, server: Server, date: str, time: float | None) 
     assert api.page(1, soon(), {}).server_time == time
 
 
+@pytest.mark.parametrize("left_out", ["page", "total", "total_pages", "per_page"])
+def test_a_pagination_that_leaves_something_out(api: Api, server: Server, left_out: str) -> None:
+    """What it does not say is not known, and the page is read all the same."""
+    answer = json.loads(listing(entry(7)))
+    del answer["pagination"][left_out]
+    server.answer = always(Answer(body=json.dumps(answer).encode()))
+    page = api.page(1, soon(), {})
+    assert (page.ids, page.per_page) == ((7,), 100)
+    assert (page.total is None, page.total_pages is None) == (left_out == "total", left_out == "total_pages")
+    assert page.is_numbered == (left_out != "page")
+
+
+@pytest.mark.parametrize(("told", "is_numbered"), [(3, True), (1, False), (2, None)])
+def test_the_number_of_a_page(api: Api, server: Server, told: int, is_numbered: bool | None) -> None:  # noqa: FBT001 - pytest names it
+    """A page may be called the first one as every page is, and no other one."""
+    server.answer = always(Answer(body=listing(entry(7), page=told, total=201, total_pages=3)))
+    if is_numbered is None:
+        with pytest.raises(NotTheApi):
+            api.page(3, soon(), {})
+    else:
+        assert api.page(3, soon(), {}).is_numbered == is_numbered
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,5 +1,6 @@
 """What is shown after a listing that is incomplete or partly unreadable: the last good version stays."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -259,3 +260,25 @@ def test_a_date_that_is_lost() -> None:
     assert (now.unreadable, now.kept) == (1, 1)
     assert now.troubles == {"dates": "resources have lost their updated_at: 1, shown with those before"}
     assert not known(undated).unreadable
+
+
+def uncounted(*ids: int) -> Listing:
+    return dataclasses.replace(listing(ids), counted=None)
+
+
+def test_a_count_that_is_gone() -> None:
+    """A file is believed to be gone where the API has left out its count before, and not by the way."""
+    assert set(known(uncounted(1, 2), uncounted(1)).shown) == {1}
+    with pytest.raises(ApiUnavailable, match="lists 1 resources, and does not say how many there are, with"):
+        known(THREE, uncounted(1))
+    with pytest.raises(ApiUnavailable):
+        known(THREE, uncounted(1, 2, 3), uncounted(1, 2))
+    assert set(known(THREE, uncounted(1, 2, 3), uncounted(1, 2, 3), uncounted(1, 2)).shown) == {1, 2}
+    assert set(known(THREE, uncounted(1, 2, 3, 4)).shown) == {1, 2, 3, 4}
+
+
+def test_what_a_listing_does_not_say_is_told() -> None:
+    """That it has no count or no numbers of pages is a trouble with a line of its own."""
+    assert known(THREE).troubles == {}
+    assert known(uncounted(1)).troubles.keys() == {"count"}
+    assert known(dataclasses.replace(THREE, is_numbered=False)).troubles.keys() == {"numbers"}

@@ -1,12 +1,16 @@
 """The listing is complete, although resources come and go while its pages are read."""
 
+import dataclasses
+import itertools
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from empirical_fs.api import listing as listing_module
 from empirical_fs.api.listing import PAGES_MAX, Listing, at_once
 from empirical_fs.api.pages import IN_FLIGHT, Page
 from empirical_fs.api.resource import Malformed, Resource
@@ -382,3 +386,68 @@ def test_entries_without_ids_are_no_duplicates() -> None:
 
     assert listed_ids(fetched(page)) == [1]
     assert asked == [1]
+
+
+@dataclass
+class Silent:
+    """An API with pages of three, which leaves out some of what it should say of them."""
+
+    ids: list[int]
+    has_total: bool = True
+    has_pages: bool = True
+    is_numbered: bool = True
+    asked: list[int] = field(default_factory=list)
+
+    def page(self, number: int) -> Page:
+        self.asked.append(number)
+        count = len(self.ids)
+        return dataclasses.replace(
+            page_of(self.ids[(number - 1) * PER_PAGE :][:PER_PAGE], count, -(-count // PER_PAGE), PER_PAGE),
+            total=count if self.has_total else None,
+            total_pages=-(-count // PER_PAGE) if self.has_pages else None,
+            is_numbered=self.is_numbered or number == 1,
+        )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 8, 30])
+@pytest.mark.parametrize("says", list(itertools.product([True, False], repeat=3)))
+def test_what_the_api_leaves_out(count: int, says: tuple[bool, bool, bool]) -> None:
+    """Without a count, a number of pages or numbers on them, all pages are listed, by one pass."""
+    api = Silent(list(range(count)), *says)
+    listing = fetched(api.page)
+    assert sorted(each.id for each in listing.resources) == api.ids
+    assert (listing.counted, listing.listed, listing.gap) == (count if says[0] else None, count, 0)
+    assert sorted(api.asked) == list(range(1, len(api.asked) + 1))
+    assert len(api.asked) <= count // PER_PAGE + 1
+
+
+@pytest.mark.parametrize(("total", "is_numbered"), [(None, True), (None, False), (9, False)])
+def test_one_page_in_place_of_all(total: int | None, *, is_numbered: bool) -> None:
+    """An API that answers each page with the first, and shows by nothing that it is all, lists nothing."""
+
+    def page(number: int) -> Page:
+        answer = page_of([1, 2, 3], 3, 3, PER_PAGE)
+        pages = None if total is None else 3
+        return dataclasses.replace(
+            answer, total=total, total_pages=pages, is_numbered=is_numbered or number == 1
+        )
+
+    with pytest.raises(NotTheApi, match="contradicts itself"):
+        fetched(page)
+
+
+def test_one_short_page_in_place_of_all() -> None:
+    """One that is not full is all that there is, though an API without counts gives it for each number."""
+    listing = fetched(lambda _: dataclasses.replace(page_of([1, 2], 0, 0), total=None, total_pages=None))
+    assert [each.id for each in listing.resources] == [1, 2]
+
+
+def test_pages_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API without counts that has other entries on every page is not read for ever."""
+    monkeypatch.setattr(listing_module, "PAGES_MAX", 50)
+
+    def page(number: int) -> Page:
+        return dataclasses.replace(page_of([number], 0, 0, 1), total=None, total_pages=None)
+
+    with pytest.raises(NotTheApi, match="more than 50 pages"):
+        fetched(page)
