@@ -177,6 +177,8 @@ def test_mounted_and_alive(project: Sandbox, mount: Mount) -> None:
         assert "is mounted, and answers" in found["mount point"]["seen"]
 
 
+@pytest.mark.warns("ERROR .*: the API refuses the key")
+@pytest.mark.may_warn("the listing could not be refreshed, .*: the API refused the key")
 def test_the_mount_is_asked_where_there_is_no_key(project: Sandbox, mount: Mount) -> None:
     """Without variables, a mount that lives says where its key is from, and fetches its listing by it."""
     with mount() as mounted:

@@ -124,7 +124,7 @@ def test_a_long_refresh_does_not_keep_names_alive(sandbox: Sandbox, mount: Mount
         assert not (mounted / "b.txt").exists()
 
 
-@pytest.mark.warns("read /a.bin: the (file changed since|object is gone)")
+@pytest.mark.warns(r"read /a.bin: (the (file changed since|object is gone)|resource \d+ is gone)")
 def test_a_file_that_is_deleted_while_open_is_stale(sandbox: Sandbox, mount: Mount) -> None:
     """A handle on a deleted file gives the bytes that the kernel holds, and ESTALE for all others."""
     content = noise(SIZE)
@@ -301,6 +301,7 @@ def test_versions_that_come_quickly(sandbox: Sandbox, mount: Mount) -> None:
             wait_until(lambda wanted=version: read() == wanted, f"version {turn}")  # type: ignore[misc]
 
 
+@pytest.mark.may_warn("read /a.bin: the (file|object) changed")
 def test_a_file_that_is_replaced_while_rsync_copies_it(
     sandbox: Sandbox, mount: Mount, tmp_path: Path
 ) -> None:

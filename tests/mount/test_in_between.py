@@ -76,6 +76,8 @@ def test_who_refuses_the_mount(
     assert str(tmp_path / "mnt") not in mounts()
 
 
+@pytest.mark.warns("read /a.bin: something in between answers for the store .HTTP 403")
+@pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_a_store_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
     """Reads wait until it is over, as for a busy store; where it stays they are EIO, and the log names it."""
     with mount("--timeout", "4") as mounted:
@@ -91,6 +93,8 @@ def test_a_store_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
         )
 
 
+@pytest.mark.warns("read /a.bin: something in between answers for 127.0.0.1 .HTTP 403")
+@pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_an_api_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
     """A URL that cannot be signed for a while is no matter of the key: EIO, and well afterwards."""
     with mount("--timeout", "2", "--url-ttl", "0.01") as mounted:
@@ -101,6 +105,7 @@ def test_an_api_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
         assert (mounted / "a.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.warns("the listing could not be refreshed, .*: 127.0.0.1 answers with a web page")
 def test_a_page_in_place_of_the_listing(project: Sandbox, mount: Mount) -> None:
     """On a mount that is there already, it is something in between: told as that, until it is over."""
     with mount("--timeout", "1") as mounted:

@@ -15,7 +15,7 @@ SOON = 15.0
 """Seconds; less than the deadline of a read by default."""
 
 
-@pytest.mark.warns("the listing could not be refreshed, .*: no answer in time")
+@pytest.mark.warns("the listing could not be refreshed, .*: .*answer in time")
 def test_a_reload_that_takes_longer_than_a_read_may(sandbox: Sandbox, mount: Mount) -> None:
     """As long as pages arrive, --reload waits and tells how far it is, until the new listing serves."""
     for number in range(FILES):
@@ -31,7 +31,8 @@ def test_a_reload_that_takes_longer_than_a_read_may(sandbox: Sandbox, mount: Mou
         assert "new" in mounted.names()
 
 
-@pytest.mark.warns("the listing could not be refreshed, .*: no answer in time")
+@pytest.mark.warns("the listing could not be refreshed, .*: .*answer in time")
+@pytest.mark.may_warn("127.0.0.1 (is out of reach; reads|answers again)")
 def test_a_reload_that_fails(sandbox: Sandbox, mount: Mount) -> None:
     """Where a page does not come, --reload says why in a line, and the last listing goes on."""
     sandbox.put("file", b"")
@@ -60,7 +61,7 @@ def test_sizes_are_asked_for_after_the_mount_answers(sandbox: Sandbox, mount: Mo
         assert sandbox.requests()["object"] <= 3 * len(contents)
 
 
-@pytest.mark.warns(r"the size of resource \d+ and \d+ more is not known yet: no answer in time")
+@pytest.mark.warns(r"the size of resource \d+ and \d+ more is not known yet: .*answer in time")
 def test_a_size_that_does_not_come(sandbox: Sandbox, mount: Mount) -> None:
     """Who looks at such a file waits for one deadline at most, however many there are, and reads it later."""
     names = [f"file-{number:02}" for number in range(20)]

@@ -56,7 +56,7 @@ def project(sandbox: Sandbox) -> Sandbox:
 
 @contextmanager
 def foreground(
-    project: Sandbox, path: Path, variables: Mapping[str, str], stderr: int | BinaryIO = subprocess.PIPE
+    project: Sandbox, path: Path, variables: Mapping[str, str], stderr: BinaryIO | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A mount in the foreground, as a service manager starts it."""
     command = mount_command("-f", "--api-url", project.url, path)

@@ -192,7 +192,7 @@ class Machine(Comparison):
 
 
 @pytest.mark.may_warn(
-    "read /[^:]*: (no answer in time|the (file|object) |.*Connection refused)",
+    "read /[^:]*: (.*answer in time|the (file|object) |.* refused the connection)",
     "127.0.0.1 (is out of reach|answers again)",
     "the listing could not be refreshed, .*: ",
 )

@@ -84,7 +84,9 @@ def test_sendfile_of_a_file_whose_name_is_a_smaller_one_by_now(mount: Mount, sup
 
 
 @pytest.mark.parametrize("read", [sendfile, mapped], ids=["sendfile", "a private mapping"])
-@pytest.mark.warns("read /a.bin: the (file changed since|object has another ETag)")
+@pytest.mark.warns(
+    "read /a.bin: the (file changed since|object (has another ETag|changed while others read it))"
+)
 def test_a_newer_file_beside_a_handle_on_an_older_one(mount: Mount, supersede: Supersede, read: Read) -> None:
     """However the new file is read, it leaves no bytes to an older handle, nor finds those of the old."""
     with mount("--refresh", "0.1") as mounted, opened(mounted / "a.bin") as older:

@@ -114,6 +114,7 @@ def test_another_date_of_the_same_content(sandbox: Sandbox, mount: Mounted, tmp_
 
 
 @ONLY_ROOT
+@pytest.mark.may_warn("read /a: the (file changed since|object has)")
 def test_another_content(sandbox: Sandbox, mount: Mounted, tmp_path: Path) -> None:
     """It opens by the old path once nobody has the old version open, and is never a mixture before."""
     with container(mount / "a", tmp_path) as inside:

@@ -54,7 +54,7 @@ def failure(path: Path) -> tuple[int | None, float]:
 
 
 @pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
-@pytest.mark.may_warn(r"read /\d+.bin: no answer in time")
+@pytest.mark.may_warn(r"read /\d+.bin: (.*answer|it could not be had) in time")
 def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
     """The first read fails by the deadline, later ones at once; what needs no network works as ever."""
     with mount("--timeout", str(TIMEOUT)) as mounted:
@@ -83,7 +83,7 @@ def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
 
 
 @pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
-@pytest.mark.may_warn(r"read /\d+.bin: no answer in time")
+@pytest.mark.may_warn(r"read /\d+.bin: (.*answer|it could not be had) in time")
 def test_it_recovers_though_nobody_asks(project: Sandbox, mount: Mount) -> None:
     """Whoever comes after the network is back finds that all is well, be it the first."""
     with mount("--timeout", str(TIMEOUT)) as mounted:
@@ -95,7 +95,7 @@ def test_it_recovers_though_nobody_asks(project: Sandbox, mount: Mount) -> None:
 
 
 @pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
-@pytest.mark.may_warn(r"read /\d+.bin: no answer in time")
+@pytest.mark.may_warn(r"read /\d+.bin: (.*answer|it could not be had) in time")
 def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
     """Forty programs that begin to read as the network goes all fail in time, and all can read again."""
     with mount("--timeout", str(TIMEOUT)) as mounted, ThreadPoolExecutor(len(NAMES)) as pool:
@@ -109,6 +109,7 @@ def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
 
 
 @pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
+@pytest.mark.may_warn("read /long.bin: (it could not be had|.*answer) in time")
 def test_an_open_handle_goes_on_afterwards(project: Sandbox, mount: Mount) -> None:
     """A program that holds its file open through an outage reads on, from the byte where it was."""
     project.put("long.bin", noise(40_000_000, 7))
@@ -132,7 +133,7 @@ def reads(read: Callable[[int], bytes | None], got: bytearray) -> int | None:
     return None
 
 
-@pytest.mark.warns(r"read /\d+.bin: (the connection broke off|it could not be had in time)")
+@pytest.mark.warns(r"read /\d+.bin: (the connection to .* broke off|it could not be had in time)")
 def test_one_bad_file_is_no_outage(project: Sandbox, mount: Mount) -> None:
     """A server that is silent about one file alone still serves the others, at once."""
     bad = project.id_of(NAMES[0])
@@ -145,6 +146,7 @@ def test_one_bad_file_is_no_outage(project: Sandbox, mount: Mount) -> None:
         assert failure(mounted / NAMES[3])[0] is None
 
 
+@pytest.mark.warns(r"read /\d+.bin: .*answer in time")
 def test_readers_of_one_silent_file_share_a_deadline(project: Sandbox, mount: Mount) -> None:
     """The kernel has one of those ask who wait for one page: the others have waited as long as that one."""
     bad = project.id_of(NAMES[0])
@@ -162,7 +164,7 @@ def test_readers_of_one_silent_file_share_a_deadline(project: Sandbox, mount: Mo
         assert time.monotonic() - begun < TIMEOUT * readers / 2
 
 
-@pytest.mark.warns(r"read /\d+.bin: no answer in time")
+@pytest.mark.warns(r"read /\d+.bin: .*answer in time")
 def test_one_silent_file_costs_one_deadline(project: Sandbox, mount: Mount) -> None:
     """A read of it fails by the deadline, though the kernel asks for its pages twice; then it can be read."""
     bad = project.id_of(NAMES[0])
@@ -250,7 +252,7 @@ def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         assert {each.result()[0] for each in failing} == {errno.EIO}
 
 
-@pytest.mark.warns("mnt is in use; unmounted under its users")
+@pytest.mark.may_warn("mnt is in use; unmounted under its users")
 def test_heads_that_drip_hold_up_no_others(project: Sandbox, mount: Mount) -> None:
     """Twelve answers whose heads come byte by byte keep no thread from one that is well."""
     bad = NAMES[:12]
@@ -268,7 +270,9 @@ def test_heads_that_drip_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         mounted.kill(signal.SIGTERM)
 
 
-@pytest.mark.warns("store.invalid is out of reach; reads", r"read /\d+.bin: .*Name or service not known")
+@pytest.mark.warns(
+    "store.invalid is out of reach; reads", r"read /\d+.bin: the name store.invalid is not known"
+)
 def test_a_host_that_no_name_server_knows(project: Sandbox, mount: Mount) -> None:
     """A file whose host cannot be resolved fails in time, and no other does."""
     query = "X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=0"
@@ -324,6 +328,10 @@ def front() -> Iterator[Front]:
     front.close()
 
 
+@pytest.mark.warns("127.0.0.1 (is out of reach; reads|answers again)")
+@pytest.mark.may_warn(
+    r"WARNING .*: read /\d+.bin: (127.0.0.1 cannot be understood|the connection to 127.0.0.1 broke off)"
+)
 def test_a_front_that_does_not_answer_for_its_root(front: Front, tmp_path: Path) -> None:
     """What was read before shows that the store is back; an object that is garbled takes no other with it."""
     with serving(tmp_path / "project", tmp_path / "url", "--public-host", front.host) as project:

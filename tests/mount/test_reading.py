@@ -43,6 +43,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
             sandbox.put(name, content)
         with mounted(place / "mnt", sandbox.url) as running:
             yield Shared(sandbox, running, contents)
+            assert running.log_lines() == []  # it is no test's own, so no marker announces anything
 
 
 def uncached(path: Path) -> int:

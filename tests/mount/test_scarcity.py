@@ -94,6 +94,7 @@ def test_out_of_descriptors(project: Sandbox, tmp_path: Path, limit: str) -> Non
         assert not any("Traceback" in line for line in mounted.log_lines())
 
 
+@pytest.mark.may_warn("mnt is in use; unmounted under its users")
 def test_a_signal_when_out_of_descriptors(project: Sandbox, tmp_path: Path) -> None:
     """A mount that has no descriptor left, and stalled readers, still unmounts on SIGTERM."""
     project.plan(faults=[{"on": "object", "action": STALL}])
@@ -156,6 +157,7 @@ def test_a_full_disk_for_the_log_of_a_foreground_mount(failing: Sandbox, tmp_pat
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a tmpfs")
+@pytest.mark.warns("read /bad: the (file changed since|object is gone)")
 def test_a_disk_that_fills_and_one_that_is_taken_away(failing: Sandbox, mount: Mount, tmp_path: Path) -> None:
     """A log on a disk that is full after the start, then read-only, then gone, holds up nothing."""
     disk = tmp_path / "disk"

@@ -272,6 +272,7 @@ def test_a_redirect_that_is_not_safe_is_not_followed(
 
 
 @pytest.mark.warns("read /a.bin: 127.0.0.1 redirects elsewhere .*, and the key is not sent there")
+@pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_the_api_is_not_followed_with_the_key(
     project: Sandbox, mount: Mount, listener: socket.socket
 ) -> None:
@@ -307,7 +308,7 @@ LIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.warns(
-    "read /a.bin: (the (store sent|object has|file changed|connection broke off)|it could not)"
+    "read /a.bin: (the (store sent|object has|file changed|connection to .* broke off)|it could not)"
 )
 def test_answers_that_do_not_fit_are_errors(project: Sandbox, mount: Mount, lie: str) -> None:
     """Headers that contradict the request, the listing or the body are an errno, never wrong bytes."""
@@ -338,6 +339,7 @@ def test_answers_that_do_not_fit_are_errors(project: Sandbox, mount: Mount, lie:
 @pytest.mark.warns(
     "read /a.bin: the (store (sent|answered)|object is shorter than the listing says|file changed)"
 )
+@pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_answers_that_are_no_objects_are_errors(
     project: Sandbox, mount: Mount, action: dict[str, Any]
 ) -> None:
@@ -375,7 +377,7 @@ def test_fewer_bytes_than_asked_for_are_completed(project: Sandbox, mount: Mount
     ids=["500", "reset", "418"],
 )
 @pytest.mark.warns(
-    "read /a.bin: (the store answered HTTP (500|418)|the connection broke off|it could not be had in time)"
+    "read /a.bin: (the store answered HTTP|the connection to .* broke off|it could not be had)"
 )
 def test_a_broken_handle_works_again(project: Sandbox, mount: Mount, action: dict[str, Any]) -> None:
     """A handle whose read failed reads on, once the store is well again, from the same place."""
