@@ -25,6 +25,7 @@ from empirical_fs.net.retry import Tries
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.answer_heads import measured
 from empirical_fs.reading.fetch.object_store import Asked, Body, Sink, Store
+from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.version import Extent, Head, Refused
 from empirical_fs.work.waits import Pause, Steps, drive, elsewhere
 
@@ -62,6 +63,8 @@ class _Counted:
 
     def __init__(self, sink: Sink, at: int) -> None:
         self.at = at
+        self.is_stuck = False
+        """Whether the last answer brought nothing."""
         self.moved_at = time.monotonic()
         self.room = sink.room
         self.has_kept = sink.has_kept
@@ -129,40 +132,51 @@ class Ranges:
         request_stop: int | None,
         body: Body | None,
     ) -> Steps[Filled | WholeInstead]:
-        wants_whole = (start, stop) == (0, content.size)
-        request_stop = max(stop, request_stop or stop)
         if body is not None and (yield from self._goes_on(body, counted, stop)):
             return Filled(body)
-        is_stuck = False
+        asked_stop = max(stop, request_stop or stop)
         while counted.at < stop:
             deadline = DeadlineOfWork(counted.moved_at + self._patience)
             tries = Tries(deadline, self._closing, self._store.gave_up)
             while True:
                 try:
-                    counted.room()  # raises if nobody wants the bytes any more
-                    begun = counted.at
-                    # Nothing else ties what comes now to what came before, unless no more ever comes.
-                    first = begun if content.is_tied or is_stuck else start
-                    # A store that wants fewer requests has no place for one that may be left open.
-                    last = stop if self._store.is_limited else request_stop
-                    body = yield from self._open(content, first, last, deadline, counted.cancellation)
-                    if not wants_whole and not body.extent.is_part(first, last):
-                        body.hand_to(Cancellation())
-                        return WholeInstead(body)
-                    try:
-                        if (yield from _pour(body, counted, stop)):
-                            return Filled(body)
-                    except StoreUnavailable:
-                        # What came so far shows that the store is well: ask for the rest at once.
-                        if counted.at - begun < _WORTH_RESUMING:
-                            raise
-                    finally:
-                        is_stuck = counted.at == begun
-                    break
+                    fetched = yield from self._fetch_once(
+                        content, Range(start, stop), asked_stop, counted, deadline
+                    )
                 except _WORTH_RETRYING as error:
                     pause = tries.pause(error)
+                else:
+                    break
                 yield Pause(pause)
+            if fetched is not None:
+                return fetched
         return Filled()
+
+    def _fetch_once(
+        self, content: Content, wanted: Range, asked_stop: int, counted: _Counted, deadline: Deadline
+    ) -> Steps[Filled | WholeInstead | None]:
+        """By one request, put what is missing of `wanted` into the sink; None where some still is."""
+        counted.room()  # raises if nobody wants the bytes any more
+        begun = counted.at
+        # Nothing else ties what comes now to what came before, unless no more ever comes.
+        first = begun if content.is_tied or counted.is_stuck else wanted.start
+        # A store that wants fewer requests has no place for one that may be left open.
+        last = wanted.stop if self._store.is_limited else asked_stop
+        body = yield from self._open(content, first, last, deadline, counted.cancellation)
+        wants_whole = (wanted.start, wanted.stop) == (0, content.size)
+        if not wants_whole and not body.extent.is_part(first, last):
+            body.hand_to(Cancellation())
+            return WholeInstead(body)
+        try:
+            if (yield from _pour(body, counted, wanted.stop)):
+                return Filled(body)
+        except StoreUnavailable:
+            # What came so far shows that the store is well: ask for the rest at once.
+            if counted.at - begun < _WORTH_RESUMING:
+                raise
+        finally:
+            counted.is_stuck = counted.at == begun
+        return None
 
     def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
         """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""
