@@ -11,7 +11,7 @@ from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.open_files import Handle
+from empirical_fs.reading.handle import Handle
 
 OnFailed = Callable[[Node, Request, EmpiricalError], object]
 """Answers a read whose bytes will not come."""

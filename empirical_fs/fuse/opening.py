@@ -18,7 +18,7 @@ from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.open_files import Handle
+from empirical_fs.reading.handle import Handle
 from empirical_fs.work.timer import Timer
 
 SETTLE_SECONDS = 1.0

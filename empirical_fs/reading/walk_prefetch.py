@@ -10,7 +10,8 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, EmpiricalError
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.open_files import Handle, Readers
+from empirical_fs.reading.handle import Handle
+from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.read_ahead import LARGEST_PART
 from empirical_fs.reading.walk_policy import Siblings
 from empirical_fs.work.timer import Alarm, Timer

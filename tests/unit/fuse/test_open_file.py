@@ -15,7 +15,7 @@ from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile, WaitingRead
 from empirical_fs.fuse.request import Request
-from empirical_fs.reading.open_files import Handle
+from empirical_fs.reading.handle import Handle
 from empirical_fs.work.timer import Timer
 from tests.harness import wait_until
 from tests.unit.fuse.answers import NoLibrary, requests
