@@ -41,11 +41,16 @@ class Lifecycle:
         place: Place,
         ready: Callable[[], None],
     ) -> None:
-        """Have `readers` stop before an unmount, and tell `ready` once the mount is there."""
+        """Have `readers` stop before an unmount, and tell `ready` once the mount is there.
+
+        Raises:
+            OSError: the table of mounts could not be opened.
+        """
         self._is_connected = threading.Event()
         self._path = place.path
         self._widens = place.widens
         self._mount: mount_table.Mount | None = None
+        self._table = mount_table.HeldTable()
         self._readers = readers
         self._stderr = stderr
         self._ready = ready
@@ -79,7 +84,7 @@ class Lifecycle:
         """
         self._is_connected.wait(_CONNECT_SECONDS)
         self._readers.close()
-        if self._mount is not None and not mount_table.is_mounted(self._mount):
+        if self._mount is not None and not self._table.has(self._mount):
             return False  # somebody was faster; what is mounted there now is not ours
         try:
             mount_table.unmount(self._path)
@@ -92,7 +97,7 @@ class Lifecycle:
     @property
     def is_still_mounted(self) -> bool:
         """Whether the mount is there, although nobody is asked for it any more."""
-        return self._mount is not None and mount_table.is_mounted(self._mount)
+        return self._mount is not None and self._table.has(self._mount)
 
     def see_to_end(self) -> None:
         """The kernel asks nothing any more: it has unmounted this, or else it gave up the connection.

@@ -5,8 +5,11 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +24,7 @@ TYPE = f"fuse.{FUSE_SUBTYPE}"
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _UNMOUNT_SECONDS = 30
+_CHUNK = 2**16
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 
@@ -105,9 +109,31 @@ def fuse_mounts() -> int:
     return sum(mount.kind == "fuse" or mount.kind.startswith("fuse.") for mount in _table())
 
 
-def is_mounted(mount: Mount) -> bool:
-    """Whether nobody has taken this very mount away; another one at its place does not count."""
-    return mount in _table()
+class HeldTable:
+    """The kernel's table for who asks it when no descriptor may be left to open it with."""
+
+    def __init__(self) -> None:
+        """Open it.
+
+        Raises:
+            OSError: there is no descriptor now.
+        """
+        # Guards the place in the file up to which it was read.
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        if not macos.IS_MACOS:
+            self._descriptor = os.open(_MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+            # Whoever has the table may ask until the end.
+            weakref.finalize(self, os.close, self._descriptor).atexit = False
+
+    def has(self, mount: Mount) -> bool:
+        """Whether nobody has taken this very mount away; another one at its place does not count."""
+        if self._descriptor is None:
+            return mount in _table()
+        with self._lock:
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            text = b"".join(iter(partial(os.read, self._descriptor, _CHUNK), b""))
+        return mount in parse_mountinfo(os.fsdecode(text))
 
 
 def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:

@@ -1,6 +1,10 @@
 """The table of mounts is read whatever the paths in it, and a directory is mounted on only if it is fit."""
 
+import errno
+import os
+import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount.mount_table import Mount, mount_at, parse_mountinfo
+from empirical_fs.mount.mount_table import HeldTable, Mount, mount_at, parse_mountinfo
 from empirical_fs.mount.preparing import foresee, prepare, remove
 from empirical_fs.mount.unmount import unmount_ours
 
@@ -83,6 +87,24 @@ def test_the_machines_own_table() -> None:
     root = mount_at(Path("/"))
     assert root is not None
     assert not root.is_ours
+
+
+def test_no_descriptor_is_left() -> None:
+    """A table that was opened in time is read all the same, as it is by then."""
+    mount, table = mount_at(Path("/proc")), HeldTable()
+    assert mount is not None
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+            mount_at(Path("/proc"))
+        assert [table.has(mount), table.has(replace(mount, device="0:0")), table.has(mount)] == [
+            True,
+            False,
+            True,
+        ]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_directory_is_made(tmp_path: Path) -> None:
