@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -14,23 +15,38 @@ from itertools import chain
 from pathlib import Path
 from types import FrameType
 
+import msgspec
+
 from tests.bench import latency, machine, refreshing, starting, throughput, waste
 from tests.bench.bench import QUICK, Bench, Row, Sizes
 from tests.bench.figures import Failure, Sample, Who
 from tests.bench.mounts import unmount_all
+from tests.bench.picture import NothingToDrawError, described, drawn, read
 from tests.bench.report import Results, shown, table, write_json
 from tests.bench.store import Store
 from tests.bench.work import WorkFailed
 
-_RESULT = Path(__file__).parents[2] / ".bench" / "bench.json"
+_TOP = Path(__file__).parents[2]
+_RESULT = _TOP / ".bench" / "bench.json"
 _GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start")
 _FAILURES = (AssertionError, OSError, subprocess.SubprocessError, HTTPException, WorkFailed)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REASON_MAX = 200
+_README_WIDTH = 120
 
 
 def main() -> None:
-    given = _parser().parse_args()
+    parser = _parser()
+    given = parser.parse_args()
+    if given.earlier is None:
+        sys.exit(_run(given))
+    if given.picture is None:
+        parser.error("--from draws a picture: name its file with --picture FILE")
+    _draw(given.earlier, given.picture)
+
+
+def _run(given: argparse.Namespace) -> int:
+    """Measure, and show it; the exit status."""
     sizes = QUICK if given.quick else Sizes()
     kinds = (throughput, latency, waste, refreshing, starting)
     every = list(chain.from_iterable(kind.rows(sizes) for kind in kinds))
@@ -46,7 +62,23 @@ def main() -> None:
     _say(f"\n{table(rows, results)}\n\nevery figure of every round: {given.json}")
     for failure in results.failures:
         _say(f"FAILED: {failure.row}, {failure.who}, round {failure.round}: {failure.reason}")
-    sys.exit(1 if results.failures else 0)
+    if given.picture is not None:
+        _draw(given.json, given.picture)
+    return 1 if results.failures else 0
+
+
+def _draw(result: Path, picture: Path) -> None:
+    """The picture of what a run wrote to `result`."""
+    try:
+        figures = read(result.read_bytes())
+        picture.write_text(drawn(figures))
+    except OSError as error:
+        sys.exit(f"scripts/bench: no picture of {result}: {error}")
+    except (msgspec.DecodeError, NothingToDrawError) as error:
+        sys.exit(f"scripts/bench: no picture of {result}: {error}; measure again")
+    words = f"![{described(figures)}]({os.path.relpath(picture, _TOP)})"
+    wrapped = textwrap.fill(words, _README_WIDTH, break_long_words=False, break_on_hyphens=False)
+    _say(f"{picture} is drawn; README.md needs what it shows in words:\n\n{wrapped}")
 
 
 def _measure(rows: Sequence[Row], bench: Bench, rounds: int, slow_rounds: int) -> Results:
@@ -125,6 +157,19 @@ def _parser() -> argparse.ArgumentParser:
         help="less of everything, and where rclone is slow only once; the goals are meant for the full run",
     )
     parser.add_argument("--json", type=_output, default=_RESULT, metavar="FILE", help=f"default: {_RESULT}")
+    parser.add_argument(
+        "--picture",
+        type=_output,
+        metavar="FILE",
+        help="draw what matters to users, ours beside rclone, as SVG",
+    )
+    parser.add_argument(
+        "--from",
+        dest="earlier",
+        type=_output,
+        metavar="FILE",
+        help="measure nothing: draw the picture of the run that wrote this JSON",
+    )
     parser.add_argument(
         "--work-dir",
         type=_directory,

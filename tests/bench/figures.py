@@ -18,6 +18,8 @@ class Who(StrEnum):
 
 RCLONES = (Who.RCLONE, Who.STREAMS)
 MOUNTS = (Who.OURS, *RCLONES)
+STREAMS = ("--vfs-read-chunk-streams", "8", "--vfs-read-chunk-size", "8M")
+"""With this, rclone reads a file by 8 requests at once."""
 
 
 class Goal(Protocol):
@@ -93,12 +95,30 @@ class NoMoreThan:
         return ratio <= 1
 
 
+class Better(StrEnum):
+    """Which figures are the good ones."""
+
+    MORE = "more is better"
+    LESS = "less is better"
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What the picture says of a figure, to people who do not know the benchmark."""
+
+    title: str
+    unit: str
+    better: Better
+
+
 @dataclass(frozen=True)
 class Line:
     """One figure of a row: a line of the table, or several where it has several goals."""
 
     what: str
     goals: tuple[Goal, ...] = ()
+    caption: Caption | None = None
+    """None where the picture leaves the figure out."""
 
 
 @dataclass(frozen=True)

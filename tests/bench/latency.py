@@ -9,9 +9,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.bench.bench import Bench, Row, Sizes
-from tests.bench.figures import MOUNTS, RCLONES, AtMost, Line, NoMoreThan, Who
+from tests.bench.figures import MOUNTS, RCLONES, AtMost, Better, Caption, Line, NoMoreThan, Who
 from tests.bench.mounts import Mount
-from tests.bench.store import File, Location, Project
+from tests.bench.store import File, Location, Project, described_size
 from tests.bench.work import (
     PAGE,
     Bare,
@@ -58,7 +58,9 @@ class Rand(Row):
         self._file = File("large.bin", sizes.large)
         self._offsets = random_pages(sizes.large, sizes.reads)
         goal = AtMost(1.15, (Who.BARE,))
-        self._wait = Line(f"{sizes.reads} random 4 KiB preads, median ms", (goal,))
+        title = f"Read {described_size(PAGE)} somewhere in a file of {described_size(sizes.large)}"
+        caption = Caption(title, "ms", Better.LESS)
+        self._wait = Line(f"{sizes.reads} random 4 KiB preads, median ms", (goal,), caption)
         self._worst = Line("the slowest, ms")
         super().__init__("rand", Project("rand", Location.DELAY, (self._file,)), self._wait, self._worst)
 
@@ -114,7 +116,8 @@ class Walk(Row):
 
     def __init__(self, sizes: Sizes) -> None:
         what = f"rsync -a of {sizes.walked} files of 4 KiB, s"
-        self._seconds = Line(what, (AtMost(0.1, (Who.RCLONE,)),))
+        title = f"Copy {sizes.walked} files of {described_size(_SMALL)} with rsync"
+        self._seconds = Line(what, (AtMost(0.1, (Who.RCLONE,)),), Caption(title, "s", Better.LESS))
         super().__init__("walk", Project("walk", Location.DELAY, small_files(sizes.walked)), self._seconds)
 
     def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
@@ -178,7 +181,8 @@ class LsSmall(Row):
     slow = RCLONES
 
     def __init__(self, sizes: Sizes) -> None:
-        self._sum = Line(f"mount and ls -l of {sizes.listed_by_rclone}, s")
+        caption = Caption(f"Mount, and ls -l of {sizes.listed_by_rclone} files", "s", Better.LESS)
+        self._sum = Line(f"mount and ls -l of {sizes.listed_by_rclone}, s", caption=caption)
         self._again = Line("ls -l again, s")
         project = Project("ls-small", Location.DELAY, small_files(sizes.listed_by_rclone))
         super().__init__(f"ls {sizes.listed_by_rclone}", project, self._sum, self._again)

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tests.bench.figures import Who
+from tests.bench.figures import STREAMS, Who
 from tests.bench.store import Project, Store
 from tests.harness import PATIENCE, environment, mounted, processes, run, unmount, wait_until
 
 RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
-_STREAMS = ("--vfs-read-chunk-streams", "8", "--vfs-read-chunk-size", "8M")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARENT, _TIMES = 1, slice(11, 15)
 """In /proc/PID/stat after the command: the parent, and utime to cstime (proc(5))."""
@@ -53,7 +52,7 @@ def mounting(who: Who, store: Store, project: Project, path: Path) -> AbstractCo
         case Who.RCLONE:
             return _rclone(store, project, path)
         case Who.STREAMS:
-            return _rclone(store, project, path, *_STREAMS)
+            return _rclone(store, project, path, *STREAMS)
         case Who.BARE:
             raise ValueError("nothing is mounted to work bare")
 

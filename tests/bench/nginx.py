@@ -1,5 +1,6 @@
 """nginx as a store and an API: what it serves, and how."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,18 +40,23 @@ http {{
 }}
 """
 
-# nginx counts in KiB: 39062k is 40 MB/s for each connection.
+DELAY_MS = 30
+"""How long a store that is far away, and the API, take before the first byte."""
+CONNECTION_MB = 40
+"""What a link lets through on each connection, in MB/s."""
+
+# nginx counts in KiB.
 _LOCATIONS = """
         location /fast/ { alias PROJECTS; autoindex on; }
         location /wan/ {
-            alias PROJECTS; autoindex on; limit_rate 39062k;
-            access_by_lua_block { ngx.sleep(0.03) }
+            alias PROJECTS; autoindex on; limit_rate RATEk;
+            access_by_lua_block { ngx.sleep(DELAY) }
         }
-        location /delay/ { alias PROJECTS; autoindex on; access_by_lua_block { ngx.sleep(0.03) } }
+        location /delay/ { alias PROJECTS; autoindex on; access_by_lua_block { ngx.sleep(DELAY) } }
         location ~ ^/(?<project>[a-z0-9-]+)/api/resources$ {
             root PAGES;
             default_type application/json;
-            access_by_lua_block { ngx.sleep(0.03) }
+            access_by_lua_block { ngx.sleep(DELAY) }
             try_files /$project/$arg_per_page-$arg_page.json =404;
         }
 """
@@ -70,7 +76,13 @@ def serving(folder: Path, projects: Path, pages: Path) -> Iterator[Ports]:
     ports = Ports(*_free_ports(2))
     folder.mkdir(parents=True)
     nginx.make_certificate(folder)
-    locations = _LOCATIONS.replace("PROJECTS", f'"{projects}/"').replace("PAGES", f'"{pages}"')
+    values = {
+        "PROJECTS": f'"{projects}/"',
+        "PAGES": f'"{pages}"',
+        "DELAY": f"{DELAY_MS / 1000}",
+        "RATE": f"{CONNECTION_MB * 10**6 // 2**10}",
+    }
+    locations = re.sub("|".join(values), lambda match: values[match[0]], _LOCATIONS)
     (folder / "nginx.conf").write_text(
         _MAIN.format(
             user=nginx.USER,

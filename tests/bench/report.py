@@ -103,4 +103,11 @@ def _summary(rows: Sequence[Row], results: Results) -> Iterator[dict[str, Any]]:
                 }
                 for goal in line.goals
             ]
-            yield {"row": row.name, "what": line.what, "medians": medians, "goals": goals}
+            yield {
+                "row": row.name,
+                "what": line.what,
+                "medians": medians,
+                "goals": goals,
+                "caption": line.caption and asdict(line.caption),
+                "store": row.project.location.described,
+            }

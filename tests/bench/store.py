@@ -20,6 +20,13 @@ PER_PAGE = 100
 """Resources that our client asks for at once."""
 
 _QUIET_SECONDS = 0.3
+_UNITS = (("GiB", 2**30), ("MiB", MIB), ("KiB", 2**10))
+
+
+def described_size(size: int) -> str:
+    """A size of whole KiB, MiB or GiB, in the largest of them."""
+    unit, divisor = next(each for each in _UNITS if size % each[1] == 0)
+    return f"{size // divisor} {unit}"
 
 
 class Location(StrEnum):
@@ -27,9 +34,20 @@ class Location(StrEnum):
 
     FAST = "fast"
     WAN = "wan"
-    """30 ms before the first byte, 40 MB/s for each connection."""
+    """Some time before the first byte, and no connection is fast."""
     DELAY = "delay"
-    """30 ms before the first byte."""
+    """Some time before the first byte."""
+
+    @property
+    def described(self) -> str:
+        """The same, for the reader of a figure."""
+        match self:
+            case Location.FAST:
+                return "store on the same machine"
+            case Location.WAN:
+                return f"store {nginx.DELAY_MS} ms away, {nginx.CONNECTION_MB} MB/s a connection"
+            case Location.DELAY:
+                return f"store {nginx.DELAY_MS} ms away"
 
 
 @dataclass(frozen=True)

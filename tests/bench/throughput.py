@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from tests.bench.bench import Bench, Row, Sizes
-from tests.bench.figures import MOUNTS, RCLONES, AtLeast, AtMost, Goal, Line, NoMoreThan, Who
-from tests.bench.store import MIB, File, Location, Project
+from tests.bench.figures import MOUNTS, RCLONES, AtLeast, AtMost, Better, Caption, Goal, Line, NoMoreThan, Who
+from tests.bench.store import MIB, File, Location, Project, described_size
 from tests.bench.work import expect, finish, read_at_once, read_with_dd, timed
 
 _MB, _GB = 10**6, 10**9
@@ -19,12 +19,14 @@ def rows(sizes: Sizes) -> Iterator[Row]:
         yield Sequential(
             name,
             Project(name.replace(" ", "-"), Location.FAST, (File("large.bin", sizes.large),), scheme),
+            f"Read a file of {described_size(sizes.large)} over {scheme.upper()}",
             speed=(AtLeast(1.2, RCLONES),),
             cpu=(AtMost(1.3, RCLONES),),
         )
     yield SlowSequential(
         "wan",
         Project("wan", Location.WAN, (File("long.bin", sizes.long),)),
+        f"Read a file of {described_size(sizes.long)}",
         speed=(AtLeast(1.1, (Who.STREAMS,)), AtLeast(6, (Who.RCLONE,))),
     )
     yield Warm(sizes)
@@ -38,10 +40,11 @@ class Sequential(Row):
     """A file read from its beginning to its end, by a fresh mount."""
 
     def __init__(
-        self, name: str, project: Project, *, speed: tuple[Goal, ...], cpu: tuple[Goal, ...] = ()
+        self, name: str, project: Project, title: str, *, speed: tuple[Goal, ...], cpu: tuple[Goal, ...] = ()
     ) -> None:
         (self._file,) = project.files
-        self._speed = Line(f"dd of {self._file.size // MIB} MiB, MB/s", speed)
+        caption = Caption(title, "MB/s", Better.MORE)
+        self._speed = Line(f"dd of {self._file.size // MIB} MiB, MB/s", speed, caption)
         self._cpu = Line("CPU s/GB", cpu)
         self._memory = Line("peak RSS, MiB")
         super().__init__(name, project, self._speed, self._cpu, self._memory)
@@ -98,7 +101,8 @@ class Many(Row):
     def __init__(self, sizes: Sizes) -> None:
         files = tuple(File(f"part-{index:02}.bin", sizes.many_size, index) for index in range(sizes.many))
         what = f"{sizes.many} x {sizes.many_size // MIB} MiB at once, MB/s"
-        self._speed = Line(what, (AtLeast(1, RCLONES),))
+        title = f"Read {sizes.many} files of {described_size(sizes.many_size)} at once"
+        self._speed = Line(what, (AtLeast(1, RCLONES),), Caption(title, "MB/s", Better.MORE))
         self._memory = Line("peak RSS, MiB", (NoMoreThan(_MEMORY_MIB),))
         project = Project("many", Location.WAN, files)
         super().__init__("many", project, self._speed, self._memory)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.bench.bench import Bench, Row, Sizes
-from tests.bench.figures import Line, NoMoreThan, Who
+from tests.bench.figures import Better, Caption, Line, NoMoreThan, Who
 from tests.bench.latency import random_pages
 from tests.bench.store import MIB, File, Location, Project
 from tests.bench.work import PAGE, expect, finish, read_pages, read_with_dd
@@ -84,9 +84,9 @@ class WasteRandom(Waste):
 class WasteOfEach(Waste):
     """A look into each file of a directory, one after the other."""
 
-    def __init__(self, name: str, what: str, sizes: Sizes) -> None:
+    def __init__(self, name: str, what: str, sizes: Sizes, caption: Caption | None = None) -> None:
         files = tuple(File(f"file-{index:02}.bin", MIB, index) for index in range(sizes.peeked))
-        sent = Line(f"{what} of {sizes.peeked} files of 1 MiB, KiB sent per file")
+        sent = Line(f"{what} of {sizes.peeked} files of 1 MiB, KiB sent per file", caption=caption)
         super().__init__(name, files, sent, Line("requests per file"))
 
     def units(self) -> tuple[int, int]:
@@ -111,7 +111,8 @@ class WasteHead(WasteOfEach):
     """The first bytes alone."""
 
     def __init__(self, sizes: Sizes) -> None:
-        super().__init__("waste head", f"head -c {_HEAD}", sizes)
+        caption = Caption(f"Data sent for the first {_HEAD} bytes of a file", "KiB", Better.LESS)
+        super().__init__("waste head", f"head -c {_HEAD}", sizes, caption)
 
     def work(self, path: Path) -> None:
         done = finish("head", "-q", "-c", str(_HEAD), *self.paths(path))
