@@ -109,7 +109,9 @@ class NoThread(EmpiricalError):
 
     def __init__(self) -> None:
         """Say what may help."""
-        super().__init__("the system has no thread to spare", advice="see ulimit -u, or TasksMax of systemd")
+        super().__init__(
+            "the system has no thread to spare", advice="see ulimit -u, -d and -v, or TasksMax of systemd"
+        )
 
 
 class NoMemory(EmpiricalError):
@@ -118,7 +120,8 @@ class NoMemory(EmpiricalError):
     def __init__(self) -> None:
         """Say what may help."""
         super().__init__(
-            "the system has no memory to spare", advice="see ulimit -v, the container's limit, or --memory"
+            "the system has no memory to spare",
+            advice="see ulimit -v and -d, the container's limit, or --memory",
         )
 
 

@@ -1,6 +1,6 @@
 """What went wrong, in the one line that users read."""
 
-from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NotTheApi, Trouble
+from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NoMemory, NotTheApi, Trouble
 from empirical_fs.privacy import KEY_VARIABLE
 
 
@@ -27,6 +27,8 @@ def explained(
             trouble = Trouble(f"this is not the Empirical API: {error}", f"check {api_url_from}")
         case EmpiricalError():
             trouble = error.trouble
+        case MemoryError():
+            trouble = NoMemory().trouble
         case _:
             trouble = Trouble(_unforeseen(error))
     return " ".join(str(trouble).split())

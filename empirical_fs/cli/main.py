@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end(_INTERRUPTED, given)
     except ReaderGone:
         _end(0, given)
-    except (EmpiricalError, OSError) as error:
+    except (EmpiricalError, OSError, MemoryError) as error:
         warn(PROGRAM, explained(error))
         _end(_USAGE if isinstance(error, UsageError) else _FAILED, given)
     _end(0, given)

@@ -18,6 +18,7 @@ from empirical_fs.mount.claim import Claim, claim
 from empirical_fs.mount.descriptors import check_descriptors
 from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
+from empirical_fs.mount.memory import check_memory
 from empirical_fs.mount.service_manager import tell_ready
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.key import take_key
@@ -43,6 +44,7 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
         OSError: the system refused something.
     """
     check_descriptors()
+    check_memory()
     found = asked_for(given, variable)
     check_ways([place, found["log_file"], found["key_file"]])
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
@@ -97,10 +99,22 @@ def _serve(
         return
     patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
     explain = partial(explained, key_origin=found.key_origin, api_url_from=found.api_url_from)
-    failure = daemon.in_background(serve, explain, patience)
+    failure = daemon.in_background(serve, explain, patience, partial(_answers, settings.mountpoint))
     if failure is not None:
         raise (UsageError if failure.is_usage else SetupError)(failure.reason)
-    Question(settings.mountpoint, seconds=_SILENCE_SECONDS).answer()
+
+
+def _answers(place: Path) -> bool:
+    """Whether the mount is there and answers: where there is none, the directory below answers as well.
+
+    Raises:
+        Silent: it does not answer.
+        OSError: it cannot be asked.
+    """
+    if mount_table.lost_its_process(Question(place, seconds=_SILENCE_SECONDS)):
+        return False
+    mount = mount_table.mount_at(place)
+    return mount is not None and mount.is_ours
 
 
 def _timeout(wanted: float) -> float:

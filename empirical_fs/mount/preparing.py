@@ -50,7 +50,7 @@ def foresee(mountpoint: Path, *, nonempty: bool) -> str:
     with _in_words(mountpoint):
         _check_place(mountpoint)
         if _is_recoverable(mountpoint):
-            return "a mount whose process is gone, which mounting recovers"
+            return "a mount whose process is gone (see stale mounts)"
         if mountpoint.exists():
             _check_directory(mountpoint, nonempty=nonempty)
             return "a directory that can be mounted on"

@@ -97,6 +97,19 @@ def test_too_few_descriptors(sandbox: Sandbox, path: Path, limit: int, foregroun
     assert not path.exists()
 
 
+@pytest.mark.parametrize("kib", [24_000, 40_000], ids=["while it imports", "before it mounts"])
+def test_too_little_memory(sandbox: Sandbox, path: Path, kib: int) -> None:
+    """A line says so, and names the limit, before anything is mounted (`ulimit -d`)."""
+    command = mount_command("--api-url", sandbox.url, path)
+    variables = environment(EMPIRICALRUN_KEY=KEY)
+    done = run("prlimit", f"--data={kib * 1024}", *command, check=False, env=variables, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert "memory" in said(done)
+    assert "-d" in said(done)
+    assert str(path) not in mounts()
+    assert not path.exists()
+
+
 def test_a_process_that_is_stopped_before_it_is_ready(sandbox: Sandbox, path: Path) -> None:
     """Who gives up waiting for it ends it all the same."""
     sandbox.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
