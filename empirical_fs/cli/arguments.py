@@ -3,15 +3,17 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from empirical_fs import __version__
 from empirical_fs.cli.output import say, tell
+from empirical_fs.errors import Trouble
 from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
+from empirical_fs.settings.misspelt import nearest
 from empirical_fs.settings.options import OPTIONS, Option
-from empirical_fs.settings.values import WrongValue, parse_path, parse_word
+from empirical_fs.settings.values import WrongValue, looks_like_a_word, parse_path, parse_word
 
 PROGRAM = "empirical-mount"
 PLACES_MAX = 2
@@ -21,6 +23,8 @@ _VALUE_GIVEN = re.compile("ignored explicit argument .*", re.DOTALL)
 _AMBIGUOUS = re.compile("(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL)
 """What argparse says of `--json=VALUE`, and of `--s=VALUE`."""
 
+_USAGE = 2
+"""The exit status."""
 _HELP_COLUMN, _HELP_WIDTH = 27, 100
 
 _OF_SETTINGS = {
@@ -35,12 +39,25 @@ _OF_SETTINGS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors neither speak to a terminal nor show a value that may be a key."""
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, do not speak to a terminal and show no value that may be a key."""
 
     def error(self, message: str) -> NoReturn:
-        """End with the usage, and with what is wrong in one line."""
-        super().error(printable(_AMBIGUOUS.sub(r"\1", _VALUE_GIVEN.sub("takes no value", message))))
+        """End with what is wrong and where to look, in one line."""
+        wrong = _AMBIGUOUS.sub(r"\1", _VALUE_GIVEN.sub("takes no value", message))
+        trouble = Trouble(wrong.removeprefix("argument "), f"see {self.prog} --help")
+        self.exit(_USAGE, f"{self.prog}: {printable(str(trouble))}\n")
+
+    def refuse(self, rest: Sequence[str]) -> NoReturn:
+        """End with what is wrong about arguments that nobody knows."""
+        # A value may be a key.
+        unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
+        if not unknown:
+            self.error("too many arguments")
+        named = list(filter(looks_like_a_word, unknown))
+        what = f"there is no such option: {', '.join(named) or '-...'}"
+        meant = nearest(named[0], self._option_string_actions) if named else None
+        self.error(what if meant is None else str(Trouble(what, f"the nearest is {meant}")))
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Write the help or the version, as every answer is written, or on stderr what is wrong."""
@@ -50,9 +67,9 @@ class _Parser(argparse.ArgumentParser):
             tell(message.rstrip("\n"))
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser; what it does not find among the arguments is None, or says so."""
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         usage="%(prog)s [OPTION...] [SOURCE] MOUNTPOINT",
         description="Mount the resources of an Empirical project as a read-only directory.",

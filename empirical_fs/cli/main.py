@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from empirical_fs.cli.arguments import PLACES_MAX, PROGRAM, is_source, parser
+from empirical_fs.cli.arguments import PLACES_MAX, PROGRAM, Parser, is_source, parser
 from empirical_fs.cli.explaining import explained
 from empirical_fs.cli.output import ReaderGone, warn
 from empirical_fs.errors import EmpiricalError, UsageError
 from empirical_fs.interruptions import heed_interruptions, ignore_interruptions
 from empirical_fs.privacy import take_key_variable
-from empirical_fs.settings.values import looks_like_a_word
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
@@ -76,13 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _end(0, given)
 
 
-def _check_usage(reading: argparse.ArgumentParser, given: argparse.Namespace, rest: Sequence[str]) -> None:
+def _check_usage(reading: Parser, given: argparse.Namespace, rest: Sequence[str]) -> None:
     """End with a usage error where the arguments make no sense together."""
     if rest:
-        # A value may be a key.
-        unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
-        named = ", ".join(filter(looks_like_a_word, unknown))
-        reading.error(f"there is no such option: {named or '-...'}" if unknown else "too many arguments")
+        reading.refuse(rest)
     # Of `--name=--`, argparse makes a list of no values.
     taken = {**vars(given), "places": None, "options": next(filter(_is_list, given.options or ()), None)}
     if valueless := [name for name, value in taken.items() if _is_list(value)]:

@@ -27,6 +27,14 @@ _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead",
 """Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
 _ALSO_OF_THE_MOUNT = {"max_read"}
 """Of these libfuse 3 wants to be told as well, and the same."""
+_OF_THE_SYSTEM = {
+    *("allow_other", "allow_root", "auto_unmount", "default_permissions", "fsname", "subtype", "debug"),
+    *("ro", "nosuid", "nodev", "exec", "noexec", "async", "sync", "dirsync", "atime", "noatime"),
+    *("nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime"),
+}
+"""What libfuse takes itself, or hands to the kernel (fuse_i.h and mount.c of libfuse 3)."""
+NAMES = _OF_THE_KERNEL_CACHE | _MEANINGLESS | _GONE | _OF_THE_CONNECTION | _OF_THE_SYSTEM | {"direct_io"}
+"""What may be given, to find what was meant by one that is misspelt; libfuse may know more."""
 _OF_THE_HIGH_LEVEL = "modules"
 _NUMBERS = {"remember", "intr_signal", "max_idle_threads", "max_threads"}
 _NUMBER = re.compile(r"-?[0-9]{1,10}")

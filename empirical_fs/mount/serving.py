@@ -34,6 +34,7 @@ from empirical_fs.mount.refusals import refusal
 from empirical_fs.mount.signals import Signals
 from empirical_fs.mount.status import Status
 from empirical_fs.mount.surroundings import surroundings
+from empirical_fs.mount.unknown_options import unknown_option
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, STALLED, Store
@@ -234,6 +235,8 @@ def _given(settings: Settings) -> dict[str, str | bool]:
 
 def _refused(said: str, place: Path) -> SetupError:
     """What libfuse has said is why it cannot mount at `place`."""
-    wrong = UsageError if "unknown option" in said else SetupError
+    unknown = unknown_option(said)
+    if unknown is not None:
+        return UsageError(unknown)
     trouble = refusal(said, place, surroundings())
-    return wrong(f"cannot mount: {trouble.what}", advice=trouble.advice)
+    return SetupError(f"cannot mount: {trouble.what}", advice=trouble.advice)

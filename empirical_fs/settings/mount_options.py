@@ -26,6 +26,9 @@ _FOR_MOUNT = {"defaults", "auto", "noauto", "user", "nouser", "users", "owner", 
 _FOR_MOUNT_PREFIXES = ("x-", "X-", "comment=")
 _OF_MOUNT_FUSE = {"rw", "dev", "suid"}
 """What mount.fuse(8) says whoever asks, unless fstab(5) has the contrary."""
+_OF_OWNERS = {"uid", "gid", "umask", "fmask", "dmask"}
+NAMES = _FOR_MOUNT | _OF_OWNERS | {"remote", "nonempty"}
+"""What may be given and is not libfuse's."""
 _COMMA = re.compile(r"(?<!\\),")
 """One that ends an option; a backslash before it makes it part of the value, as for libfuse."""
 _KEYS = {"key", "api_key", "apikey", "empiricalrun_key", "token", "password"}

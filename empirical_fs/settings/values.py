@@ -114,7 +114,7 @@ def parse_word(text: str) -> str:
         WrongValue: it is.
     """
     if not text:
-        raise WrongValue("is empty")
+        raise WrongValue("is empty", "give one, or leave the option out")
     return text
 
 

@@ -77,3 +77,42 @@ def test_what_is_wrong_is_shown_without_values(
     assert re.search(phrase, said)
     assert SECRET not in said
     assert all(line.isprintable() for line in said.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--refresh", "x"], "--refresh: not a number of seconds: 'x'; write for example 30"),
+        (["--memory=lots"], "--memory: not a size: 'lots'; write for example 256M"),
+        (["--memory=1K"], "--memory: must be 1M or more"),
+        (["--url-ttl=3600"], "--url-ttl: must be under 3600, which is how long a signed URL lives"),
+        (["--key-file="], "--key-file: is empty; give one, or leave the option out"),
+        (["--timeout"], "--timeout: expected one argument"),
+        (["-u", "--status"], "--status: not allowed with argument -u/--unmount"),
+    ],
+)
+def test_wrong_values(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
+    """One line says what is wrong, what would be right, and where there is more; the status is 2."""
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"empirical-mount: {line}; see empirical-mount --help\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "line"),
+    [
+        (["--refersh", "5"], "there is no such option: --refersh; the nearest is --refresh"),
+        (["--stauts"], "there is no such option: --stauts; the nearest is --status"),
+        ([f"--key={SECRET}"], "there is no such option: --key; the nearest is --key-file"),
+        (["--qqqqq", "-x"], "there is no such option: --qqqqq, -x"),
+        (["--" + SECRET], "there is no such option: -..."),
+        (["a", "b"], "too many arguments"),
+    ],
+)
+def test_unknown_arguments(capsys: pytest.CaptureFixture[str], rest: list[str], line: str) -> None:
+    """An option that nobody knows is named with the nearest that there is, unless it may be a key."""
+    with pytest.raises(SystemExit) as caught:
+        parser().refuse(rest)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"empirical-mount: {line}; see empirical-mount --help\n"

@@ -1,0 +1,30 @@
+"""A mount option that libfuse does not know: which it is, and which may have been meant; pure."""
+
+import re
+
+from empirical_fs.errors import Trouble
+from empirical_fs.fuse import options as of_libfuse
+from empirical_fs.settings import mount_options as of_mounting
+from empirical_fs.settings.misspelt import nearest
+from empirical_fs.settings.options import OPTIONS
+
+_KNOWN = {*of_libfuse.NAMES, *of_mounting.NAMES, *OPTIONS, "config", "profile"}
+_UNKNOWN = re.compile(r"unknown option(?:\(s\):|s)? `(?P<options>.*)'")
+"""What libfuse 2 and 3 say: of one option or of several."""
+
+
+def unknown_option(said: str) -> Trouble | None:
+    """The option that libfuse does not know, by what it `said` without values that may be keys.
+
+    None if it said something else.
+    """
+    found = _UNKNOWN.search(said)
+    if found is None:
+        return None
+    option = re.split("[, ]", found["options"].removeprefix("-o "))[0].strip("`'")
+    name = option.partition("=")[0]
+    if name in _KNOWN:
+        return Trouble(f"-o {option}: this libfuse has no such option", "leave it out")
+    meant = nearest(name, _KNOWN)
+    advice = f"the nearest is {meant}" if meant else "see empirical-mount --help, and mount.fuse(8)"
+    return Trouble(f"-o {option}: there is no such option", advice)
