@@ -4,9 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
 
+from empirical_fs.net.recent import Recent
 from empirical_fs.server import Server
 from empirical_fs.work.jobs import Job
 
@@ -19,14 +21,28 @@ _HANGS_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _Known:
+    """What is known of one server. Moments are those of the clock."""
+
+    watch: Job
+    answered_at: float = float("-inf")
+    lost_at: float | None = None
+    """Since when it is out of reach, if it is."""
+    let_through_at: float = float("-inf")
+    """When somebody was let through last, or it was lost."""
+    let_through_pause: float = _FIRST_LET_THROUGH
+    """How many seconds later somebody is next."""
+
+
 class Outages:
-    """A circuit breaker for each server.
+    """A circuit breaker for each server, of those that were asked last.
 
     Whoever gets no answer has the server probed at once: it may be silent about one thing alone. It is lost
     when somebody has asked in vain for as long as one may, and nothing came from it meanwhile for anybody,
     not for the probe either. Then it is probed on, at least every five seconds, until it answers something.
     Now and then somebody who asks is let through, too: the probe may be what it does not answer.
-    The lock guards all that is known; it is never held while a server is asked.
+    The lock guards what is known of each; it is never held while a server is asked.
     """
 
     def __init__(
@@ -46,84 +62,84 @@ class Outages:
         self._wait = wait
         self._clock = clock
         self._lock = threading.Lock()
-        self._answered_at: dict[Server, float] = {}
-        self._lost: dict[Server, float] = {}
-        self._let_through: dict[Server, tuple[float, float]] = {}
-        """When somebody was let through last, or it was lost, and how many seconds later somebody is next."""
-        self._watches: dict[Server, Job] = {}
+        self._servers = Recent[Server, _Known]()
 
     def is_lost(self, server: Server) -> bool:
         """Whether it is known to be out of reach; then it is probed."""
-        if server not in self._lost:
+        known = self._servers.peek(server)
+        if known is None or known.lost_at is None:
             return False
-        self._watch(server)
+        _watch(known)
         return True
 
     def lets_through(self, server: Server) -> bool:
         """Whether whoever asks a server that is lost is to do so all the same, for all others."""
+        known = self._known(server)
         with self._lock:
             now = self._clock()
-            at, pause = self._let_through.get(server, (now, _FIRST_LET_THROUGH))
-            if now - at < pause:
+            if now - known.let_through_at < known.let_through_pause:
                 return False
-            self._let_through[server] = (now, min(pause * 2, _LAST_LET_THROUGH))
+            known.let_through_at = now
+            known.let_through_pause = min(known.let_through_pause * 2, _LAST_LET_THROUGH)
             return True
 
     def lost(self) -> dict[str, float]:
         """The hosts that are out of reach, and since how many seconds."""
-        with self._lock:
-            lost = dict(self._lost)
-        for server in lost:
-            self._watch(server)
-        return {server.host: self._clock() - since for server, since in lost.items()}
+        lost = [(server, known, known.lost_at) for server, known in self._servers.items()]
+        found = {}
+        for server, known, since in lost:
+            if since is not None:
+                _watch(known)
+                found[server.host] = self._clock() - since
+        return found
 
     def answered(self, server: Server) -> None:
         """Take note that it has just answered something."""
+        known = self._known(server)
         with self._lock:
-            self._answered_at[server] = self._clock()
-            was_lost = server in self._lost
-            self._lost.pop(server, None)
+            known.answered_at = self._clock()
+            was_lost, known.lost_at = known.lost_at is not None, None
         if was_lost:
             log.warning("%s answers again", server.host)
 
     def unanswered(self, server: Server, since: float) -> None:
         """Take note that a request of that moment of the clock came to nothing."""
-        with self._lock:
-            if self._has_answered(server, since):
-                return
-        self._watch(server)
+        known = self._known(server)
+        if known.answered_at < since:
+            _watch(known)
 
     def gave_up(self, server: Server, since: float) -> None:
         """Take note that it was asked in vain since that moment of the clock, and will not be any more."""
+        known = self._known(server)
         with self._lock:
-            if server in self._lost or self._has_answered(server, since):
+            if known.lost_at is not None or known.answered_at >= since:
                 return
-            self._lost[server] = since
-            self._let_through[server] = (self._clock(), _FIRST_LET_THROUGH)
+            known.lost_at = since
+            known.let_through_at, known.let_through_pause = self._clock(), _FIRST_LET_THROUGH
         log.warning("%s is out of reach; reads that need it fail at once until it answers", server.host)
-        self._job(server).ask()
+        known.watch.ask()
 
-    def _has_answered(self, server: Server, since: float) -> bool:
-        return self._answered_at.get(server, float("-inf")) >= since
-
-    def _watch(self, server: Server) -> None:
-        """See to it that somebody probes a server."""
-        job = self._job(server)
-        if not job.is_busy:
-            job.ask()
-
-    def _job(self, server: Server) -> Job:
-        with self._lock:
-            job = self._watches.get(server)
-            if job is None:
-                probing = partial(self._probe_until_found, server)
-                job = self._watches[server] = Job("probe", probing, _HANGS_SECONDS)
-            return job
+    def _known(self, server: Server) -> _Known:
+        """What is known of a server, which is used by that."""
+        return self._servers.get_or_put(
+            server,
+            lambda: _Known(Job("probe", partial(self._probe_until_found, server), _HANGS_SECONDS)),
+        )
 
     def _probe_until_found(self, server: Server) -> None:
+        known = self._servers.peek(server)
         for pause in chain([_FIRST_PAUSE, _SECOND_PAUSE], repeat(_LONG_PAUSE)):
             if self._probe(server):
                 self.answered(server)
-            self._job(server).moved()
-            if server not in self._lost or self._wait(pause):
+            # One of which nothing is known any more is not asked for, either.
+            if known is None or known is not self._servers.peek(server):
                 return
+            known.watch.moved()
+            if known.lost_at is None or self._wait(pause):
+                return
+
+
+def _watch(known: _Known) -> None:
+    """See to it that somebody probes a server."""
+    if not known.watch.is_busy:
+        known.watch.ask()

@@ -28,6 +28,7 @@ from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, Poo
 from empirical_fs.net.incoming import Incoming, InTurn
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.net.proxies import Proxies, Proxy
+from empirical_fs.net.recent import Recent
 from empirical_fs.net.retry import retry_after
 from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.net.turns import Turn, Turns
@@ -103,7 +104,7 @@ class Http:
         self.gave_up = self._outages.gave_up
         self._turns = Turns()
         self._relieve = relieve
-        self._were_well: set[Server] = set()
+        self._were_well = Recent[Server, bool]()
         context = create_context()
         # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
         # fifth less CPU.
@@ -238,7 +239,7 @@ class Http:
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
             response = yield from self._transport.request(request)
         response.request = request
-        self._were_well.add(Server.of(url))
+        self._were_well.put(Server.of(url), True)  # noqa: FBT003 - it was
         return response
 
     def body(self, response: httpx.Response) -> Incoming:
@@ -272,6 +273,6 @@ class Http:
             if is_lasting(error):
                 # It will not be otherwise in a moment, but for a server that was well: then it is what stands
                 # in between, such as the sign-in page of a network, which goes.
-                raise self._unavailable(trouble, lasting=server not in self._were_well) from error
+                raise self._unavailable(trouble, lasting=not self._were_well.peek(server)) from error
             silent = server if is_head and is_silence(error) else None
             raise self._unavailable(trouble, silent=silent) from error

@@ -19,6 +19,7 @@ from typing import Any
 
 from empirical_fs.errors import UnsafeUrl
 from empirical_fs.net.addresses import Permit
+from empirical_fs.net.recent import Recent
 from empirical_fs.server import Server
 
 _ATTEMPT_DELAY = 0.25
@@ -48,7 +49,7 @@ class Place:
 class Connector:
     """Makes connections to servers, first by the address that has worked before.
 
-    The lock guards which look-ups are under way, and which addresses worked and failed last.
+    The lock guards which look-ups are under way.
     """
 
     def __init__(self, permit: Permit) -> None:
@@ -56,8 +57,8 @@ class Connector:
         self._permit = permit
         self._lock = threading.Lock()
         self._lookups: dict[tuple[str, int], Future[list[Place]]] = {}
-        self._worked: dict[Server, str] = {}
-        self._failed: dict[Server, str] = {}
+        self._worked = Recent[Server, str]()
+        self._failed = Recent[Server, str]()
 
     def connect(self, server: Server, seconds: float) -> socket.socket:
         """A connection to the first address of a server that is permitted and accepts it, in so many seconds.
@@ -77,9 +78,9 @@ class Connector:
                 if server.scheme == "https"
                 else "a URL in plain http whose name does not lead to this machine"
             )
-        with self._lock:
-            first, last = self._worked.get(server), self._failed.get(server)
-        return first_connected(in_order(permitted, first, last), ends_at)
+        return first_connected(
+            in_order(permitted, self._worked.get(server), self._failed.get(server)), ends_at
+        )
 
     @contextmanager
     def judging(self, server: Server, address: str) -> Iterator[None]:
@@ -88,15 +89,13 @@ class Connector:
             yield
         except OSError:
             # Where the handshake of TLS is swallowed, another address may be well.
-            with self._lock:
-                self._failed[server] = address
-                if self._worked.get(server) == address:
-                    del self._worked[server]
+            self._failed.put(server, address)
+            if self._worked.get(server) == address:
+                self._worked.drop(server)
             raise
-        with self._lock:
-            self._worked[server] = address
-            if self._failed.get(server) == address:
-                del self._failed[server]
+        self._worked.put(server, address)
+        if self._failed.get(server) == address:
+            self._failed.drop(server)
 
     def _places(self, server: Server, seconds: float) -> list[Place]:
         """The addresses of a server, in the order of the system's preference (RFC 6724).

@@ -7,19 +7,18 @@ httpx's own hands every body through h11, which copies it several times: 0.9 s o
 import ssl
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from http.client import HTTPConnection
 from typing import cast
 
 import httpx
 
 from empirical_fs.cancellation import Cancellation
-from empirical_fs.clock import aging_clock
 from empirical_fs.net.addresses import Permit
 from empirical_fs.net.answer import Answer
 from empirical_fs.net.dialing import Dialer, attach
+from empirical_fs.net.idle_connections import IdleConnections
 from empirical_fs.net.proxies import Route
+from empirical_fs.net.recent import Recent
 from empirical_fs.net.streams import Stream, translated
 from empirical_fs.net.tunnels import authorization, target_for_proxy
 from empirical_fs.server import Server
@@ -34,8 +33,6 @@ CANCELLATION = "empirical_fs.cancellation"
 PROXY = "empirical_fs.proxy"
 """The extension of a request: the `Proxy` through which it goes, or None."""
 
-_KEPT_SECONDS = 50.0
-"""Servers commonly keep an idle connection for 60 seconds and more, whether this machine sleeps or not."""
 _SOON_SECONDS = 0.02
 _SILENT_SECONDS = 3.0
 """Seconds without a word after which a kept connection is given up for a new one, if there is time."""
@@ -59,7 +56,7 @@ class PooledTransport(httpx.BaseTransport):
         self._dialer = Dialer(context, permit)
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
-        self._idle: defaultdict[Route, list[tuple[float, HTTPConnection]]] = defaultdict(list)
+        self._idle = IdleConnections(connections)
         self._closed = False
         self._heads = _Heads()
 
@@ -103,7 +100,7 @@ class PooledTransport(httpx.BaseTransport):
                     # A router on the way may have forgotten it, and then all others as well.
                     connection.close()
                     connection = None
-                    self._drop_idle([route])
+                    self._drop_idle(route)
                     patience -= time.monotonic() - begun
             if connection is None and patience > 0:
                 connection = yield from self._connect(route, timeout["connect"], cancellation)
@@ -119,7 +116,7 @@ class PooledTransport(httpx.BaseTransport):
         except BaseException:
             if cancellation is None or not cancellation.is_cancelled:
                 # The others have waited as long, in whatever network this machine was then.
-                self._drop_idle([route])
+                self._drop_idle(route)
             end(is_reusable=False)
             raise
         stream = Stream(connected, answer, end)
@@ -134,32 +131,30 @@ class PooledTransport(httpx.BaseTransport):
         """Close the idle connections now, and every other one as its request ends."""
         with self._lock:
             self._closed = True
-            routes = list(self._idle)
-        self._drop_idle(routes)
+            idle = self._idle.drop_all()
+        _close(idle)
 
     def _release(self, route: Route, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
         self._slots.release()
         if connection is None:
             return
+        over = [connection]
         with self._lock:
             if is_reusable and not self._closed:
-                self._idle[route].append((aging_clock(), connection))
-                return
-        connection.close()
+                over = self._idle.put(route, connection)
+        _close(over)
 
-    def _drop_idle(self, routes: Iterable[Route]) -> None:
+    def _drop_idle(self, route: Route) -> None:
         with self._lock:
-            idle = [connection for route in routes for _, connection in self._idle.pop(route, ())]
-        for connection in idle:
-            connection.close()
+            idle = self._idle.drop(route)
+        _close(idle)
 
     def _take(self, route: Route) -> HTTPConnection | None:
         while True:
             with self._lock:
-                if not self._idle[route]:
-                    return None
-                kept_since, connection = self._idle[route].pop()
-            if aging_clock() - kept_since < _KEPT_SECONDS and not has_arrived(connection.sock):
+                connection, over = self._idle.take(route)
+            _close(over)
+            if connection is None or not has_arrived(connection.sock):
                 return connection
             connection.close()
 
@@ -176,6 +171,11 @@ class PooledTransport(httpx.BaseTransport):
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError("the connection could not be made") from error
         return connection
+
+
+def _close(connections: list[HTTPConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _ask(connection: HTTPConnection, request: httpx.Request, route: Route) -> None:
@@ -230,17 +230,17 @@ def _exchanged(
 class _Heads:
     """How long the heads of answers take, by which a kept connection that is silent is given up.
 
-    No lock: each step is one operation on a dictionary, which Python serialises.
+    Threads may share it: what two of them lose of each other's does not matter.
     """
 
     def __init__(self) -> None:
-        self._slowest: dict[Route, float] = {}
+        self._slowest = Recent[Route, float]()
 
     def came(self, route: Route, seconds: float) -> None:
         """Take note that one has come after so many seconds."""
-        self._slowest[route] = max(seconds, self._slowest.get(route, 0.0) * _REMEMBERED)
+        self._slowest.put(route, max(seconds, (self._slowest.get(route) or 0.0) * _REMEMBERED))
 
     def patience(self, route: Route, most: float) -> float:
         """Seconds that the next one may take by a kept connection, of `most` that there are."""
-        usual = self._slowest.get(route, 0.0) * _SLOWER
+        usual = (self._slowest.get(route) or 0.0) * _SLOWER
         return min(max(min(_SILENT_SECONDS, most / 2), usual), most)

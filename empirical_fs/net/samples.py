@@ -1,11 +1,11 @@
 """What a server is asked to find out whether it answers: what it answered before, by one byte of it."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import httpx
 
+from empirical_fs.net.recent import Recent
 from empirical_fs.server import Server
 
 _KEPT = 3
@@ -25,30 +25,27 @@ class Sample(NamedTuple):
 class Samples:
     """The latest requests that each server answered.
 
-    A server may close `GET /` without an answer, and serve all that readers ask for.
-    No lock: each step is one operation on a dictionary or a deque, which Python serialises.
+    A server may close `GET /` without an answer, and serve all that readers ask for. Threads may share it:
+    what is kept of a server is replaced whole.
     """
 
     def __init__(self) -> None:
         """Know of none yet."""
-        self._of: dict[Server, deque[Sample]] = {}
+        self._of = Recent[Server, tuple[Sample, ...]]()
 
     def answered(self, server: Server, sample: Sample) -> None:
         """Take note of a request that was answered."""
-        known = self._of.get(server)
-        if known is None:
-            known = self._of.setdefault(server, deque(maxlen=_KEPT))
-        if not known or known[-1].url is not sample.url:
-            if any(each.url.path == sample.url.path for each in list(known)):
-                # The same again, perhaps signed anew: the newest signature lives longest.
-                known = self._of[server] = deque(
-                    [each for each in list(known) if each.url.path != sample.url.path], _KEPT
-                )
-            known.append(sample._replace(headers=_of_one_byte(sample.headers)))
+        known = self._of.get(server) or ()
+        if known and known[-1].url is sample.url:
+            return
+        # The same again, perhaps signed anew: the newest signature lives longest.
+        others = [each for each in known if each.url.path != sample.url.path]
+        kept = sample._replace(headers=_of_one_byte(sample.headers))
+        self._of.put(server, (*others, kept)[-_KEPT:])
 
     def of(self, server: Server) -> Iterator[Sample]:
         """What to ask a server for, the latest first; at last its root."""
-        yield from reversed(list(self._of.get(server, ())))
+        yield from reversed(self._of.peek(server) or ())
         yield Sample(httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/"), {})
 
 

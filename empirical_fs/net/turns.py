@@ -3,7 +3,6 @@
 import threading
 import time
 from bisect import insort
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -13,6 +12,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed
 from empirical_fs.net.pace import Pace
+from empirical_fs.net.recent import Recent
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Told
 
@@ -59,6 +59,10 @@ class _Line:
     pace: Pace = field(default_factory=Pace)
     waiting: list[_Waiter] = field(default_factory=list)
 
+    @property
+    def is_in_use(self) -> bool:
+        return bool(self.waiting or self.pace.in_flight)
+
 
 class Turn:
     """Leave to send one request; it is over once, however often that is said."""
@@ -101,19 +105,20 @@ class Turns:
         """Nobody waits; `clock` tells seconds, as a deadline has them."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._lines: defaultdict[Server, _Line] = defaultdict(_Line)
+        self._lines = Recent[Server, _Line](lambda line: line.is_in_use)
         self._is_closed = False
 
     @property
     def is_limited(self) -> bool:
         """Whether some server was sent more than it bears, lately."""
         with self._lock:
-            return any(line.pace.is_limited for line in self._lines.values())
+            return any(line.pace.is_limited for _, line in self._lines.items())
 
     def pause(self, server: Server) -> float:
         """The seconds for which a server still wants to be left alone; 0 if it does not."""
         with self._lock:
-            return self._lines[server].pace.pause(self._clock())
+            line = self._lines.get(server)
+            return 0.0 if line is None else line.pace.pause(self._clock())
 
     def take(self, server: Server, deadline: Deadline, cancellation: Cancellation | None) -> Steps[Turn]:
         """The turn to send a request to `server`; whoever takes it ends it.
@@ -127,7 +132,7 @@ class Turns:
         before = None if cancellation is None else cancellation.in_line_since
         waiter = _Waiter(deadline, cancellation, now, now if before is None else before)
         with self._lock:
-            insort(self._lines[server].waiting, waiter, key=lambda each: each.place)
+            insort(self._line(server).waiting, waiter, key=lambda each: each.place)
         try:
             while (seconds := self._look(server, waiter)) is not None:
                 if cancellation is not None:
@@ -147,7 +152,7 @@ class Turns:
     def change(self, server: Server, change: Callable[[Pace, float], object]) -> None:
         """Have the pace of a server take note of something, and see who is next."""
         with self._lock:
-            line = self._lines[server]
+            line = self._line(server)
             change(line.pace, self._clock())
             told = self._advance(line)
         _tell(told)
@@ -156,8 +161,12 @@ class Turns:
         """Whoever waits for a turn hears that all is over."""
         with self._lock:
             self._is_closed = True
-            told = [waiter.told for line in self._lines.values() for waiter in line.waiting]
+            told = [waiter.told for _, line in self._lines.items() for waiter in line.waiting]
         _tell(told)
+
+    def _line(self, server: Server) -> _Line:
+        """The line of a server, which stays as long as somebody is in it. The lock is held."""
+        return self._lines.get_or_put(server, _Line)
 
     def _look(self, server: Server, waiter: _Waiter) -> float | None:
         """None if it is the waiter's turn; else the seconds after which it is to look again, if not told.
@@ -166,7 +175,7 @@ class Turns:
             As `take`.
         """
         with self._lock:
-            line, now = self._lines[server], self._clock()
+            line, now = self._line(server), self._clock()
             waiter.told, waiter.watches_clock = Future(), False
             told = self._advance(line)
             is_over = waiter.sent_at is None and (self._is_closed or _is_cancelled(waiter))
@@ -197,7 +206,7 @@ class Turns:
             if waiter.sent_at is not None:
                 pace.ended()
             else:
-                self._lines[server].waiting.remove(waiter)
+                self._line(server).waiting.remove(waiter)
 
         self.change(server, leave)
 

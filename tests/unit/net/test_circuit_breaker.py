@@ -44,7 +44,7 @@ class Watched:
 
     def end(self) -> None:
         """Wait for the end of the probing."""
-        jobs = self.outages._watches.values()
+        jobs = [known.watch for _, known in self.outages._servers.items()]
         wait_until(lambda: not any(each.is_busy for each in jobs), "the thread's end")
 
 

@@ -36,7 +36,7 @@ def silent() -> Iterator[Silent]:
 
 
 def probes(http: Http) -> int:
-    return sum(job.is_busy for job in http._outages._watches.values())
+    return sum(known.watch.is_busy for _, known in http._outages._servers.items())
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
