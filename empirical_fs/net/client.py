@@ -33,6 +33,7 @@ from empirical_fs.net.retry import retry_after
 from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
+from empirical_fs.net.vouching import Vouching
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, drive
 
@@ -102,6 +103,8 @@ class Http:
         self._outages = Outages(self._probe, closing.wait)
         self._samples = Samples()
         self.gave_up = self._outages.gave_up
+        self._vouching = Vouching(self._ask_soon, self._samples)
+        self.is_own_page = self._vouching.is_own
         self._turns = Turns()
         self._relieve = relieve
         self._were_well = Recent[Server, bool]()
@@ -213,7 +216,8 @@ class Http:
             raise
         self._outages.answered(server)
         if response.is_success:
-            self._samples.answered(server, Sample(question.url, question.headers, question.target))
+            software = response.headers.get("server", "")
+            self._samples.answered(server, Sample(question.url, question.headers, question.target, software))
         return response
 
     def _request(self, question: "_Question") -> Steps[httpx.Response]:
@@ -251,15 +255,18 @@ class Http:
         return Incoming(response.extensions[BODY], translated)
 
     def _probe(self, server: Server) -> bool:
-        deadline = Deadline.after(_PROBE_SECONDS)
         for sample in self._samples.of(server):
-            question = _Question(sample.url, sample.headers, deadline, target=sample.target)
             try:
-                drive(self._request(question)).close()
+                drive(self._ask_soon(sample)).close()
             except EmpiricalError:
                 continue
             return True
         return False
+
+    def _ask_soon(self, sample: Sample) -> Steps[httpx.Response]:
+        """As `request`, out of turn and within a few seconds."""
+        deadline = Deadline.after(_PROBE_SECONDS)
+        return self._request(_Question(sample.url, sample.headers, deadline, target=sample.target))
 
     @contextmanager
     def _translated(self, asked: httpx.URL, proxy: Proxy | None, *, is_head: bool = True) -> Iterator[None]:

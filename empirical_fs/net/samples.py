@@ -20,6 +20,8 @@ class Sample(NamedTuple):
     headers: dict[str, str]
     target: bytes | None = None
     """The path as it was signed, byte for byte; what httpx makes of the URL, where it is None."""
+    software: str = ""
+    """What whoever answered it calls itself (`Server` of RFC 9110, 10.2.4)."""
 
 
 class Samples:
@@ -43,9 +45,13 @@ class Samples:
         kept = sample._replace(headers=_of_one_byte(sample.headers))
         self._of.put(server, (*others, kept)[-_KEPT:])
 
+    def served(self, server: Server) -> Iterator[Sample]:
+        """What a server has answered, the latest first."""
+        return reversed(self._of.peek(server) or ())
+
     def of(self, server: Server) -> Iterator[Sample]:
         """What to ask a server for, the latest first; at last its root."""
-        yield from reversed(self._of.peek(server) or ())
+        yield from self.served(server)
         yield Sample(httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/"), {})
 
 

@@ -1,5 +1,7 @@
 """Something in between answers a real mount: a CDN's firewall, the sign-in page of a network."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,41 @@ def test_a_store_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
         wait_until(
             lambda: "in between answers for the store (HTTP 403)" in mounted.log.read_text(), "the log"
         )
+
+
+NO_SUCH_PAGE = {
+    "type": "status",
+    "status": 404,
+    "body": "<html>This domain is for sale",
+    "headers": {"content-type": "text/html"},
+}
+
+
+@pytest.mark.warns("read /a.bin: something in between answers for the store .HTTP 404")
+@pytest.mark.may_warn("read /a.bin: ")
+def test_a_store_whose_name_was_sold(project: Sandbox, mount: Mount) -> None:
+    """Where each object is answered by a page, none is gone: reads wait, or are EIO; of one alone, it is."""
+    project.put("b.bin", CONTENT)
+    with mount("--timeout", "4") as mounted, opened(mounted / "a.bin") as descriptor:
+        assert (mounted / "b.bin").read_bytes() == CONTENT
+        assert os.pread(descriptor, 1000, 0) == CONTENT[:1000]
+        project.plan(faults=[fault("object", NO_SUCH_PAGE, times=8)])
+        assert os.pread(descriptor, 1000, 50_000) == CONTENT[50_000:51_000]
+        project.plan(faults=[fault("object", NO_SUCH_PAGE)])
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(descriptor, 1000, 70_000)
+        assert "in between answers for the store (HTTP 404)" in mounted.log.read_text()
+        project.plan(faults=[fault("object", NO_SUCH_PAGE, ids=[project.id_of("a.bin")])])
+        wait_until(lambda: reads(descriptor, 90_000) == errno.ESTALE, "the end of the object")
+
+
+def reads(descriptor: int, offset: int) -> int:
+    """The errno of a read; 0 where it brings bytes."""
+    try:
+        os.pread(descriptor, 1000, offset)
+    except OSError as error:
+        return error.errno or 0
+    return 0
 
 
 @pytest.mark.warns("read /a.bin: something in between answers for 127.0.0.1 .HTTP 403")

@@ -16,6 +16,7 @@ from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, Too
 from empirical_fs.net.addresses import Address, permits_all, permits_no_local
 from empirical_fs.net.client import Http, nothing
 from empirical_fs.net.incoming import Incoming
+from empirical_fs.net.samples import Sample
 from empirical_fs.net.tracing import traced
 from empirical_fs.net.urls import exact_target, is_loopback, parse_given, redirected
 from empirical_fs.reading.buffers import spool_place
@@ -243,6 +244,12 @@ class Store:
             response.close()
             return head, None
         return head, Body(head.brings, self._http.body(response), response.close, cancellation)
+
+    def is_own_page(self, url: str, asked: Asked) -> Steps[bool]:
+        """Whether a page that says that there is no such object is the store's own."""
+        parsed, target = self._parse_given(url)
+        headers = {"Range": f"bytes={asked.start}-{asked.start}"}
+        return self._http.is_own_page(Sample(parsed, headers, target))
 
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation

@@ -307,11 +307,12 @@ class Ranges:
         try:
             return (yield from self._store.get(url, asked, deadline, cancellation))
         except UrlRefused as error:
-            if error.status in _NOT_FOUND:
-                raise ContentChanged("the object is gone") from error
-            if error.is_of_another:
+            is_gone = error.status in _NOT_FOUND
+            if error.is_of_another and not (is_gone and (yield from self._store.is_own_page(url, asked))):
                 # A page for people says nothing of the URL, and may be gone in a moment.
                 raise StoreUnavailable(told("the store", error.status)) from error
+            if is_gone:
+                raise ContentChanged("the object is gone") from error
             raise
 
 
