@@ -11,6 +11,7 @@
     operations   one function for each operation
     looking_up   finds files by their names, and inodes by their numbers; showing: their attributes
     opening      opens and closes files; open_file: what is open, and the reads of it that wait
+    settling     waits for a listing that agrees with the store
     redating     a version that is open, and that the listing has under another date
     first_looks  whether a file is still what was seen of it a while ago; policy
     file_reads   reads of open files; files: what the operations work on

@@ -11,8 +11,9 @@ from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
-from empirical_fs.fuse.opening import SETTLE_SECONDS, Opener
+from empirical_fs.fuse.opening import Opener
 from empirical_fs.fuse.request import Request
+from empirical_fs.fuse.settling import Settling
 from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
@@ -39,12 +40,14 @@ class _Extent:
 class FileReads:
     """Answers reads. What it is made of may be used by several threads."""
 
-    def __init__(self, files: Files, opener: Opener, answering: Answering, timer: Timer) -> None:
+    def __init__(
+        self, files: Files, opener: Opener, answering: Answering, settling: Settling, timer: Timer
+    ) -> None:
         """Read what `opener` opened of `files`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._opener = opener
         self._answering = answering
-        self._timer = timer
+        self._settling = settling
         self._failures = FailuresOfOthers()
         self._lingering = Lingering(timer)
         """Reads whose readers were interrupted."""
@@ -122,8 +125,7 @@ class FileReads:
         about = _about(node)
         work = partial(self._go_on, opened, extent, request, error)
         later = partial(self._answering.go_on_later, request, about, work)
-        go_on = partial(self._answering.go_on, request, about, later)
-        self._catalog.when_settled(resource.id, self._timer.after(SETTLE_SECONDS, go_on).ring)
+        self._settling.wait(request, about, resource.id, later)
 
     def _go_on(self, opened: OpenFile, extent: _Extent, request: Request, error: EmpiricalError) -> None:
         """Read the same of the version that there is now."""

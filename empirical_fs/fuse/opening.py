@@ -17,12 +17,10 @@ from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
+from empirical_fs.fuse.settling import Settling
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle
-from empirical_fs.work.timer import Timer
 
-SETTLE_SECONDS = 1.0
-"""What is waited for a listing that agrees with the store."""
 _SETTLE_TRIES = 2
 
 
@@ -38,7 +36,8 @@ class Opener:
         files: Files,
         answering: Answering,
         library: Library,
-        timer: Timer,
+        settling: Settling,
+        first_looks: FirstLooks,
         redating: Redating,
         followers: Followers,
         *,
@@ -48,11 +47,11 @@ class Opener:
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
         self._answering = answering
         self._library = library
-        self._timer = timer
+        self._settling = settling
         self._is_direct = is_direct
         self._redating = redating
         self._followers = followers
-        self._first_looks = FirstLooks(files, timer)
+        self._first_looks = first_looks
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._open_files: dict[int, OpenFile] = {}
@@ -70,10 +69,8 @@ class Opener:
         resource, about = node.entry.resource, _about(node)
         if settle_tries and self._catalog.is_in_doubt(resource.id):
             # By the old listing it would be opened in vain, or just before it becomes something else.
-            self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries - 1)
-            go_on = partial(self._answering.go_on, request, about, work)
-            self._catalog.when_settled(resource.id, self._timer.after(SETTLE_SECONDS, go_on).ring)
+            self._settling.wait(request, about, resource.id, work)
             return
         now = self._catalog.current(node.entry)
         if now is None:

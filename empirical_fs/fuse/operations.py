@@ -17,6 +17,7 @@ from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, coo
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.files import Files
+from empirical_fs.fuse.first_looks import FirstLooks
 from empirical_fs.fuse.followers import Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
@@ -25,6 +26,7 @@ from empirical_fs.fuse.opening import Opener
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
+from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
@@ -68,20 +70,20 @@ class Operations:
         self._commands, self._for_commands = tools.commands, tools.for_commands
         self._directory = Directory(files.catalog)
         followers = Followers()
+        settling = Settling(files.catalog, tools.answering, tools.timer)
         redating = Redating(files.inodes, files.walks, tools.answering)
         self._opener = Opener(
             files,
             tools.answering,
             tools.library,
-            tools.timer,
+            settling,
+            FirstLooks(files, tools.timer),
             redating,
             followers,
             is_direct=tools.options.is_direct,
         )
-        self._reads = FileReads(files, self._opener, tools.answering, tools.timer)
-        self._showing = Showing(
-            files, tools.attributes, tools.options, redating, followers, tools.answering, tools.timer
-        )
+        self._reads = FileReads(files, self._opener, tools.answering, settling, tools.timer)
+        self._showing = Showing(files, tools.attributes, tools.options, redating, followers, settling)
         self._looking_up = LookingUp(files, tools.answering, tools.attributes, tools.options, tools.timer)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)

@@ -6,17 +6,16 @@ from functools import partial
 from typing import Any
 
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.followers import Followers
 from empirical_fs.fuse.nodes import Node
-from empirical_fs.fuse.opening import SETTLE_SECONDS
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
-from empirical_fs.work.timer import Timer
+from empirical_fs.fuse.settling import Settling
 
 
 class Showing:
@@ -29,15 +28,14 @@ class Showing:
         options: FuseOptions,
         redating: Redating,
         followers: Followers,
-        answering: Answering,
-        timer: Timer,
+        settling: Settling,
     ) -> None:
         """Show `files` by `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes, self._options = attributes, options
         self._redating = redating
         self._followers = followers
-        self._answering, self._timer = answering, timer
+        self._settling = settling
 
     def show_root(self, request: Request) -> None:
         """Answer with the attributes of the directory."""
@@ -67,11 +65,8 @@ class Showing:
             found = partial(self._show_found, request, node)
             self._redating.find_out(request, _about(node), node, now, found)
         elif waits and self._catalog.is_in_doubt(node.entry.resource.id):
-            self._answering.defer(request, _about(node))
             work = partial(self.show, request, node, waits=False)
-            go_on = partial(self._answering.go_on, request, _about(node), work)
-            alarm = self._timer.after(SETTLE_SECONDS, go_on)
-            self._catalog.when_settled(node.entry.resource.id, alarm.ring)
+            self._settling.wait(request, _about(node), node.entry.resource.id, work)
         else:
             self._followers.told(node.entry.resource.id, time.monotonic())
             raise Refusal(errno.ESTALE)
