@@ -18,8 +18,11 @@ class Kernel(Protocol):
     def drop_attributes(self, number: int) -> None:
         """Have it ask for the attributes of an inode again."""
 
-    def drop_pages(self, number: int) -> bool:
-        """Have it drop attributes and pages of an inode; whether it has none any more."""
+    def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
+        """Have it drop attributes and pages of an inode; whether it has none any more.
+
+        Those of `size` bytes from `start` on, or all of them to the end.
+        """
 
 
 class InodeTable:
@@ -112,6 +115,13 @@ class InodeTable:
         with self._lock:
             if node.is_superseded_by(now):
                 self._nodes.renew(node, now)
+
+    def drop_failed(self, node: Node) -> None:
+        """Have the kernel drop the pages of reads that failed; as `renew`, of a node that nobody has open."""
+        failed, node.failed = node.failed, None
+        if failed is not None:
+            start, stop = failed
+            self._kernel.drop_pages(node.number, start, stop - start)
 
     def renew_told(self, node: Node, now: Entry) -> bool:
         """The same, where the kernel is about to be told the attributes; whether the node is that now."""

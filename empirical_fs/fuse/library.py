@@ -249,13 +249,15 @@ class Library:
             # Libfuse refuses to go on if only one of them was changed, or both in different ways.
             known.want_ext = known.want_ext & ~_LOW | known.want
 
-    def invalidate_inode(self, mounted: "Mounted", number: int, offset: int) -> int:
+    def invalidate_inode(self, mounted: "Mounted", number: int, offset: int, size: int = 0) -> int:
         """Have the kernel drop attributes of an inode, and its pages from an `offset` that is not negative.
+
+        Those of `size` bytes, or, for 0, to the end.
 
         Waits for pages that are being read; never call it from an operation, for which the kernel may wait.
         Returns 0 or a negative errno, -ENOENT where the kernel does not have the inode.
         """
-        return int(self._inval_inode(mounted.notified, number, offset, 0))
+        return int(self._inval_inode(mounted.notified, number, offset, size))
 
     def invalidate_entry(self, mounted: "Mounted", name: bytes) -> int:
         """Have the kernel drop what it knows of a name in the root; as `invalidate_inode` otherwise."""

@@ -57,6 +57,11 @@ class Node(msgspec.Struct, eq=False, gc=False):
     """When the kernel drops the attributes that it was told last, on the clock of whoever tells."""
     sent_back: set[int] | None = None
     """The threads whose open was refused; who comes again has found the node by its number."""
+    failed: tuple[int, int] | None = None
+    """Offsets of the first byte, and after the last one, for which reads failed.
+
+    The kernel keeps their pages, without content, and asks for each alone from then on.
+    """
     is_unlisted: bool = False
     """Whether its resource has left the listing: once it is unused, nobody can find it again."""
 
@@ -78,6 +83,12 @@ class Node(msgspec.Struct, eq=False, gc=False):
         """
         is_upload = self.entry.resource.link is None and now.resource.link is None
         return is_upload and not self.is_given and now.is_sized and now.size == self.entry.size
+
+    def note_failed(self, start: int, stop: int) -> None:
+        """Take note that a read of these bytes failed."""
+        if start < stop:
+            first, last = self.failed or (start, stop)
+            self.failed = min(first, start), max(last, stop)
 
     def is_superseded_by(self, now: Entry | None) -> bool:
         """Whether its resource, which the listing has as `now`, is another version or gone."""

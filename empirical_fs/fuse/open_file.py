@@ -113,6 +113,7 @@ class WaitingRead:
     def fail(self, error: EmpiricalError) -> None:
         """The bytes will not come, or nobody waits for them."""
         self.file.waiting.pop(self, None)
+        self.file.node.note_failed(self.offset, self.offset + self.size)
         if not self._request.is_open:
             self._lingering.failed(self)
             self.cancel()

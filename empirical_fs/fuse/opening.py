@@ -92,6 +92,11 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries)
             self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
+        elif node.failed and not node.handles:
+            # Who has it open may wait for one of these pages, and this would wait for that.
+            self._answering.defer(request, about)
+            work = partial(self._open_whole, request, node, caller)
+            self._answering.go_on_later(request, about, work)
         else:
             self._give_handle(request, node, now)
 
@@ -154,6 +159,11 @@ class Opener:
     def _measure(self, request: Request, node: Node, caller: int, entry: Entry) -> None:
         """Find the size of a file; the kernel learns it when it looks the name up again."""
         self._catalog.measure(entry.resource)
+        self.open(request, node, caller, settle_tries=0)
+
+    def _open_whole(self, request: Request, node: Node, caller: int) -> None:
+        """Open a node once the kernel has no page of it that failed, for it would ask for each alone."""
+        self._inodes.drop_failed(node)
         self.open(request, node, caller, settle_tries=0)
 
     def _open_by_number(self, request: Request, node: Node, caller: int, now: Entry) -> None:

@@ -125,9 +125,12 @@ class Session:
         """Have the kernel ask for the attributes of an inode again; as `drop_entry`."""
         self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, -1))
 
-    def drop_pages(self, number: int) -> bool:
-        """Have the kernel drop attributes and pages; whether it holds none now. As `drop_entry`."""
-        return self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, 0))
+    def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
+        """Have the kernel drop attributes and pages; whether it holds none now. As `drop_entry`.
+
+        Those of `size` bytes from `start` on, or all of them to the end.
+        """
+        return self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, start, size))
 
     def _notify(self, tell: Callable[[Mounted], int]) -> bool:
         with self._lock:

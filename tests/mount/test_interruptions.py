@@ -110,14 +110,17 @@ def test_who_waits_for_the_same_bytes_goes_on(stalled: Sandbox, mount: Mount) ->
 
 
 def test_the_file_is_well_after_an_interruption(stalled: Sandbox, mount: Mount) -> None:
-    """What an interrupted read left undone is read by the next one."""
+    """What an interrupted read left undone is read by the next one, and not page by page."""
     with mount() as mounted:
         with reader(mounted / "a.bin", program="cat") as process:
             wait_until(lambda: stalled.requests()["object"], "the request")
             process.kill()
             process.wait(PATIENCE)
         stalled.plan()
+        stalled.forget_requests()
         assert (mounted / "a.bin").read_bytes() == CONTENT
+        # The kernel would ask for each page alone that it has of a read which came to nothing.
+        assert 4096 not in {stop - start for start, stop in stalled.spans()}
 
 
 def test_a_hundred_killed_readers_hold_up_nobody(stalled: Sandbox, mount: Mount) -> None:

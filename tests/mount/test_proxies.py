@@ -137,7 +137,9 @@ def test_a_reader_that_is_killed(proxied: World) -> None:
         # Nobody else would end it: a body may stall for five seconds, and is asked for again then.
         wait_until(lambda: proxied.cable.connections < during, "the end of the request at the far end", 4)
         proxied.sandbox.plan()
+        proxied.sandbox.forget_requests()
         assert (mount / "a.bin").read_bytes() == CONTENT
+        assert 4096 not in {stop - start for start, stop in proxied.sandbox.spans()}
 
 
 def test_who_wants_a_password(tmp_path: Path) -> None:

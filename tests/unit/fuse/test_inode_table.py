@@ -36,8 +36,8 @@ class World:
     def drop_attributes(self, number: int) -> None:
         self.said.append(("attributes", number))
 
-    def drop_pages(self, number: int) -> bool:
-        self.said.append(("pages", number))
+    def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
+        self.said.append(("pages", number) if not size else (f"pages {start} {size}", number))
         return self.drops_pages
 
     def change(self, *resources: Resource) -> None:
@@ -158,3 +158,17 @@ def test_an_answer_that_was_not_taken(world: World) -> None:
     node = world.inodes.tell(world.entry("a"), SECONDS)
     world.inodes.take_back(node)
     assert not node.is_used
+
+
+def test_pages_of_reads_that_failed_are_dropped(world: World) -> None:
+    """Once, and no more than lie between the first and the last of them."""
+    node = world.inodes.tell(world.entry("a"), SECONDS)
+    world.inodes.drop_failed(node)
+    node.note_failed(8192, 8192)
+    world.inodes.drop_failed(node)
+    assert world.said == []
+    node.note_failed(8192, 12_288)
+    node.note_failed(4096, 8192)
+    world.inodes.drop_failed(node)
+    world.inodes.drop_failed(node)
+    assert world.said == [("pages 4096 8192", node.number)]
