@@ -123,7 +123,7 @@ class FakeKernel:
     def drop_attributes(self, number: int) -> None:
         """It has none."""
 
-    def drop_pages(self, number: int) -> bool:
+    def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
         return number > 0
 
 
