@@ -277,6 +277,7 @@ class TestRead:
         handle.waiters[0].give(handle.pieces(2, 4))
         assert served.heard(before) == ("reply_buf", b"2345")
 
+    @pytest.mark.warns("read /a: it is away; wait", "read /a: it could not be had in time")
     def test_bytes_that_do_not_come(self, served: Served, caplog: pytest.LogCaptureFixture) -> None:
         """It is EIO: because they cannot be had, or not in time."""
         served.walks.at_hand = False
@@ -293,6 +294,7 @@ class TestRead:
         assert served.heard(before) == err(errno.EIO)
         assert served.statistics.counts().errors == {"EIO": 2}
 
+    @pytest.mark.warns("read /a: it is another one")
     def test_a_version_that_is_over(self, served: Served) -> None:
         """Who has had bytes of it gets no others: ESTALE."""
         info = served.open("a")
@@ -466,12 +468,14 @@ class TestIoctl:
             assert answer[0] == name
         assert answer == err(errno.EPERM)
 
+    @pytest.mark.warns("ioctl / failed in a way that it should not")
     def test_too_little_room(self, served: Served, caplog: pytest.LogCaptureFixture) -> None:
         """It is answered all the same."""
         assert served.ask("ioctl", ROOT_NUMBER, STATUS, None, None, 0, None, 0, 1) == err(errno.EIO)
         assert "ioctl /" in caplog.text
 
 
+@pytest.mark.warns("statfs / failed in a way that it should not", "statfs failed after its answer")
 def test_what_should_not_be(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A bug is answered with EIO where there was no answer, and told in the log with its traceback."""
     request = served.operations.new_request(served.requests, 1, "statfs", (1,))

@@ -48,6 +48,7 @@ def test_what_is_in_use_is_never_dropped() -> None:
     assert [key for key, _ in recent.items()] == [0, 1, 2, 3, 4, 8]
 
 
+@pytest.mark.warns("[0-9]+.store.example is out of reach")
 def test_outages_of_many_servers() -> None:
     """Of more servers that are out of reach than are remembered, the first are not, and probed no more."""
     outages = Outages(lambda _: False, lambda _: True, lambda: 1000.0)
