@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical_fs.api.client import Api, Signed
+from empirical_fs.api.client import Api
+from empirical_fs.api.decoding import Signed
 from empirical_fs.api.pages import Page
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
