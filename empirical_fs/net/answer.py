@@ -5,37 +5,20 @@ import re
 import socket
 import ssl
 import time
-from http.client import HTTPException, HTTPMessage, HTTPResponse
-from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
+from http.client import HTTPMessage, HTTPResponse
 from typing import Any
 
-import h11
+from empirical_fs.net.heads import GatheredSocket, RestReader, Unreadable, parsed_head
 
 _HTTP_1_0, _HTTP_1_1 = 10, 11
 _WITHOUT_BODY = (204, 304)
-_AT_ONCE = -math.inf
 
-_HEAD_MAX = 256 * 2**10
-"""Bytes of a head; about as many as curl takes."""
-_SKIPPED_MAX = 2**20
-_END_OF_HEAD = re.compile(rb"\n\r?\n")
-_INTERIM_LINE = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r\n]")
-_IDENTITY = re.compile(rb"\ntransfer-encoding:[ \t]*identity[ \t]*\r?(?=\n)", re.I)
-_TLS = (b"\x15\x03", b"\x16\x03")
-"""How an alert and a handshake begin (RFC 8446, 5.1)."""
-_BEGINNING = b"HTTP/"
-_NOT_HTTP = "what it answers is not HTTP"
 _BROKE_OFF = "the body ends before its last chunk"
 _NO_CHUNKS = "the chunks of its answer are not HTTP"
 _LINE_END = b"\r\n"
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 """A size, and what nobody has to understand of it (RFC 9112, 7.1)."""
 _CHUNK_LINE_MAX = 4096
-_QUESTION = h11.Request(method="GET", target="/", headers=[("Host", "any")])
-
-
-class Unreadable(HTTPException):
-    """A head that cannot be read; the text is a clause that says so of the server."""
 
 
 class Answer(HTTPResponse):
@@ -46,8 +29,8 @@ class Answer(HTTPResponse):
         super().__init__(sock, *args, **named)
         self.connected = sock
         self.raw_headers: list[tuple[bytes, bytes]] = []
-        self._incoming = _Incoming(self.fp.detach())
-        self._reader = self.fp = _Reader(self._incoming)
+        self._incoming = GatheredSocket(self.fp.detach())
+        self._reader = self.fp = RestReader(self._incoming)
         self.allow(sock.gettimeout())
 
     @property
@@ -162,115 +145,3 @@ class Answer(HTTPResponse):
         if size is None:
             raise Unreadable(_NO_CHUNKS)
         return int(size[1], 16)
-
-
-def parsed_head(head: bytes) -> h11.Response:
-    """The head of an answer, with names in lower case, and values without the blanks around them.
-
-    Raises:
-        Unreadable: it is none.
-    """
-    if head.startswith(_TLS):
-        raise Unreadable("it speaks TLS, and was asked in plain http: is it https?")
-    reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX)
-    try:
-        reader.send(_QUESTION)
-        # RFC 2616 had a name for no encoding at all.
-        reader.receive_data(_IDENTITY.sub(b"", head))
-        event = reader.next_event()
-    except (h11.ProtocolError, ValueError) as error:
-        raise Unreadable(_NOT_HTTP) from error
-    if not isinstance(event, h11.Response):
-        raise Unreadable(_NOT_HTTP if event is h11.NEED_DATA else "it answers what was not asked for")
-    return event
-
-
-class _Incoming(RawIOBase):
-    """What comes by a socket until a moment of the monotonic clock; its own timeout begins anew each time."""
-
-    def __init__(self, raw: RawIOBase) -> None:
-        self.until = 0.0
-        self.is_at_end = False
-        self.has_begun = False
-        self._raw = raw
-        self._gathered = bytearray()
-        self._skipped = 0
-
-    def gather_head(self) -> bool:
-        """Take in what has come of a head; whether it is all there, or no more is to be taken in.
-
-        Interim answers are left out (RFC 9110, 15.2), however many come.
-        """
-        piece = bytearray(DEFAULT_BUFFER_SIZE)
-        while not self._has_head() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
-            count: int | None = self._raw.readinto(piece)
-            if count is None:
-                return False
-            if not count:
-                self.is_at_end = True
-                return True
-            self.has_begun = True
-            self._gathered += piece[:count]
-        return True
-
-    def take_head(self) -> bytes:
-        """What was gathered, to the end of the head.
-
-        Raises:
-            ConnectionError: it broke off.
-            Unreadable: it has no end.
-        """
-        end = _END_OF_HEAD.search(self._gathered)
-        if end is None and self._may_be_http():
-            if self.is_at_end:
-                raise ConnectionError("the head broke off")
-            raise Unreadable("its answer has a head without an end")
-        head = bytes(self._gathered[: end.end() if end else None])
-        del self._gathered[: len(head)]
-        return head
-
-    def _has_head(self) -> bool:
-        while (end := _END_OF_HEAD.search(self._gathered)) and _INTERIM_LINE.match(self._gathered):
-            self._skipped += end.end()
-            del self._gathered[: end.end()]
-        # What is no HTTP may have no end either.
-        return end is not None or not self._may_be_http()
-
-    def _may_be_http(self) -> bool:
-        return self._gathered.startswith(_BEGINNING[: len(self._gathered)])
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, view: Any) -> int | None:
-        if self._gathered:
-            count = min(len(view), len(self._gathered))
-            view[:count] = self._gathered[:count]
-            del self._gathered[:count]
-            return count
-        if self.until == _AT_ONCE:
-            return None  # as a file object does that has nothing without waiting
-        if time.monotonic() > self.until:
-            raise TimeoutError
-        received: int | None = self._raw.readinto(view)
-        self.is_at_end = received == 0
-        return received
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Reader(BufferedReader):
-    """The buffer before it, which http.client throws away with all that is left in it."""
-
-    def __init__(self, incoming: _Incoming) -> None:
-        super().__init__(incoming)
-        self.is_followed = False
-        self._incoming = incoming
-
-    def close(self) -> None:
-        if not self.closed:
-            self._incoming.until = _AT_ONCE
-            self.is_followed = bool(self.peek(1))
-        super().close()

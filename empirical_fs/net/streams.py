@@ -9,7 +9,8 @@ from typing import Protocol, cast
 
 import httpx
 
-from empirical_fs.net.answer import Answer, Unreadable
+from empirical_fs.net.answer import Answer
+from empirical_fs.net.heads import Unreadable
 from empirical_fs.work.waits import Readable, has_arrived
 
 _PIECE = 64 * 2**10

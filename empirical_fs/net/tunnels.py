@@ -20,7 +20,8 @@ from socksio.socks5 import (
     SOCKS5UsernamePasswordRequest,
 )
 
-from empirical_fs.net.answer import Answer, Unreadable
+from empirical_fs.net.answer import Answer
+from empirical_fs.net.heads import Unreadable
 from empirical_fs.net.proxies import SOCKS, Proxy, Route
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps
