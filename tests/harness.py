@@ -10,17 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
-from empirical_fs.sandbox.cli import main as sandbox_command
+from tests.forked import mark, start_mount, start_sandbox
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
+_MOUNTING_SECONDS = 60.0
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 """Those of a mount with the umask 0."""
 
@@ -80,11 +80,6 @@ def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
-# Forks processes that have imported the server, which takes longer than all that most of them do.
-_FORKSERVER = get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["tests.harness", "empirical_fs.sandbox.cli"])
-
-
 class Sandbox:
     """An Empirical project served from `folder` by the real sandbox server, in a process of its own."""
 
@@ -92,7 +87,9 @@ class Sandbox:
         self.folder = folder
         self.process = process
         self.url = url
-        self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        # There is no TLS to verify, and to load the certificates takes longer than most requests.
+        self._client = httpx.Client(base_url=url, headers=headers, trust_env=False, verify=False)
 
     def close(self) -> None:
         self._client.close()
@@ -158,13 +155,6 @@ class Sandbox:
         return int(resource_id)
 
 
-def _serve(arguments: Sequence[str]) -> None:
-    """The sandbox's command, in a process of its own."""
-    sys.argv[1:] = arguments
-    with Path(os.devnull).open("w") as sys.stdout:
-        sandbox_command()
-
-
 @contextmanager
 def serving(
     folder: Path, ready_file: Path, *options: str, plan: Mapping[str, Any] | None = None
@@ -172,8 +162,7 @@ def serving(
     """A sandbox serving `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [str(folder), "--port", "0", "--key", KEY, "--ready-file", str(ready_file), *options]
-    process = _FORKSERVER.Process(target=_serve, args=(arguments,), daemon=True)
-    process.start()
+    process = start_sandbox(arguments)
     try:
 
         def address() -> str:
@@ -206,16 +195,18 @@ def mounts() -> list[str]:
 
 def processes(mountpoint: Path) -> list[int]:
     """The processes that serve `mountpoint`."""
-    found = []
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            try:
-                command = (each / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue  # it ended meanwhile
-            if b"empirical_fs" in command and os.fsencode(mountpoint) in command:
-                found.append(int(each.name))
-    return found
+    marked, place = mark(mountpoint) + b"\n", os.fsencode(mountpoint)
+
+    def serves(process: Path) -> bool:
+        try:
+            if (process / "comm").read_bytes() == marked:
+                return (process / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+            command = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False  # it ended meanwhile
+        return b"empirical_fs" in command and place in command
+
+    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and serves(each)]
 
 
 class Mounted:
@@ -254,7 +245,31 @@ def mounted(
     key: str = KEY,
     variables: Mapping[str, str | None] | None = None,
 ) -> Iterator[Mounted]:
-    """Mount the project at `url` with the real program, in the background; afterwards nothing is left."""
+    """Mount the project at `url`, in the background, by a forked command; afterwards nothing is left."""
+    log, said = (path.with_name(f"{path.name}.{each}") for each in ("log", "said"))
+    arguments = [str(each) for each in ("--api-url", url, "--log-file", log, *options, path)]
+    command = start_mount(
+        arguments, path, said, environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})})
+    )
+    command.join(_MOUNTING_SECONDS)
+    if command.exitcode != 0:
+        command.kill()
+        raise AssertionError(f"{arguments} ended with {command.exitcode}: {said.read_text()}")
+    try:
+        yield Mounted(path, log)
+    finally:
+        unmount(path)
+
+
+@contextmanager
+def mounted_by_program(
+    path: Path,
+    url: str,
+    *options: str | Path,
+    key: str = KEY,
+    variables: Mapping[str, str | None] | None = None,
+) -> Iterator[Mounted]:
+    """The same by a command that starts as it does for users, for what the system tells of its process."""
     log = path.with_name(f"{path.name}.log")
     arguments = mount_command("--api-url", url, "--log-file", log, *options, path)
     run(*arguments, env=environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})}))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bench.figures import STREAMS, Who
 from tests.bench.store import Project, Store
-from tests.harness import PATIENCE, environment, mounted, processes, run, unmount, wait_until
+from tests.harness import PATIENCE, environment, mounted_by_program, processes, run, unmount, wait_until
 
 RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -68,7 +68,7 @@ def unmount_all(folder: Path) -> None:
 def _ours(store: Store, project: Project, path: Path) -> Iterator[Mount]:
     trust = {"SSL_CERT_FILE": str(store.authority)}
     try:
-        with mounted(path, store.api_url(project), variables=trust) as ours, _quoting(ours.log):
+        with mounted_by_program(path, store.api_url(project), variables=trust) as ours, _quoting(ours.log):
             yield Mount(path, lambda: processes(path))
             _unmount(path)
     finally:

@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, environment, mount_command, mounts, noise, processes, run, said, wait_until
+from tests.harness import (
+    Sandbox,
+    environment,
+    mount_command,
+    mounted_by_program,
+    mounts,
+    noise,
+    processes,
+    run,
+    said,
+    wait_until,
+)
 
 SIZES = {"empty": 0, "one": 1, "page": 4096, "kernel-read": 131_072, "odd": 131_073, "large.bin": 20_000_003}
 
@@ -212,9 +223,9 @@ def test_a_mount_that_was_killed_is_recovered(project: Sandbox, mount: Mount) ->
             assert again.names() == set(SIZES)
 
 
-def test_the_key_stays_secret(project: Sandbox, mount: Mount) -> None:
+def test_the_key_stays_secret(project: Sandbox, tmp_path: Path) -> None:
     """Neither /proc nor the log shows the key, and the store never sees it."""
-    with mount("-vv") as mounted:
+    with mounted_by_program(tmp_path / "mnt", project.url, "-vv") as mounted:
         (mounted / "large.bin").read_bytes()
         shown = [Path(f"/proc/{mounted.pid}/{name}").read_bytes() for name in ("environ", "cmdline")]
         assert not any(b"sandbox-key" in text for text in shown)

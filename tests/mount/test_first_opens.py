@@ -30,7 +30,7 @@ def test_a_file_that_is_sent_some_time_after_it_was_chosen(sandbox: Sandbox, mou
             file.read(1000)
         chosen = time.monotonic()
         put(sandbox, "a", number, size)
-        wait_until(lambda chosen=chosen: time.monotonic() > chosen + 2.2, "some time")  # type: ignore[misc]
+        wait_until(lambda chosen=chosen: time.monotonic() > chosen + 3, "some time")  # type: ignore[misc]
         with opened(path, ahead=True) as descriptor:
             told = os.fstat(descriptor).st_size
             assert told == size

@@ -19,6 +19,7 @@ from tests.harness import (
     environment,
     mount_command,
     mounted,
+    mounted_by_program,
     mounts,
     noise,
     run,
@@ -86,7 +87,7 @@ def test_the_one_that_is_taken(
     """Where nobody chooses, libfuse 3, if it can be bound; fusepy, which it does not fit, never has it."""
     sandbox.put("a", b"a")
     given = without_mfusepy(tmp_path, variables)
-    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(None, **given)) as mount:
+    with mounted_by_program(tmp_path / "mnt", sandbox.url, variables=chosen(None, **given)) as mount:
         assert (mount / "a").read_bytes() == b"a"
         assert os.statvfs(mount.path).f_namemax
         (library,) = libraries(mount)

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tests.harness import environment, mounted, run, serving, wait_until
+from tests.harness import environment, mounted_by_program, run, serving, wait_until
 
 _FOLDER = Path(__file__).parents[2] / ".github" / "pictures"
 _COMMANDS = (
@@ -35,7 +35,7 @@ def main() -> None:
     try:
         with (
             serving(_HOME / "project", _HOME / "sandbox-url", "--samples") as sandbox,
-            mounted(_HOME / "resources", sandbox.url),
+            mounted_by_program(_HOME / "resources", sandbox.url),
         ):
             _FOLDER.mkdir(parents=True, exist_ok=True)
             _terminal(_FOLDER / "terminal.svg")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests import nginx
 from tests.cable import laid
-from tests.harness import Mounted, Sandbox, mounted, serving, wait_until
+from tests.harness import Mounted, Sandbox, mounted_by_program, serving, wait_until
 from tests.soak.gauges import gauges
 from tests.soak.project import Contents, faults
 from tests.soak.readers import Readers, Seen
@@ -60,7 +60,7 @@ def _soak_reading(given: argparse.Namespace, folder: Path) -> list[str]:
             "PYTHONPATH": _switching(folder / "site", given.switch_interval),
         }
         url = sandbox.url if cable is None else cable.url
-        mount = stack.enter_context(mounted(folder / "mnt", url, *options, variables=variables))
+        mount = stack.enter_context(mounted_by_program(folder / "mnt", url, *options, variables=variables))
         (folder / "copy").mkdir()
         return _soak(given, sandbox, contents, mount, folder / "copy")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from tests.harness import mounted, serving
+from tests.harness import mounted_by_program, serving
 from tests.mount import calls_comparison as calls
 from tests.mount.attributes_machine import run_machine
 from tests.mount.attributes_world import project_in
@@ -45,7 +45,7 @@ def soak_calls(folder: Path, say: Say) -> list[str]:
         calls.fill(sandbox)
         for umask in calls.UMASKS:
             with (
-                mounted(folder / f"mnt-{umask}", sandbox.url, *calls.options(umask)) as mount,
+                mounted_by_program(folder / f"mnt-{umask}", sandbox.url, *calls.options(umask)) as mount,
                 calls.ext4_like(mount, folder) as there,
             ):
                 some, found = calls.differences(mount.path, there, _FLAGS)

@@ -1,0 +1,75 @@
+"""Our programs, forked from a process that has imported them.
+
+To start Python and to import takes longer than all else in most tests. What runs is the program itself, from
+its command line on, in a process of its own.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from empirical_fs.cli.main import main as mount_command
+from empirical_fs.sandbox.cli import main as sandbox_command
+
+_SERVER = get_context("forkserver")
+_SERVER.set_forkserver_preload(
+    [__name__, "empirical_fs.cli.mounting"]  # main imports that only when it is to mount
+)
+_COMM = Path("/proc/self/comm")
+
+
+def mark(place: Path) -> bytes:
+    """What the kernel calls the processes that serve `place`; their command line is that of who forked them."""
+    return b"mount-" + sha256(os.fsencode(place)).hexdigest()[:9].encode()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a process has of who starts it."""
+
+    environment: Mapping[str, str]
+    folder: str = field(default_factory=os.getcwd)
+
+    def take(self) -> None:
+        os.environ.clear()
+        os.environ.update(self.environment)
+        os.chdir(self.folder)
+
+
+def start_sandbox(arguments: Sequence[str]) -> BaseProcess:
+    """`empirical-sandbox`, which says nothing."""
+    process = _SERVER.Process(target=_sandbox, args=(arguments,), daemon=True)
+    process.start()
+    return process
+
+
+def start_mount(
+    arguments: Sequence[str], place: Path, said: Path, environment: Mapping[str, str]
+) -> BaseProcess:
+    """`empirical-mount` with these arguments, at `place`; what it prints is in the file `said`."""
+    process = _SERVER.Process(
+        target=_mount, args=(arguments, place, said, Surroundings(environment)), daemon=True
+    )
+    process.start()
+    return process
+
+
+def _sandbox(arguments: Sequence[str]) -> None:
+    sys.argv[1:] = arguments
+    with Path(os.devnull).open("w") as sys.stdout:
+        sandbox_command()
+
+
+def _mount(arguments: Sequence[str], place: Path, said: Path, surroundings: Surroundings) -> None:
+    surroundings.take()
+    _COMM.write_bytes(mark(place))
+    descriptor = os.open(said, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    mount_command(arguments)
