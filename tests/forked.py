@@ -24,7 +24,7 @@ _COMM = Path("/proc/self/comm")
 
 
 def mark(place: Path) -> bytes:
-    """What the kernel calls the processes that serve `place`; their command line is that of who forked them."""
+    """What the kernel calls the processes that serve `place`, for their command line does not say so."""
     return b"mount-" + sha256(os.fsencode(place)).hexdigest()[:9].encode()
 
 
