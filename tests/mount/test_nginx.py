@@ -118,7 +118,7 @@ def test_a_secret_that_is_replaced(project: Project) -> None:
 def test_signatures_that_are_wrong(project: Project) -> None:
     """While the API signs with a secret that is not nginx's, reads are EIO, and right thereafter."""
     right, project.signer.secret = project.signer.secret, "a wrong secret"
-    with project.mount() as mounted, opened(mounted / "data.bin") as read:
+    with project.mount("--timeout", "8") as mounted, opened(mounted / "data.bin") as read:
         assert_fails(read, errno.EIO)
         project.assert_answered(403)
         project.signer.secret = right
