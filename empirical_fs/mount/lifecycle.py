@@ -84,7 +84,7 @@ class Lifecycle:
         """
         self._is_connected.wait(_CONNECT_SECONDS)
         self._readers.close()
-        if self._mount is not None and not self._table.has(self._mount):
+        if self.was_unmounted:
             return False  # somebody was faster; what is mounted there now is not ours
         try:
             mount_table.unmount(self._path)
@@ -93,6 +93,11 @@ class Lifecycle:
             mount_table.unmount(self._path, lazy=True)
             return False
         return True
+
+    @property
+    def was_unmounted(self) -> bool:
+        """Whether the mount was there, and somebody has taken it away."""
+        return self._mount is not None and not self._table.has(self._mount)
 
     @property
     def is_still_mounted(self) -> bool:

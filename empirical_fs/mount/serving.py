@@ -204,9 +204,12 @@ def _serve_once(
     try:
         session.serve(operations, place, options)
         lifecycle.see_to_end()
-    except LibfuseFailed:
-        lifecycle.abandon()
-        raise
+    except LibfuseFailed as error:
+        # For some that is how a mount ends: a thread of libfuse asks for more just as it goes.
+        if not lifecycle.was_unmounted:
+            lifecycle.abandon()
+            raise
+        log.debug("%s, as it was unmounted", error)
     except MountFailed as error:
         said = without_values(stderr.text(), settings.options.fuse)
         raise _refused(said, settings.mountpoint) from error
