@@ -5,7 +5,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -202,14 +203,9 @@ def _serve_once(
     signals.end(lifecycle)
     stderr.start()
     try:
-        session.serve(operations, place, options)
+        with _failures_of_libfuse(lifecycle):
+            session.serve(operations, place, options)
         lifecycle.see_to_end()
-    except LibfuseFailed as error:
-        # For some that is how a mount ends: a thread of libfuse asks for more just as it goes.
-        if not lifecycle.was_unmounted:
-            lifecycle.abandon()
-            raise
-        log.debug("%s, as it was unmounted", error)
     except MountFailed as error:
         said = without_values(stderr.text(), settings.options.fuse)
         raise _refused(said, settings.mountpoint) from error
@@ -218,6 +214,18 @@ def _serve_once(
         closing.set()
         for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands):
             each.close()
+
+
+@contextmanager
+def _failures_of_libfuse(lifecycle: Lifecycle) -> Iterator[None]:
+    """Take the mount away where libfuse fails; as it is unmounted, that may be how it ends."""
+    try:
+        yield
+    except LibfuseFailed as error:
+        if not lifecycle.was_unmounted:
+            lifecycle.abandon()
+            raise
+        log.debug("%s, as it was unmounted", error)
 
 
 def _times(settings: Settings) -> DirectoryTimes:
