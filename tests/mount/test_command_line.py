@@ -333,6 +333,21 @@ def test_interrupted_while_it_starts() -> None:
     assert run("env", "--default-signal=INT", sys.executable, "-c", asking).stdout == "True\n"
 
 
+def test_signals_that_the_parent_ignores(path: Path) -> None:
+    """Who starts the program may ignore the ends of children, and block signals, without harm."""
+    script = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD])\n"
+        "os.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    command = mount_command("--api-url", "http://127.0.0.1:1", "--timeout", "1", path)
+    wanted = environment(EMPIRICALRUN_KEY=KEY)
+    done = run(sys.executable, "-c", script, *command, check=False, env=wanted)
+    assert done.returncode == 1
+    assert "cannot reach the API" in said(done)
+
+
 def test_unmounting_from_within(sandbox: Sandbox, mount: Mount) -> None:
     """The program's own working directory and input do not keep the mount busy."""
     sandbox.put("a", b"content")
