@@ -59,6 +59,7 @@ class Handle:
         self._on_closed = on_closed
         self._lock = threading.Lock()
         self._following = Following()
+        self._was_served = False
 
     @property
     def is_read_whole(self) -> bool:
@@ -69,6 +70,7 @@ class Handle:
         """The bytes from `start` if all are at hand; the part takes them back."""
         taken = self._reader.take_ready(self._cursor, start, size)
         if taken is not None:
+            self._was_served = True
             self._note(start, size)
         return taken
 
@@ -93,8 +95,9 @@ class Handle:
         held.begin_later(self._owner.timer, seconds)
         return held.cancel
 
-    def over(self, noted: "_Noted") -> None:
-        """Note that a read is over."""
+    def over(self, noted: "_Noted", *, is_served: bool) -> None:
+        """Note that a read is over, and whether it had its bytes."""
+        self._was_served = self._was_served or is_served
         with self._lock:
             self._following.end(noted)
 
@@ -107,7 +110,9 @@ class Handle:
     def close(self) -> None:
         """Release the content; what was fetched ahead is dropped with the last handle."""
         self._on_closed(self)
-        self._owner.habits.closed(self.content.size, self.read_bytes, self.head)
+        # A reader that was killed before it had a byte has shown nothing of how far it would have read.
+        if self._was_served:
+            self._owner.habits.closed(self.content.size, self.read_bytes, self.head)
         self._reader.leave(self._cursor)
         self._owner.release(self.content)
 
@@ -138,11 +143,11 @@ class _Noted:
 
     def give(self, pieces: list[memoryview]) -> None:
         # Before the answer: the kernel's next read comes while the reader copies this one.
-        self._handle.over(self)
+        self._handle.over(self, is_served=True)
         self._waiter.give(pieces)
 
     def fail(self, error: EmpiricalError) -> None:
-        self._handle.over(self)
+        self._handle.over(self, is_served=False)
         self._waiter.fail(error)
 
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import BadAnswer, Closing, ContentChanged
+from empirical_fs.errors import BadAnswer, Closing, ContentChanged, StoreUnavailable
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.pool import Fetcher
+from empirical_fs.reading.habits import TRUSTED_EARLY, TRUSTED_LATE
 from empirical_fs.reading.handle import Handle
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.reader import Means
@@ -209,6 +210,20 @@ def test_a_reader_that_is_trusted_does_not_wait() -> None:
     assert read(handle, 0, 8192) + read(handle, 8192, 16384) == DATA[:24576]
     assert timer.alarms == []
     handle.close()
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_who_had_no_byte_has_shown_nothing(files: Files, *, is_killed: bool) -> None:
+    """The next reader is trusted as before where one was killed before its first byte, less after a look."""
+    handle = files.open()
+    if is_killed:
+        files.ranges.failure = lambda start, stop: StoreUnavailable("busy")
+        with pytest.raises(StoreUnavailable):
+            read(handle, 0, STEP)
+    else:
+        assert read(handle, 0, STEP) == DATA[:STEP]
+    handle.close()
+    assert files.readers.habits.trusted_at == (TRUSTED_EARLY if is_killed else TRUSTED_LATE)
 
 
 def test_a_whole_content_is_fetched_ahead(files: Files) -> None:
