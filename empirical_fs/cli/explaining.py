@@ -1,6 +1,16 @@
 """What went wrong, in the one line that users read."""
 
-from empirical_fs.errors import ApiUnavailable, EmpiricalError, KeyRefused, NoMemory, NotTheApi, Trouble
+import errno
+
+from empirical_fs.errors import (
+    ApiUnavailable,
+    EmpiricalError,
+    KeyRefused,
+    NoMemory,
+    NoThread,
+    NotTheApi,
+    Trouble,
+)
 from empirical_fs.privacy import KEY_VARIABLE
 
 
@@ -29,6 +39,8 @@ def explained(
             trouble = error.trouble
         case MemoryError():
             trouble = NoMemory().trouble
+        case OSError(errno=errno.EAGAIN, filename=None):
+            trouble = NoThread().trouble  # no process could be made (fork(2))
         case _:
             trouble = Trouble(_unforeseen(error))
     return " ".join(str(trouble).split())

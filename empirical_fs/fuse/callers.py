@@ -41,7 +41,7 @@ def _told(thread: int, what: str) -> str:
     """
     try:
         is_ours = str((_PROC / "self").readlink()) == str(os.getpid())
-        return (_PROC / str(thread) / what).read_text() if is_ours else ""
+        return (_PROC / str(thread) / what).read_text(encoding="utf-8") if is_ours else ""
     except OSError:
         return ""
 

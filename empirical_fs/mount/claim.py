@@ -97,7 +97,7 @@ def _holder(descriptor: int) -> str:
     """Who has the lock, by the kernel's table of locks (proc(5)), which has the numbers of inodes."""
     inode = str(os.fstat(descriptor).st_ino)
     with contextlib.suppress(OSError):
-        for line in _LOCKS.read_text().splitlines():
+        for line in _LOCKS.read_text(encoding="utf-8").splitlines():
             fields = line.split()
             if fields[1:2] == ["FLOCK"] and fields[5].rpartition(":")[2] == inode and int(fields[4]) > 0:
                 return f"process {fields[4]}"

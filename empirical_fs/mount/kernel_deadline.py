@@ -44,6 +44,6 @@ def below(timeout: float, limit: KernelDeadline | None) -> float:
 
 def _seconds(path: Path) -> float:
     try:
-        return float(path.read_text())
+        return float(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0.0  # an older kernel, or no FUSE yet

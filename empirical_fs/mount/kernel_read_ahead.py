@@ -29,7 +29,7 @@ def widen(device: str, devices: Path = _DEVICES) -> int:
     """
     path, found = devices / device / "read_ahead_kb", _DEFAULT_KIB
     try:
-        found = int(path.read_text()) if device else found
+        found = int(path.read_text(encoding="utf-8")) if device else found
         if device and found < KIB:
             path.write_text(str(KIB))
             found = KIB

@@ -24,6 +24,8 @@ TYPE = f"fuse.{FUSE_SUBTYPE}"
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _UNMOUNT_SECONDS = 30
+_REASON_MAX = 300
+"""Characters of what fusermount says."""
 _CHUNK = 2**16
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
@@ -252,11 +254,14 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
             timeout=_UNMOUNT_SECONDS,
             env={**os.environ, "LC_ALL": "C"},
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SetupError(f"cannot unmount {mountpoint}: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        silent = f"cannot unmount {mountpoint}: {command[0]} did not end within {_UNMOUNT_SECONDS} s"
+        raise SetupError(silent, advice=f"as root: umount -l {mountpoint}") from error
+    except OSError as error:
+        raise SetupError(f"cannot unmount {mountpoint}: {error.strerror}") from error
     if done.returncode == 0:
         return
-    reason = " ".join(done.stderr.split())
+    reason = " ".join(done.stderr.split())[:_REASON_MAX]
     if "busy" in reason:
         raise Busy(mountpoint)
     raise SetupError(f"cannot unmount {mountpoint}: {reason}")

@@ -27,8 +27,12 @@ from empirical_fs.settings.values import (
 
 _PROFILES = "profiles"
 _CHOICES = ("config", "profile")
-_FILE_MAX = 2**20
-_MIB = 2**20
+_FILE_MAX = 64 * 2**10
+_KIB, _MIB = 2**10, 2**20
+_DOTS_MAX = 64
+"""In a line. To parse a key takes a time that grows with the square of its dots."""
+_NAMED_MAX = 10
+"""Profiles that a message lists."""
 _INTEGER_MAX = 2**63 - 1
 
 
@@ -140,7 +144,8 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
         # What the command line has in the encoding of the locale, the file has in UTF-8.
         profile = os.fsencode(profile).decode(errors="surrogateescape")
         if profile not in profiles:
-            known = ", ".join(sorted(profiles)) or "none"
+            known = ", ".join(sorted(profiles)[:_NAMED_MAX]) or "none"
+            known += f" and {len(profiles) - _NAMED_MAX} more" if len(profiles) > _NAMED_MAX else ""
             raise SetupError(f"{place} has no profile {profile!r}", advice=f"it has: {known}")
         sections.append((profiles[profile], f"{place} [profiles.{profile}]"))
     values: dict[str, Value] = {}
@@ -244,7 +249,9 @@ def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
     try:
         content = read_named(place, _FILE_MAX + 1, partial(_check_trust, place))
         if len(content) > _FILE_MAX:
-            raise SetupError(f"{place} is larger than a configuration file may be ({_FILE_MAX // _MIB} MiB)")
+            raise SetupError(f"{place} is larger than a configuration file may be ({_FILE_MAX // _KIB} KiB)")
+        if any(line.count(b".") > _DOTS_MAX for line in content.splitlines()):
+            raise SetupError(f"{place} has a line with more than {_DOTS_MAX} dots")
         return tomllib.loads(content.decode())
     except FileNotFoundError as error:
         if is_needed:

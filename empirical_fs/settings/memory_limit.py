@@ -20,7 +20,7 @@ def memory_limit(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int | None:
     host, and what is ours is at the top.
     """
     try:
-        lines = own.read_text().splitlines()
+        lines = own.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     limits = [limit for line in lines for place in _places(line, cgroups) for limit in _limits(place)]
@@ -57,7 +57,7 @@ def _limits(place: tuple[Path, PurePosixPath, str]) -> Iterator[int]:
         inside = PurePosixPath()  # it is outside of what this container sees
     for each in (inside, *inside.parents):
         try:
-            text = (folder / each / name).read_text().strip()
+            text = (folder / each / name).read_text(encoding="utf-8").strip()
         except OSError:
             continue
         if text.isdigit() and int(text) < _NO_LIMIT:

@@ -144,6 +144,8 @@ def test_surprises(config: Path) -> None:
         ("key_file = ''", "key_file: is empty"),
         ('options = "fsname=a\\u0000b"', "options has a character in it"),
         ("a = " + "[" * 5000, "is no TOML"),
+        ("a" + ".a" * 100 + " = 1", "has a line with more than 64 dots"),
+        ("#" * 70_000, "is larger than a configuration file may be (64 KiB)"),
     ],
 )
 def test_what_is_wrong_in_the_file(tmp_path: Path, text: str, phrase: str) -> None:
@@ -155,6 +157,15 @@ def test_what_is_wrong_in_the_file(tmp_path: Path, text: str, phrase: str) -> No
     assert phrase in str(caught.value)
     assert str(path) in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_many_profiles_and_not_that_one(tmp_path: Path) -> None:
+    """A few of them are named, not all."""
+    path = tmp_path / "config.toml"
+    path.write_text("".join(f"[profiles.p{number:04}]\n" for number in range(2000)))
+    with pytest.raises(SetupError) as caught:
+        read_file(path, "q")
+    assert str(caught.value).endswith("p0008, p0009 and 1990 more")
 
 
 @pytest.mark.parametrize(
