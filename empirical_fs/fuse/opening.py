@@ -152,7 +152,8 @@ class Opener:
         info.fh, info.direct_io = next(self._numbers), self._is_direct
         # The kernel's pages of a node are of its version, whenever they came, if versions can be told apart.
         info.keep_cache = isinstance(source, bytes) or not source.content.is_without_validators
-        self._open_files[info.fh] = OpenFile(source, node)
+        waited = time.monotonic() - request.deferred_at if request.is_deferred else 0.0
+        self._open_files[info.fh] = OpenFile(source, node, waited=waited)
         if not request.give_open(info):
             self.close(info.fh)
 

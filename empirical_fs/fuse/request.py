@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -93,7 +94,16 @@ class OpenRequests:
 class Request:
     """A request of the kernel."""
 
-    __slots__ = ("_alarm", "_first", "_on_given_up", "_requests", "caller", "is_deferred", "raw")
+    __slots__ = (
+        "_alarm",
+        "_first",
+        "_on_given_up",
+        "_requests",
+        "caller",
+        "deferred_at",
+        "is_deferred",
+        "raw",
+    )
 
     def __init__(self, requests: OpenRequests, raw: int) -> None:
         """The request that libfuse knows as `raw`, until it is answered."""
@@ -101,6 +111,8 @@ class Request:
         self.raw = raw
         self.is_deferred = False
         """Whether somebody is to answer later."""
+        self.deferred_at = 0.0
+        """When that was said first, on the monotonic clock."""
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
         self.caller = 0
@@ -121,7 +133,7 @@ class Request:
 
         To be called before anybody else may answer, who would have libfuse free the request under our hands.
         """
-        self.is_deferred = True
+        self.is_deferred, self.deferred_at = True, time.monotonic()
         self._on_given_up = on_given_up
         self._first = [None]
         self.caller = self.context.pid
