@@ -115,6 +115,7 @@ def test_a_secret_that_is_replaced(project: Project) -> None:
 
 
 @pytest.mark.warns("read /data.bin: something in between answers for the store .HTTP 403")
+@pytest.mark.may_warn("read /data.bin: it could not be had in time")
 def test_signatures_that_are_wrong(project: Project) -> None:
     """While the API signs with a secret that is not nginx's, reads are EIO, and right thereafter."""
     right, project.signer.secret = project.signer.secret, "a wrong secret"
