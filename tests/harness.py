@@ -21,6 +21,7 @@ from tests.forked import mark, start_mount, start_sandbox
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
 _MOUNTING_SECONDS = 60.0
+_STARTS_ANEW = os.environ.get("EMPIRICAL_FS_TESTS_START") == "anew"
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 """Those of a mount with the umask 0."""
 
@@ -247,7 +248,14 @@ def mounted(
     key: str = KEY,
     variables: Mapping[str, str | None] | None = None,
 ) -> Iterator[Mounted]:
-    """Mount the project at `url`, in the background, by a forked command; afterwards nothing is left."""
+    """Mount the project at `url` in the background; afterwards nothing is left.
+
+    The command is forked from a process that has imported it, or starts anew where `scripts/test` says so.
+    """
+    if _STARTS_ANEW:
+        with mounted_by_program(path, url, *options, key=key, variables=variables) as by_program:
+            yield by_program
+        return
     log, said = (path.with_name(f"{path.name}.{each}") for each in ("log", "said"))
     arguments = [str(each) for each in ("--api-url", url, "--log-file", log, *options, path)]
     command = start_mount(
