@@ -11,6 +11,9 @@ from typing import Literal
 RATE_SECONDS = 5.0
 """The time over which the throughput is taken."""
 
+_OF_SERVERS = ("EIO", "EACCES")
+"""What operations fail with because a server does not give the bytes; others say something of a file."""
+
 Kind = Literal["api", "store"]
 
 
@@ -30,6 +33,10 @@ class Counts:
     """How often a URL was signed again."""
     errors: dict[str, int]
     """Operations that failed, by the name of the errno."""
+    failed_in_a_row: int
+    """Operations that failed since bytes came last, because bytes could not be had."""
+    failing_for: float
+    """Seconds since the first of these; 0 without any."""
 
 
 class Statistics:
@@ -43,6 +50,7 @@ class Statistics:
         self._lately: deque[tuple[float, int]] = deque()
         self._in_flight: dict[Kind, int] = {"api": 0, "store": 0}
         self._errors: Counter[str] = Counter()
+        self._failed_in_a_row, self._failing_since = 0, 0.0
 
     def read(self, *, waited: bool) -> None:
         """A read was answered, and had to wait for its bytes or not."""
@@ -54,6 +62,8 @@ class Statistics:
         """So many bytes have come from the store."""
         with self._lock:
             now = self._clock()
+            if count:
+                self._failed_in_a_row = 0
             self._fetched += count
             self._lately.append((now, count))
             self._forget(now)
@@ -67,6 +77,10 @@ class Statistics:
         """An operation failed with the errno of that name."""
         with self._lock:
             self._errors[name] += 1
+            if name in _OF_SERVERS:
+                if not self._failed_in_a_row:
+                    self._failing_since = self._clock()
+                self._failed_in_a_row += 1
 
     @contextmanager
     def request(self, kind: Kind) -> Iterator[None]:
@@ -82,7 +96,8 @@ class Statistics:
     def counts(self) -> Counts:
         """The counts now."""
         with self._lock:
-            self._forget(self._clock())
+            now = self._clock()
+            self._forget(now)
             return Counts(
                 reads=self._reads,
                 reads_from_memory=self._reads_from_memory,
@@ -91,6 +106,8 @@ class Statistics:
                 requests_in_flight=dict(self._in_flight),
                 urls_signed=self._signed,
                 errors=dict(self._errors),
+                failed_in_a_row=self._failed_in_a_row,
+                failing_for=now - self._failing_since if self._failed_in_a_row else 0.0,
             )
 
     def _forget(self, now: float) -> None:

@@ -11,14 +11,15 @@ from empirical_fs.control import protocol
 from empirical_fs.errors import SetupError
 
 
-def show_status(places: Sequence[Path], *, as_json: bool) -> None:
-    """Show the state of the mounts at these places, all of which are asked at once."""
+def show_status(places: Sequence[Path], *, as_json: bool) -> bool:
+    """Show the state of the mounts at these places, all of which are asked at once; whether all answer."""
     asked = [_asked(place) for place in places]
     reports = [report() for report in asked]
     if as_json:
         say_json(reports)
     else:
         say(status_table.table(reports) or "nothing is mounted")
+    return not any("error" in report for report in reports)
 
 
 def _asked(place: Path) -> Callable[[], dict[str, Any]]:

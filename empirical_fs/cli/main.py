@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif given.status:
             from empirical_fs.cli.asking import show_status
 
-            show_status([mount_table.find_ours(place)], as_json=given.json)
+            if not show_status([mount_table.find_ours(place)], as_json=given.json):
+                sys.exit(_FAILED)
         elif given.reload:
             from empirical_fs.cli.progress_bar import progress_bar
             from empirical_fs.control.reloading import reload

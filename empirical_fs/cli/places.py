@@ -1,5 +1,6 @@
 """The paths that a user names, found without a look at a mount, whose process may hang."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,13 +8,18 @@ from empirical_fs.errors import SetupError
 from empirical_fs.mount import mount_table
 from empirical_fs.mount.resolving import resolved
 
+_OF_MOUNT_FUSE = re.compile("/dev/fd/[0-9]+")
+
 
 def place_of(path: str) -> Path:
     """The whole path that a user means.
 
     Raises:
-        SetupError: it begins with `~`, and no home directory is known.
+        SetupError: it begins with `~`, and no home directory is known; or mount.fuse has mounted already.
     """
+    if _OF_MOUNT_FUSE.fullmatch(path):
+        # mount.fuse3(8) has opened the device and mounted it, and hands on its descriptor.
+        raise SetupError("it must mount by itself", advice="leave out the mount option drop_privileges")
     try:
         whole = Path(path).expanduser()
     except RuntimeError as error:

@@ -12,6 +12,8 @@ _SHOWN = {"key_file": "key"}
 """Settings that are shown by another name."""
 _NOT_SHOWN = "-"
 _MINUTE, _HOUR = 60, 3600
+_FAILING_AT = 3
+"""Reads that failed in a row: the kernel asks twice for what one reader wants."""
 
 
 def unknown(mountpoint: str, reason: str) -> dict[str, Any]:
@@ -62,7 +64,9 @@ def _state(report: Mapping[str, Any]) -> str:
     away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
     if report["listing_failure"]:
         away.append(f"the listing could not be refreshed: {report['listing_failure']}")
-    # A mount that an older version serves does not count them.
+    # A mount that an older version serves does not count these.
+    if (failed := report.get("failed_in_a_row", 0)) >= _FAILING_AT:
+        away.append(f"reads fail for {_duration(report['failing_for'])}, the last {failed} of them")
     if unreadable := report.get("unreadable_entries"):
         entries = "1 entry" if unreadable == 1 else f"{unreadable} entries"
         kept = report["unreadable_entries_kept"]

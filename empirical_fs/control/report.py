@@ -58,6 +58,8 @@ class _Report(msgspec.Struct):
     unreadable_entries: _Count = 0
     unreadable_entries_kept: _Count = 0
     entries_not_listed: _Difference = 0
+    failed_in_a_row: _Count = 0
+    failing_for: _Seconds = 0.0
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class Status:
             "total_size": snapshot.size,
             "listing_age": round(self._catalog.age, 1),
             "listing_failure": self._catalog.failure or None,
+            "failed_in_a_row": counts.failed_in_a_row,
+            "failing_for": round(counts.failing_for, 1),
             "unreadable_entries": known.unreadable,
             "unreadable_entries_kept": known.kept,
             "entries_not_listed": known.gap,

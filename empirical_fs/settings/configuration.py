@@ -138,7 +138,7 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
     document = _document(place, is_needed=path is not None or profile is not None)
     profiles = document.pop(_PROFILES, {})
     if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
-        raise SetupError(f"{place}: write each profile as [profiles.NAME]")
+        raise UsageError(f"{place}: write each profile as [profiles.NAME]")
     sections = [(document, str(place))]
     if profile is not None:
         # What the command line has in the encoding of the locale, the file has in UTF-8.
@@ -146,7 +146,9 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
         if profile not in profiles:
             known = ", ".join(sorted(profiles)[:_NAMED_MAX]) or "none"
             known += f" and {len(profiles) - _NAMED_MAX} more" if len(profiles) > _NAMED_MAX else ""
-            raise SetupError(f"{place} has no profile {profile!r}", advice=f"it has: {known}")
+            misspelt = "profile" in document and not profiles
+            advice = "write it as [profiles.NAME], not [profile.NAME]" if misspelt else f"it has: {known}"
+            raise UsageError(f"{place} has no profile {profile!r}", advice=advice)
         sections.append((profiles[profile], f"{place} [profiles.{profile}]"))
     values: dict[str, Value] = {}
     mount_options: list[str] = []
@@ -238,7 +240,7 @@ def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     return ours, rest
 
 
-def _parsed(option: Option, text: str, source: str, wrong: type[SetupError] = SetupError) -> Value:
+def _parsed(option: Option, text: str, source: str, wrong: type[SetupError] = UsageError) -> Value:
     try:
         return Value(option.parse(text), source)
     except WrongValue as error:
@@ -288,14 +290,14 @@ def _check_trust(place: Path, descriptor: int) -> None:
 
 def _check_characters(name: str, text: str, source: str) -> None:
     if "\0" in text:
-        raise SetupError(f"{source}: {name} has a character in it that no setting has")
+        raise UsageError(f"{source}: {name} has a character in it that no setting has")
 
 
 def _texts(given: object, source: str) -> list[str]:
     given = given if isinstance(given, list) else [given]
     texts = [text for text in given if isinstance(text, str)]
     if len(texts) < len(given):
-        raise SetupError(f"{source}: write options as a text or a list of texts")
+        raise UsageError(f"{source}: write options as a text or a list of texts")
     for text in texts:
         _check_characters(MOUNT_OPTIONS, text, source)
     return texts
@@ -311,12 +313,12 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
         )
         # What is no setting may be a key.
         named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
-        raise SetupError(f"{source}: there is no setting{named}", advice=advice)
+        raise UsageError(f"{source}: there is no setting{named}", advice=advice)
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise SetupError(f"{source}: {name} takes a text or a number")
+        raise UsageError(f"{source}: {name} takes a text or a number")
     if isinstance(given, int) and abs(given) > _INTEGER_MAX:
         # The largest that TOML has to take (v1.0.0); Python does not even print what is much larger.
-        raise SetupError(f"{source}: {name} takes a smaller number")
+        raise UsageError(f"{source}: {name} takes a smaller number")
     text = str(given)
     _check_characters(name, text, source)
     value = _parsed(option, text, f"{source}: {name}").value

@@ -1,6 +1,8 @@
 """Whether a file that decides something for us can be believed: whose it is, and who else can write it."""
 
+import grp
 import os
+import pwd
 import stat
 
 from empirical_fs.errors import SetupError
@@ -47,8 +49,23 @@ def check_folder(status: os.stat_result, what: str, path: str) -> None:
         SetupError: somebody can.
     """
     _check_owner(status, what, path)
-    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+    if status.st_mode & stat.S_ISVTX:
+        return
+    if status.st_mode & stat.S_IWOTH:
         raise SetupError(f"everybody can write to the {what} {path}", advice=f"run: chmod o-w {path}")
+    if status.st_mode & stat.S_IWGRP and not _is_of_one(status.st_gid):
+        raise SetupError(f"a group can write to the {what} {path}", advice=f"run: chmod g-w {path}")
+
+
+def _is_of_one(group: int) -> bool:
+    """Whether nobody but us and root is in a group: many systems give each user a group of that name."""
+    if group == _ROOT:
+        return True
+    try:
+        user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return (found.gr_gid, found.gr_name) == (user.pw_gid, user.pw_name) and not found.gr_mem
 
 
 def _check_owner(status: os.stat_result, what: str, path: str) -> None:

@@ -348,6 +348,12 @@ def test_signals_that_the_parent_ignores(path: Path) -> None:
     assert "cannot reach the API" in said(done)
 
 
+def test_a_mount_that_mount_fuse_has_made(path: Path) -> None:
+    """With drop_privileges, mount.fuse3 hands on a descriptor in place of a directory."""
+    done = run(*mount_command("/dev/fd/5"), check=False, env=environment(EMPIRICALRUN_KEY=KEY))
+    assert (done.returncode, "drop_privileges" in said(done)) == (1, True)
+
+
 def test_unmounting_from_within(sandbox: Sandbox, mount: Mount) -> None:
     """The program's own working directory and input do not keep the mount busy."""
     sandbox.put("a", b"content")

@@ -118,8 +118,9 @@ def test_a_mount_that_is_dead(project: Sandbox, mount: Mount) -> None:
     """A mount whose process is gone is shown as such, and reloading it says what to do."""
     with mount() as mounted:
         mounted.kill(signal.SIGKILL)
-        (report,) = json.loads(empirical_mount("--status", "--json", mounted.path).stdout)
-        assert "is gone" in report["error"]
+        done = empirical_mount("--status", "--json", mounted.path, check=False)
+        (report,) = json.loads(done.stdout)
+        assert (done.returncode, "is gone" in report["error"]) == (1, True)
         assert "is gone" in said(empirical_mount("--reload", mounted.path, check=False))
 
 

@@ -41,3 +41,18 @@ def test_requests_in_flight() -> None:
             requests.enter_context(statistics.request("store"))
         assert statistics.counts().requests_in_flight == {"api": 0, "store": 2}
     assert statistics.counts().requests_in_flight == {"api": 0, "store": 0}
+
+
+def test_reads_that_fail_one_after_another() -> None:
+    """They count, and their time, until bytes come; a file that changed does not count."""
+    now = 100.0
+    statistics = Statistics(lambda: now)
+    statistics.failed("ESTALE")
+    assert (statistics.counts().failed_in_a_row, statistics.counts().failing_for) == (0, 0)
+    for _ in range(3):
+        statistics.failed("EIO")
+        now += 5
+    statistics.fetched(0)
+    assert (statistics.counts().failed_in_a_row, statistics.counts().failing_for) == (3, 15)
+    statistics.fetched(1)
+    assert (statistics.counts().failed_in_a_row, statistics.counts().failing_for) == (0, 0)

@@ -286,6 +286,16 @@ def test_a_folder_that_everybody_can_write(config: Path) -> None:
     assert read_file(config, None).values["refresh"].value == 30
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_folder_that_a_group_can_write(config: Path) -> None:
+    """Not if somebody else may be in it."""
+    config.parent.chmod(0o775)
+    assert read_file(config, None).values["refresh"].value == 30
+    os.chown(config.parent, 0, 12345)
+    with pytest.raises(SetupError, match="chmod g-w"):
+        read_file(config, None)
+
+
 def test_a_key_in_place_of_the_name_of_a_file() -> None:
     """A lone word that is no file is not shown."""
     with pytest.raises(SetupError, match="no configuration file of that name"):
