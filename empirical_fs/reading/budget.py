@@ -1,37 +1,37 @@
-"""One memory budget for the read data that the whole process holds, and the share of each who reads ahead."""
+"""The memory budget for the read data of the whole process, and each content's share of it."""
 
 import threading
 from collections.abc import Callable
 
 _CLAIMING = 2**20
-"""Bytes held from which somebody counts in the sharing; many small files must not narrow a long read."""
+"""Bytes held from which a content counts as a sharer: many small files must not limit a long read."""
 
 
 class Account:
-    """What one content holds of the budget, whose lock guards the numbers."""
+    """The bytes of the budget that one content holds; the budget's lock guards the numbers."""
 
     def __init__(self, budget: "Budget", shrink: Callable[[int], None]) -> None:
-        """Hold nothing; `shrink` is asked to come down to so many bytes when others have none."""
+        """Begin with nothing held; `shrink` is called with the bytes to keep when others need memory."""
         self.held = 0
         self.shrink = shrink
         self._budget = budget
 
     @property
     def share(self) -> int:
-        """Bytes that may be held here, if all who read ahead are to have as much."""
+        """Bytes that this content may hold if all sharers get the same."""
         return self._budget.share(self)
 
     @property
     def sharers(self) -> int:
-        """How many the budget is shared by, this one counted among them."""
+        """How many contents share the budget, including this one."""
         return self._budget.sharers(self)
 
     def try_reserve(self, size: int) -> bool:
-        """Take `size` bytes if they are left."""
+        """Reserve `size` bytes if the budget has them left; False if not."""
         return self._budget.change(self, size, must=False)
 
     def reserve(self, size: int) -> None:
-        """Take `size` bytes that a reader is waiting for, left or not: pressure never fails a read."""
+        """Reserve `size` bytes for a waiting read, even beyond the total: a full budget fails no read."""
         self._budget.change(self, size, must=True)
 
     def release(self, size: int) -> None:
@@ -39,12 +39,12 @@ class Account:
         self._budget.change(self, -size, must=True)
 
     def press(self) -> None:
-        """Have those who hold more than their share give back the rest; called without a lock."""
+        """Ask the contents that hold more than their share to release the excess; call it without a lock."""
         self._budget.press(self)
 
 
 class Budget:
-    """Bytes that read-ahead may hold, all files together. The lock guards the numbers and the accounts."""
+    """The bytes that all files together may hold. The lock guards the numbers and the accounts."""
 
     def __init__(self, total: int) -> None:
         """Allow `total` bytes."""
@@ -55,20 +55,23 @@ class Budget:
 
     @property
     def held(self) -> int:
-        """Bytes held now; over the total only by what readers wait for at this moment."""
+        """Bytes held now; above the total only by what waiting reads need at this moment."""
         return self._held
 
     def share(self, account: Account) -> int:
-        """Bytes for each of those who hold much, `account` counted among them."""
+        """Bytes for each sharer, `account` included."""
         return self.total // self.sharers(account)
 
     def sharers(self, account: Account) -> int:
-        """Those who hold much, `account` counted among them."""
+        """The number of accounts that hold much, `account` included."""
         with self._lock:
             return len(self._claimants) + (account not in self._claimants)
 
     def change(self, account: Account, size: int, *, must: bool) -> bool:
-        """Add `size`, which may be negative, to what `account` holds; refused where it does not fit."""
+        """Add `size`, which may be negative, to what `account` holds.
+
+        Returns False, and changes nothing, if it does not fit and not `must`.
+        """
         with self._lock:
             if not must and self._held + size > self.total:
                 return False
@@ -81,7 +84,7 @@ class Budget:
             return True
 
     def press(self, account: Account) -> None:
-        """Have all but `account` come down to their share."""
+        """Ask all accounts except `account` to shrink to their share."""
         share = self.share(account)
         with self._lock:
             over = [each for each in self._claimants if each.held > share and each is not account]

@@ -1,4 +1,4 @@
-"""Where the bytes of a part are kept: in memory that is used again, or in a file without a name."""
+"""Keeps the bytes of a part: in memory blocks that are reused, or in an unnamed temporary file."""
 
 import errno
 import os
@@ -16,46 +16,46 @@ BLOCK = 512 * 2**10
 
 _FREE_MIN = 64
 _PIECE = 256 * 2**10
-_VAR_TMP = Path("/var/tmp")  # noqa: S108 - a directory for a nameless file, not a name that others could guess
+_VAR_TMP = Path("/var/tmp")  # noqa: S108 - a directory for an unnamed file: there is no name to guess
 
 
 def spool_place() -> str | None:
-    """The directory for temporary files that may be large; None for the system's choice."""
-    # /tmp is memory on many machines; TMPDIR, unless it is empty, says where the user wants such files.
+    """The directory for temporary files that may be large; None for Python's default."""
+    # /tmp is in memory on many machines; TMPDIR, if not empty, says where the user wants such files.
     return str(_VAR_TMP) if not os.environ.get("TMPDIR") and _VAR_TMP.is_dir() else None
 
 
 def has_room(size: int) -> bool:
-    """Whether so many bytes fit into a temporary file, as far as the file system tells."""
+    """Whether `size` bytes fit into a temporary file, as far as the file system tells."""
     try:
         space = os.statvfs(spool_place() or tempfile.gettempdir())
     except OSError:
-        return True  # whoever writes there finds what is wrong
+        return True  # the attempt to write there reports what is wrong
     return size <= space.f_bavail * space.f_frsize
 
 
 class Buffer(Protocol):
-    """A place for a fixed number of bytes. One thread writes; any number read what was written before."""
+    """Storage for a fixed number of bytes. One thread writes; any number of threads read what was kept."""
 
     def room(self, offset: int) -> memoryview:
-        """A place for bytes that belong at `offset`; never empty before the end."""
+        """Memory to write the bytes at `offset` into; never empty before the end."""
 
     def keep(self, offset: int, count: int) -> None:
-        """Keep the `count` bytes that were put into the room for `offset`."""
+        """Keep the `count` bytes that were written into `room(offset)`."""
 
     def pieces(self, start: int, stop: int) -> list[memoryview]:
-        """Where the bytes from `start` to `stop` lie, which were kept before; writable, for ctypes."""
+        """The bytes from `start` to `stop`, all kept before; writable, since ctypes needs that."""
 
     def release(self) -> None:
-        """Give the place back; it is neither written nor read any more."""
+        """Release the storage; the caller neither writes nor reads it any more."""
 
 
 class Blocks:
-    """Memory that is used again: fresh pages from the kernel cost more than all copies.
+    """Memory blocks that are reused: fresh pages from the kernel cost more CPU than all copying.
 
-    As much is kept free as is in use, and a little when nothing is. Each block is a mapping of its own, so
-    that the rest goes back to the system; in a heap, one small object behind it would keep it. The lock
-    guards the free blocks and the number of the others.
+    As many free blocks are kept as are in use, and a few when none are. Each block is a mapping of its own,
+    so that the others go back to the system; in a heap, one small object allocated after a block would keep
+    it there. The lock guards the free blocks and the number of those in use.
     """
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class Blocks:
 
     @property
     def free(self) -> int:
-        """How many blocks are kept for those who will want some."""
+        """How many unused blocks are kept."""
         return len(self._free)
 
     def take(self) -> mmap:
-        """A block with anything in it.
+        """Take a block; its content is undefined.
 
         Raises:
             OSError: there is no memory for it.
@@ -81,7 +81,7 @@ class Blocks:
         return block
 
     def give(self, blocks: list[mmap]) -> None:
-        """Take back blocks that nobody will touch again; the system gets those that are too many."""
+        """Take back blocks that are no longer used; those that are too many go back to the system."""
         with self._lock:
             self._in_use -= len(blocks)
             self._free.extend(blocks)
@@ -92,10 +92,10 @@ class MemoryBuffer:
     """Bytes in memory, in blocks."""
 
     def __init__(self, size: int, blocks: Blocks) -> None:
-        """Take the memory for `size` bytes from `blocks`; a rest that fills no block, from the system.
+        """Take the memory for `size` bytes from `blocks`; a rest smaller than a block comes from the heap.
 
         Raises:
-            NoMemory: there is none; nothing is taken.
+            NoMemory: there is not enough; nothing is taken.
         """
         whole, rest = divmod(size, BLOCK)
         self._source = blocks
@@ -111,19 +111,19 @@ class MemoryBuffer:
             raise NoMemory from error
 
     def room(self, offset: int) -> memoryview:
-        """What is left of the block for `offset`."""
+        """The block of `offset`, from there to its end."""
         number, begin = divmod(offset, BLOCK)
         return memoryview(self._blocks[number])[begin:]
 
     def keep(self, offset: int, count: int) -> None:
-        """Nothing to do: the room is where they stay."""
+        """Do nothing: `room` is the storage itself."""
 
     def pieces(self, start: int, stop: int) -> list[memoryview]:
-        """Where the bytes from `start` to `stop` lie."""
+        """The bytes from `start` to `stop`, without a copy."""
         number, begin = divmod(start, BLOCK)
         size = stop - start
         if size <= BLOCK - begin:
-            # A read as the kernel makes them lies in one block.
+            # A usual read of the kernel lies in one block.
             return [memoryview(self._blocks[number])[begin : begin + size]]
         found = []
         while size:
@@ -139,16 +139,16 @@ class MemoryBuffer:
 
 
 class FileBuffer:
-    """Bytes in a temporary file that has no name and goes with this object.
+    """Bytes in an unnamed temporary file, which is deleted with this object.
 
-    For what may be larger than memory: the whole of a content whose server knows no ranges.
+    For data that may be larger than memory: the whole of a content whose server supports no ranges.
     """
 
     def __init__(self) -> None:
         """Open the file.
 
         Raises:
-            OSError: there is no place for it.
+            OSError: the file cannot be created.
         """
         with tempfile.TemporaryFile(dir=spool_place(), buffering=0) as file:
             self._descriptor = os.dup(file.fileno())
@@ -160,7 +160,7 @@ class FileBuffer:
         return self._piece
 
     def keep(self, offset: int, count: int) -> None:
-        """Write them to the file.
+        """Write the bytes to the file.
 
         Raises:
             OSError: the disk is full.
@@ -174,7 +174,7 @@ class FileBuffer:
         """The bytes from `start` to `stop`, read from the file.
 
         Raises:
-            OSError: the disk does not give them.
+            OSError: the disk cannot be read.
         """
         found = memoryview(bytearray(stop - start))
         done = 0
@@ -186,5 +186,5 @@ class FileBuffer:
         return [found]
 
     def release(self) -> None:
-        """Close the file, which is gone with that."""
+        """Close the file, which deletes it."""
         self._close()

@@ -1,4 +1,4 @@
-"""The identity of what is read: one version of the bytes of one resource."""
+"""The identity of the bytes that are read: one version of one resource's content."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _BEFORE_MAX = 4
 
 
 class Content:
-    """One version of a resource's bytes; two objects are two versions, whatever they have in common.
+    """One version of a resource's bytes; two `Content` objects are two versions, even if they look alike.
 
     The lock guards the validators, whether the version is known to be over, and whether it has settled.
     """
@@ -28,14 +28,14 @@ class Content:
         young_until: float = float("-inf"),
         clock: Callable[[], float] = aging_clock,
     ) -> None:
-        """The version that a listing describes, of `size` bytes.
+        """Describe the version that a listing shows, of `size` bytes.
 
         Args:
-            resource: what the listing has.
-            size: bytes, by the listing or as they were measured.
+            resource: the resource as the listing has it.
+            size: bytes, by the listing or as measured.
             before: the version that was read before this one.
-            young_until: when the store has caught up with the listing, on `clock`.
-            clock: tells seconds.
+            young_until: the time on `clock` by which the store has caught up with the listing.
+            clock: returns seconds.
         """
         self.resource_id = resource.id
         self.size = size
@@ -53,7 +53,7 @@ class Content:
         self._over = False
         self._confirmed_at = float("-inf")
         self.room = Room()
-        """Whether there is room on the local disk, if that was needed; its reader's lock guards it."""
+        """Whether the local disk has room for the whole content; the lock of its `Reader` guards it."""
 
     @property
     def validators(self) -> Validators | None:
@@ -62,36 +62,36 @@ class Content:
 
     @property
     def if_match(self) -> str | None:
-        """The ETag that a request is to demand; None if there is none that can be demanded.
+        """The ETag to send as If-Match; None if there is none that can be sent.
 
-        A server that marks its tags as weak refuses what it has (RFC 9110, 13.1.1); the tags that its answers
-        come with tie them all the same.
+        A server that marks its tags as weak refuses even a matching If-Match (RFC 9110, 13.1.1); the tags in
+        its answers still tie them to this version.
         """
         return None if self._validators is None or self._has_met_in_vain else self._validators.if_match
 
     @property
     def is_tied(self) -> bool:
-        """Whether its answers have validators that tie them to each other."""
+        """Whether the store's answers have validators that show that they are of the same version."""
         return self._validators is not None and not self._validators.is_none
 
     @property
     def is_exactly_tied(self) -> bool:
-        """Whether its answers have a validator that no other version shares."""
+        """Whether the store's answers have a validator that no other version shares."""
         return self._validators is not None and not self._validators.exact.is_none
 
     @property
     def confirmed_at(self) -> float:
-        """When the store showed last that it has this version, on the clock of this content."""
+        """When the store last showed that it has this version, on the clock of this content."""
         return self._confirmed_at
 
     @property
     def is_without_validators(self) -> bool:
-        """Whether nothing but its length tells it from another version."""
+        """Whether only its length distinguishes it from another version."""
         return self._validators is not None and self._validators.is_none
 
     @property
     def is_over(self) -> bool:
-        """Whether the store has shown that this version is no longer there."""
+        """Whether the store has shown that this version no longer exists."""
         return self._over
 
     @property
@@ -101,7 +101,7 @@ class Content:
 
     @property
     def has_settled(self) -> bool:
-        """Whether the store has answered for it, and can lag behind the listing no more."""
+        """Whether the store has answered for it, and can no longer lag behind the listing."""
         return self._validators is not None and self._settling.is_over
 
     @property
@@ -119,43 +119,44 @@ class Content:
         )
 
     def is_described_by(self, resource: Resource | None) -> bool:
-        """Whether `resource`, which a listing has, is this version; None is one that it has no more."""
+        """Whether `resource`, as a listing has it, is this version; None if the listing no longer has it."""
         if resource is None or resource.updated_ns != self._updated_ns:
             return False
-        # A size that the API does not know, for which it may say 0, makes no other version.
+        # A size that the API does not know (it may send 0 then) does not mean another version.
         return resource.size in (None, 0, self._listed_size)
 
     def for_next(self, resource: Resource) -> tuple[Validators, ...]:
-        """By what the content after this one, as `resource`, is told to be another object; the newest first.
+        """Validators by which the next content, listed as `resource`, recognises old objects; newest first.
 
-        Of one version by the listing there may be several: a replica of the store that is behind gives the
-        object of the version before to whoever has seen the new one.
+        There may be several for one version of the listing: a replica of the store that lags behind may send
+        the object of the previous version after another replica has sent the new one.
         """
         if self._validators is None:
             return ()
         if self.is_described_by(resource):
             return (self._validators, *self._before)[:_BEFORE_MAX]
-        # A store that was behind the listing before this one may be behind still, by one version more.
+        # A store that lagged behind when this version was read may still lag, now by one version more.
         return (self._validators,) if self.has_settled else ()
 
     def end(self) -> None:
-        """Note that this version is no longer there."""
+        """Note that this version no longer exists."""
         with self._lock:
             self._over = True
 
     def relisted(self, resource: Resource | None) -> None:
-        """Take note that the listing has `resource` now; None if it has it no more.
+        """Note that the listing now has `resource`; None if it no longer has it.
 
-        What nothing ties to this version is from then on of another one.
+        A content without exact validators is over if `resource` is another version: nothing could tell an
+        answer for one version from an answer for the other.
         """
         with self._lock:
             is_tied = self._validators is None or not self._validators.exact.is_none
             self._over = self._over or not (is_tied or self.is_described_by(resource))
 
     def redated(self, resource: Resource, young_until: float) -> None:
-        """Take note that `resource`, as the listing has it now, is this version under another date.
+        """Note that `resource`, as the listing now has it, is this version with another date.
 
-        The store has just shown that it still has it; until `young_until` it may be behind the listing.
+        The store has just shown that it still has it; until `young_until` it may lag behind the listing.
         """
         with self._lock:
             self._updated_ns, self._listed_size = resource.updated_ns, resource.size
@@ -163,17 +164,17 @@ class Content:
             self._settling.answered(self._clock(), is_another=False)
 
     def check(self, head: Head, *, is_listed: bool) -> None:
-        """See whether an answer with this head may be of this version, as far as that can be told by now.
+        """Return if an answer with this head may be of this version, as far as can be told now.
 
         Raises:
-            ContentChanged: the version is over, as `judge` says.
-            BadAnswer: the answer is of no use, as `judge` says.
+            ContentChanged: the version is over (see `judge`).
+            BadAnswer: the answer cannot be used (see `judge`).
         """
         with self._lock:
             self._judge(head, is_listed=is_listed)
 
     def tie(self, head: Head, *, is_listed: bool) -> None:
-        """Take an answer with this head for one of this version; the first one gives the validators.
+        """Accept an answer with this head as one of this version; the first one sets the validators.
 
         Raises:
             As `check`.
@@ -189,7 +190,7 @@ class Content:
             self._confirmed_at = self._clock()
 
     def _judge(self, head: Head, *, is_listed: bool) -> None:
-        """The lock is held."""
+        """Call `judge`, and note what its outcome shows. The lock is held."""
         if self._over:
             raise ContentChanged("the object changed while others read it")
         try:
@@ -203,28 +204,28 @@ class Content:
             raise
 
     def _is_new(self, found: Validators) -> bool:
-        """Whether these are of an object that the store had not before the listing changed."""
+        """Whether `found` belongs to an object that the store did not have before the listing changed."""
         known = [each for each in self._before if not each.is_none]
         if known:
             return all(each.differ_from(found) for each in known)
         return found.are_since(self._updated_ns)
 
     def know_length(self) -> None:
-        """Note that the store has nothing behind the last byte that the listing counts."""
+        """Note that the object has no byte beyond the size in the listing."""
         self._is_length_known = True
 
     @property
     def is_put_off(self) -> bool:
-        """Whether the store is being asked for it, or did not answer a moment ago."""
+        """Whether the store is being asked about it now, or did not answer a moment ago."""
         return self._settling.is_put_off(self._clock())
 
     def put_off_asking(self) -> None:
-        """Do not have the store asked for it again just now."""
+        """Do not ask the store about it again for a moment."""
         with self._lock:
             self._settling.put_off(self._clock())
 
     def is_to_be_asked(self, listed_at: float) -> bool:
-        """Whether to ask the store for it once more, now that a listing was fetched at `listed_at`."""
+        """Whether to ask the store about it again, after a listing that was fetched at `listed_at`."""
         with self._lock:
             return self.is_tied and self._settling.is_to_be_asked(listed_at, self._clock())
 

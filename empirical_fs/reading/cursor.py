@@ -1,17 +1,17 @@
-"""Where one handle reads in a content, and the short way to bytes that are at hand."""
+"""Where one handle reads in a content, and a fast path to bytes that have arrived."""
 
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import ReadAhead
 
 _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
-"""Bytes of a part that are read without asking the policy: half of it, within these bounds."""
+"""Bytes read from a part without consulting the policy: half the part's size, within these bounds."""
 
 Taken = tuple[Part, list[memoryview]]
-"""Where bytes lie, and the part that they are to be given back to."""
+"""Bytes, and the part whose `give_back` must be called afterwards."""
 
 
 class Cursor:
-    """Where one handle reads. Its reader's lock guards it, but for the shortcut."""
+    """Where one handle reads. The lock of the `Reader` guards it, except the shortcut."""
 
     def __init__(self, size: int) -> None:
         """Begin in a content of `size` bytes."""
@@ -21,9 +21,9 @@ class Cursor:
         self._shortcut: tuple[Part, int] | None = None
 
     def take_ready(self, start: int, stop: int) -> Taken | None:
-        """The bytes from the part that was read last; not where the policy is to hear of the read.
+        """The bytes, if they are in the part that was read last; None if not, or if it is time to plan.
 
-        Takes no lock but the part's: most reads of a stream end here.
+        Takes only the part's lock: most reads of a stream are answered here.
         """
         shortcut = self._shortcut
         if shortcut is None or stop > shortcut[1]:
@@ -32,9 +32,9 @@ class Cursor:
         try:
             pieces = part.take(start, stop)
         except OSError:
-            return None  # the long way tells what is wrong
+            return None  # the normal path reports the error
         return None if pieces is None else (part, pieces)
 
     def allow_shortcut(self, part: Part, stop: int) -> None:
-        """Serve the reads after `stop` from `part`, until it is time to plan."""
+        """Answer reads after `stop` from `part` without planning, up to the next checkpoint."""
         self._shortcut = (part, stop + min(max(part.size // 2, _CHECKPOINT_MIN), _CHECKPOINT_MAX))

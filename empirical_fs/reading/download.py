@@ -1,4 +1,4 @@
-"""A content that comes whole, from a server that knows no ranges, and whether there is room to keep it."""
+"""The download of a whole content from a server without ranges, and whether the disk has room for it."""
 
 from empirical_fs.errors import EmpiricalError, SpoolFailed
 from empirical_fs.reading.content import Content
@@ -6,48 +6,48 @@ from empirical_fs.reading.part import OnHere, Part
 
 
 class Download:
-    """The whole of one content, while there is one. Not safe between threads; its owner serialises."""
+    """The download of one whole content, if any. Not thread-safe; the owner serialises calls."""
 
     def __init__(self, content: Content) -> None:
-        """Nothing is being downloaded."""
+        """Begin without a download."""
         self._content = content
         self._whole: Part | None = None
         self._failure: EmpiricalError | None = None
 
     @property
     def whole(self) -> Part | None:
-        """All of the content, as it arrives; None where it comes in parts, or did not come."""
+        """The whole content as one part; None if it is fetched by ranges, or its download failed."""
         return self._whole
 
     @property
     def failure(self) -> EmpiricalError | None:
-        """Why the last download failed; None where it has not."""
+        """Why the last download failed; None if it has not."""
         return self._failure if self._whole is None else self._whole.failure
 
     def begin(self, whole: Part) -> None:
-        """Take `whole` for what is being downloaded from now on."""
+        """Begin a download into the part `whole`."""
         self._whole, self._failure = whole, None
 
     def check_room(self) -> None:
-        """Fetch nothing again that could not be kept, as long as there is no room.
+        """Return if a fetch may begin: no earlier download failed for lack of space, or there is room now.
 
         Raises:
-            SpoolFailed: there is none.
+            SpoolFailed: there is still no room.
         """
         if self._whole is None:
             self._content.room.check()
 
     def take_room(self) -> None:
-        """See whether there is room for a new download.
+        """Return if the disk has room for a new download.
 
         Raises:
-            SpoolFailed: there is none.
+            SpoolFailed: there is no room.
         """
         if self._whole is None:
             self._content.room.take(self._content.size)
 
     def drop_failed(self) -> None:
-        """Give back the disk that a download took which failed."""
+        """Release the disk space of a download that has failed."""
         if self._whole is None or self._whole.failure is None:
             return
         whole, self._failure = self._whole, self._whole.failure
@@ -57,6 +57,6 @@ class Download:
             self._content.room.failed(self._content.size)
 
     def clear(self) -> list[OnHere]:
-        """Drop it; who waits for some of it is to be told, by the caller."""
+        """Drop the download; the caller must call the returned functions, which belong to waiting reads."""
         whole, self._whole = self._whole, None
         return [] if whole is None else whole.drop()

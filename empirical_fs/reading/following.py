@@ -1,46 +1,49 @@
-"""Which reads the kernel may have sent ahead of its reader: pure policy, without I/O or a clock."""
+"""Recognises reads that may be the kernel's read-ahead: pure policy, without I/O or a clock."""
 
 from collections.abc import Hashable
 
 CERTAIN_AT = 2**20
-"""Bytes read in one go after which it does not matter: another window of the kernel is little beside them."""
+"""Bytes read in sequence after which it does not matter: one more kernel window is little beside them."""
 
 _REMEMBERED = 16
 _SHARE = 5
 _SECONDS_MIN, _SECONDS_MAX = 0.001, 0.015
-"""No reader closes a file in less; more would be felt."""
+"""Limits of the pause: no program closes a file in less time; users would notice more."""
 
 
 def pause(round_trip: float) -> float:
-    """Seconds to wait for a reader to close the file, where the store answers after so many; or 0."""
+    """Seconds to wait in case the program closes the file; `round_trip` is the store's, in seconds.
+
+    0 if the wait would be too short to be of use.
+    """
     seconds = min(round_trip / _SHARE, _SECONDS_MAX)
     return seconds if seconds >= _SECONDS_MIN else 0.0
 
 
 class Following:
-    """The first reads of one handle. Not safe between threads; its owner serialises.
+    """The first reads of one handle. Not thread-safe; the owner serialises calls.
 
-    The kernel asks for the next window as soon as a program has come to the one before, and before that
-    program wants it: a read that begins where an answered one ended may be of no use to anybody. Where the
-    one before has no answer yet, both are of one call.
+    The kernel requests the next window as soon as a program reaches the previous one, before the program
+    needs it. So a read that begins where an answered read ended may be read-ahead that is never used. If the
+    previous read has no answer yet, both belong to one call of the program.
     """
 
     def __init__(self) -> None:
-        """Nothing was read yet."""
+        """Begin before the first read."""
         self._runs: dict[int, int] = {}
-        """The length of the run that ends at an offset."""
+        """The length of each run of sequential reads, by the offset at which it ends."""
         self._asked: dict[Hashable, int] = {}
-        """Where the reads end that have no answer."""
+        """The end offset of each read that is not answered yet."""
         self._held: set[int] = set()
-        """Where those end that were taken for reads ahead."""
+        """The end offsets of the reads that were taken for read-ahead."""
         self._is_certain = False
 
     def trust(self) -> None:
-        """Take all that is read from now on for wanted."""
+        """Treat no later read as read-ahead."""
         self._is_certain = True
 
     def begin(self, read: Hashable, start: int, stop: int) -> bool:
-        """Note a read, and say whether it may be one ahead of its reader."""
+        """Note that a read begins; returns whether it may be the kernel's read-ahead."""
         run = self._runs.pop(start, 0) + stop - start
         self._runs[stop] = run
         for old in list(self._runs)[:-_REMEMBERED]:
@@ -58,5 +61,5 @@ class Following:
         return is_ahead
 
     def end(self, read: Hashable) -> None:
-        """Note that a read is over."""
+        """Note that a read has ended."""
         self._asked.pop(read, None)

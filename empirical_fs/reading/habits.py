@@ -1,53 +1,53 @@
-"""How far the programs of a mount read in files: pure policy, without I/O or a clock."""
+"""Learns how far the programs of a mount read in files: pure policy, without I/O or a clock."""
 
 TRUSTED_AT = 512 * 2**10
-"""Bytes read in one go after which a reader is taken for one that reads on, where no other is known."""
+"""Bytes read in sequence after which a program is expected to read on, before any file was closed."""
 
 TRUSTED_EARLY = 0
-"""The same where the last file was read whole."""
+"""The same if the last file was read whole."""
 
 TRUSTED_LATE = 8 * 2**20
-"""The same where the last file was left early. `file` looks at 7 MiB (FILE_BYTES_MAX of libmagic)."""
+"""The same if the last file was not read whole. `file` reads 7 MiB (FILE_BYTES_MAX of libmagic)."""
 
 _EXPECTED_MIN = 2**20
-"""Bytes below which a reader who left early left after a look: the next one may look at less."""
+"""If a program stopped before this many bytes, it only looked at the head: the next may read even less."""
 
 _WHOLE = 0.9
 _TELLING = 256 * 2**10
-"""Files below this say nothing: a look at the head may be all of them."""
+"""Files with fewer bytes teach nothing: a look at the head may read all of them."""
 
 
 def is_whole(size: int, read: int) -> bool:
-    """Whether who closes a file of `size` bytes after reading `read` of them has read it whole."""
+    """Whether a program that read `read` of a file's `size` bytes counts as having read it whole (90 %)."""
     return read >= size * _WHOLE
 
 
 class Habits:
-    """What the last reader did is what the next one is expected to do. Not safe between threads, nor harmed.
+    """Expects the next program to read as the last one did. Not locked: a race between threads does no harm.
 
-    To fetch far ahead for who looks at the head of each file costs many times what is read; to fetch little
-    for who reads on costs a few round trips for each file.
+    To fetch far ahead for a program that reads only the head of each file costs many times the bytes read; to
+    fetch little for a program that reads on costs a few round trips for each file.
     """
 
     def __init__(self) -> None:
-        """Nothing was read yet."""
+        """Begin before any file was closed."""
         self._trusted_at = TRUSTED_AT
         self._expected = 0
 
     @property
     def expected(self) -> int:
-        """Bytes of the head of a file that the next reader is expected to read: as many as the last one."""
+        """Bytes of the head of a file that the next program is expected to read: as many as the last one."""
         return self._expected
 
     @property
     def trusted_at(self) -> int:
-        """Bytes that must be read in one go before much is fetched ahead."""
+        """Bytes that must be read in sequence before much is fetched ahead."""
         return self._trusted_at
 
     def closed(self, size: int, read: int, head: int = 0) -> None:
-        """Note that a file of `size` bytes was closed, after `read` of them were read, which may be none.
+        """Note that a file of `size` bytes was closed after `read` bytes, perhaps 0, were read.
 
-        The first `head` of them were read one after the other.
+        The first `head` bytes were read in sequence.
         """
         if read and size >= _TELLING:
             was_whole = is_whole(size, read)

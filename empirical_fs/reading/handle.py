@@ -1,4 +1,4 @@
-"""One open file: what its first reads show of the reader, and how long a read may wait for that."""
+"""One open file. Its first reads show how the program reads; a read that may be unneeded waits a moment."""
 
 import threading
 from collections.abc import Callable
@@ -16,42 +16,42 @@ from empirical_fs.reading.reader import Reader
 from empirical_fs.work.timer import Alarm, Timer
 
 FIRST_LOOK = 256 * 2**10
-"""Bytes of the beginning of a file that come by one request for a reader who asks for many at once."""
+"""Bytes of the beginning of a file that one request fetches when a program's first read is a large one."""
 
 
 def nothing(_handle: "Handle") -> None:
-    """Does nothing: nobody minds how a handle was read."""
+    """Does nothing: the default for callers that need no callback."""
 
 
 class Owner(Protocol):
-    """Who opened the file, and others."""
+    """The object that opened the file (and others), and shares these with its handles."""
 
     habits: Habits
     kernel_window: int
-    """Bytes that the kernel reads ahead of its readers."""
+    """Bytes that the kernel reads ahead of a program."""
     timer: Timer
 
     @property
     def pause(self) -> float:
-        """Seconds by which to put off a read that the kernel may have sent ahead of its reader."""
+        """Seconds by which to delay a read that may be the kernel's read-ahead."""
 
     def release(self, content: Content) -> None:
         """Close one handle of `content`."""
 
 
 class Handle:
-    """One open file. It may be read by several threads at once.
+    """One open file, which several threads may read at once.
 
-    The lock guards what is known of the first reads, and those that wait for their time.
+    The lock guards the record of the first reads.
     """
 
     def __init__(self, owner: Owner, reader: Reader, on_first_read: "OnRead", on_closed: "OnRead") -> None:
-        """Read through `reader`, with a cursor of our own; `owner` has the reader back in the end."""
+        """Read through `reader` with a cursor of its own; `close` releases the content to `owner`."""
         self.content = reader.content
         self.read_bytes = 0
-        """Bytes that were asked for by now, roughly: threads side by side may lose some."""
+        """Bytes that were requested so far; approximate, since concurrent threads may lose some."""
         self.head = 0
-        """Bytes from the beginning on that were asked for without a gap, as roughly."""
+        """Bytes from offset 0 that were requested without a gap; as approximate."""
         self._owner = owner
         self._reader = reader
         self._cursor = Cursor(reader.content.size)
@@ -63,11 +63,11 @@ class Handle:
 
     @property
     def is_read_whole(self) -> bool:
-        """Whether all of it was asked for, but for a little."""
+        """Whether nearly all bytes of the file were requested (see `habits.is_whole`)."""
         return is_whole(self.content.size, self.read_bytes)
 
     def take_ready(self, start: int, size: int) -> Taken | None:
-        """The bytes from `start` if all are at hand; the part takes them back."""
+        """The `size` bytes from `start`, or None if not all have arrived; as `Reader.take_ready`."""
         taken = self._reader.take_ready(self._cursor, start, size)
         if taken is not None:
             self._was_served = True
@@ -75,10 +75,10 @@ class Handle:
         return taken
 
     def read(self, start: int, size: int, waiter: Waiter) -> Cancel:
-        """Give `waiter` the bytes from `start`, now or when they have come, fewer only at the end.
+        """Give `waiter` `size` bytes from `start`, now or when they have arrived; fewer only at the end.
 
-        Bytes that the reader may never come to, for the kernel asks ahead of it, are asked for a moment
-        later: until then it may have closed the file.
+        A read that may be the kernel's read-ahead begins a moment later: the program may never need these
+        bytes, and may close the file in that time.
         """
         on_first_read, self._on_first_read = self._on_first_read, None
         if on_first_read is not None:
@@ -96,21 +96,21 @@ class Handle:
         return held.cancel
 
     def over(self, noted: "_Noted", *, is_served: bool) -> None:
-        """Note that a read is over, and whether it had its bytes."""
+        """Note that a read has ended, and whether it got its bytes."""
         self._was_served = self._was_served or is_served
         with self._lock:
             self._following.end(noted)
 
     def fetch_ahead(self, stop: int | None = None) -> bool:
-        """Begin to fetch the bytes before `stop`, or all; False if there is no memory for any."""
+        """Begin to fetch the bytes before `stop` (by default all); False if there is no memory for any."""
         with self._lock:
             self._following.trust()
         return self._reader.fetch_ahead(self._cursor, self.content.size if stop is None else stop)
 
     def close(self) -> None:
-        """Release the content; what was fetched ahead is dropped with the last handle."""
+        """Drop what was fetched ahead for this handle, and release the content."""
         self._on_closed(self)
-        # A reader that was killed before it had a byte has shown nothing of how far it would have read.
+        # A program that was killed before it got a byte shows nothing of how far it would have read.
         if self._was_served:
             self._owner.habits.closed(self.content.size, self.read_bytes, self.head)
         self._reader.leave(self._cursor)
@@ -122,18 +122,21 @@ class Handle:
             self.head = max(self.head, start + size)
 
     def _look_ahead(self, start: int, size: int) -> None:
-        """Have the beginning of the file come by one request, if the kernel makes more of a large read."""
+        """Fetch the beginning of the file by one request, if this is the first of a large read's pieces.
+
+        The kernel splits one large read of a program into several.
+        """
         is_large = self._owner.kernel_window <= size < min(FIRST_LOOK, self.content.size)
         if is_large and not start and not self._reader.is_coming(0, FIRST_LOOK):
             self._reader.fetch_ahead(self._cursor, FIRST_LOOK)
 
 
 OnRead = Callable[[Handle], object]
-"""Told once, in the thread that reads or closes, that bytes of a handle are asked for, or no more."""
+"""Called once, by the thread that reads or closes: at the first read of a handle, or when it is closed."""
 
 
 class _Noted:
-    """Who reads, and a handle that hears that the read is over."""
+    """A waiter that also tells its handle when the read has ended."""
 
     __slots__ = ("_handle", "_waiter")
 
@@ -142,7 +145,7 @@ class _Noted:
         self._handle = handle
 
     def give(self, pieces: list[memoryview]) -> None:
-        # Before the answer: the kernel's next read comes while the reader copies this one.
+        # Before the answer, since the kernel's next read may arrive while the program copies this one.
         self._handle.over(self, is_served=True)
         self._waiter.give(pieces)
 
@@ -152,7 +155,7 @@ class _Noted:
 
 
 class _Held:
-    """A read that begins later, unless it is cancelled before. The lock guards which of the two was first."""
+    """A read that begins later, unless it is cancelled first. The lock guards which of the two came first."""
 
     def __init__(self, begin: Callable[[], Cancel]) -> None:
         self._begin = begin

@@ -1,4 +1,4 @@
-"""The contents that are open, and what is known of those that were."""
+"""The contents that are open, and the last content of each resource that was open."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from empirical_fs.reading.reader import Means, Reader
 from empirical_fs.work.timer import Timer
 
 _KERNEL_WINDOW = 128 * 2**10
-"""The kernel's own (VM_READAHEAD_PAGES in Linux)."""
+"""Linux's default read-ahead window in bytes (VM_READAHEAD_PAGES)."""
 
 
 @dataclass(slots=True)
@@ -23,26 +23,26 @@ class _Open:
 
 
 class Readers:
-    """One reader for each content that is open, and the last content of each resource.
+    """One reader for each open content, and the last content of each resource.
 
-    A content is remembered between opens because of its validators: the kernel may still hold pages of it,
-    and no page of another version may join them. The lock guards both tables.
+    A content is remembered between opens because of its validators: the kernel may still cache pages of it,
+    and pages of another version must not be added to them. The lock guards both tables.
     """
 
     def __init__(self, means: Means, young_until: Callable[[int], float], timer: Timer) -> None:
         """Begin with nothing open.
 
         Args:
-            means: what the readers share.
-            young_until: tells of a resource until when the store may lag behind the listing, on the aging
-                clock.
-            timer: begins reads that are to wait.
+            means: the objects that all readers share.
+            young_until: returns until when the store may lag behind the listing for a resource id, on the
+                aging clock.
+            timer: begins the reads that are delayed.
         """
         self._means = means
         self.timer = timer
         self.habits = means.habits
         self.kernel_window = _KERNEL_WINDOW
-        """Bytes that the kernel reads ahead of its readers."""
+        """Bytes that the kernel reads ahead of a program."""
         self._young_until = young_until
         self._lock = threading.Lock()
         self._latest: dict[int, Content] = {}
@@ -50,17 +50,17 @@ class Readers:
 
     @property
     def pause(self) -> float:
-        """Seconds by which to put off a read that the kernel may have sent ahead of its reader."""
+        """Seconds by which to delay a read that may be the kernel's read-ahead."""
         return pause(self._means.fetcher.round_trip)
 
     @property
     def connections(self) -> int:
-        """How many requests side by side the link rewards."""
+        """How many parallel requests give the best throughput, as measured."""
         return self._means.fetcher.connections
 
     @property
     def memory(self) -> int:
-        """Bytes that may be held of all files."""
+        """Bytes of memory that all files together may use."""
         return self._means.budget.total
 
     def open(
@@ -70,10 +70,16 @@ class Readers:
         on_closed: OnRead = nothing,
         known: Content | None = None,
     ) -> Handle:
-        """A handle on the content as `resource` describes it: on `known`, if that is one.
+        """Open a handle on the content that `resource` describes: on `known`, if it describes that.
+
+        Args:
+            resource: the resource as the listing has it.
+            on_first_read: called at the first read of the handle.
+            on_closed: called when the handle is closed.
+            known: a content that the caller has of the resource.
 
         Raises:
-            BadAnswer: its size is not known.
+            BadAnswer: the size of the resource is not known.
         """
         if resource.size is None:
             raise BadAnswer(f"the size of resource {resource.id} is not known")
@@ -92,7 +98,7 @@ class Readers:
             return Handle(self, opened.reader, on_first_read, on_closed)
 
     def relisted(self, ids: Iterable[int], resources: Mapping[int, Resource]) -> None:
-        """Take note that the listing has something else of these ids than before: what is in `resources`."""
+        """Note that the listing changed for these ids; `resources` has those that it still has."""
         is_any_gone = False
         for resource_id in ids:
             content = self._latest.get(resource_id)
@@ -112,13 +118,13 @@ class Readers:
         self._means.fetcher.ask_again(content, on_answered)
 
     def redated(self, content: Content, resource: Resource) -> None:
-        """Take note that `resource` is `content` under another date, as the store has just shown."""
+        """Note that `resource` is `content` with another date, as the store has just shown."""
         content.redated(resource, self._young_until(resource.id))
 
     def end_lost(self, resource: Resource) -> None:
-        """End a content that nobody has open, if the store's answers cannot be tied to it any more.
+        """End a content that is not open, if the store's answers can no longer be tied to it.
 
-        Whoever opens the file then begins with what the store has.
+        The next open then begins with whatever version the store has.
         """
         with self._lock:
             content = self._latest.get(resource.id)
@@ -126,7 +132,7 @@ class Readers:
                 content.end()
 
     def latest(self, resource: Resource, known: Content | None = None) -> Content | None:
-        """The content that `open` would open, if it was open before."""
+        """The content that `open` would use, if it was open before; None otherwise."""
         if known is not None and known.is_as_listed(resource):
             return known
         content = self._latest.get(resource.id)
@@ -143,7 +149,7 @@ class Readers:
         opened.reader.close()
 
     def close(self) -> None:
-        """Stop every read; those who wait get an error at once."""
+        """Stop all reads; those that wait fail at once."""
         with self._lock:
             readers = [opened.reader for opened in self._open.values()]
         for reader in readers:

@@ -1,4 +1,4 @@
-"""A range of a content as it arrives: written by one fetch, read by any number of readers that wait."""
+"""A range of a content as it arrives: one fetch writes it, any number of pending reads read it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,39 +10,42 @@ from empirical_fs.errors import Closing, EmpiricalError
 from empirical_fs.reading.buffers import Buffer
 
 OnHere = Callable[[], object]
-"""Told once that bytes are here, or will not come; asks again which. It does not raise, nor wait."""
+"""Called once when bytes have arrived or will not come; it calls `when_here` again to learn which.
+
+It neither raises nor blocks.
+"""
 
 
 class Coming(Enum):
-    """Whether bytes of a part are here, or come."""
+    """Whether bytes of a part have arrived, or still may."""
 
     HERE = auto()
     LATER = auto()
-    """Who asked is told when to ask again."""
+    """The caller's function will be called when it should ask again."""
     NEVER = auto()
-    """The part has ended."""
+    """The part has ended without these bytes."""
 
 
 class End(Enum):
-    """How a part ended, of which no more bytes will come."""
+    """Why no more bytes of a part will arrive."""
 
     FAILED = auto()
-    """Its fetch did, for the reason that `failure` gives."""
+    """Its fetch failed; `failure` has the reason."""
     REPLACED = auto()
     """The server sends the whole content in its place."""
     DROPPED = auto()
-    """Nobody wants it any more."""
+    """It is no longer needed."""
 
 
 class Part:
-    """The bytes from `start` to `stop`, of which those before `filled` are here.
+    """The bytes from offset `start` to before `stop`; those before `_filled` have arrived.
 
-    The lock guards all of it. Bytes are read without it, from memory that is not given back while somebody
-    fills or reads it; nobody is told anything under it.
+    The lock guards all fields. Bytes are read without the lock, from memory that is not released while a
+    thread fills or reads it. No callback is called with the lock held.
     """
 
     def __init__(self, start: int, stop: int, buffer: Buffer) -> None:
-        """Keep the bytes in `buffer`; none are here yet."""
+        """Keep the bytes in `buffer`; none have arrived yet."""
         self.start = start
         self.stop = stop
         self._buffer = buffer
@@ -53,10 +56,10 @@ class Part:
         self._failure: EmpiricalError | None = None
         self._is_begun = False
         self._users = 0
-        """Those who fill or read the memory now."""
+        """How many fill or read the memory now."""
         self._is_dropped = False
         self.cancellation = Cancellation(is_awaited=False)
-        """Ends the request that brings it, when it is dropped."""
+        """Ends the request that fetches this part, when the part is dropped."""
 
     @property
     def size(self) -> int:
@@ -65,17 +68,17 @@ class Part:
 
     @property
     def arrived(self) -> int:
-        """How many of its bytes are here."""
+        """How many of its bytes have arrived."""
         return self._filled - self.start
 
     @property
     def end(self) -> End | None:
-        """How it ended; None while bytes are kept and more of them may come."""
+        """Why no more bytes will arrive; None while they may, or all have arrived and are kept."""
         return self._end
 
     @property
     def failure(self) -> EmpiricalError | None:
-        """Why its fetch failed; None where it has not."""
+        """Why its fetch failed; None if it has not."""
         return self._failure
 
     @property
@@ -84,14 +87,14 @@ class Part:
         return self._is_begun
 
     def has(self, stop: int) -> bool:
-        """Whether the bytes before `stop` are here."""
+        """Whether the bytes before `stop` have arrived."""
         return self._filled >= stop
 
     @contextmanager
     def filling(self) -> Iterator[bool]:
-        """Say whether the caller is to fetch it: it is still wanted, and nobody else does.
+        """Yield whether the caller must fetch it: it is still needed, and no other thread fetches it.
 
-        The memory stays until the end, even if the part is dropped meanwhile.
+        The memory is kept until the context ends, even if the part is dropped meanwhile.
         """
         with self._lock:
             is_ours = not self._is_begun and self._end is None
@@ -104,25 +107,25 @@ class Part:
                 self.give_back()
 
     def room(self) -> memoryview:
-        """The place for the next bytes, for the one that fills it.
+        """The memory for the next bytes, for the thread that fills the part.
 
         Raises:
-            Closing: nobody wants them any more.
+            Closing: the bytes are no longer needed.
         """
         if self._end is not None:
-            raise Closing("nobody reads on") from self._failure
+            raise Closing("the bytes are no longer needed") from self._failure
         return self._buffer.room(self._filled - self.start)[: self.stop - self._filled]
 
     def advance(self, count: int) -> None:
-        """Take note that the next `count` bytes are in the room.
+        """Note that the next `count` bytes were written into `room`, and call those who wait for them.
 
         Raises:
-            OSError: there is no place to keep them.
+            OSError: the disk has no space to keep them.
         """
         self._buffer.keep(self._filled - self.start, count)
         with self._lock:
             self._filled += count
-            # Waking a reader whose bytes are not here yet costs for nothing.
+            # To wake a read whose bytes have not all arrived would only cost CPU.
             due = [call for stop, call in self._waiting if stop <= self._filled]
             if due:
                 self._waiting = [each for each in self._waiting if each[0] > self._filled]
@@ -130,12 +133,12 @@ class Part:
             call()
 
     def has_kept(self, at: int, again: memoryview) -> bool:
-        """Whether bytes that came again, from the offset `at` on, are those that are here.
+        """Whether bytes received again, which begin at offset `at`, equal those kept here.
 
-        Only for the one that fills it. Bytes before its start are not compared.
+        Only for the thread that fills the part. Bytes before its start are not compared.
 
         Raises:
-            OSError: the disk that they were kept on does not give them.
+            OSError: the disk on which they are kept cannot be read.
         """
         start, stop = max(at, self.start), at + len(again)
         again = again[start - at :]
@@ -146,17 +149,17 @@ class Part:
         return True
 
     def fail(self, failure: EmpiricalError) -> None:
-        """Say to all who wait, and to the fetch, that no more bytes will come; the first reason stays."""
+        """End the part: no more bytes will arrive. Waiting reads are called; the first reason is kept."""
         for call in self._ended(End.FAILED, failure):
             call()
 
     def replace(self) -> None:
-        """Say to all who wait, and to the fetch, that the whole content comes in place of this."""
+        """End the part, since the whole content comes in its place. Waiting reads are called."""
         for call in self._ended(End.REPLACED):
             call()
 
     def drop(self) -> list[OnHere]:
-        """Give back the memory as soon as nobody uses it; who still waits is to be told, by the caller."""
+        """Release the memory as soon as no thread uses it; the caller must call the returned functions."""
         with self._lock:
             if self._is_dropped:
                 return []
@@ -165,13 +168,14 @@ class Part:
             if not self._users:
                 self._buffer.release()
         waiting = self._ended(End.DROPPED)
-        # Readers are told of the last bytes before the request ends, whose connection can serve another one.
+        # Reads get the last bytes before the request has ended. The request of a complete part is not
+        # cancelled: it ends by itself, and its connection can serve another one.
         if not is_complete:
             self.cancellation.cancel()
         return waiting
 
     def when_here(self, stop: int, call: OnHere) -> Coming:
-        """Whether the bytes before `stop` are here; while they may come, `call` is told when to ask again."""
+        """Whether the bytes before `stop` have arrived. If they still may, `call` tells when to ask again."""
         with self._lock:
             if self._filled >= stop:
                 return Coming.HERE
@@ -182,20 +186,20 @@ class Part:
             return Coming.LATER
 
     def hurry(self) -> None:
-        """Have it go before what nobody waits for: a read needs it, if not first of all."""
+        """Give its request priority over those that no read waits for: a read needs this part."""
         self.cancellation.is_awaited = True
 
     def withdraw(self, call: OnHere) -> None:
-        """Do not tell `call` any more."""
+        """Do not call `call` any more."""
         with self._lock:
             self._waiting = [each for each in self._waiting if each[1] is not call]
             self.cancellation.is_awaited = bool(self._waiting)
 
     def take(self, start: int, stop: int) -> list[memoryview] | None:
-        """Where the bytes from `start` to `stop` lie, until `give_back`; None if not all of them are here.
+        """The bytes from `start` to `stop`, valid until `give_back`; None if not all of them are kept.
 
         Raises:
-            OSError: the disk that they were kept on does not give them.
+            OSError: the disk on which they are kept cannot be read.
         """
         if start < self.start or stop > self._filled:
             return None
@@ -210,14 +214,14 @@ class Part:
             raise
 
     def give_back(self) -> None:
-        """Have done with what was taken."""
+        """End the use of bytes that `take` returned."""
         with self._lock:
             self._users -= 1
             if self._is_dropped and not self._users:
                 self._buffer.release()
 
     def _ended(self, end: End, failure: EmpiricalError | None = None) -> list[OnHere]:
-        """Note how it ended, unless it has; those who wait for bytes of it."""
+        """Note how it ended, unless it has ended already; returns the functions of the waiting reads."""
         with self._lock:
             if self._end is None:
                 self._end, self._failure = end, failure

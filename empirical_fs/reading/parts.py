@@ -1,4 +1,4 @@
-"""The parts of one content that are here or on their way, and who still needs them."""
+"""The parts of one content that have arrived or are being fetched, and who still needs them."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Held(Generic[_Owner]):
-    """A part, for whom it was fetched ahead, if it was, and how many reads use it now."""
+    """A part, the owner it was fetched ahead for (None if a read needed it), and how many reads use it."""
 
     part: Part
     ahead_of: _Owner | None
@@ -26,28 +26,28 @@ class _Held(Generic[_Owner]):
 
 
 class Parts(Generic[_Owner]):
-    """Parts that do not overlap, unless one has failed. Not safe between threads; its owner serialises.
+    """Parts that do not overlap, except with failed ones. Not thread-safe; the owner serialises calls.
 
-    A part is kept while a read uses it, and longer if it was fetched ahead for an owner who wants it.
+    A part is kept while a read uses it, and longer if it was fetched ahead for an owner that still wants it.
     """
 
     def __init__(self, account: Account, blocks: Blocks) -> None:
-        """Hold nothing; take memory from `blocks`, and count it in `account`."""
+        """Begin without parts; their memory is taken from `blocks` and counted in `account`."""
         self._account = account
         self._blocks = blocks
         self._held: list[_Held[_Owner]] = []
 
     def covers(self, wanted: Range) -> bool:
-        """Whether all of `wanted` is here or on its way."""
+        """Whether all of `wanted` has arrived or is being fetched."""
         return not _gaps(self._sound(wanted), wanted)
 
     def use(self, wanted: Range) -> tuple[list[Part], list[Part]]:
-        """All parts for `wanted`, in order, until `let_go`; and those of them that are new.
+        """All parts for `wanted`, in order, which are kept until `let_go`; and the new ones among them.
 
         Raises:
-            NoMemory: there is none for them.
+            NoMemory: there is no memory for new parts.
         """
-        # A fetch may fail at any moment: which parts are sound is decided once.
+        # A fetch may fail at any moment, so decide once which parts are sound.
         sound = self._sound(wanted)
         new = self._new(_gaps(sound, wanted), None)
         self._account.reserve(sum(held.part.size for held in new))
@@ -58,13 +58,13 @@ class Parts(Generic[_Owner]):
         return [held.part for held in used], [held.part for held in new]
 
     def let_go(self, used: Iterable[Part]) -> None:
-        """End the use of parts."""
+        """End a read's use of parts that `use` returned."""
         parts = set(used)
         for held in self._held:
             held.users -= held.part in parts
 
     def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
-        """New parts for what is not held of `planned`; None, and nothing held, if there is no memory."""
+        """New parts for the gaps in `planned`; None, without any new part, if there is no memory."""
         gaps = _gaps(self._sound(planned), planned)
         size = sum(gap.size for gap in gaps)
         if not self._account.try_reserve(size):
@@ -82,7 +82,10 @@ class Parts(Generic[_Owner]):
         return [held.part for held in new]
 
     def drop_unwanted(self, owner: _Owner, wants: Callable[[int, int], bool]) -> None:
-        """Drop what no read uses and nobody expects: `wants` says it of the parts of `owner`."""
+        """Drop the parts that no read uses and no owner expects to read.
+
+        `wants` tells whether `owner` still expects to read the bytes from one offset to another.
+        """
         self._drop(
             held
             for held in self._held
@@ -95,24 +98,24 @@ class Parts(Generic[_Owner]):
         )
 
     def drop_of(self, owner: _Owner) -> None:
-        """Drop what was fetched ahead of `owner`, but for what a read uses."""
+        """Drop what was fetched ahead for `owner`, except parts that a read uses."""
         for held in self._held:
             if held.ahead_of is owner:
                 held.ahead_of = None
         self._drop(held for held in self._held if held.ahead_of is None and not held.users)
 
     def shrink(self, size: int) -> None:
-        """Come down to `size` bytes, as far as no read uses them; the farthest go first."""
+        """Drop parts that no read uses until at most `size` bytes are held; those at the end go first."""
         for held in sorted(self._held, key=lambda held: held.part.start, reverse=True):
             if self._account.held > size and not held.users:
                 self._drop([held])
 
     def clear(self) -> list[OnHere]:
-        """Drop everything; who waits for some of it is to be told, by the caller."""
+        """Drop all parts; the caller must call the returned functions, which belong to waiting reads."""
         return self._drop(self._held)
 
     def _new(self, extents: Iterable[Range], owner: _Owner | None) -> list[_Held[_Owner]]:
-        """Parts with memory that nobody has counted yet."""
+        """New parts with memory; the caller counts that in the account."""
         new: list[_Held[_Owner]] = []
         try:
             for extent in extents:
@@ -124,7 +127,7 @@ class Parts(Generic[_Owner]):
         return new
 
     def _sound(self, wanted: Range) -> list[_Held[_Owner]]:
-        """What is here or on its way of `wanted`, in order."""
+        """The parts with bytes of `wanted` that have not ended, in order."""
         start, stop = wanted.start, wanted.stop
         sound = [
             held
@@ -146,13 +149,13 @@ class Parts(Generic[_Owner]):
 
 
 def _give_back(new: Iterable[_Held[_Owner]]) -> None:
-    """Give back the memory of parts that nobody knows of yet."""
+    """Release the memory of parts that no other object knows yet."""
     for held in new:
         held.part.drop()
 
 
 def _gaps(sound: Iterable[_Held[_Owner]], wanted: Range) -> list[Range]:
-    """What `sound`, in order, leaves of `wanted`."""
+    """The ranges of `wanted` that are in none of the parts `sound`, which are in order."""
     gaps, at = [], wanted.start
     for held in sound:
         if held.part.start > at:

@@ -1,4 +1,4 @@
-"""A read under way: who waits for it, what it needs, and whether it goes on where a part has ended."""
+"""A pending read: who waits for it, which parts it needs, and whether it goes on when a part has ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,66 +12,69 @@ from empirical_fs.reading.read_ahead import Range
 
 
 class Waiter(Protocol):
-    """Who reads, and is told once how that ended, by any thread; it does not raise, nor wait."""
+    """Receives the outcome of a read: exactly one of its methods is called once, by any thread.
+
+    The methods neither raise nor block.
+    """
 
     def give(self, pieces: list[memoryview]) -> object:
-        """The bytes, one piece after the other, until this returns: fewer only at the end of the content."""
+        """Take the bytes, in order, valid until this returns. Fewer only at the end of the content."""
 
     def fail(self, error: EmpiricalError) -> object:
-        """Why they cannot be read: ContentChanged where the content is no longer there."""
+        """Take the reason why the read failed: ContentChanged if this version no longer exists."""
 
 
 Cancel = Callable[[], None]
-"""Ends a read for whose bytes nobody waits any more; nobody is told."""
+"""Cancels a read whose bytes are no longer wanted; its waiter is not called."""
 
 
 def nothing() -> None:
-    """Ends a read that is over."""
+    """Cancels a read that has already ended: there is nothing to do."""
 
 
 class Step(Enum):
-    """How far a read came."""
+    """The state of a read after an attempt to finish it."""
 
     ENDED = auto()
     WAITS = auto()
-    """It is called back."""
+    """A part will call it when bytes have arrived."""
     LACKS = auto()
-    """A part that it needs has ended: others are to bring its bytes."""
+    """A part that it needs has ended early: other parts must bring its bytes."""
 
 
 @dataclass(eq=False, slots=True)
 class PendingRead:
-    """One read of a reader, whose lock guards whether it is over, and what it needs."""
+    """One read of a `Reader`, whose lock guards `is_over` and `needed`."""
 
     cursor: Cursor
     extent: Range
     waiter: Waiter
     needed: list[Part]
     new: list[Part]
-    """Those of them, and of what is ahead, whose fetch this read began."""
+    """The parts, needed or read ahead, whose fetch this read began."""
     waited: bool
     began_download: bool = False
-    """Whether a fetch that this read began brought the whole content in place of a part."""
+    """Whether a fetch that this read began turned into a download of the whole content."""
     is_over: bool = False
     waits_for: Part | None = None
     go_on: Callable[[], None] = nothing
-    """Told when it may have its bytes."""
+    """Called when its bytes may have arrived."""
 
     def check_end(self, part: Part, download_failure: EmpiricalError | None) -> None:
-        """See whether this goes on although a part that it needs has ended, by other parts.
+        """Return if the read can go on with other parts, although a part that it needs has ended.
 
         Args:
             part: the part that has ended.
-            download_failure: why the download of the whole content failed, if it has.
+            download_failure: why the download of the whole content failed; None if it has not.
 
         Raises:
-            EmpiricalError: it does not: its own fetch failed, or nobody's can succeed.
+            EmpiricalError: the read cannot go on: a fetch that it began failed, or no fetch can succeed.
         """
         if part.end is End.REPLACED:
             self.began_download |= part in self.new
             if self.began_download and download_failure is not None:
                 raise download_failure
-        # Somebody else's fetch failed, long ago perhaps: it is not for us to fail by that.
+        # Another read's fetch failed, perhaps long ago: that must not fail this read, which fetches anew.
         is_ours = part in self.new or self.began_download
         if part.failure is not None and (is_ours or isinstance(part.failure, ContentChanged | ResourceGone)):
             raise part.failure

@@ -4,57 +4,60 @@ from dataclasses import dataclass, field
 
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN, LEVELS
 
-# "Simulated" is by tests/unit/simulated_link.py: 400 MiB over 30 ms and 40 MB/s a connection,
-# or the first 16 MiB over 50 ms and 12 MB/s in all connections.
+# "Simulated" figures are from tests/unit/simulated_link.py: 400 MiB over a link with a round trip of 30 ms
+# and 40 MB/s per connection, or the first 16 MiB over 50 ms and 12 MB/s for all connections together.
 
 FIRST_PART = 512 * 2**10
-"""Four of the kernel's reads; simulated, 128 KiB to 2 MiB make no difference."""
+"""Bytes of a stream's first part: four of the kernel's reads. Simulated, 128 KiB to 2 MiB do equally well."""
 
 LARGEST_PART = 8 * 2**20
-"""Simulated: 2 MiB take 1.27 s and 206 requests, 8 MiB 1.11 and 66; 16 MiB 1.10 and 51, but hold 248 MiB."""
+"""Bytes. Simulated: 2 MiB take 1.27 s and 206 requests, 8 MiB 1.11 s and 66; 16 MiB 1.10 s and 51, but
+hold 248 MiB."""
 
 SMALLEST_PART = 128 * 2**10
-"""One of the kernel's reads."""
+"""Bytes: one of the kernel's reads."""
 
 REORDERING = 512 * 2**10
-"""Bytes by which the kernel's own read-ahead makes reads of one stream arrive out of order."""
+"""Bytes by which reads of one stream may be out of order because of the kernel's own read-ahead."""
 
 KEPT_BEHIND = 2**20
-"""Bytes behind a stream's cursor that are kept, for a reader that goes back a little."""
+"""Bytes behind a stream's cursor that are kept, for a program that goes back a little."""
 
 _EARNED_AT = 3
-"""Advances before which a window does not grow: two reads in a row may be a header and its table."""
+"""Advances of a stream before its window may grow: two reads in a row may be a header and its table."""
 
 _UNTRUSTED_SHARE = 10
-"""A stream that may end at any moment has a tenth of what was read of it ahead, and so wastes no more."""
+"""For a stream that is not trusted yet, the bytes read divided by this are fetched ahead, so that at most a
+tenth is wasted."""
 
 TRUSTED_TIMES = 4
-"""One that goes on has so many times what was read of it: what comes far ahead holds up the beginning.
+"""For a trusted stream, at most this many times the bytes read: what is far ahead delays the beginning.
 
 Simulated: twice as much takes 1.38 s for the 400 MiB, 4 times 1.11, 8 times 1.08; for the first 16 MiB, 8
 times takes 2.28 s and 4 times 2.08.
 """
 
 _LENGTHENING = 16
-"""A part is as long as this share of what was read, where waits ask for less.
+"""A part has at least about the bytes read divided by this, even if the program never had to wait.
 
-1 GiB from a store nearby: 183 requests in place of 1028, and 1.3 s of CPU in place of 1.5.
+1 GiB from a store nearby: 183 requests instead of 1028, and 1.3 s of CPU instead of 1.5.
 """
 
 _STREAMS_MAX = 4
-"""Streams of one handle: programs that merge or compare columns of a file read some side by side."""
+"""Streams per handle: programs that merge or compare columns of a file read several in parallel."""
 
 _STEPS_MAX = 16
-"""Steps foreseen at once, as many as there are requests side by side at most."""
+"""Steps predicted at once, at most: as many as the largest number of parallel requests."""
 
 _FIRST_WIDTH = 2
-"""Requests side by side at first, so that one is under way when another ends."""
+"""Parallel requests at first, so that one is under way when another ends."""
 
 _WIDENING = 4
-"""Simulated: with 2, the first 16 MiB take 3.8 s in place of 2.1; 8 gains nothing."""
+"""Factor by which the width grows. Simulated: with 2, the first 16 MiB take 3.8 s instead of 2.1; 8 is no
+better."""
 
 _CROWDED = range(LEVELS[-1], LEFT_OPEN + 1)
-"""Numbers of readers that keep any link busy by one request each, all of which may be left open."""
+"""Numbers of contents that keep any link busy with one request each, all of which may be left open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +75,40 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Planned(Range):
-    """What to fetch ahead by a request of its own, or by the one for what was planned just before it."""
+    """A range to fetch ahead, by a request of its own or by that of the range planned just before it."""
 
     request_stop: int
-    """Where the request ends: here, or farther on where parts are smaller than a request should be."""
+    """The offset where the request ends: `stop`, or beyond if parts are shorter than a request should be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a plan is made under."""
+    """The conditions at the time of a plan."""
 
     waited: bool
-    """Whether the reader had to wait for bytes since the last plan."""
+    """Whether the program had to wait for bytes since the last plan."""
     missing: bool
-    """Whether bytes of this read are neither here nor on their way."""
+    """Whether some bytes of this read have neither arrived nor are being fetched."""
     connections: int
-    """How many requests side by side the link rewards."""
+    """How many parallel requests give the best throughput."""
     allowance: int
     """Bytes that may be held for this handle."""
     sharers: int
-    """Contents that memory is shared by, this one counted among them."""
+    """How many contents share the memory, including this one."""
     trusted_at: int
     """Bytes that a stream must have read before much is fetched ahead of it."""
     expected: int = 0
-    """Bytes of the head of a file that are expected to be read all the same."""
+    """Bytes of the head of a file that are expected to be read, even if the stream is not trusted."""
 
     @property
     def is_crowded(self) -> bool:
-        """Whether requests are better long than many."""
+        """Whether few long requests are better than many short ones."""
         return self.sharers in _CROWDED
 
 
 @dataclass(slots=True)
 class _Stream:
-    """A run of reads that goes forward."""
+    """A sequence of reads that moves forward."""
 
     begin: int
     cursor: int
@@ -116,16 +119,16 @@ class _Stream:
     part: int = FIRST_PART
     width: int = _FIRST_WIDTH
     grown_until: int = 0
-    """What was planned before the last growth: nothing is learned from it until that is read."""
+    """The offset up to which parts were planned at the last growth; waits before it show nothing about it."""
     request: Range = Range(0, 0)
-    """What the request asks for by which the last part was planned."""
+    """The range of the request that fetches the last planned part."""
     has_waited: bool = False
-    """Whether the reader had to wait since that request was planned."""
+    """Whether the program had to wait since that request was planned."""
     has_been_trusted: bool = False
-    """Whether a plan was made for a reader that was trusted, so that its waits say something of that."""
+    """Whether the last plan trusted the stream, so that waits show that the window was too small."""
 
     def has(self, read: Range) -> bool:
-        """Whether a read goes on with this stream, a little out of order or skipping perhaps."""
+        """Whether a read belongs to this stream; it may be a little out of order, or skip a little."""
         if not self.cursor - REORDERING <= read.start <= max(self.ahead, self.cursor + REORDERING):
             return False
         if self.begin <= read.start <= self.ahead:
@@ -134,6 +137,7 @@ class _Stream:
         return 2 * (self.read + read.size) >= min(cursor - begin, 2 * REORDERING)
 
     def advance(self, read: Range) -> None:
+        """Add a read to the stream."""
         self.begin = min(self.begin, read.start)
         self.read += read.size
         if read.stop > self.cursor:
@@ -142,24 +146,25 @@ class _Stream:
         self.ahead = max(self.ahead, self.cursor)
 
     def is_trusted(self, trusted_at: int) -> bool:
-        """Whether so much was read that the reader is taken for one that reads on."""
+        """Whether enough was read to expect that the program reads on."""
         return self.cursor - self.begin >= trusted_at
 
     def grow(self, connections: int) -> None:
+        """Use longer parts, and more of them in parallel, since the program had to wait."""
         self.grown_until = self.ahead
         self.part = min(self.part * 2, LARGEST_PART)
         self.width = max(min(self.width * _WIDENING, connections), _FIRST_WIDTH)
 
     def lengthen(self, was_read: int) -> None:
-        """Take longer parts after so many bytes, though the reader does not wait: each costs a request."""
+        """Lengthen the parts after `was_read` bytes, even without waits: each part costs a request."""
         longer = 2 ** (was_read // _LENGTHENING).bit_length() // 2
         self.part = max(self.part, min(longer, LARGEST_PART))
 
     def plan(self, size: int, conditions: Conditions) -> list[Planned]:
-        """The next parts, as far as the window reaches."""
+        """The next parts to fetch, up to the end of the window."""
         part = max(min(self.part, conditions.allowance // 4), SMALLEST_PART)
         self.kept_behind = min(KEPT_BEHIND, conditions.allowance // 8)
-        # A part that was read is held until the cursor is well past it.
+        # A part that was read is kept until the cursor is well past it.
         width = min(self.width, max(conditions.connections, _FIRST_WIDTH))
         window = min(width * part, conditions.allowance - part - self.kept_behind)
         is_trusted, was_read = self.is_trusted(conditions.trusted_at), self.cursor - self.begin
@@ -176,7 +181,7 @@ class _Stream:
         while self.ahead < size and self.ahead + part <= self.cursor + window:
             start = self.ahead
             if not self.request.start < start < self.request.stop:
-                # A reader that does not wait would leave a long request waiting.
+                # If the program does not wait, it reads more slowly than a long request could deliver.
                 is_long = conditions.is_crowded and self.has_waited and is_trusted
                 self.request = Range(start, min(start + (self.part if is_long else part), size))
                 self.has_waited = False
@@ -187,10 +192,10 @@ class _Stream:
 
 @dataclass(slots=True)
 class _Steps:
-    """Reads of one length that move by the same distance each time, backward too.
+    """Reads of equal length at equal distances, forward or backward.
 
-    tac reads 4.4 MB so in 2.7 s in place of 23.5, and tail -n 20000 in 0.9 in place of 5.8, from a store
-    that takes 30 ms.
+    With this, tac reads 4.4 MB in 2.7 s instead of 23.5, and tail -n 20000 takes 0.9 s instead of 5.8, from a
+    store with a round trip of 30 ms.
     """
 
     start: int
@@ -200,6 +205,7 @@ class _Steps:
     foreseen: int = 0
 
     def foresees(self, start: int) -> bool:
+        """Whether a read at `start` is one of the predicted steps."""
         steps, rest = divmod(start - self.start, self.distance) if self.distance else (0, 1)
         return rest == 0 and 0 < steps <= self.foreseen
 
@@ -207,7 +213,7 @@ class _Steps:
         return self.distance != 0 and (read.start, read.size) == (self.start + self.distance, self.length)
 
     def plan(self, size: int, allowance: int) -> list[Planned]:
-        """The next step, then more of them each time a read was foreseen."""
+        """The next step; then more steps each time a prediction was right."""
         self.start += self.distance
         self.repeats += 1
         self.foreseen = max(self.foreseen - 1, 0)
@@ -220,13 +226,13 @@ class _Steps:
 
 @dataclass(slots=True)
 class ReadAhead:
-    """Where one handle reads in a file of `size` bytes; nothing is earned at first.
+    """Plans the read-ahead of one handle in a file of `size` bytes; none at first.
 
-    A stream is recognised at its second advance, and has a tenth of what was read of it ahead until it is
-    trusted to go on. Then a little is kept coming for it; each time the reader had to wait, parts grow
-    to 8 MiB and become more, up to as many side by side as the link rewards. Equal
-    steps are recognised at the third read and foreseen one by one, then more. Any other read is random and
-    earns nothing. Not safe between threads; its owner serialises.
+    A stream is recognised at its second advance. Until it is trusted to go on, a tenth of the bytes read is
+    fetched ahead; then a little more. Each time the program had to wait, parts grow (up to 8 MiB) and more of
+    them are fetched in parallel, up to the number that gives the best throughput. Equal steps are recognised
+    at the third read, and predicted one at first, then several. Any other read is random and causes no
+    read-ahead. Not thread-safe; the owner serialises calls.
     """
 
     size: int
@@ -235,9 +241,9 @@ class ReadAhead:
     _planner: _Stream | None = None
 
     def plan(self, read: Range, conditions: Conditions) -> list[Planned]:
-        """What to fetch ahead, now that `read` is read.
+        """The ranges to fetch ahead when a program reads `read`.
 
-        Where bytes of the read are missing, the first range begins with the read.
+        If bytes of the read are missing, the first range begins where the read does.
         """
         self._planner = None
         going_on = [stream for stream in self._streams if stream.has(read)]
@@ -264,11 +270,11 @@ class ReadAhead:
         return stream.plan(self.size, conditions)
 
     def expect(self, stop: int) -> None:
-        """Note that the bytes before `stop` were fetched ahead, to be read from the start of the file."""
+        """Note that the bytes before `stop` were fetched ahead for a stream that will begin at offset 0."""
         self._streams.append(_Stream(0, 0, stop))
 
     def wants(self, start: int, stop: int) -> bool:
-        """Whether bytes that were planned are still expected to be read."""
+        """Whether the planned bytes from `start` to `stop` are still expected to be read."""
         if self._steps is not None and self._steps.foresees(start):
             return True
         return any(
@@ -276,7 +282,7 @@ class ReadAhead:
         )
 
     def refuse(self, planned: Range) -> None:
-        """Note that there was no memory for a planned range: plan it again, and half as much."""
+        """Note that there was no memory for a planned range: plan it again later, with half the window."""
         stream = self._planner
         if stream is not None:
             stream.ahead = max(planned.start, stream.cursor)
@@ -284,6 +290,7 @@ class ReadAhead:
             stream.width = max(stream.width // 2, _FIRST_WIDTH)
 
     def _plan_steps(self, read: Range, allowance: int) -> list[Planned]:
+        """Plan the next steps, if the read is one of equal steps; otherwise note it as a first step."""
         last = self._steps
         if last is not None and last.continues_with(read):
             return last.plan(self.size, allowance)

@@ -1,4 +1,4 @@
-"""One content being read: which bytes are here or on their way, and which to fetch."""
+"""Reads one content: tracks which bytes have arrived or are being fetched, and which to fetch next."""
 
 import logging
 import threading
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all readers share."""
+    """The objects that all readers share."""
 
     fetcher: Fetcher
     budget: Budget
@@ -42,14 +42,14 @@ class Means:
 
 
 class Reader:
-    """All handles on one content read through one of these, so that nothing is fetched twice.
+    """Reads one content for all its handles, so that no byte is fetched twice.
 
-    The lock guards the parts, the cursors of the handles and whether this is closed; it is never held while
-    bytes are waited for.
+    The lock guards the parts, the cursors of the handles and whether the reader is closed. It is never held
+    while a thread waits for bytes.
     """
 
     def __init__(self, content: Content, means: Means) -> None:
-        """Read `content`; nothing is fetched before the first read."""
+        """Prepare to read `content`; nothing is fetched before the first read."""
         self.content = content
         self._means = means
         self._lock = threading.Lock()
@@ -59,7 +59,10 @@ class Reader:
         self._closed = False
 
     def take_ready(self, cursor: Cursor, start: int, size: int) -> Taken | None:
-        """The bytes from `start` if all are at hand; the part takes them back."""
+        """The `size` bytes from `start`, or None if not all have arrived.
+
+        The caller must call `give_back` of the returned part.
+        """
         if self.content.is_over:
             return None
         taken = cursor.take_ready(start, start + size)
@@ -68,9 +71,9 @@ class Reader:
         return taken
 
     def read(self, cursor: Cursor, start: int, size: int, waiter: Waiter) -> Cancel:
-        """Give `waiter` the bytes from `start`, now or when they have come, fewer only at the end.
+        """Give `waiter` `size` bytes from `start`, now or when they have arrived; fewer only at the end.
 
-        `cursor` is that of the handle that reads.
+        `cursor` belongs to the handle that reads. Call the returned function to cancel the read.
         """
         stop = min(start + size, self.content.size)
         if self.content.is_over:
@@ -94,15 +97,15 @@ class Reader:
         return partial(self._cancel, read)
 
     def fetch_ahead(self, cursor: Cursor, stop: int) -> bool:
-        """Begin to fetch the bytes before `stop` for `cursor`, which is to read them from the start.
+        """Begin to fetch the bytes before `stop` for `cursor`, which is expected to read them from offset 0.
 
-        As many as there is memory for; False without any.
+        Fetches as many as memory allows; returns False if there is no memory for any.
         """
         stop, at = min(stop, self.content.size), 0
         ahead: list[Part] = []
         with self._lock:
             while at < stop and not self._closed:
-                # What was read of them is given back while the rest is not.
+                # In parts, so that the memory of those already read is released before all are read.
                 after = min(at + LARGEST_PART, stop)
                 parts = self._parts.hold_ahead(cursor, Range(at, after))
                 if parts is None:
@@ -114,17 +117,17 @@ class Reader:
         return at > 0
 
     def is_coming(self, start: int, size: int) -> bool:
-        """Whether all bytes from `start` are here or on their way."""
+        """Whether all `size` bytes from `start` have arrived or are being fetched."""
         with self._lock:
             return self._parts.covers(Range(start, min(start + size, self.content.size)))
 
     def leave(self, cursor: Cursor) -> None:
-        """Drop what was fetched ahead of a handle that is closed."""
+        """Drop what was fetched ahead for a handle that is now closed."""
         with self._lock:
             self._parts.drop_of(cursor)
 
     def close(self) -> None:
-        """Drop everything that is held and stop what is being fetched."""
+        """Drop all parts, and cancel their requests."""
         with self._lock:
             self._closed = True
             waiting = [*self._parts.clear(), *self._download.clear()]
@@ -133,7 +136,7 @@ class Reader:
             call()
 
     def _go_on(self, read: PendingRead) -> None:
-        """Finish a read if its bytes are here; else be called back."""
+        """Finish a read if its bytes have arrived; otherwise a part calls this again later."""
         try:
             while self._advance(read) is Step.LACKS:
                 with self._lock:
@@ -147,7 +150,7 @@ class Reader:
         except MemoryError:
             self._fail(read, NoMemory())
         except Exception:
-            log.exception("a read failed in a way that it should not")
+            log.exception("a read failed unexpectedly")
             self._fail(read, EmpiricalError("an internal error; the log has more"))
 
     def _fail(self, read: PendingRead, error: EmpiricalError) -> None:
@@ -160,10 +163,10 @@ class Reader:
             read.waits_for.withdraw(read.go_on)
 
     def _advance(self, read: PendingRead) -> Step:
-        """Give a read its bytes if all are here.
+        """Give a read its bytes if all have arrived.
 
         Raises:
-            EmpiricalError: they cannot be read.
+            EmpiricalError: the bytes cannot be read.
         """
         if read.is_over:
             return Step.ENDED
@@ -180,10 +183,10 @@ class Reader:
         return self._finish(read)
 
     def _finish(self, read: PendingRead) -> Step:
-        """Give a read its bytes, all of which were here a moment ago.
+        """Give a read its bytes, all of which had arrived a moment ago; LACKS if one was dropped since.
 
         Raises:
-            SpoolFailed: the local disk does not give them back.
+            SpoolFailed: the temporary file on the local disk cannot be read.
         """
         start, stop = read.extent.start, read.extent.stop
         pieces: list[memoryview] = []
@@ -211,7 +214,7 @@ class Reader:
         return Step.ENDED
 
     def _end(self, read: PendingRead) -> bool:
-        """End a read; False if it was over already."""
+        """End a read; False if it had ended already."""
         with self._lock:
             if read.is_over:
                 return False
@@ -220,7 +223,10 @@ class Reader:
             return True
 
     def _begin(self, cursor: Cursor, read: Range) -> tuple[list[Part], list[Part]]:
-        """Begin to fetch what a read needs, and what lies ahead of it."""
+        """Begin to fetch what a read needs, and read ahead of it.
+
+        Returns the parts that the read needs, and the parts whose fetch it began.
+        """
         ahead: dict[Part, int] = {}
         is_refused = False
         with self._lock:
@@ -241,7 +247,7 @@ class Reader:
                         cursor.policy.refuse(planned)
                         is_refused = True
                         break
-                    # What somebody else has of it would leave a hole in a request for more.
+                    # If another handle already has some of it, a longer request would have a hole.
                     is_all = sum(part.size for part in held) == planned.size
                     ahead |= {part: planned.request_stop if is_all else part.stop for part in held}
             needed, new = self._cover(read)
@@ -259,7 +265,7 @@ class Reader:
         return needed, [*new, *ahead]
 
     def _cover(self, read: Range) -> tuple[list[Part], list[Part]]:
-        """All parts that a read needs, in order, and those of them that are new. The lock is held."""
+        """All parts that a read needs, in order, and the new ones among them. The lock is held."""
         if self._closed:
             raise Closing("the file is closed")
         self._download.drop_failed()
@@ -269,18 +275,18 @@ class Reader:
         return self._parts.use(read)
 
     def _check_room(self, read: Range) -> None:
-        """As `Download.check_room`, for what is to be fetched. The lock is held."""
+        """Call `Download.check_room` if bytes of the read must still be fetched. The lock is held."""
         if not self._parts.covers(read):
             self._download.check_room()
 
     def _note_no_room(self, failed: Part) -> None:
-        """Take note of a part that could not be kept on the local disk."""
+        """Note that a part did not fit on the local disk."""
         with self._lock:
             self._download.drop_failed()
             self.content.room.failed(failed.size)
 
     def _let_go(self, read: PendingRead) -> None:
-        """The lock is held."""
+        """Release the parts of a read, and drop those that nobody needs. The lock is held."""
         self._parts.let_go(read.needed)
         self._parts.drop_unwanted(read.cursor, read.cursor.policy.wants)
 
@@ -289,23 +295,27 @@ class Reader:
             self._parts.shrink(size)
 
     def _fetch(self, parts: list[Part]) -> None:
+        """Begin to fetch the parts that a read needs, as far as no thread has begun."""
         for part in parts:
             part.hurry()
-            # The whole is filled by the thread that found that the server knows no ranges.
+            # The thread that found that the server supports no ranges fills the whole content.
             if not part.is_begun and part is not self._download.whole:
                 self._means.fetcher.fetch(self.content, part, self._spool)
 
     def _fetch_ahead(self, parts: dict[Part, int]) -> None:
-        """Fetch parts, each by a request that ends where it says."""
+        """Fetch parts ahead; `parts` maps each part to the offset at which its request ends."""
         for part, request_stop in parts.items():
             try:
                 self._means.fetcher.fetch_ahead(self.content, part, self._spool, request_stop)
             except NoThread as error:
-                # Whoever comes to need it begins it.
+                # A read that needs the part later begins to fetch it.
                 log.debug("nothing is fetched ahead: %s", error)
 
     def _spool(self, body: Body, part: Part) -> None:
-        """Keep the whole content as it streams in, in place of `part`, unless that is done already."""
+        """Keep the whole content in a file as it arrives, in place of `part`: the server supports no ranges.
+
+        If another part has begun such a download already, only end `part` and close `body`.
+        """
         try:
             with self._lock:
                 self._download.take_room()

@@ -1,4 +1,4 @@
-"""Whether there is room on the local disk for a whole file: asked before it is fetched again."""
+"""Checks whether the local disk has room for a whole file, before it is fetched again."""
 
 import time
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from empirical_fs.errors import SpoolFailed
 from empirical_fs.reading.buffers import has_room
 
 _FULL_SECONDS = 30.0
-"""After so long the server is asked again: it may send ranges by now."""
+"""After this time the server is asked again, since it may send ranges by then."""
 _DOUBTFUL_SECONDS = 5.0
-"""The same where there seemed to be room: a quota, or somebody else's file, shows in no number."""
+"""The same if the disk seemed to have room: a quota, or another program's file, shows in no number."""
 
 
 class Room:
-    """What one content could not be kept for. Not safe between threads; its owner serialises."""
+    """Remembers that a content did not fit on the disk. Not thread-safe; the owner serialises calls."""
 
     def __init__(
         self, has_room: Callable[[int], bool] = has_room, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Nothing has failed; `has_room` says whether so many bytes fit, `clock` tells seconds."""
+        """Begin without a failure; `has_room` tells whether that many bytes fit, `clock` returns seconds."""
         self._has_room = has_room
         self._clock = clock
         self._needed = 0
@@ -26,25 +26,25 @@ class Room:
         self._until = float("-inf")
 
     def failed(self, size: int) -> None:
-        """Take note that so many bytes could not be kept, and perhaps more that belong to them."""
+        """Note that `size` bytes could not be kept; the file that they belong to may need more."""
         self._needed = max(self._needed, size)
         self._is_doubtful = self._has_room(self._needed)
         self._until = self._clock() + (_DOUBTFUL_SECONDS if self._is_doubtful else _FULL_SECONDS)
 
     def check(self) -> None:
-        """Let what has failed for want of room be fetched again only if there is some.
+        """Return if a fetch that failed for lack of disk space may be tried again.
 
         Raises:
-            SpoolFailed: there is none.
+            SpoolFailed: there is still no room.
         """
         if self._clock() < self._until and (self._is_doubtful or not self._has_room(self._needed)):
             raise no_room(self._needed)
 
     def take(self, size: int) -> None:
-        """See whether there is room for so many bytes, before they come.
+        """Return if there is room for `size` bytes; called before they arrive.
 
         Raises:
-            SpoolFailed: there is none.
+            SpoolFailed: there is no room.
         """
         if not self._has_room(size):
             self.failed(size)
@@ -52,7 +52,7 @@ class Room:
 
 
 def no_room(size: int) -> SpoolFailed:
-    """The error that says so."""
+    """The error for a disk without room for `size` bytes."""
     return SpoolFailed(
         f"no room for {size} bytes in TMPDIR, or /var/tmp: the server does not send parts of files"
     )

@@ -1,22 +1,22 @@
-"""Which files to fetch ahead of a directory walk: pure policy, without I/O or a clock."""
+"""Decides which files to fetch ahead of a directory walk: pure policy, without I/O or a clock."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 WINDOW_MAX = 64
-"""Files ahead of a walk at most."""
+"""The largest number of files to fetch ahead of a walk."""
 
 RECOGNISED_AT = 3
-"""Files that must be read one after another before any is fetched ahead."""
+"""Consecutive files that a program must read before any is fetched ahead."""
 
 _NEAR = 8
-"""Files by which parallel readers get out of order, or which a walk leaves out."""
+"""How many files parallel readers may be out of order, or a walk may skip."""
 
 _LEFT_OUT_AT = 3
 _WALKS_MAX = 4
 
 _MORE_THAN_READ = 2
-"""Of a file so many times the bytes are fetched ahead that the walk has read of one, at most."""
+"""Of one file, at most this many times the length of the longest file of the walk is fetched ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +30,26 @@ class Beginning:
 
 @dataclass(slots=True)
 class _Walk:
-    """A run of files, by their places in the order."""
+    """A run of files that a program reads in order; files are given by their indices in the order."""
 
     front: int
     """The last of the files that were read without a gap."""
     ahead: int
-    """The last that was fetched ahead."""
+    """The last file that was fetched ahead."""
     streak: int = 1
     early: set[int] = field(default_factory=set)
     """Files beyond the front that were read before their turn."""
     whole: int = 0
-    """Files that were read whole, one after another."""
+    """How many consecutive files were read whole, up to the last one."""
     longest: int = 0
-    """Bytes of the longest of them."""
+    """The size in bytes of the longest of these."""
     earned: int = 0
-    """Bytes of all of them."""
+    """The size in bytes of all of these together."""
     begun: int = -1
     """The last of the files whose beginning was fetched ahead."""
 
     def close(self, size: int, *, is_whole: bool) -> None:
-        """Note how a file was read; one that was left early shows that the next may be, too."""
+        """Note how a file was read; if it was not read whole, the next may not be either."""
         if is_whole:
             self.whole += 1
             self.longest = max(self.longest, size)
@@ -65,11 +65,11 @@ class _Walk:
         return abs(place - self.front) <= _NEAR
 
     def advance(self, place: int) -> None:
-        """Go on to a file beyond the front; only the very next one is a success."""
+        """Note that a file beyond the front is read; only the very next file counts for the streak."""
         is_next = place == self.front + 1
         self.early.add(place)
         if len(self.early) >= _LEFT_OUT_AT:
-            # The files between are left out, so what was fetched of them was in vain.
+            # The walk skips the files between, so fetching them was useless: trust the walk less.
             self.front = min(self.early) - 1
             self.streak //= 2
         while self.front + 1 in self.early:
@@ -78,28 +78,28 @@ class _Walk:
         self.streak += is_next
 
     def go_back(self, place: int) -> None:
-        """Doubt a walk that is not recognised yet: reads here and there fill a run of files too."""
+        """Trust a walk less that is not recognised yet: random reads may complete a run of files too."""
         if place < self.front and not self.window:
             self.streak //= 2
 
     @property
     def window(self) -> int:
-        """Files to have ahead: none until the walk is recognised, then twice as many with each file."""
+        """Files to fetch ahead: 0 until the walk is recognised, then twice as many with each file."""
         return min(2 ** (self.streak - RECOGNISED_AT + 1), WINDOW_MAX) if self.streak >= RECOGNISED_AT else 0
 
 
 class Siblings:
-    """Recognises readers that go through the files in one order. Not safe between threads."""
+    """Recognises programs that read the files in one order. Not thread-safe."""
 
     def __init__(self) -> None:
-        """Nothing was read yet."""
+        """Begin before the first read."""
         self._order: Sequence[int] = ()
         self._walks: list[_Walk] = []
 
     def read(self, resource_id: int, order: Sequence[int]) -> list[int]:
-        """The ids of the files to fetch now, the nearest first, when the first bytes of one are read.
+        """The ids of the files to fetch now, the nearest first, when the first bytes of a file are read.
 
-        The file itself is among them, if it is not fetched yet. A changed `order` is another object.
+        They include the file itself, if it was not fetched yet. A changed `order` must be a new object.
         """
         if order is not self._order:
             self._reorder(order)
@@ -121,7 +121,7 @@ class Siblings:
         return list(order[first : last + 1])
 
     def closed(self, resource_id: int, size: int, *, is_whole: bool) -> None:
-        """Note that a file of `size` bytes was closed, after all of it was read or not."""
+        """Note that a file of `size` bytes was closed, and whether all of it had been read."""
         walk = self._walk_at(self._place(resource_id))
         if walk is not None:
             walk.close(size, is_whole=is_whole)
@@ -129,15 +129,15 @@ class Siblings:
     def beginnings(
         self, resource_id: int, size_of: Callable[[int], int | None], small: int, room: int
     ) -> list[Beginning]:
-        """What to fetch now of files above `small` bytes, the nearest first, when bytes of one are read.
+        """What to fetch now of files above `small` bytes, the nearest first, when a file is read.
 
-        Nothing unless the files before were read whole; then of the file itself and the next ones as much as
-        `room` allows, and as was read of the walk.
+        Nothing, unless the previous files were read whole. Then the beginnings of the file itself and the
+        next ones: as many bytes as `room` allows, but no more than the walk has read.
 
         Args:
             resource_id: the file that is read.
-            size_of: the size of a file in bytes, if it is known.
-            small: what `read` sees to.
+            size_of: returns the size of a file in bytes; None if unknown.
+            small: the size in bytes up to which files are handled by `read`.
             room: bytes that may be fetched ahead of the file.
         """
         place = self._place(resource_id)
@@ -160,7 +160,7 @@ class Siblings:
         return found
 
     def _walk_at(self, place: int | None) -> _Walk | None:
-        """The walk that comes by that place."""
+        """The latest walk whose front is near that index."""
         if place is None:
             return None
         return next((walk for walk in reversed(self._walks) if walk.is_near(place)), None)
@@ -172,7 +172,7 @@ class Siblings:
             return None
 
     def _reorder(self, order: Sequence[int]) -> None:
-        """Go on with the walks at the places that their files have now."""
+        """Move the walks to the indices that their files have in the new order."""
         before = self._order
         self._order = order
         walks = []

@@ -1,4 +1,4 @@
-"""Opens files, and fetches them before a directory walk comes to them."""
+"""Opens files, and fetches files before a directory walk reaches them."""
 
 import logging
 import threading
@@ -18,18 +18,18 @@ from empirical_fs.work.timer import Alarm, Timer
 
 _KEPT_SECONDS = 10.0
 _SHARE_OF_MEMORY = 2
-"""The part of the memory that files ahead may take; the rest is for those that are read."""
+"""Files fetched ahead may take the memory divided by this; the rest is for files that are being read."""
 
 
 log = logging.getLogger(__name__)
 
 
 class Walkable(Protocol):
-    """The files as a program may go through them."""
+    """A directory, with the orders in which a program may read its files."""
 
     @property
     def orders(self) -> Sequence[Sequence[int]]:
-        """The ids of the files that have content, in each order; the same objects while nothing changes."""
+        """The ids of files with content, in each order; the same objects until the listing changes."""
 
     @property
     def resources(self) -> Mapping[int, Resource]:
@@ -38,31 +38,29 @@ class Walkable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A handle that is open before anybody asked for it."""
+    """A handle that was opened before a program opened the file."""
 
     handle: Handle
     until: float
     cause: Handle
-    """By whose reader it is expected to be opened."""
+    """The handle whose reads made us expect this open."""
     cause_read: int
-    """Bytes that were read of that by the beginning of its time."""
+    """Bytes that were read through `cause` when the time until `until` began."""
 
 
 class WalkPrefetch:
-    """Hands out handles, some of which were opened and fetched ahead.
+    """Hands out handles, some of which were opened, and their bytes fetched, ahead of time.
 
-    The lock guards the policies, the handles that are ready and the alarm that has them closed unused.
+    The lock guards the policies, the ready handles and the alarm that closes unused ones.
     """
 
     def __init__(
         self, readers: Readers, directory: Callable[[], Walkable], largest: int, timer: Timer
     ) -> None:
-        """Open files of `directory` by `readers`.
+        """Open files of `directory` through `readers`.
 
-        Files up to `largest` bytes are fetched ahead of any walk, others of one that reads files whole. With
-        0, none are.
-
-        What nobody comes for is closed when it is time by `timer`.
+        Files up to `largest` bytes are fetched ahead of every walk, larger ones only if the walk reads files
+        whole. With 0, nothing is fetched ahead. `timer` closes handles that no program opens in time.
         """
         self._readers = readers
         self._directory = directory
@@ -75,10 +73,10 @@ class WalkPrefetch:
         self._is_closed = False
 
     def open(self, resource: Resource, known: Content | None = None) -> Handle:
-        """A handle on the content as `resource` describes it: on `known`, if that is one.
+        """Open a handle on the content that `resource` describes: on `known`, if it describes that.
 
         Raises:
-            BadAnswer: its size is not known.
+            BadAnswer: the size of the resource is not known.
         """
         with self._lock:
             ready = self._ready.pop(resource.id, None)
@@ -98,15 +96,15 @@ class WalkPrefetch:
         self._readers.ask_again(content, on_answered)
 
     def end_lost(self, resource: Resource) -> None:
-        """As `Readers.end_lost`, before the file is opened."""
+        """As `Readers.end_lost`; called before the file is opened."""
         self._readers.end_lost(resource)
 
     def latest(self, resource: Resource, known: Content | None = None) -> Content | None:
-        """The content that `open` would open, if it was open before."""
+        """The content that `open` would use, if it was open before; None otherwise."""
         return self._readers.latest(resource, known)
 
     def close(self) -> None:
-        """Close what nobody came for, and fetch nothing ahead any more."""
+        """Close the handles that no program opened, and stop fetching ahead."""
         with self._lock:
             self._is_closed = True
             ready, self._ready = self._ready, {}
@@ -116,11 +114,11 @@ class WalkPrefetch:
             each.handle.close()
 
     def _read(self, handle: Handle) -> None:
-        """Fetch what a walk will read next, now that the first bytes of a file are read."""
+        """Fetch what a walk will read next, when the first bytes of a file are read."""
         try:
             self._fetch_siblings(handle)
         except (EmpiricalError, MemoryError) as error:
-            # The read itself is not to fail by that.
+            # The read itself must not fail because of this.
             log.debug("the next files are not fetched ahead: %s", error)
 
     def _fetch_siblings(self, handle: Handle) -> None:
@@ -145,7 +143,7 @@ class WalkPrefetch:
                 break
 
     def _beginnings(self, resource_id: int, directory: Walkable) -> list[tuple[int, int]]:
-        """The larger files to fetch now, with the offset up to which."""
+        """The ids of the larger files to fetch now, each with the offset up to which to fetch it."""
         if not self._largest:
             return []
 
@@ -162,7 +160,7 @@ class WalkPrefetch:
         return list({each.resource_id: (each.resource_id, each.stop) for each in found}.values())
 
     def _closed(self, handle: Handle) -> None:
-        """Learn from how a file was read; one that nobody came for says nothing."""
+        """Learn from how a file was read; a file that was never read shows nothing."""
         if not handle.read_bytes:
             return
         content = handle.content
@@ -171,7 +169,7 @@ class WalkPrefetch:
                 policy.closed(content.resource_id, content.size, is_whole=handle.is_read_whole)
 
     def _prepare(self, resource: Resource, stop: int, cause: Handle) -> bool:
-        """Open and fetch a file up to `stop`; False if there is no memory for it."""
+        """Open a file ahead and fetch it up to `stop`; False if there is no memory for it."""
         with self._lock:
             if resource.id in self._ready:
                 return True
@@ -191,7 +189,7 @@ class WalkPrefetch:
         return is_fetched
 
     def _close_in_time(self) -> None:
-        """Have handles that nobody comes for closed. The lock is held."""
+        """Set the alarm that closes handles that no program opens. The lock is held."""
         if self._alarm is None:
             self._alarm = self._timer.after(_KEPT_SECONDS, self._close_old)
 
@@ -201,7 +199,7 @@ class WalkPrefetch:
             over = {each: ready for each, ready in self._ready.items() if ready.until <= now}
             for each, ready in over.items():
                 if ready.cause.read_bytes > ready.cause_read:
-                    # The file before is long, or the link slow: it is still being read.
+                    # The program still reads the file before: that one is long, or the link is slow.
                     self._ready[each] = _Ready(
                         ready.handle, now + _KEPT_SECONDS, ready.cause, ready.cause.read_bytes
                     )

@@ -1,7 +1,7 @@
-"""Gets parts of contents from the object store.
+"""Fetches parts of contents from the object store.
 
-pool.py does the requests and learns from them what the link rewards (concurrency.py, policy).
-range_request.py is one range: sign, ask, resume, sign again. object_store.py is one GET, answer_heads.py
-what the head of its answer says. runs.py joins requests where memory is short. Only reading/, mount/ and
-doctor/ import it.
+pool.py runs the requests, and learns how many in parallel the link rewards (concurrency.py, policy).
+range_request.py fetches one range: it signs the URL, sends requests, resumes, and signs again.
+object_store.py does one GET; answer_heads.py reads the head of its answer. runs.py lets one request fill
+several parts where memory is short. Only reading/, mount/ and doctor/ import it.
 """

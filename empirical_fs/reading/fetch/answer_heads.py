@@ -1,4 +1,4 @@
-"""What the head of a store's answer to a range GET says; pure checks, no I/O.
+"""Reads and checks the head of a store's answer to a range GET. No I/O.
 
 The facts about R2 and S3 are from `api.md`; those about ranges from RFC 9110, chapter 14.
 """
@@ -23,24 +23,24 @@ _LENGTH = re.compile(r"[0-9]{1,19}")
 _SIZE_MAX = 2**63 - 1
 _SEVERAL_PARTS = "multipart/byteranges"
 _VERSION_IDS = ("x-amz-version-id", "x-goog-generation", "x-ms-version-id")
-"""Of S3, and stores like it; of Google; of Azure."""
+"""Headers with a version id: of S3 and compatible stores, of Google, of Azure."""
 _NO_ETAG = ("", '""', "W/", 'W/""')
 _NO_VERSION_ID = ("", "null")
-"""What S3 sends for every object of a bucket without versions is `null`."""
+"""S3 sends `null` for every object of a bucket without versions."""
 _HTML = "text/html"
 _COMPRESSIONS = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd", "dcb", "dcz"})
 
 
 def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, size: int | None) -> Head:
-    """What an answer says of an object of `size` bytes, of which `start` to `stop` were asked for.
+    """What an answer says about an object, of which the bytes from `start` to `stop` were requested.
 
-    A 206, and a 200 with a Content-Range, hold a part of the object; a 200 without one holds it all.
-    `size` is None where it is not known yet.
+    A 206, and a 200 with a Content-Range, hold a part of the object; a 200 without one holds all of it.
+    `size` is the size of the object in bytes, None if it is not known yet.
 
     Raises:
         UrlRefused: 400, 401, 403, 404 or 410.
         StoreUnavailable: 429, 5xx and the like.
-        BadAnswer: anything else that is no answer to that request.
+        BadAnswer: anything else that does not answer that request.
     """
     validators = _validators(headers)
     if status == _PRECONDITION_FAILED:
@@ -50,8 +50,8 @@ def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, si
         return Head(Refused.PAST_THE_END, validators, int(match["total"]) if match else None)
     _check_status(status, headers)
     extent, total = _extent(status, headers, size)
-    # An object that was stored in a coding is served as it is stored; what was compressed on the way has
-    # another length, or none beforehand.
+    # An object that was stored compressed is sent as it is stored. A body that was compressed on the way has
+    # another length, or no Content-Length.
     if _is_compressed(headers) and (total is None or total != (total if size is None else size)):
         raise BadAnswer("the store sent a compressed body, which was not asked for")
     if total is not None and total > _SIZE_MAX:
@@ -66,11 +66,11 @@ def read_head(status: int, headers: Mapping[str, str], start: int, stop: int, si
 def measured(head: Head, listed: int | None, *, is_html: bool = False) -> int:
     """The size in bytes of an object, from the answer to a GET of its first byte.
 
-    `listed` is the size by the listing, None where that has none; `is_html`, whether the object may be a web
-    page.
+    `listed` is the size in the listing, None if it has none; `is_html` tells whether the object itself may be
+    a web page.
 
     Raises:
-        BadAnswer: the answer gives no size that can be believed.
+        BadAnswer: the answer gives no credible size.
     """
     if head.brings is Refused.PAST_THE_END:
         if head.total == 0:
@@ -105,24 +105,24 @@ def _validators(headers: Mapping[str, str]) -> Validators:
 
 
 def _field(headers: Mapping[str, str], name: str, default: str = "") -> str:
-    """A header's value without the blanks around it, which are no part of it (RFC 9110, 5.5)."""
+    """A header's value without surrounding blanks, which do not belong to it (RFC 9110, 5.5)."""
     return headers.get(name, default).strip(" \t")
 
 
 def _is_compressed(headers: Mapping[str, str]) -> bool:
-    """Whether the body is in a coding that makes another length of it (RFC 9110, 8.4.1).
+    """Whether the body has a content coding that changes its length (RFC 9110, 8.4.1).
 
-    What else uploaders write there, such as the name of a character set, says nothing of the bytes.
+    Uploaders also write other things there, such as the name of a character set, which change no bytes.
     """
     codings = {each.strip().lower() for each in _field(headers, "content-encoding").split(",")}
     return not codings.isdisjoint(_COMPRESSIONS)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    """The Content-Length; the same one may be there several times (RFC 9110, 8.6).
+    """The Content-Length; the same number may be repeated (RFC 9110, 8.6).
 
     Raises:
-        BadAnswer: it is no number, or several.
+        BadAnswer: it is not a number, or has different numbers.
     """
     text = _field(headers, "content-length")
     if not text:
@@ -134,7 +134,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def _extent(status: int, headers: Mapping[str, str], size: int | None) -> tuple[Extent, int | None]:
-    """What the body holds, and the size of the object if the answer says it."""
+    """The range of the object in the body, and the size of the object if the answer gives it."""
     length = _length(headers)
     if status == _OK and "content-range" not in headers:
         stop = size if length is None else length

@@ -1,46 +1,46 @@
-"""How many requests side by side the way to the store rewards: pure policy on measured rates."""
+"""Decides how many parallel requests to the store give the best throughput: pure policy on measured rates."""
 
 from bisect import bisect_right
 
 LEVELS = (2, 4, 8, 16)
-"""Numbers of requests side by side that are tried. Two, so that one is under way when another ends."""
+"""Numbers of parallel requests to try. At least two, so that one is under way when another ends."""
 
 LEFT_OPEN = 32
-"""Requests beside those under way that may be left open, at most, until there is room for more bytes."""
+"""The most requests, besides those under way, that may be left open until there is memory for more bytes."""
 
 KERNEL_RATE = 1_000_000_000
-"""Bytes a second beyond which a reader through FUSE takes no more, roughly."""
+"""Bytes a second: roughly the most that a program can read through FUSE."""
 
 SATURATED = 0.8
-"""CPU seconds a second beyond which this process is what limits: Python computes in one thread at a time."""
+"""CPU seconds a second from which this process is the bottleneck: Python runs one thread at a time."""
 
 _COUNTED_FROM = tuple(level * 0.75 for level in LEVELS)
-"""Requests that must have been side by side for a rate to be that of a level."""
+"""The average number of parallel requests from which a rate counts for a level."""
 _SMOOTHING = 0.5
 """The weight of the latest rate; simulated, 0.25 and 1 do as well."""
 _REWARDING = 1.25
-"""More requests are worth it that carry so many times as much; simulated, 1.1 and 1.5 do as well."""
+"""More requests are worth it if their rate is this many times higher; simulated, 1.1 and 1.5 do as well."""
 _AS_GOOD = 1.1
-"""Fewer requests are as good where more of them carry no more than so many times as much."""
+"""Fewer requests are as good if the rate of more requests is at most this many times higher."""
 _STRIDE = 2
-"""Levels climbed at a time; simulated (read_ahead.py), 1 takes 3.8 s for the first 16 MiB in place of 2.1."""
+"""Levels climbed at once; simulated (read_ahead.py), 1 takes 3.8 s for the first 16 MiB instead of 2.1."""
 _FORGETTING = 1.1
-"""By what the shortest time grows with each transfer that takes longer: links change."""
+"""Factor by which the shortest time grows with each transfer that takes longer: links change."""
 _TRIED_AGAIN = 64
-"""Transfers after which what more requests did not carry is forgotten: links change."""
+"""Transfers after which the rates of higher levels are forgotten and tried again: links change."""
 _MEASURABLE = 512 * 2**10
-"""Bytes of a transfer that say something of the link, and not of the first byte's delay alone."""
+"""A transfer must bring this many bytes to show the link's rate, not only the delay of the first byte."""
 
 
 class Link:
-    """What the transfers of this process have shown. Not safe between threads; its owner serialises.
+    """What the transfers of this process have shown about the link. Not thread-safe; the owner serialises.
 
-    It climbs from two requests side by side as long as more of them carry more together, and comes down
-    where fewer carry as much.
+    The number of parallel requests begins at two, rises as long as more requests have a higher total rate,
+    and falls when fewer are as good.
     """
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Begin at two requests, without any measured rate."""
         self._rates: dict[int, float] = {}
         self._level = 0
         self._observed = 0
@@ -49,7 +49,7 @@ class Link:
 
     @property
     def round_trip(self) -> float:
-        """Seconds that the shortest transfers took lately; 0 while nothing is known."""
+        """The shortest time in seconds that a transfer took lately; 0 before the first transfer."""
         return self._round_trip
 
     def transferred(self, seconds: float) -> None:
@@ -58,18 +58,18 @@ class Link:
 
     @property
     def connections(self) -> int:
-        """How many requests side by side are worth it."""
+        """How many parallel requests give the best throughput."""
         return LEVELS[self._level]
 
     def observe(self, arrived: int, seconds: float, beside: float, busy: float) -> None:
-        """Note what came while one transfer lasted, from its request to its last byte.
+        """Note what arrived while one transfer lasted, from its request to its last byte.
 
         Args:
-            arrived: bytes that all transfers brought meanwhile. Those of one transfer say less: what a
-                buffer on the way held back comes faster than any link carries it.
-            seconds: how long it lasted.
-            beside: how many transfers were under way, itself included, on the average.
-            busy: CPU seconds that this process took a second.
+            arrived: bytes that all transfers together brought in this time. The bytes of one transfer would
+                mislead: those held in a buffer on the way arrive faster than the link carries them.
+            seconds: how long the transfer lasted.
+            beside: the average number of transfers under way, including this one.
+            busy: CPU seconds that this process used per second.
         """
         if arrived < _MEASURABLE or seconds <= 0:
             return
@@ -84,6 +84,7 @@ class Link:
         self._level = self._better_level()
 
     def _better_level(self) -> int:
+        """The index in LEVELS to use next: lower if that is as good, higher if that may be better."""
         here = self._rates.get(self._level)
         if here is None:
             return self._level

@@ -1,4 +1,4 @@
-"""One GET to the object store: redirects, and a body that is as long as it should be."""
+"""One GET to the object store: follows redirects, and checks that the body has the right length."""
 
 import logging
 import tempfile
@@ -26,9 +26,9 @@ from empirical_fs.reading.version import Extent, Head
 from empirical_fs.work.waits import Steps
 
 IN_FLIGHT = 64
-"""Requests to the store that move at once, at most."""
+"""The most requests to the store that transfer bytes at once."""
 STALLED = 448
-"""More of them that the store leaves without a word, at most: one that is silent must not hold up others."""
+"""The most additional requests that may wait for a silent store, which must not delay others."""
 
 log = logging.getLogger(__name__)
 
@@ -44,24 +44,24 @@ class Sink(Protocol):
 
     @property
     def cancellation(self) -> Cancellation:
-        """Ends the wait for more of them."""
+        """Ends the request, and the wait for more bytes."""
 
     def room(self) -> memoryview:
-        """The place for the next bytes; never empty while some are missing.
+        """The memory for the next bytes; never empty while some are missing.
 
         Raises:
-            EmpiricalError: nobody wants them any more.
+            EmpiricalError: the bytes are no longer needed.
         """
 
     def advance(self, count: int) -> None:
-        """Take note that `count` bytes were put into the room."""
+        """Note that `count` bytes were written into `room`."""
 
     def has_kept(self, at: int, again: memoryview) -> bool:
-        """Whether bytes that came again, from the offset `at` on, are those that it has, if it has any."""
+        """Whether bytes received again, which begin at offset `at`, equal those that it has kept of them."""
 
 
 class Body:
-    """The open body of an answer whose head was read; close it when done."""
+    """The open body of an answer whose head was read; the caller must close it."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Body:
         """Wrap an answer whose body holds `extent`; `cancellation` ends its request."""
         self.extent = extent
         self.confirm: Callable[[], object] = lambda: None
-        """Called when a body of no announced length turns out to be as long as it should; it may raise."""
+        """Called when a body of unknown length has ended with the right length; it may raise."""
         self.at = extent.start
         """The offset in the object of the next byte."""
         self._incoming = incoming
@@ -81,28 +81,28 @@ class Body:
         self._cancellation = cancellation
 
     def close(self) -> None:
-        """Have done with it; what was not read is lost, and its connection with it."""
-        # The transport detaches the one by which it was asked, and knows of no other.
+        """Close the body; if it was not read to its end, its connection is closed too."""
+        # The transport only detaches the cancellation that the request began with.
         self._cancellation.detach()
         self._close()
 
     def hand_to(self, cancellation: Cancellation) -> None:
-        """Let `cancellation` end the request from now on, and no other."""
+        """From now on `cancellation` ends the request, in place of the previous one."""
         cancellation.take_over(self._cancellation)
         self._cancellation = cancellation
 
     def pour(self, sink: Sink, start: int, stop: int) -> Steps[None]:
         """Put the bytes from `start` to `stop`, offsets in the object, into `sink` as they arrive.
 
-        What comes before `start` has come already, or is not wanted. A body of no announced length is read to
-        its end, and nothing of it is left.
+        Bytes before `start` are only compared with those that the sink has kept. A body of unknown length is
+        always read to its end.
 
         Raises:
-            ContentChanged: what comes again is not what came before.
-            StoreUnavailable: the body stalled or ended before its length.
-            BadAnswer: it is longer than the answer said.
-            OSError: there is no place to hold back a body of no announced length.
-            EmpiricalError: as `confirm` raises.
+            ContentChanged: bytes received again differ from those received before.
+            StoreUnavailable: the body stalled, or ended early.
+            BadAnswer: the body is longer than the answer said.
+            OSError: the disk has no space to hold back a body of unknown length.
+            EmpiricalError: raised by `confirm`.
         """
         if not self.extent.is_announced:
             yield from self._pour_held_back(sink, start, stop)
@@ -118,14 +118,14 @@ class Body:
 
     @property
     def has_more(self) -> bool:
-        """Whether some of it is still to be poured."""
+        """Whether it has bytes that were not read yet."""
         return self.at < self.extent.stop
 
     def _pour_held_back(self, sink: Sink, start: int, stop: int) -> Steps[None]:
-        """Hold the bytes back until the end shows that they are as many as the head says.
+        """Hold the bytes back until the end of the body shows that their number is right.
 
-        A page of a proxy or of a sign-in has no length either, and must not be taken for a beginning; nor may
-        the beginning of the object for the part that was asked for.
+        A proxy's or a sign-in page may have no length either, and must not be taken for the beginning of the
+        object; nor may a truncated body be taken for the whole range that was requested.
         """
         first, size = self.extent.start, self.extent.stop - self.extent.start
         piece = memoryview(bytearray(_WASTE))
@@ -163,7 +163,7 @@ def _check_again(sink: Sink, at: int, again: memoryview) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for of an object."""
+    """What a request asks for: a range of an object."""
 
     resource_id: int
     start: int
@@ -171,13 +171,13 @@ class Asked:
     stop: int
     """The offset after the last one."""
     size: int | None
-    """Bytes of the object; None where that is not known."""
+    """The size of the object in bytes; None if not known."""
     if_match: str | None = None
-    """The ETag that the object must have."""
+    """The ETag that the object must have; None for any."""
 
 
 class Store:
-    """GETs of signed URLs; never with the key. Immutable, so threads may share it."""
+    """Sends GETs to signed URLs, never with the API key. Immutable, so threads may share it."""
 
     def __init__(
         self,
@@ -190,9 +190,10 @@ class Store:
         """Open no connection yet.
 
         Args:
-            api_url: the API, whose server gives the URLs.
+            api_url: the API, whose server signs the URLs.
             closing, patience, relieve: as `Http` takes them.
-            is_api_here: whether that server turned out to be on this machine, whose name does not say so.
+            is_api_here: tells whether that server turned out to be on this machine, though its name does not
+                say so.
         """
         is_named_here = is_loopback(api_url)
 
@@ -200,7 +201,7 @@ class Store:
             permits = permits_all if is_named_here or is_api_here() else permits_no_local
             return permits(scheme, address)
 
-        # A URL is asked for many ranges, and to check it takes a sixth of the CPU of a request.
+        # Many ranges are requested from one URL, and checking it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(_parsed, giver=api_url))
         connections = IN_FLIGHT + STALLED + LEFT_OPEN
         self._http = Http(connections, StoreUnavailable, closing, patience, permit=permit, relieve=relieve)
@@ -209,24 +210,24 @@ class Store:
 
     @property
     def is_limited(self) -> bool:
-        """Whether it was asked for more than it bears, lately."""
+        """Whether the store has lately asked for fewer requests."""
         return self._http.is_limited
 
     def close(self) -> None:
-        """Close the connections; bodies that are still read break off."""
+        """Close the connections; bodies that are still being read break off."""
         self._http.close()
 
     def get(
         self, url: str, asked: Asked, deadline: Deadline, cancellation: Cancellation
     ) -> Steps[tuple[Head, Body | None]]:
-        """What the store says of an object, and the bytes, unless it refuses them.
+        """Request a range of an object; returns the head of the answer, and its body unless it has no bytes.
 
-        They are those that were asked for, or all of them from a server without ranges.
+        The body has the requested bytes, or the whole object from a server without ranges.
 
         Raises:
-            OutOfReach: it did not answer others either.
+            OutOfReach: the store did not answer other requests either.
             StoreError: as `read_head`, or the URL or a redirect is unsafe.
-            DeadlinePassed: not in time.
+            DeadlinePassed: the answer did not come in time.
         """
         headers = {"Range": f"bytes={asked.start}-{asked.stop - 1}"}
         if asked.if_match is not None:
@@ -246,7 +247,7 @@ class Store:
         return head, Body(head.brings, self._http.body(response), response.close, cancellation)
 
     def is_own_page(self, url: str, asked: Asked) -> Steps[bool]:
-        """Whether a page that says that there is no such object is the store's own."""
+        """Whether a page saying that the object does not exist is the store's own, not a proxy's."""
         parsed, target = self._parse_given(url)
         headers = {"Range": f"bytes={asked.start}-{asked.start}"}
         return self._http.is_own_page(Sample(parsed, headers, target))
@@ -265,7 +266,7 @@ class Store:
 
 
 def _parsed(text: str, giver: httpx.URL) -> tuple[httpx.URL, bytes]:
-    """A URL that the server of `giver` gave us, and what is asked for by it, byte for byte.
+    """A URL that the server of `giver` sent us, parsed, and its request target, byte for byte.
 
     Raises:
         UnsafeUrl: as `parse_given`.

@@ -1,4 +1,4 @@
-"""Fetches parts, and learns what the transfers show of the link."""
+"""Fetches parts, and learns from the transfers how fast the link is."""
 
 import logging
 import threading
@@ -19,22 +19,22 @@ from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import Steps
 
 OnWhole = Callable[[Body, Part], None]
-"""Told that the server sent the whole content in place of a part; takes over the open body."""
+"""Called when the server sends the whole content in place of a part; takes over the open body."""
 
 OnMoved = Callable[[int], None]
-"""Told how many bytes a transfer ahead has brought, by the thread that moved them."""
+"""Called with the number of bytes that a read-ahead transfer brought, by the thread that received them."""
 
 _TICK = 1e-6
 
 
 class Runner(Protocol):
-    """Does work that waits."""
+    """Runs work that waits for the network."""
 
     def run(self, steps: Steps[None]) -> None:
-        """Do these steps, which raise nothing, when it is their turn.
+        """Run these steps, which raise nothing, when it is their turn.
 
         Raises:
-            NoThread: nobody can do them.
+            NoThread: no thread can run them.
         """
 
 
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Total:
-    """What came to pass by a moment: seconds of all transfers ahead and their bytes, and CPU seconds."""
+    """Totals at the moment `at`: seconds and bytes of all read-ahead transfers, and CPU seconds."""
 
     at: float
     seconds: float
@@ -52,9 +52,9 @@ class _Total:
 
 
 class Fetcher:
-    """Fetches parts in the background; whatever goes wrong goes to those who wait for the part.
+    """Fetches parts in the background; errors are passed to the reads that wait for the part.
 
-    The lock guards what is known of the link, and the transfers ahead that are under way and their totals.
+    The lock guards what is known about the link, the running read-ahead transfers and their totals.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what it fetches with, and who hears of it
@@ -66,15 +66,15 @@ class Fetcher:
         ahead: Runner,
         runs: Runs | None = None,
     ) -> None:
-        """Fetch by `ranges`.
+        """Fetch through `ranges`.
 
         Args:
-            ranges: where the bytes come from.
-            statistics: counts them.
-            on_moved: told of every transfer ahead.
-            wanted: does the fetches for which a reader waits.
-            ahead: does the others, so that these never hold up the first.
-            runs: the requests that go on, if somebody else is to know of them, too.
+            ranges: fetches the bytes from the store.
+            statistics: counts requests and bytes.
+            on_moved: called after every read-ahead transfer.
+            wanted: runs the fetches for which a read waits.
+            ahead: runs the others, so that they never delay those of `wanted`.
+            runs: the requests that fill several parts; given if other objects must know them too.
         """
         self._ranges = ranges
         self._statistics = statistics
@@ -89,19 +89,19 @@ class Fetcher:
 
     @property
     def connections(self) -> int:
-        """How many transfers side by side the link rewards."""
+        """How many parallel transfers give the best throughput."""
         return self._link.connections
 
     @property
     def round_trip(self) -> float:
-        """Seconds that a request takes at least, as far as is known; 0 if it is not."""
+        """The shortest time in seconds that a request took lately; 0 if not known."""
         return self._link.round_trip
 
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
-        """Begin to fetch a part for which a reader waits, unless that has begun or is about to.
+        """Begin to fetch a part for which a read waits, unless its fetch has begun or is about to.
 
         Raises:
-            NoThread: nobody can fetch it.
+            NoThread: no thread can fetch it.
         """
         if not self._runs.is_next(content, part):
             self._wanted.run(self._fill(Run(content, part.stop, part.stop), part, on_whole))
@@ -111,11 +111,11 @@ class Fetcher:
     ) -> None:
         """Fetch a part that is likely to be read, when its turn comes.
 
-        It comes by a request for the bytes up to `request_stop`, its own end by default; by that one a part
-        that begins where this one ends comes too, if it is asked for soon.
+        The request asks for the bytes up to `request_stop`, by default the end of the part. If the next part,
+        which begins where this one ends, is requested soon, the same request fills it too.
 
         Raises:
-            NoThread: nobody can fetch it.
+            NoThread: no thread can fetch it.
         """
         run = self._runs.add(content, part, request_stop or part.stop)
         if run is None:
@@ -127,21 +127,21 @@ class Fetcher:
             raise
 
     def ask_again(self, content: Content, on_answered: Callable[[], object]) -> None:
-        """Ask the store whether it still has what was read of `content`, which ends if not.
+        """Ask the store whether it still has this version; if not, `content` is over.
 
-        `on_answered` is told when that is known, or cannot be known now.
+        `on_answered` is called when that is known, or cannot be found out now.
 
         Raises:
-            NoThread: nobody can ask.
+            NoThread: no thread can ask.
         """
         self._wanted.run(self._ask_again(content, on_answered))
 
     def forget(self, content: Content) -> None:
-        """Leave nothing open of a content whose parts were dropped."""
+        """Close the open bodies of a content whose parts were dropped."""
         self._runs.forget(content)
 
     def fetch_whole(self, content: Content, whole: Part, body: Body) -> None:
-        """Put an open body, and what it lacks if it breaks off, into `whole`."""
+        """Read an open body into `whole`; if it breaks off, request the rest."""
         self._wanted.run(self._fill_whole(content, whole, body))
 
     def _ask_again(self, content: Content, on_answered: Callable[[], object]) -> Steps[None]:
@@ -151,7 +151,7 @@ class Fetcher:
         except EmpiricalError as error:
             log.debug("resource %d, asked for again: %s", content.resource_id, error)
         except Exception:
-            log.exception("the store could not be asked again, in a way that should not be")
+            log.exception("asking the store again failed unexpectedly")
         on_answered()
 
     def _fill_whole(self, content: Content, whole: Part, body: Body) -> Steps[None]:
@@ -159,6 +159,7 @@ class Fetcher:
             yield from self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
 
     def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
+        """Fill a part, if no other thread does, from the open body of `run` or by a new request."""
         with failing(part), part.filling() as is_ours:
             if is_ours:
                 begun, at = run.take_body(part.start), time.monotonic()
@@ -184,11 +185,13 @@ class Fetcher:
                 self._statistics.fetched(part.arrived)
 
     def _fill_ahead(self, run: Run, on_whole: OnWhole) -> Steps[None]:
+        """Fill the parts of a run one after the other, as long as there are any."""
         while (part := self._runs.next(run)) is not None:
             if not part.is_begun:
                 yield from self._fill_observed(run, part, on_whole)
 
     def _fill_observed(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
+        """Fill a part, and report to the `Link` what all read-ahead transfers brought meanwhile."""
         before = self._total(begun=part)
         try:
             yield from self._fill(run, part, on_whole)
@@ -203,7 +206,7 @@ class Fetcher:
                     self._link.observe(after.arrived - before.arrived, seconds, beside, busy)
 
     def _total(self, begun: Part | None = None, ended: Part | None = None) -> _Total:
-        """Count up to now, and from now on with `begun` and without `ended`."""
+        """The totals now; from now on `begun` is counted as running, and `ended` is not."""
         with self._lock:
             now = time.monotonic()
             seconds = self._seconds + len(self._running) * (now - self._counted_at)
@@ -232,6 +235,6 @@ def failing(part: Part) -> Iterator[None]:
         part.fail(EmpiricalError("the fetch was given up"))
         raise
     except Exception:
-        # The executor would keep it to itself, and the readers would wait until their deadline.
-        log.exception("a fetch failed in a way that it should not")
+        # Nobody else would report it, and the reads would wait until their deadlines.
+        log.exception("a fetch failed unexpectedly")
         part.fail(EmpiricalError("an internal error; the log has more"))

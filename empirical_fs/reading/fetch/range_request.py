@@ -1,4 +1,4 @@
-"""One range of one content: sign, ask, resume where a body broke off, sign again where it is refused."""
+"""Fetches one range of a content: signs the URL, sends requests, resumes broken bodies, signs again."""
 
 import logging
 import threading
@@ -33,38 +33,38 @@ _NOT_FOUND = (404, 410)
 _WORTH_RESUMING = 64 * 2**10
 _WORTH_RETRYING = (StoreUnavailable, BadAnswer, DeadlinePassed)
 _ASKED_AGAIN_SECONDS = 5.0
-"""Whoever opens a file waits no longer to hear that nothing has changed."""
+"""An open waits at most this long for the store to confirm that nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """All the bytes that were asked for are in the sink."""
+    """All the requested bytes are in the sink."""
 
     left_open: Body | None = None
-    """A body that is where they end, and goes on beyond; the caller closes it."""
+    """An open body, read up to the end of these bytes, which has more; the caller closes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WholeInstead:
-    """The server knows no ranges: it sends the whole object, of which nothing was read."""
+    """The server supports no ranges: it sends the whole object, of which nothing was read yet."""
 
     body: Body
     """The caller closes it."""
 
 
 Listed = Callable[[int], Resource | None]
-"""What the listing has now of a resource, by its id."""
+"""Returns the resource with an id as the listing has it now; None if it has none."""
 
 log = logging.getLogger(__name__)
 
 
 class _Counted:
-    """A sink that remembers how far it was filled, and when, whatever then went wrong."""
+    """A sink that also records how far it was filled, and when; this survives a failed request."""
 
     def __init__(self, sink: Sink, at: int) -> None:
         self.at = at
         self.is_stuck = False
-        """Whether the last answer brought nothing."""
+        """Whether the last answer brought no bytes."""
         self.moved_at = time.monotonic()
         self.room = sink.room
         self.has_kept = sink.has_kept
@@ -78,14 +78,14 @@ class _Counted:
 
 
 class Ranges:
-    """Ranges of contents from the store. Immutable, so threads may share it."""
+    """Fetches ranges of contents from the store. Immutable, so threads may share it."""
 
     def __init__(
         self, store: Store, urls: SignedUrls, listed: Listed, patience: float, closing: threading.Event
     ) -> None:
-        """Read from `store` by `urls` what is `listed`.
+        """Read from `store` with the signed `urls`; `listed` returns what the listing has now.
 
-        Give up after `patience` seconds without a byte, or on `closing`.
+        A fetch fails after `patience` seconds without a byte, or when `closing` is set.
         """
         self._store = store
         self._urls = urls
@@ -105,15 +105,15 @@ class Ranges:
         """Put the bytes from `start` to `stop` into `sink`, in order, as they arrive.
 
         Args:
-            content: what to read.
+            content: the content to read.
             start: the offset of the first byte.
             stop: the offset after the last one.
-            sink: where the bytes go.
-            request_stop: the offset to which a request asks for bytes, `stop` by default.
-            body: an open body to begin with, which is at `start` or before; it is not the caller's any more.
+            sink: receives the bytes.
+            request_stop: the offset at which requests end, `stop` by default.
+            body: an open body to begin with, read up to `start` or less; `fetch` takes it over.
 
         Raises:
-            ContentChanged, ResourceGone: the object changed or is gone.
+            ContentChanged, ResourceGone: the object changed or was deleted.
             EmpiricalError: it could not be read.
             BaseException: whatever `sink` raises.
         """
@@ -132,6 +132,7 @@ class Ranges:
         request_stop: int | None,
         body: Body | None,
     ) -> Steps[Filled | WholeInstead]:
+        """Send requests until all bytes are there; after each that fails, wait and try again."""
         if body is not None and (yield from self._goes_on(body, counted, stop)):
             return Filled(body)
         asked_stop = max(stop, request_stop or stop)
@@ -155,12 +156,13 @@ class Ranges:
     def _fetch_once(
         self, content: Content, wanted: Range, asked_stop: int, counted: _Counted, deadline: Deadline
     ) -> Steps[Filled | WholeInstead | None]:
-        """By one request, put what is missing of `wanted` into the sink; None where some still is."""
-        counted.room()  # raises if nobody wants the bytes any more
+        """Put the missing bytes of `wanted` into the sink by one request; None if some are still missing."""
+        counted.room()  # raises if the bytes are no longer needed
         begun = counted.at
-        # Nothing else ties what comes now to what came before, unless no more ever comes.
+        # Without validators, only the same bytes sent again tie this answer to the ones before: begin at the
+        # start. Not if the last answer brought nothing, since the start alone would never lead further.
         first = begun if content.is_tied or counted.is_stuck else wanted.start
-        # A store that wants fewer requests has no place for one that may be left open.
+        # A store that asks for fewer requests must not also keep one that is left open.
         last = wanted.stop if self._store.is_limited else asked_stop
         body = yield from self._open(content, first, last, deadline, counted.cancellation)
         wants_whole = (wanted.start, wanted.stop) == (0, content.size)
@@ -171,7 +173,7 @@ class Ranges:
             if (yield from _pour(body, counted, wanted.stop)):
                 return Filled(body)
         except StoreUnavailable:
-            # What came so far shows that the store is well: ask for the rest at once.
+            # The bytes that arrived show that the store is healthy: request the rest at once.
             if counted.at - begun < _WORTH_RESUMING:
                 raise
         finally:
@@ -179,24 +181,25 @@ class Ranges:
         return None
 
     def _goes_on(self, body: Body, counted: _Counted, stop: int) -> Steps[bool]:
-        """Whether a body that was left open some time ago has brought the bytes to `stop`, and has more."""
+        """Read on in a body that was left open; True if it brought the bytes up to `stop` and has more."""
         body.hand_to(counted.cancellation)
         try:
             return (yield from _pour(body, counted, stop))
         except (StoreUnavailable, BadAnswer) as error:
-            # A server may have closed it meanwhile, which says nothing about how it answers now.
+            # The server may have closed it meanwhile, which does not mean that a new request would fail.
             log.debug("a body that was left open ended: %s", error)
             return False
 
     def measure(self, resource: Resource) -> tuple[int, bool]:
-        """The size in bytes of an upload for which the API gave none, or 0, which may be one that it lacks.
+        """Ask the store for the size in bytes of an upload whose size the API does not give, or gives as 0.
 
-        With it, whether it is final: the object is not older than the listing says, or empty.
+        The API may also send 0 when it does not know the size. Returns the size, and whether it is final: the
+        object is empty, or not older than the listing says.
 
-        A presigned URL refuses HEAD (api.md): it is a GET of one byte.
+        A presigned URL refuses HEAD (api.md), so this sends a GET of one byte.
 
         Raises:
-            EmpiricalError: it could not be found.
+            EmpiricalError: the size could not be found.
         """
         asked = Asked(resource.id, 0, 1, None)
         deadline = Deadline.after(self._patience)
@@ -212,14 +215,14 @@ class Ranges:
                 return size, is_final
 
     def ask_again(self, content: Content) -> Steps[None]:
-        """Ask the store whether it still has the same object, which was read before.
+        """Ask the store whether it still has the same object that was read before.
 
         Raises:
-            ContentChanged, ResourceGone: it has it no more.
-            EmpiricalError: it does not say, and is not to be asked for a moment.
+            ContentChanged, ResourceGone: it no longer has it.
+            EmpiricalError: it gave no usable answer, and is not asked again for a moment.
         """
         deadline = Deadline.after(min(self._patience, _ASKED_AGAIN_SECONDS))
-        # Whoever comes next does not wait for the same answer that does not come.
+        # So that the next open does not wait as long for an answer that may not come.
         content.put_off_asking()
         try:
             head = yield from self._head(self._asked(content, 0, 1), deadline, Cancellation())
@@ -232,7 +235,7 @@ class Ranges:
     def _open(
         self, content: Content, start: int, stop: int, deadline: Deadline, cancellation: Cancellation
     ) -> Steps[Body]:
-        """The open body of one answer, which is tied to `content`.
+        """Send a request; returns the open body of the answer, which is tied to `content`.
 
         Raises:
             As `fetch`.
@@ -242,8 +245,8 @@ class Ranges:
             content.check(head, is_listed=self._is_listed(content))
             if body is None:
                 raise AssertionError("a refusal can be tied to nothing")
-            # What is less than was asked for is no proof that the store sends no validators, and what has no
-            # length may turn out to be a page.
+            # An answer with fewer bytes than requested does not prove that the store sends no validators, and
+            # a body of unknown length may turn out to be a page of a proxy: those are tied at their end.
             body.confirm = partial(self._tie, content, head)
             is_all = body.extent.stop >= min(stop, content.size)
             if body.extent.is_announced and (is_all or not head.validators.is_none):
@@ -257,10 +260,10 @@ class Ranges:
         return body
 
     def _find_end(self, content: Content, deadline: Deadline, cancellation: Cancellation) -> Steps[None]:
-        """Ask for the byte behind the last one: an answer that tells no total would hide it.
+        """Request the byte after the last one: an answer without the total size would hide that there is one.
 
         Raises:
-            ContentChanged: there is one, or the object is another one by now.
+            ContentChanged: there is one, or the object has changed.
         """
         size = content.size
         head = yield from self._head(self._asked(content, size, size + 1), deadline, cancellation)
@@ -282,7 +285,7 @@ class Ranges:
         return content.is_described_by(self._listed(content.resource_id))
 
     def _head(self, asked: Asked, deadline: Deadline, cancellation: Cancellation) -> Steps[Head]:
-        """What the store says of an object; the bytes are of no interest."""
+        """The head of the store's answer; its body is closed unread."""
         head, body = yield from self._answered(asked, deadline, cancellation)
         if body is not None:
             body.close()
@@ -291,10 +294,10 @@ class Ranges:
     def _answered(
         self, asked: Asked, deadline: Deadline, cancellation: Cancellation
     ) -> Steps[tuple[Head, Body | None]]:
-        """The answer of the store, with the URL signed again once if it refuses it.
+        """The answer of the store; if it refuses the URL, the URL is signed again once.
 
         Raises:
-            EmpiricalError: there is none; ContentChanged if there is no object.
+            EmpiricalError: there is no answer; ContentChanged if the object does not exist.
         """
         url = self._urls.known(asked.resource_id)
         if url is None:
@@ -309,15 +312,15 @@ class Ranges:
         except UrlRefused as error:
             is_gone = error.status in _NOT_FOUND
             if error.is_of_another and not (is_gone and (yield from self._store.is_own_page(url, asked))):
-                # A page for people says nothing of the URL, and may be gone in a moment.
+                # A web page of a proxy or an outage shows nothing about the URL, and may soon disappear.
                 raise StoreUnavailable(told("the store", error.status)) from error
             if is_gone:
-                raise ContentChanged("the object is gone") from error
+                raise ContentChanged("the object was deleted") from error
             raise
 
 
 def _pour(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
-    """Pour the bytes up to `stop`; close the body unless it has more, and say whether it has.
+    """Copy the bytes up to `stop` into the sink; returns whether the body has more, and closes it if not.
 
     Raises:
         As `Body.pour`.

@@ -1,4 +1,4 @@
-"""Requests that go on over several parts, where memory allows no parts as long as requests should be."""
+"""Requests that each fill several parts, where memory only allows parts shorter than a request should be."""
 
 import threading
 import time
@@ -12,30 +12,30 @@ from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.part import Part
 
 _PARKED_SECONDS = 5.0
-"""Servers give up a client that takes nothing for long, and a reader that paused may never come back."""
+"""Servers drop a client that reads nothing for long, and a program that paused may never read on."""
 
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """Parts of one content, one after the other, to be brought by one request.
+    """Consecutive parts of one content that one request fills.
 
-    `body` and what it stands for belong to the thread that fills the parts, if there is one.
+    `body` belongs to the thread that fills the parts, if there is one.
     """
 
     content: Content
     stop: int
-    """The offset to which the request asks for bytes."""
+    """The offset at which the request ends."""
     reach: int
     """The offset after the last of the parts that were added."""
     waiting: deque[Part] = field(default_factory=deque)
-    """Those that are still to be filled, in order."""
+    """The parts that must still be filled, in order."""
     body: Body | None = None
-    """Left open at the end of the part that was filled last."""
+    """The body that was left open, read up to the end of the last filled part."""
     is_moving: bool = False
-    """Whether a thread fills its parts."""
+    """Whether a thread is filling its parts."""
 
     def take_body(self, start: int) -> Body | None:
-        """The open body, if it is at `start`; one that is elsewhere is closed."""
+        """Take over the open body if its next byte is at `start`; a body at another offset is closed."""
         if self.body is not None and self.body.at != start:
             self.close()
         body, self.body = self.body, None
@@ -49,10 +49,13 @@ class Run:
 
 
 class Runs:
-    """Which requests go on. The lock guards the runs and what is parked; no body is closed under it."""
+    """All runs. A parked run has an open body, but no part to fill at the moment.
+
+    The lock guards the runs and the parked ones; no body is closed while it is held.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, parked_most: int = LEFT_OPEN) -> None:
-        """Nothing is under way; `clock` tells seconds, and `parked_most` bodies are left open at most."""
+        """Begin without runs; `clock` returns seconds, at most `parked_most` bodies are left open."""
         self._clock = clock
         self._parked_most = parked_most
         self._lock = threading.Lock()
@@ -60,9 +63,9 @@ class Runs:
         self._parked: dict[Run, float] = {}
 
     def add(self, content: Content, part: Part, stop: int) -> Run | None:
-        """Have `part` filled by the run that is to come to it, or by a new one that asks as far as `stop`.
+        """Add `part` to the run that will reach it, or to a new one whose request ends at `stop`.
 
-        That run is returned where a thread is needed to fill its parts, None where one is at it already.
+        Returns that run if it needs a thread to fill its parts, None if a thread is already filling them.
         """
         with self._lock:
             for run in self._of.get(content, ()):
@@ -76,14 +79,14 @@ class Runs:
             return run
 
     def is_next(self, content: Content, part: Part) -> bool:
-        """Whether a thread comes to `part` as soon as it has filled the one before."""
+        """Whether a thread will fill `part` as soon as it has filled the part before."""
         with self._lock:
             return any(
                 run.is_moving and run.waiting and run.waiting[0] is part for run in self._of.get(content, ())
             )
 
     def next(self, run: Run) -> Part | None:
-        """The part that the thread of `run` is to fill next; None if there is none, and the thread may go."""
+        """The next part that the thread of `run` must fill; None if there is none, which frees the thread."""
         with self._lock:
             run.is_moving = bool(run.waiting)
             if run.waiting:
@@ -94,14 +97,14 @@ class Runs:
         return None
 
     def drop(self, run: Run) -> None:
-        """End a run that nobody moves: whoever needs its parts begins them."""
+        """End a run that no thread fills; a read that needs one of its parts fetches that by itself."""
         with self._lock:
             run.waiting.clear()
             self._end(run)
         run.close()
 
     def close_parked(self) -> None:
-        """Close what is left open and not being read: it is in the way of other requests."""
+        """Close all parked bodies, whose connections other requests need."""
         with self._lock:
             parked = list(self._parked)
             for run in parked:
@@ -110,14 +113,14 @@ class Runs:
             run.close()
 
     def forget(self, content: Content) -> None:
-        """End the runs of a content that is not read any more."""
+        """End the runs of a content that is no longer read."""
         with self._lock:
             parked = [run for run in self._of.pop(content, ()) if self._parked.pop(run, None) is not None]
         for run in parked:
             run.close()
 
     def _park(self, run: Run) -> list[Run]:
-        """Leave `run` open until more is wanted of it, if it may be; the runs that are over by that."""
+        """Park `run` if it can be continued, otherwise end it; returns the ended runs, to be closed."""
         if run.body is None or run.body.at != run.reach or run not in self._of.get(run.content, ()):
             self._end(run)
             return [run]
@@ -130,6 +133,7 @@ class Runs:
         return over
 
     def _end(self, run: Run) -> None:
+        """Remove a run from the tables; its body stays open. The lock is held."""
         self._parked.pop(run, None)
         runs = self._of.get(run.content, [])
         if run in runs:

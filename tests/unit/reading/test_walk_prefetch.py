@@ -82,7 +82,7 @@ def test_files_ahead_are_ready(walked: Walked) -> None:
     assert walked.ranges.fetched == [(0, SIZE)] * COUNT
 
 
-@pytest.mark.may_warn("ERROR .*: a fetch failed in a way that it should not")
+@pytest.mark.may_warn("ERROR .*: a fetch failed unexpectedly")
 def test_what_is_ready_costs_no_request(walked: Walked) -> None:
     """A file that was fetched ahead is read while the store is out of reach."""
     for number in range(RECOGNISED_AT):
@@ -130,7 +130,7 @@ def test_larger_files_of_a_walk_that_reads_them_whole() -> None:
     walked.walks.close()
 
 
-@pytest.mark.may_warn("ERROR .*: a fetch failed in a way that it should not")
+@pytest.mark.may_warn("ERROR .*: a fetch failed unexpectedly")
 def test_larger_files_are_ready() -> None:
     """What was fetched ahead of such a walk costs no request."""
     walked = Walked(Project(), SIZE - 1)

@@ -176,7 +176,7 @@ def test_what_waits_for_its_turn_may_be_wanted(fetcher: Fetcher, ranges: Blocked
     ],
 )
 @pytest.mark.parametrize("how", [Fetcher.fetch, Fetcher.fetch_ahead])
-@pytest.mark.may_warn("ERROR .*: a fetch failed in a way that it should not")
+@pytest.mark.may_warn("ERROR .*: a fetch failed unexpectedly")
 def test_whatever_goes_wrong_reaches_who_waits(
     fetcher: Fetcher,
     ranges: Blocked,
