@@ -1,4 +1,4 @@
-"""How an operation ends that does not end well, or not at once."""
+"""Answers operations that fail, and operations that are answered later."""
 
 import errno
 import logging
@@ -17,30 +17,30 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an operation is, and which file it is about, for the log."""
+    """The name of an operation, and the path of the file that it is about, for the log."""
 
     operation: str
     path: str
 
 
 class Answering:
-    """Refuses requests, and answers others later."""
+    """Answers requests with errors, and defers others."""
 
     def __init__(self, statistics: Statistics, later: Pool, timeout: float) -> None:
-        """Answer within `timeout` seconds; `later` has threads for what waits itself."""
+        """Answer within `timeout` seconds; `later` has the threads for work that blocks."""
         self._statistics = statistics
         self._later = later
         self.timeout = timeout
 
     def refuse(self, request: Request, about: About, error: BaseException) -> None:
-        """Answer with the errno of an error, and tell the log and the statistics of it if it is an event."""
+        """Answer with the errno of an error, and log and count the error if it is worth reporting."""
         if isinstance(error, MemoryError):
             error = NoMemory()
         number = errno_of(error)
         if not request.refuse(errno.EIO if number is None else number):
             return
         if number is None:
-            log.error("%s %s failed in a way that it should not", about.operation, about.path, exc_info=error)
+            log.error("%s %s failed unexpectedly", about.operation, about.path, exc_info=error)
             self._statistics.failed(errno.errorcode[errno.EIO])
         elif isinstance(error, EmpiricalError):
             if not isinstance(error, NoSuchFile):
@@ -49,12 +49,12 @@ class Answering:
                 log.warning("%s %s: %s", about.operation, about.path, error)
 
     def defer(self, request: Request, about: About, more: float = 0.0) -> None:
-        """Answer later, within the timeout and so many seconds more; otherwise it is refused then."""
+        """Answer later; if that takes longer than the timeout plus `more` seconds, answer with an error."""
         if not request.is_deferred:
             request.defer(self.timeout + more, partial(self.refuse, request, about))
 
     def go_on(self, request: Request, about: About, work: Callable[[], object]) -> None:
-        """Do work that answers a deferred request, if that is still wanted, here and now."""
+        """Do the work that answers a deferred request, in this thread, unless the request was answered."""
         try:
             if request.is_open:
                 work()
@@ -64,9 +64,9 @@ class Answering:
     def go_on_later(
         self, request: Request, about: About, work: Callable[[], object], by: Pool | None = None
     ) -> None:
-        """The same in a thread that may wait.
+        """As `go_on`, in a thread that may block.
 
         Raises:
-            NoThread: nobody can do it.
+            NoThread: no thread can do it.
         """
         (by or self._later).submit(partial(self.go_on, request, about, work))

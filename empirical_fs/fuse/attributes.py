@@ -1,4 +1,4 @@
-"""The structures in which the kernel is told of files: `struct stat`, `fuse_entry_param`, `statvfs`."""
+"""Makes the structures that describe files to the kernel: `struct stat`, `fuse_entry_param`, `statvfs`."""
 
 import stat
 from typing import Any
@@ -17,23 +17,23 @@ _NANOSECONDS = 10**9
 
 
 class Attributes:
-    """Makes them. Immutable, so threads may share it."""
+    """Makes these structures. Immutable, so threads may share it."""
 
     def __init__(self, library: Library, owner: MountOptions, options: FuseOptions, generation: int) -> None:
         """Make the structures of `library`; files belong to `owner`.
 
         Args:
             library: has the structures of this system.
-            owner: whose the files are, and the bits that their modes lack.
-            options: how long the kernel may keep what it is told.
-            generation: of every inode: another one for each mount, so that no file handle of one opens a file
-                of another (32 bits, as a file handle has).
+            owner: the owner of the files, and the bits that are masked out of their modes.
+            options: how long the kernel may cache the answers.
+            generation: the generation number of every inode, 32 bits as in file handles. It differs for each
+                mount, so that a file handle of one mount never opens a file of another.
         """
         self._library = library
         self._options = options
         self._generation = generation
         self._uid, self._gid = owner.uid, owner.gid
-        # Copies take these modes along, and are for who made them to write.
+        # Writable for the owner, although the mount is read-only: `cp -p` keeps these modes.
         self._file_mode = stat.S_IFREG | (0o644 & ~owner.file_mask)
         self._root_mode = stat.S_IFDIR | (0o755 & ~owner.directory_mask)
 
@@ -44,7 +44,7 @@ class Attributes:
         return found
 
     def of_root(self, changed_ns: int) -> Any:
-        """`struct stat` of the root, which changed at that time."""
+        """`struct stat` of the root directory; `changed_ns` is its mtime, in ns since the epoch."""
         found = self.blank()
         self._fill_root(found, changed_ns)
         return found
@@ -52,7 +52,8 @@ class Attributes:
     def of_node(self, number: int, entry: Entry | None) -> Any:
         """`struct fuse_entry_param` of a file.
 
-        With the number 0, and of None, the directory itself, a listing tells no more than the type.
+        With the number 0, or the entry None (the root directory), a listing only gives the inode number and
+        type.
         """
         found = self._library.entry(
             number, self._generation, attribute_seconds=self._options.attribute_seconds
@@ -65,18 +66,18 @@ class Attributes:
         return found
 
     def of_root_node(self, changed_ns: int) -> Any:
-        """`struct fuse_entry_param` of the root."""
+        """`struct fuse_entry_param` of the root directory."""
         found = self._library.entry(ROOT_NUMBER, attribute_seconds=self._options.attribute_seconds)
         found.entry_seconds = self._options.entry_seconds
         self._fill_root(found.attributes, changed_ns)
         return found
 
     def missing(self, seconds: float) -> Any:
-        """`struct fuse_entry_param` of a name that means nothing, for so long."""
+        """`struct fuse_entry_param` of a name that does not exist, which the kernel caches for `seconds`."""
         return self._library.entry(entry_seconds=seconds)
 
     def of_space(self, size: int, files: int) -> Any:
-        """`struct statvfs`: `size` bytes in so many files, and nothing free."""
+        """`struct statvfs` of `size` bytes in that many files, without free space."""
         found = self._library.statvfs()
         found.f_bsize = found.f_frsize = _UNIT
         found.f_blocks = _units(size)
@@ -89,7 +90,7 @@ class Attributes:
         return self._library.stat()
 
     def fill_name(self, found: Any, entry: Entry | None) -> None:
-        """What a listing tells beside a name: the inode number and the type."""
+        """Fill in what a listing gives with each name: the inode number and the type."""
         found.st_ino, found.st_mode = (
             (ROOT_INODE, self._root_mode) if entry is None else (entry.inode, self._file_mode)
         )

@@ -1,4 +1,4 @@
-"""What the system says of the thread that a request is from: whether anybody will take the answer."""
+"""Finds out from /proc whether the thread that sent a request has ended or is ending."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ _PROC = Path("/proc")
 _EXITING = 0x4
 """PF_EXITING among the flags of a task (linux/sched.h)."""
 _FLAGS_FIELD = 6
-"""Where /proc/PID/stat has these, counted from the state, which is 0 (proc(5))."""
+"""The index of these flags in /proc/PID/stat, counted from the state, which is 0 (proc(5))."""
 _KILLED = 1 << 8
-"""SIGKILL in a set of signals; Linux adds it with every signal that ends a process (complete_signal)."""
+"""The bit of SIGKILL in a signal set; Linux adds it to every signal that ends a process (complete_signal)."""
 _PENDING = ("SigPnd:", "ShdPnd:")
 
 
 def has_ended(thread: int) -> bool:
-    """Whether a thread is gone or about to be; one that cannot be seen from here is not said to be."""
+    """Whether a thread has ended or is exiting; False for one that cannot be seen."""
     if thread <= 0:
         return False
     fields = _told(thread, "stat").rpartition(") ")[2].split()
@@ -24,9 +24,9 @@ def has_ended(thread: int) -> bool:
 
 
 def is_ending(thread: int) -> bool:
-    """Whether a thread that was interrupted will not go on; as `has_ended` of one that cannot be seen.
+    """Whether an interrupted thread will end instead of going on; False for one that cannot be seen.
 
-    Those of another PID namespace have the number 0 here (fuse_dev_do_read in Linux).
+    Threads of another PID namespace have the number 0 here (fuse_dev_do_read in Linux).
     """
     if thread <= 0:
         return False
@@ -35,9 +35,9 @@ def is_ending(thread: int) -> bool:
 
 
 def _told(thread: int, what: str) -> str:
-    """What /proc tells of a thread; nothing if it cannot be seen there.
+    """The text of /proc/`thread`/`what`; empty if the thread cannot be seen there.
 
-    It may be that of another PID namespace, where the number is another thread's (pid_namespaces(7)).
+    /proc may belong to another PID namespace, where the number is another thread's (pid_namespaces(7)).
     """
     try:
         is_ours = str((_PROC / "self").readlink()) == str(os.getpid())

@@ -1,4 +1,4 @@
-"""Which errno a program hears for what went wrong: the one table."""
+"""The table of errnos that programs receive for our errors."""
 
 import errno
 
@@ -17,21 +17,21 @@ from empirical_fs.errors import (
 ERRNO: dict[type[EmpiricalError], int] = {
     NoSuchFile: errno.ENOENT,
     KeyRefused: errno.EACCES,
-    # The bytes that the handle was opened for are no longer there, for whatever reason: NFS's word for it.
+    # The version that the handle was opened for no longer exists; NFS uses this errno for that.
     ContentChanged: errno.ESTALE,
     ResourceGone: errno.ESTALE,
     Abandoned: errno.EINTR,
     Interrupted: errno.EINTR,
-    # Everything else is a read that failed, and did so within the deadline.
+    # Everything else is a read that failed within the deadline.
     EmpiricalError: errno.EIO,
 }
 
 UNTOLD = (NoSuchFile, Abandoned, Closing, KeyRefused, OutOfReach)
-"""What is no event for the log, or one that was told in it when it began."""
+"""Errors that are not logged here: they are normal, or were logged when the problem began."""
 
 
 class Refusal(Exception):
-    """An operation that is answered with an errno, as an ordinary local file system would; no event."""
+    """Answers an operation with an errno, as a local file system would; it is not logged."""
 
     def __init__(self, number: int) -> None:
         """Keep the errno."""
@@ -40,7 +40,7 @@ class Refusal(Exception):
 
 
 def errno_of(error: BaseException) -> int | None:
-    """The errno for an error; None for one that should not have been."""
+    """The errno for an error; None for an unexpected one (a bug)."""
     if isinstance(error, Refusal):
         return error.number
     return next((ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO), None)

@@ -1,7 +1,7 @@
-"""Reads of an open file that failed a moment ago, which the kernel asks for again: pure policy, no clock.
+"""Reads of an open file that failed a moment ago, which the kernel repeats: pure policy, no clock.
 
-A read that fails by the kernel's read-ahead is asked for once more, page by page, for each program that waits
-for one (filemap_read_folio in Linux). To the program it is one read, which has one deadline.
+When a read of the kernel's read-ahead fails, the kernel requests its pages once more, one by one, for each
+program that waits for a page (filemap_read_folio in Linux). To the program it is one read with one deadline.
 """
 
 import threading
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, OutOfReach, StoreUnavailable
 
 _MOMENT_SECONDS = 1.0
-"""The kernel asks again at once, but the machine may be busy."""
+"""How long a failure is remembered: the kernel repeats the read at once, but the machine may be busy."""
 _REMEMBERED_MAX = 64
 _WORTH_TRYING_SHARE = 0.1
 _OF_TIME = (ApiUnavailable, DeadlinePassed, StoreUnavailable)
-"""Errors that may have taken all the time; others say what the answer is, and are found again at once."""
+"""Errors that may have used up the deadline; others come at once when the read is repeated."""
 
 
 @dataclass(slots=True)
@@ -26,19 +26,19 @@ class Failure:
     start: int
     stop: int
     at: float
-    """When it failed."""
+    """When it failed, in seconds."""
     deadline: float
-    """Until when it might have gone on."""
+    """The deadline of the read, in seconds."""
     error: EmpiricalError
     again: list[tuple[int, int]] = field(default_factory=list)
-    """What was asked for again, and is not part of the same read when it is asked for a third time."""
+    """The ranges that were requested again; a third request for them is a new read."""
 
     def is_worth_trying(self, now: float, timeout: float) -> bool:
-        """Whether enough of the `timeout` of a read is left to try again."""
+        """Whether at least a tenth of the `timeout` of a read is left, so that another try makes sense."""
         return self.deadline - now >= timeout * _WORTH_TRYING_SHARE
 
     def covers(self, start: int, stop: int) -> bool:
-        """Whether bytes are of this read, and were not asked for again yet."""
+        """Whether the range overlaps this read, and was not requested again yet."""
         return (
             start < self.stop
             and self.start < stop
@@ -47,19 +47,19 @@ class Failure:
 
 
 class FailuresOfOthers:
-    """Reads that failed a moment ago, for those who read the same through files that they had opened before.
+    """Reads that failed a moment ago, for other open files of the same content.
 
-    The kernel has one of them ask at a time, while the others wait for the same page (filemap_update_page in
-    Linux): each would wait as long again. The lock guards the table.
+    If several programs read the same page, the kernel sends the read of one at a time, and the others wait
+    (filemap_update_page in Linux): each would then wait as long again. The lock guards the table.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without failures."""
         self._lock = threading.Lock()
         self._latest: OrderedDict[Hashable, Failure] = OrderedDict()
 
     def note(self, content: Hashable, failure: Failure) -> None:
-        """Remember for a moment that a read of `content` failed, unless that cannot have taken its time."""
+        """Remember for a moment that a read of `content` failed, if it may have used up its deadline."""
         if isinstance(failure.error, (*_OF_TIME, OutOfReach)):
             with self._lock:
                 self._latest[content] = failure
@@ -68,7 +68,7 @@ class FailuresOfOthers:
                     self._latest.popitem(last=False)
 
     def of(self, content: Hashable, start: int, stop: int, opened_at: float, now: float) -> Failure | None:
-        """The failure for which a file that was opened at `opened_at` may have waited for these bytes."""
+        """The failure that a read of these bytes has waited for, in a file opened at `opened_at`; or None."""
         failure = self._latest.get(content)
         if failure is None or now - failure.at > _MOMENT_SECONDS or opened_at > failure.at:
             return None
@@ -77,15 +77,15 @@ class FailuresOfOthers:
 
 @dataclass(slots=True)
 class Failures:
-    """Those of one open file. Moments are in seconds.
+    """The failed reads of one open file. Times are in seconds.
 
-    No lock: each step is one operation on a list, which Python serialises.
+    No lock is needed: each step is one operation on a list, which Python serialises.
     """
 
     _latest: list[Failure] = field(default_factory=list)
 
     def note(self, failure: Failure) -> None:
-        """Remember for a moment that a read failed, unless that cannot have taken its time."""
+        """Remember for a moment that a read failed, if it may have used up its deadline."""
         if isinstance(failure.error, _OF_TIME):
             self._latest = [*self._latest[1 - _REMEMBERED_MAX :], failure]
 
@@ -97,7 +97,7 @@ class Failures:
         )
 
     def take(self, start: int, stop: int, now: float) -> Failure | None:
-        """The failure of the read that a request for the bytes from `start` on belongs to, if it does."""
+        """The failed read that a request for this range repeats, which is noted; None for a new read."""
         for failure in reversed(self._latest):
             if now - failure.at > _MOMENT_SECONDS:
                 return None

@@ -1,4 +1,4 @@
-"""Reads of open files: now where the bytes are at hand, else later, of the new version if need be."""
+"""Answers reads of open files: at once if the bytes have arrived, else later; of a new version if needed."""
 
 import time
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ _CHANGED = (ContentChanged, ResourceGone, OtherLength)
 _WAITED_MAX = 0.75
 """The share of a read's time that its open may have used up."""
 _NEW_VERSIONS = 2
-"""How many a read goes on with: the listing may be behind the store by one."""
+"""How many new versions a read may go on with: the listing may lag behind the store by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """The bytes that a read asks for, of which content, by when, and how many new ones it may go on with."""
+    """The bytes that a read requests, their content, its deadline, and how many new versions it may try."""
 
     content: Content
     offset: int
@@ -40,25 +40,25 @@ class _Extent:
 
 
 class FileReads:
-    """Answers reads. What it is made of may be used by several threads."""
+    """Answers reads. Its components are thread-safe."""
 
     def __init__(
         self, files: Files, opener: Opener, answering: Answering, settling: Settling, timer: Timer
     ) -> None:
-        """Read what `opener` opened of `files`."""
+        """Answer reads of the `files` that `opener` has opened."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._opener = opener
         self._answering = answering
         self._settling = settling
         self._failures = FailuresOfOthers()
         self._lingering = Lingering(timer)
-        """Reads whose readers were interrupted."""
+        """Reads that were interrupted by a signal, and go on."""
 
     def read(self, request: Request, opened: OpenFile, offset: int, size: int) -> None:
         """Answer with bytes of an open file, now or later.
 
         Raises:
-            Refusal, EmpiricalError: the file is of a version that is over.
+            Refusal, EmpiricalError: the version of the open file is over.
         """
         source = opened.source
         if isinstance(source, bytes):
@@ -104,13 +104,13 @@ class FileReads:
         waiting.begin(source, offset, size, leavers)
 
     def leave(self, opened: OpenFile) -> None:
-        """A file is closed: nobody reads it any more."""
+        """End what goes on for a file that is closed."""
         self._lingering.leave(opened)
 
     def _fail_first(
         self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
     ) -> None:
-        """The same of a read that the kernel asks for again at once."""
+        """As `_fail_or_go_on`; also remember the failure, since the kernel repeats the read at once."""
         failure = Failure(extent.offset, extent.stop, time.monotonic(), extent.deadline, error)
         opened.failures.note(failure)
         self._failures.note(extent.content, failure)
@@ -119,7 +119,7 @@ class FileReads:
     def _fail_or_go_on(
         self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
     ) -> None:
-        """The version is over, or its bytes will not come: nobody who has had none of them has to know."""
+        """Handle a failed read. If its version is over, but no byte of it was given, read the new version."""
         is_had = node.is_given and node.content is extent.content
         if not isinstance(error, _CHANGED) or is_had or not extent.new_versions:
             self._fail(node, request, error)
@@ -132,7 +132,7 @@ class FileReads:
         self._settling.wait(request, about, resource.id, later)
 
     def _go_on(self, opened: OpenFile, extent: _Extent, request: Request, error: EmpiricalError) -> None:
-        """Read the same of the version that there is now."""
+        """Read the same range of the current version."""
         node = opened.node
         now = self._catalog.current(node.entry)
         if now is not None and node.is_superseded_by(now):
@@ -147,9 +147,9 @@ class FileReads:
         waiting.begin(source, extent.offset, extent.size, opened.leavers)
 
     def _fail(self, node: Node, request: Request, error: EmpiricalError) -> None:
-        """The bytes that a read waits for will not come."""
+        """Answer a read with an error."""
         if isinstance(error, _CHANGED):
-            # Before the answer: whoever hears of it opens the file again at once.
+            # Before the answer, since the program may open the file again at once.
             self._catalog.distrust(node.entry.resource)
         self._answering.refuse(request, _about(node), error)
 

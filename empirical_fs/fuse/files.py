@@ -1,4 +1,4 @@
-"""What the operations work on."""
+"""The files that the operations work on."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from empirical_fs.reading.walk_prefetch import WalkPrefetch
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the directory has, what the kernel knows of it, and what opens it."""
+    """The directory's files (`catalog`), what the kernel knows of them (`inodes`), and what opens them."""
 
     catalog: Catalog
     inodes: InodeTable

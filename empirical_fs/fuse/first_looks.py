@@ -1,7 +1,8 @@
-"""Whether a file is still what was seen of it a while ago, when somebody opens it who opens nothing else.
+"""Checks with the store, before an isolated open, that a file has not changed since it was last looked at.
 
-A browser looks at a file when it is chosen, and opens it when it is sent: what the listing had at first may
-be replaced by then. A program that goes through many files does not wait for this.
+A web browser looks at a file when the user chooses it for an upload, and opens it when it sends it: the
+version in the listing may have been replaced by then. A program that reads many files does not wait for this
+check.
 """
 
 import time
@@ -17,33 +18,34 @@ from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
 _QUIET_SECONDS = 0.3
-"""Without an open or a close, after which an open is nobody's walk."""
+"""After this time without an open or a close, an open does not belong to a directory walk."""
 _SEEN_SECONDS = 0.1
-"""How long ago the file was looked at: who opens it by its name for the first time looks just before."""
+"""The kernel must have known the file that long: a first open by name comes just after its lookup."""
 _SURE_SECONDS, _SURE_SECONDS_MAX = 2.0, 60.0
-"""For how long a listing, or an answer of the store, is as good as another one.
+"""How long a listing, or an answer of the store, is trusted without asking again.
 
-The longer, the more often the store was asked about a version: a program may open the same file every minute.
+It grows with the number of times that the store was asked about a version: a program may open the same file
+every minute.
 """
 _LOOKS_FREE, _LOOKS_MAX = 2, 10
 _WAIT_SECONDS = 2.0
 
 
 class FirstLooks:
-    """Asks the store before such an open. What it is made of may be used by several threads."""
+    """Asks the store before isolated opens. Its components are thread-safe."""
 
     def __init__(self, files: Files, timer: Timer) -> None:
-        """Look at `files`."""
+        """Check `files`; `timer` limits the wait for the store."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
         self._timer = timer
         self._touched_at = float("-inf")
 
     def touched(self) -> None:
-        """A file is opened or closed."""
+        """Note that a file is opened or closed."""
         self._touched_at = time.monotonic()
 
     def is_due(self, node: Node, entry: Entry) -> bool:
-        """Whether to ask before a node, which is `entry`, is opened."""
+        """Whether to ask the store before a node with this entry is opened."""
         now, sure = aging_clock(), _sure_for(node.looks)
         if (
             not entry.resource.size
@@ -56,7 +58,10 @@ class FirstLooks:
         return content is None or not (content.is_put_off or now - content.confirmed_at < sure)
 
     def look(self, node: Node, entry: Entry, on_known: Callable[[], object]) -> None:
-        """Ask, and tell `on_known` within two seconds; another content than the listing's is distrusted."""
+        """Ask the store, and call `on_known` within two seconds.
+
+        If the store has another content than the listing, the catalogue is told to distrust the listing.
+        """
         node.looks = min(node.looks + 1, _LOOKS_MAX)
         content, release = self._latest(node, entry), _nothing
         if content is None:
@@ -86,9 +91,9 @@ class FirstLooks:
 
 
 def _sure_for(looks: int) -> float:
-    """For how many seconds one is sure of a version about which the store was asked so often."""
+    """How many seconds to trust a version about which the store was asked `looks` times."""
     return min(_SURE_SECONDS * 2.0 ** max(looks - _LOOKS_FREE, 0), _SURE_SECONDS_MAX)
 
 
 def _nothing() -> None:
-    """There is nothing to be released."""
+    """Does nothing: there is no handle to close."""

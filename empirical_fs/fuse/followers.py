@@ -1,4 +1,4 @@
-"""Files that programs follow (`tail -F`): pure policy, whose owner hands in the time."""
+"""Recognises files that programs follow (`tail -F`): pure policy; the caller passes the time."""
 
 import threading
 from collections import OrderedDict
@@ -10,20 +10,20 @@ _REMEMBERED_MAX = 256
 
 
 class Followers:
-    """The resources of which a program was told that the version that it has open is over.
+    """The resources whose open version is over, as a program has been told by an error.
 
-    It opens the new version a second later, and reads it from the start another second later. By then the
-    store may have one more version, and GNU tail takes an error of a read for the end. The lock guards the
-    table.
+    A program that follows the file opens the new version a second later, and reads it from the start another
+    second later. By then the store may have yet another version, and GNU tail takes a read error for the end
+    of the file. So the new version is fetched as soon as it is opened. The lock guards the table.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without followed files."""
         self._lock = threading.Lock()
         self._told: OrderedDict[int, float] = OrderedDict()
 
     def told(self, resource_id: int, now: float) -> None:
-        """Note that a program heard at `now`, in seconds, that its version is over."""
+        """Note that a program was told at `now`, in seconds, that its version is over."""
         with self._lock:
             self._told[resource_id] = now
             self._told.move_to_end(resource_id)
@@ -31,5 +31,5 @@ class Followers:
                 self._told.popitem(last=False)
 
     def is_followed(self, resource_id: int, now: float) -> bool:
-        """Whether a program may open the resource because it follows it."""
+        """Whether an open of the resource may come from a program that follows it."""
         return now - self._told.get(resource_id, float("-inf")) <= _SECONDS

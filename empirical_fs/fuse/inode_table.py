@@ -1,4 +1,4 @@
-"""The nodes between threads, and what the kernel is told when they become something else."""
+"""The nodes, shared between threads; tells the kernel when they change."""
 
 import threading
 import time
@@ -10,49 +10,57 @@ from empirical_fs.fuse.nodes import ROOT_NUMBER, Content, Node, Nodes
 
 
 class Kernel(Protocol):
-    """What the kernel holds of inodes and names; each call may wait for operations, and none may make one."""
+    """The kernel's caches of inodes and names.
+
+    Each call may block until running operations end, so no operation may make one.
+    """
 
     def drop_entry(self, name: str) -> None:
-        """Have it look a name up again."""
+        """Make the kernel look a name up again."""
 
     def drop_attributes(self, number: int) -> None:
-        """Have it ask for the attributes of an inode again."""
+        """Make the kernel ask for the attributes of an inode again."""
 
     def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
-        """Have it drop attributes and pages of an inode; whether it has none any more.
+        """Make the kernel drop the attributes and cached pages of an inode; True if it has none any more.
 
-        Those of `size` bytes from `start` on, or all of them to the end.
+        The pages are those of `size` bytes from `start`; with `size` 0, all from `start` to the end.
         """
 
 
 class InodeTable:
-    """What the kernel knows of the files.
+    """What the kernel knows about the files.
 
-    The lock guards the nodes; it is not held while the kernel is told.
+    The lock guards the nodes; it is not held while the kernel is notified.
     """
 
     def __init__(self, kernel: Kernel, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing told to `kernel`; `clock` tells seconds."""
+        """Begin with a `kernel` that knows no file yet; `clock` returns seconds."""
         self._kernel = kernel
         self._clock = clock
         self._lock = threading.Lock()
         self._nodes = Nodes()
 
     def find(self, number: int) -> Node | None:
-        """The node of that number."""
+        """The node with that number; None if there is none."""
         return self._nodes.find(number)
 
     def tell(self, entry: Entry, seconds: float) -> Node:
-        """The node of a file, of which the kernel is told now; it keeps the attributes for `seconds`."""
+        """The node of a file, for an answer to the kernel, which keeps the attributes for `seconds`.
+
+        Counts a lookup.
+        """
         with self._lock:
             node = self._nodes.of(entry)
             self._note_told(node, seconds)
             return node
 
     def tell_again(self, node: Node, seconds: float, now: Entry) -> Entry:
-        """The kernel, or whoever gives it a file handle, asks for a node by its number; what it is.
+        """The entry of a node that is looked up by its number, for an answer to the kernel; counts a lookup.
 
-        `now` is what the listing has of its resource. A node that the kernel has forgotten has no pages.
+        Such a lookup comes from the kernel itself, or from a program that opens by file handle. `now` is the
+        node's resource in the listing. A node that the kernel has forgotten has no cached pages, so it
+        becomes `now` if its version is over.
         """
         with self._lock:
             if not node.is_used and node.is_superseded_by(now):
@@ -61,25 +69,25 @@ class InodeTable:
             return node.entry
 
     def take_back(self, node: Node) -> None:
-        """The kernel did not take the answer that told of a node."""
+        """Undo `tell`: the kernel did not accept the answer."""
         self.forget(node.number, 1)
 
     def forget(self, number: int, lookups: int) -> None:
-        """The kernel forgets so many times that it was told of a node."""
+        """Note that the kernel forgets that many lookups of a node."""
         with self._lock:
             self._nodes.forget(number, lookups)
 
     def has_attributes(self, entry: Entry) -> bool:
-        """Whether the kernel has the attributes of a file as it is now."""
+        """Whether the kernel has the current attributes of a file cached."""
         node = self._nodes.current(entry.resource.id)
         return node is not None and node.told_until > self._clock() and not node.is_superseded_by(entry)
 
     def has_known_for(self, node: Node, seconds: float) -> bool:
-        """Whether the kernel was told of a node so long ago."""
+        """Whether the kernel has known a node for at least that long."""
         return self._clock() - node.told_since >= seconds
 
     def open(self, node: Node, content: Content | None) -> bool:
-        """Open a handle on a node for the bytes `content`; False if it is of other bytes."""
+        """Open a handle on a node to read `content`; False if the node has another content."""
         with self._lock:
             return self._nodes.opened(node, content)
 
@@ -89,7 +97,7 @@ class InodeTable:
             return self._nodes.adopt(node, content)
 
     def release(self, node: Node) -> None:
-        """A handle is closed."""
+        """Note that a handle is closed."""
         with self._lock:
             self._nodes.released(node)
 
@@ -99,13 +107,13 @@ class InodeTable:
             return self._nodes.send_back(node, caller)
 
     def renew(self, node: Node, now: Entry) -> None:
-        """Give a node that was found by its number what its resource is now.
+        """Change a node that was found by its number to its resource's current version, `now`.
 
-        Not while it is open, unless nobody has had any of its bytes.
-        Waits for the kernel: never from an operation that the kernel waits for with pages or names locked.
+        Not while it is open, unless no program has received any of its bytes.
+        Blocks for the kernel: never call it from an operation for which the kernel holds page or name locks.
         """
         if not node.handles:
-            # Who has it open may wait for a page of it, and this would wait for that; then there are none.
+            # With open handles, dropping pages could deadlock: a program may wait for a page of it.
             if not self._kernel.drop_pages(node.number):
                 return
         elif not node.is_to_change_open(now):
@@ -117,33 +125,32 @@ class InodeTable:
                 self._nodes.renew(node, now)
 
     def drop_failed(self, node: Node) -> None:
-        """Have the kernel drop the pages of reads that failed; as `renew`, of a node that nobody has open."""
+        """Make the kernel drop the pages of failed reads; blocks as `renew`. The node must not be open."""
         failed, node.failed = node.failed, None
         if failed is not None:
             start, stop = failed
             self._kernel.drop_pages(node.number, start, stop - start)
 
     def renew_told(self, node: Node, now: Entry) -> bool:
-        """The same, where the kernel is about to be told the attributes; whether the node is that now."""
+        """As `renew`, when the kernel is about to get the attributes anyway; True if the node is `now`."""
         with self._lock:
             if not node.is_superseded_by(now):
                 return True
             return node.is_to_change_open(now) and self._nodes.renew(node, now)
 
     def redated(self, node: Node, now: Entry) -> None:
-        """The content of a node is what its resource has now, under another date."""
+        """Note that the content of a node is that of `now`, which only has another date."""
         with self._lock:
             node.entry = now
 
     def changed(self, names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
-        """Names mean something else than in the `older` listing: the kernel knows when this returns.
+        """Notify the kernel of the `names` that changed since the `older` listing; each with its entry now.
 
-        Waits for lookups and listings that are under way, since the kernel lets nobody change a directory
-        meanwhile: what they were told is dropped with the rest. Never from an operation.
+        Blocks until running lookups and listings end, since the kernel locks the directory for them; their
+        answers are dropped with the rest. Never call it from an operation.
 
-        Where no more than the extended attributes of a name changed, which the kernel does not keep, it keeps
-        the name: what it drops looks deleted to the programs that have it open, and loses what is mounted
-        upon it.
+        If only the extended attributes of a name changed, which the kernel does not cache, the name is kept:
+        a dropped file looks deleted to the programs that have it open, and loses what is mounted on it.
         """
         pairs = [(name, older.by_name.get(name), now) for name, now in names.items()]
         dropped = [(name, before, now) for name, before, now in pairs if not _looks_the_same(before, now)]
@@ -165,7 +172,7 @@ class InodeTable:
         self._kernel.drop_attributes(ROOT_NUMBER)
 
     def _note_told(self, node: Node, seconds: float) -> None:
-        """The lock is held."""
+        """Count a lookup of a node, and note when its attributes expire. The lock is held."""
         now = self._clock()
         if not node.lookups:
             node.told_since = now

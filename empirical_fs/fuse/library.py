@@ -1,8 +1,8 @@
-"""Which libfuse serves, and its low-level API by ctypes, with all that differs between libfuse 2 and 3.
+"""Finds libfuse 2 or 3, and calls its low-level API through ctypes; hides all differences between the two.
 
-fusepy (libfuse 2) and mfusepy (libfuse 3) find and load the library, and describe the structures of the
-system that it takes (`struct stat`, `statvfs`, `fuse_file_info`); the table of the low-level operations and
-the functions are described here (fuse_lowlevel.h of 2.9 and of 3.0 to 3.17).
+fusepy (libfuse 2) and mfusepy (libfuse 3) find and load the library, and describe the system's structures
+that it uses (`struct stat`, `statvfs`, `fuse_file_info`). The table of the low-level operations and the
+functions are described here (fuse_lowlevel.h of 2.9 and of 3.0 to 3.17).
 """
 
 import ctypes
@@ -33,10 +33,10 @@ from empirical_fs.fuse.structures import (
 )
 
 LIBRARY_VARIABLE = "EMPIRICAL_FS_LIBFUSE"
-"""The environment variable that chooses the library: 2 or 3."""
+"""The environment variable that chooses the version of libfuse: 2 or 3."""
 
 _LIBFUSE_2 = 2
-"""The version of libfuse that fusepy knows; FUSE_LIBRARY_PATH may have it load another."""
+"""The version of libfuse that fusepy describes; FUSE_LIBRARY_PATH may make it load another."""
 _INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
 _INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
 
@@ -44,17 +44,18 @@ ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR = 1 << 0, 1 << 4, 1 << 11
 READDIRPLUS, READDIRPLUS_AUTO = 1 << 13, 1 << 14
 """Capabilities of the connection (FUSE_CAP_ in fuse_common.h). Libfuse 2 knows the first three."""
 _WANTED = ASYNC_READ | EXPORT_SUPPORT | IOCTL_DIR | READDIRPLUS | READDIRPLUS_AUTO
-"""Libfuse 3 asks for more by itself, of which AUTO_INVAL_DATA would have the kernel ask for the attributes
-before each read, and a direct read that waits could not be interrupted with ASYNC_DIO."""
+"""The capabilities that we want. By default libfuse 3 also wants AUTO_INVAL_DATA, with which the kernel asks
+for the attributes before each read, and ASYNC_DIO, with which a waiting direct read cannot be interrupted."""
 _LOW = 2**32 - 1
 
 
 def check_library() -> int:
-    """The version of libfuse that would serve: 2 or 3.
+    """The version of libfuse that would be used: 2 or 3.
 
-    That is libfuse 3 where mfusepy is there, which the extra `fuse3` brings, and the fusermount3 by which it
-    mounts for users; else libfuse 2, with fusepy. The environment variable EMPIRICAL_FS_LIBFUSE=2 or =3 takes
-    that one and no other. FUSE_LIBRARY_PATH, which both bindings know, names the file of the library.
+    That is libfuse 3 if mfusepy (from the extra `fuse3`) is installed, and fusermount3, with which libfuse 3
+    mounts for users other than root; otherwise libfuse 2, with fusepy. The environment variable
+    EMPIRICAL_FS_LIBFUSE=2 or =3 forces that version. FUSE_LIBRARY_PATH, which both bindings read, names the
+    file of the library.
 
     Raises:
         SetupError: something is missing, or EMPIRICAL_FS_LIBFUSE has another value.
@@ -63,7 +64,7 @@ def check_library() -> int:
 
 
 def load_library() -> "Library":
-    """The library that serves.
+    """Load the library that will be used.
 
     Raises:
         SetupError: as `check_library`.
@@ -105,7 +106,7 @@ def _libfuse2() -> "Library | None":
 def _libfuse3() -> "Library | None":
     if find_spec("mfusepy") is None:
         return None
-    # By itself mfusepy takes libfuse 2 where both are.
+    # By default mfusepy loads libfuse 2 if both are installed.
     os.environ["FUSE_LIBRARY_NAME"] = "fuse3"
     try:
         import mfusepy  # noqa: PLC0415 - fails where libfuse is missing, or too new
@@ -115,7 +116,7 @@ def _libfuse3() -> "Library | None":
 
 
 def _major_of(binding: Any) -> int:
-    """The version of the library that a binding has loaded, whatever that is."""
+    """The major version of the library that a binding has actually loaded."""
     # 29 is 2.9, 314 is 3.14 (FUSE_VERSION in fuse_common.h).
     return 2 if binding._libfuse.fuse_version() < 30 else 3  # noqa: PLR2004
 
@@ -123,13 +124,13 @@ def _major_of(binding: Any) -> int:
 class Library:
     """The low-level API of the libfuse that a binding has loaded.
 
-    Functions that may wait, or copy much, let go of Python's lock; the others keep it, since letting go takes
-    longer than the call.
+    Functions that may block, or copy much, are called without Python's GIL; the others keep it, since to
+    release it takes longer than the call.
     """
 
     def __init__(self, binding: Any) -> None:
-        """Describe what `binding`, which is fusepy or mfusepy, has loaded."""
-        loaded = binding._libfuse  # neither offers another way to it
+        """Describe the library that `binding`, which is fusepy or mfusepy, has loaded."""
+        loaded = binding._libfuse  # neither binding makes it public
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
         self.major = _major_of(binding)
         self.stat, self.statvfs = binding.c_stat, binding.c_statvfs
@@ -188,29 +189,29 @@ class Library:
 
     @property
     def has_readdirplus(self) -> bool:
-        """Whether a listing can tell attributes (READDIRPLUS)."""
+        """Whether a directory listing can include attributes (READDIRPLUS)."""
         return self.major != _LIBFUSE_2
 
     def callback(self, operation: str, call: Callable[..., None]) -> Any:
-        """`call` as libfuse calls that operation; keep it as long as libfuse may."""
+        """`call` as a C callback for that operation; keep a reference as long as libfuse may call it."""
         return self._types[operation](call)
 
     def serves(self, operation: str) -> bool:
-        """Whether this libfuse hands that operation on."""
+        """Whether this libfuse has that operation."""
         return operation in self._types
 
     def context(self, request: int) -> Context:
-        """Who called for a request that is not answered yet."""
+        """The user, group and thread that sent a request that is not answered yet."""
         found: Context = self._context(request).contents
         return found
 
     def mount(
         self, mountpoint: str, options: str, operations: Any, abandon: Callable[[], None]
     ) -> "Mounted | None":
-        """Mount, and hand the kernel's requests to `operations`; None if it failed, and libfuse said why.
+        """Mount, and pass the kernel's requests to `operations`; None if it failed, and libfuse said why.
 
-        `abandon` takes the mount away again where libfuse fails after it. Libfuse itself is not asked to, for
-        `mountpoint` may be a name that is only good now.
+        `abandon` unmounts again if libfuse fails after the mount. Libfuse itself must not do that, since
+        `mountpoint` may be a name that is only valid now.
         """
         words = [b"empirical-mount", b"-o", os.fsencode(options)]
         arguments = Arguments(len(words), (ctypes.c_char_p * len(words))(*words), 0)
@@ -233,11 +234,11 @@ class Library:
         return Mounted(session, session)
 
     def loop(self, mounted: "Mounted") -> bool:
-        """Hand on requests in this thread until the mount is gone; False if libfuse failed."""
+        """Process requests in this thread until the file system is unmounted; False if libfuse failed."""
         return bool(self._loop(mounted.session) == 0)
 
     def negotiate(self, connection: int, numbers: Mapping[str, int]) -> None:
-        """Choose what the kernel is to do, and set `numbers` of the `struct fuse_conn_info` of init."""
+        """Choose capabilities in the `struct fuse_conn_info` at address `connection`, and set `numbers`."""
         known = self._connection.from_address(connection)
         for name, value in numbers.items():
             setattr(known, name, value)
@@ -246,21 +247,21 @@ class Library:
             return
         known.want = (known.want | EXPORT_SUPPORT) & _WANTED & known.capable
         if hasattr(known, "want_ext"):
-            # Libfuse refuses to go on if only one of them was changed, or both in different ways.
+            # Libfuse fails if `want` and `want_ext` disagree.
             known.want_ext = known.want_ext & ~_LOW | known.want
 
     def invalidate_inode(self, mounted: "Mounted", number: int, offset: int, size: int = 0) -> int:
-        """Have the kernel drop attributes of an inode, and its pages from an `offset` that is not negative.
+        """Make the kernel drop the attributes of an inode, and its pages unless `offset` is negative.
 
-        Those of `size` bytes, or, for 0, to the end.
+        The pages are those of `size` bytes from `offset`; with `size` 0, all from there to the end.
 
-        Waits for pages that are being read; never call it from an operation, for which the kernel may wait.
-        Returns 0 or a negative errno, -ENOENT where the kernel does not have the inode.
+        Blocks until pages that are being read have arrived; never call it from an operation, since the kernel
+        may wait for that. Returns 0 or a negative errno, -ENOENT if the kernel does not have the inode.
         """
         return int(self._inval_inode(mounted.notified, number, offset, size))
 
     def invalidate_entry(self, mounted: "Mounted", name: bytes) -> int:
-        """Have the kernel drop what it knows of a name in the root; as `invalidate_inode` otherwise."""
+        """Make the kernel drop a name in the root directory; otherwise as `invalidate_inode`."""
         return int(self._inval_entry(mounted.notified, ROOT_NUMBER, name, len(name)))
 
     def _function(self, name: str, *arguments: Any, result: Any = ctypes.c_int, quick: bool = False) -> Any:
@@ -270,9 +271,9 @@ class Library:
 
 
 class Mounted:
-    """A session of libfuse, and what it takes notifications by: libfuse 2 has a channel for that."""
+    """Pointers to a session of libfuse, and to the object for notifications: a channel in libfuse 2."""
 
     def __init__(self, session: int, notified: int) -> None:
-        """Keep both pointers."""
+        """Keep the pointers to the session, and to the object that notifications are sent through."""
         self.session = session
         self.notified = notified

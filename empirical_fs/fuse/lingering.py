@@ -1,4 +1,4 @@
-"""Reads whose readers were interrupted by a signal that they handle: they go on, for whoever asks again."""
+"""Reads whose program was interrupted by a signal that it handles: they go on, since it will read again."""
 
 import threading
 from collections import OrderedDict
@@ -10,9 +10,9 @@ from typing import Protocol
 from empirical_fs.work.timer import Alarm, Timer
 
 _SECONDS = 10.0
-"""For how long one goes on, and its bytes are kept."""
+"""How long such a read goes on, and its bytes are kept."""
 _MOST = 16
-"""How many do; of more, the oldest ends."""
+"""The most such reads; beyond that the oldest ends."""
 
 
 class Read(Protocol):
@@ -20,48 +20,48 @@ class Read(Protocol):
 
     @property
     def file(self) -> Hashable:
-        """The open file that it is of."""
+        """The open file that it reads."""
 
     @property
     def content(self) -> object:
-        """What its bytes are of."""
+        """The content that it reads."""
 
     @property
     def offset(self) -> int:
-        """Of its first byte."""
+        """The offset of its first byte."""
 
     @property
     def size(self) -> int:
-        """How many bytes it asked for."""
+        """How many bytes it requested."""
 
     def cancel(self) -> None:
-        """End what was begun for it."""
+        """Cancel the fetches that it began."""
 
 
 @dataclass(slots=True)
 class _Lingering:
-    """One of them, and its bytes once they have come."""
+    """The alarm that ends one such read, and its bytes once they have arrived."""
 
     alarm: Alarm
     data: bytes | None = None
 
 
 class Lingering:
-    """Those reads, for a bounded time and in a bounded number.
+    """Interrupted reads that go on, for a bounded time and in a bounded number.
 
-    A reader whose signals are nearer to each other than the answers of the store would never get on, if each
-    try began from nothing (the runtime of Go interrupts its threads by itself). The lock guards all of it; no
-    read is cancelled under it.
+    If signals come faster than the store answers, a program would make no progress if each try began from
+    nothing (for example, Go's runtime interrupts its own threads). The lock guards all fields; no read is
+    cancelled while it is held.
     """
 
     def __init__(self, timer: Timer) -> None:
-        """Have none yet."""
+        """Begin without such reads."""
         self._timer = timer
         self._lock = threading.Lock()
         self._reads: OrderedDict[Read, _Lingering] = OrderedDict()
 
     def add(self, read: Read) -> None:
-        """Let `read` go on: its bytes, when they come, are for whoever asks for them again."""
+        """Let `read` go on: when its bytes arrive, they are kept for the next read of them."""
         alarm = self._timer.after(_SECONDS, partial(self._end, [read]))
         with self._lock:
             self._reads[read] = _Lingering(alarm)
@@ -69,18 +69,18 @@ class Lingering:
         self._end(over)
 
     def arrived(self, read: Read, pieces: list[memoryview]) -> None:
-        """The bytes of a read are here, until this returns."""
+        """Keep the bytes of a read; `pieces` are valid until this returns."""
         with self._lock:
             lingering = self._reads.get(read)
             if lingering is not None:
                 lingering.data = b"".join(pieces)
 
     def failed(self, read: Read) -> None:
-        """The bytes of a read will not come; whoever asks again hears why."""
+        """End a read whose bytes will not arrive; when it is repeated, the program gets the reason."""
         self._end([read])
 
     def take(self, file: Hashable, content: object, offset: int, size: int) -> bytes | None:
-        """Bytes of a file that came for a reader who was interrupted, if they are all that is asked for."""
+        """Bytes that arrived for an interrupted read; None if they do not cover the range."""
         if not self._reads:
             return None
         with self._lock:
@@ -95,7 +95,7 @@ class Lingering:
         return None
 
     def leave(self, file: Hashable) -> None:
-        """A file is closed: nobody asks again."""
+        """End the reads of a file that is closed: nobody will repeat them."""
         if self._reads:
             with self._lock:
                 over = [read for read in self._reads if read.file is file]

@@ -1,4 +1,4 @@
-"""Finds files for the kernel: by their names, and inodes by their numbers."""
+"""Answers lookups: finds files by their names, and inodes by their numbers."""
 
 import errno
 from functools import partial
@@ -17,19 +17,19 @@ from empirical_fs.work.timer import Timer
 
 _SELF, _PARENT = b".", b".."
 _SIZE_SHARE, _SIZE_SECONDS_MAX = 0.9, 10.0
-"""What a lookup waits for a size that the API did not give: of the deadline, and at most.
+"""How long a lookup waits for a size that the API did not give: this share of the deadline, at most 10 s.
 
-Meanwhile the kernel is told of no change of the directory.
+While it waits, the kernel cannot be notified of changes of the directory.
 """
 
 
 class LookingUp:
-    """Answers lookups. What it is made of may be used by several threads."""
+    """Answers lookups. Its components are thread-safe."""
 
     def __init__(
         self, files: Files, answering: Answering, attributes: Attributes, options: FuseOptions, timer: Timer
     ) -> None:
-        """Find `files`, and tell of them in `attributes`."""
+        """Find `files`, and answer with structures of `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._answering = answering
         self._attributes = attributes
@@ -37,7 +37,7 @@ class LookingUp:
         self._timer = timer
 
     def look_up(self, request: Request, parent: int, name: bytes) -> None:
-        """Find a file by its name, or an inode by its number: `.` of a number, for a file handle.
+        """Find a file by its name, or an inode by its number (the name `.` in `parent`, for file handles).
 
         Raises:
             NoSuchFile, Refusal: there is none.
@@ -46,7 +46,7 @@ class LookingUp:
             self._look_up_number(request, parent, name)
             return
         if len(name) > NAME_MAX:
-            # The kernel asks for names of more bytes, and does so before whatever else it does with a name.
+            # The kernel passes on longer names; it looks a name up before any other operation on it.
             raise Refusal(errno.ENAMETOOLONG)
         try:
             entry = self._catalog.lookup(name.decode(errors="surrogateescape"))
@@ -66,7 +66,7 @@ class LookingUp:
             self._inodes.take_back(node)
 
     def _give_when_sized(self, request: Request, entry: Entry) -> None:
-        """Answer when the size is known that is being asked for; a program would take 0 for the size."""
+        """Answer once the store has told the size: without it, a program would take the file for empty."""
         about = About("lookup", f"/{entry.name}")
         self._answering.defer(request, about)
 

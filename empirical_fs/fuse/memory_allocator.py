@@ -1,4 +1,4 @@
-"""How glibc treats memory that was freed."""
+"""Sets how much freed memory glibc keeps."""
 
 import ctypes
 
@@ -8,13 +8,13 @@ _ARENAS = 2
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep the buffers that libfuse and Python allocate and free for every request.
+    """Make glibc keep the buffers that libfuse and Python allocate and free for every request.
 
-    It would give them back to the system each time, and page faults cost more than the copying.
+    By default it returns them to the system each time, and the page faults then cost more than the copying.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_FREED)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREED)
-        # Each heap of its own keeps as much, and Python's lock lets few threads allocate at once.
+        # Each arena keeps that much, and few are needed: Python's GIL lets few threads allocate at once.
         mallopt(_M_ARENA_MAX, _ARENAS)

@@ -1,9 +1,9 @@
-"""Which version of which resource each inode of the kernel is: pure policy, so that no two are mixed.
+"""Decides which version of which resource each of the kernel's inodes is, so that versions never mix. Policy.
 
-A node is one version, and the kernel's pages of it are pages of that version alone, however often it is
-opened. A name that means another version by now leads to another node at the next lookup. The kernel knows a
-node by its number, which belongs to it for the life of the mount; programs see `st_ino`, which comes from the
-resource's id, in its place.
+A node is one version, and the pages that the kernel caches for it are of that version only, however often it
+is opened. When a name has another version, the next lookup leads to another node. The kernel identifies a
+node by its number, which it keeps for the life of the mount; programs see `st_ino` instead, which is made
+from the resource's id.
 """
 
 from collections import OrderedDict
@@ -26,94 +26,96 @@ class Content(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Whether the store has shown that they are no longer there."""
+        """Whether the store has shown that they no longer exist."""
 
 
 class Node(msgspec.Struct, eq=False, gc=False):
-    """One inode of the kernel: a version of a resource.
+    """One of the kernel's inodes: a version of a resource.
 
-    After an `ls -l` of a large project there are so many that the garbage collector must not go through them:
-    what they hold does not refer to them.
+    After an `ls -l` of a large project there are so many nodes that the garbage collector must not traverse
+    them (gc=False); that is safe, since nothing that a node holds refers back to it.
     """
 
     number: int
     entry: Entry
-    """What the kernel was told of it."""
+    """The entry whose attributes the kernel was given."""
     content: Content | None = None
-    """What its pages are of, from the first open on."""
+    """The content of its cached pages; set at the first open."""
     lookups: int = 0
-    """How often the kernel was told of it and has not forgotten."""
+    """FUSE's lookup count: the lookups that the kernel has not forgotten yet."""
     handles: int = 0
+    """How many handles are open on it."""
     is_given: bool = False
     """Whether the kernel may have pages of it: bytes of its content were given, or are about to be.
 
-    Set before they are, by whoever then sees whether the content is still the node's.
+    Set before the bytes are given; the thread then checks that the content is still the node's.
     """
     looks: int = 0
-    """How often the store was asked whether it still has this version, before an open."""
+    """How often the store was asked before an open whether it still has this version."""
     told_since: float = float("-inf")
-    """When the kernel was told of it first, since it has it, on the clock of whoever tells."""
+    """When the kernel first learned of it, since it last forgot it; on the inode table's clock."""
     told_until: float = float("-inf")
-    """When the kernel drops the attributes that it was told last, on the clock of whoever tells."""
+    """When the attributes expire that the kernel was given last; on the inode table's clock."""
     sent_back: set[int] | None = None
-    """The threads whose open was refused; who comes again has found the node by its number."""
+    """The threads whose open was refused; one that comes again has found the node by its number."""
     failed: tuple[int, int] | None = None
-    """Offsets of the first byte, and after the last one, for which reads failed.
+    """The range for which reads failed: offsets of the first byte, and after the last one.
 
-    The kernel keeps their pages, without content, and asks for each alone from then on.
+    The kernel keeps empty pages for them, and from then on requests each of these pages alone.
     """
     is_unlisted: bool = False
-    """Whether its resource has left the listing: once it is unused, nobody can find it again."""
+    """Whether its resource has left the listing: once the node is unused, it cannot be found again."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the store has shown that this version is no longer there."""
+        """Whether the store has shown that this version no longer exists."""
         return self.content is not None and self.content.is_over
 
     @property
     def is_used(self) -> bool:
-        """Whether the kernel has it."""
+        """Whether the kernel knows it, or it is open."""
         return bool(self.lookups or self.handles)
 
     def is_to_change_open(self, now: Entry) -> bool:
-        """Whether it may become `now` while it is open: nobody had any of its bytes, nor holds a link's.
+        """Whether it may become `now` while it is open: an upload of which no byte was given to a program.
 
-        Its size stays: who has looked at it would take the beginning of a longer one for the whole, and the
-        kernel, which may have asked for more already, adds zeros to a shorter one (fuse_short_read in Linux).
+        The size must not change: a program that has seen the size would take the beginning of a longer file
+        for all of it, and the kernel, which may already have requested more, would pad a shorter file with
+        zeros (fuse_short_read in Linux).
         """
         is_upload = self.entry.resource.link is None and now.resource.link is None
         return is_upload and not self.is_given and now.is_sized and now.size == self.entry.size
 
     def note_failed(self, start: int, stop: int) -> None:
-        """Take note that a read of these bytes failed."""
+        """Note that a read of the bytes from `start` to `stop` failed."""
         if start < stop:
             first, last = self.failed or (start, stop)
             self.failed = min(first, start), max(last, stop)
 
     def is_superseded_by(self, now: Entry | None) -> bool:
-        """Whether its resource, which the listing has as `now`, is another version or gone."""
+        """Whether its resource, which the listing has as `now`, is another version, or deleted (None)."""
         return self.is_over or self.entry.is_superseded_by(now)
 
 
 class Nodes:
-    """The nodes that the kernel may name. Not safe between threads; its owner serialises."""
+    """The nodes that the kernel may refer to. Not thread-safe; the owner serialises calls."""
 
     def __init__(self) -> None:
-        """Begin with nothing told to the kernel."""
+        """Begin without nodes."""
         self._by_number: dict[int, Node] = {}
         self._of: dict[int, tuple[Node, ...]] = {}
         """The nodes of each resource, by its id; the newest version is the last."""
         self._unused: OrderedDict[int, Node] = OrderedDict()
-        """Those that the kernel has forgotten: a file handle may still have the number."""
+        """Nodes that the kernel has forgotten, the oldest first: a file handle may still have the number."""
         self._numbers = count(ROOT_NUMBER + 1)
 
     def of(self, entry: Entry) -> Node:
-        """The node of that version, which is made if there is none."""
+        """The node for the version `entry`; a new one if there is none."""
         for each in self._of.get(entry.resource.id, ()):
             each.is_unlisted = False
         node = self.current(entry.resource.id)
         if node is not None and not node.is_superseded_by(entry):
-            # Its name, and what is said of it beside its content, may be others by now.
+            # The name and other details may have changed, while the content is the same.
             node.entry = node.entry.as_said_by(entry)
             return node
         node = Node(next(self._numbers), entry)
@@ -123,41 +125,44 @@ class Nodes:
         return node
 
     def described(self, entry: Entry) -> None:
-        """The listing says something else of a resource: its newest node shows that, even when it is gone."""
+        """Update the entry of a resource's newest node, whose details have changed in the listing.
+
+        The node then shows these even after the resource was deleted.
+        """
         node = self.current(entry.resource.id)
         if node is not None and not node.is_superseded_by(entry):
             node.entry = node.entry.as_said_by(entry)
 
     def current(self, resource_id: int) -> Node | None:
-        """The newest node of a resource, if the kernel was told of any."""
+        """The newest node of a resource; None if it has none."""
         nodes = self._of.get(resource_id)
         return nodes[-1] if nodes else None
 
     def all_of(self, resource_id: int) -> tuple[Node, ...]:
-        """Every node of a resource that can be found."""
+        """Every node of a resource."""
         return self._of.get(resource_id, ())
 
     def find(self, number: int) -> Node | None:
-        """The node of that number."""
+        """The node with that number; None if there is none."""
         return self._by_number.get(number)
 
     def looked_up(self, node: Node) -> None:
-        """The kernel is told of a node once more."""
+        """Count a lookup of a node."""
         node.lookups += 1
         self._note_use(node)
 
     def forget(self, number: int, lookups: int) -> None:
-        """The kernel forgets so many of the times that it was told of a node."""
+        """Note that the kernel forgets that many lookups of a node."""
         node = self._by_number.get(number)
         if node is not None:
             node.lookups = max(node.lookups - lookups, 0)
             node.told_until = float("-inf")
-            # It has evicted the inode, and the pages with it.
+            # If none are left, the kernel has evicted the inode and its pages.
             node.is_given = node.is_given and node.is_used
             self._note_use(node)
 
     def opened(self, node: Node, content: Content | None) -> bool:
-        """A handle is opened for the bytes `content`; False, and none is, if the node is of other bytes."""
+        """Count a handle that reads `content`; False, uncounted, if the node has another content."""
         if node.content is None:
             node.content = content
         if node.content is not content:
@@ -168,14 +173,15 @@ class Nodes:
         return True
 
     def released(self, node: Node) -> None:
-        """A handle is closed."""
+        """Note that a handle is closed."""
         node.handles -= 1
         self._note_use(node)
 
     def send_back(self, node: Node, caller: int) -> bool:
-        """Refuse an open of a version that is over; False if that caller was refused before.
+        """Whether to refuse an open of a version that is over; False if that thread was refused before.
 
-        The kernel looks the name up again, and opens what it finds. Who comes again has no name to look up.
+        After the refusal the kernel looks the name up again, and opens the new node. If the same thread comes
+        to the old node again, it opens by number and has no name to look up.
         """
         if node.sent_back is not None and caller in node.sent_back:
             return False
@@ -185,18 +191,19 @@ class Nodes:
         return True
 
     def adopt(self, node: Node, content: Content | None) -> bool:
-        """Have an open handle read `content` from now on; False if the node is of other bytes."""
+        """Let an open handle read `content` from now on; False if the node has another content."""
         if node.content is None:
             node.content = content
         return node.content is content
 
     def renew(self, node: Node, now: Entry) -> bool:
-        """Give a node another version, once its pages and attributes are dropped; True if it has that.
+        """Change a node to the version `now`, once its pages and attributes are dropped; False if impossible.
 
-        While it is open, only if nobody was given any of its bytes.
+        While it is open, it changes only if none of its bytes were given to a program.
         """
         before, node.content = node.content, None
-        # Who gives bytes notes so first and looks at the content afterwards; here it is the other way round.
+        # `may_give` sets `is_given` first and checks the content afterwards. In the opposite order here, at
+        # least one of the two notices the other.
         if node.handles and not node.is_to_change_open(now):
             node.content = before
             return False
@@ -205,12 +212,13 @@ class Nodes:
         return True
 
     def vanished(self, resource_id: int) -> None:
-        """A resource is not listed any more: what the kernel does not use of it cannot be found again."""
+        """Note that a resource has left the listing: its unused nodes, which cannot be found again, go."""
         for node in self.all_of(resource_id):
             node.is_unlisted = True
             self._note_use(node)
 
     def _note_use(self, node: Node) -> None:
+        """Note whether a node is used; remove it if it is unused and unlisted, or too many are unused."""
         if node.is_used:
             self._unused.pop(node.number, None)
             return

@@ -1,4 +1,4 @@
-"""Opens files: as the version that their inode is, once it is known what that is."""
+"""Opens and closes files. An open waits until it is clear which version the inode is."""
 
 import errno
 import threading
@@ -27,8 +27,8 @@ _SETTLE_TRIES = 2
 class Opener:
     """Opens and closes files.
 
-    What is open is in a dictionary, each step on which is one operation of it. The lock guards what open
-    files read, and whether they are closed.
+    The dictionary of open files needs no lock, since each step is one operation on it. The lock guards the
+    sources of open files, and whether they are closed.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that an open needs
@@ -43,7 +43,7 @@ class Opener:
         *,
         is_direct: bool,
     ) -> None:
-        """Open `files`; `is_direct`, past the page cache."""
+        """Open `files`; with `is_direct`, programs read past the page cache."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
         self._answering = answering
         self._library = library
@@ -57,18 +57,18 @@ class Opener:
         self._open_files: dict[int, OpenFile] = {}
 
     def opened(self, handle: int) -> OpenFile:
-        """The open file of that handle."""
+        """The open file with that handle."""
         return self._open_files[handle]
 
     def open(self, request: Request, node: Node, caller: int, settle_tries: int = _SETTLE_TRIES) -> None:
-        """Open a node for the thread `caller`, now or when it is known what it is.
+        """Open a node for the thread `caller`, now or once it is clear which version it is.
 
         Raises:
-            Refusal: it is something else by now: the kernel looks its name up again.
+            Refusal: it is over (ESTALE): the kernel looks its name up again.
         """
         resource, about = node.entry.resource, _about(node)
         if settle_tries and self._catalog.is_in_doubt(resource.id):
-            # By the old listing it would be opened in vain, or just before it becomes something else.
+            # With the old listing, the open would fail, or open a version that is about to be replaced.
             work = partial(self.open, request, node, caller, settle_tries - 1)
             self._settling.wait(request, about, resource.id, work)
             return
@@ -81,7 +81,7 @@ class Opener:
                 raise Refusal(errno.ESTALE)
             self._open_by_number(request, node, caller, now)
         elif self._catalog.is_to_be_measured(now.resource):
-            # The kernel does not read past the size that it knows, which is 0 so far.
+            # The kernel does not read beyond the size that it knows, which is 0 so far.
             self._answering.defer(request, about)
             self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
         elif content := self._content_to_be_asked_for(node, now):
@@ -93,7 +93,7 @@ class Opener:
             work = partial(self.open, request, node, caller, settle_tries)
             self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
         elif node.failed and not node.handles:
-            # Who has it open may wait for one of these pages, and this would wait for that.
+            # Only without open handles: a program may wait for one of these pages, which could deadlock.
             self._answering.defer(request, about)
             work = partial(self._open_whole, request, node, caller)
             self._answering.go_on_later(request, about, work)
@@ -101,7 +101,7 @@ class Opener:
             self._give_handle(request, node, now)
 
     def close(self, handle: int) -> None:
-        """Close what was opened."""
+        """Close the open file with that handle."""
         opened = self._open_files.pop(handle)
         self._first_looks.touched()
         self._inodes.release(opened.node)
@@ -112,17 +112,17 @@ class Opener:
                 source.close()
 
     def reopen(self, opened: OpenFile) -> Handle:
-        """What an open file reads from now on, whose inode has become another version.
+        """Open a new source for an open file whose inode has become another version.
 
         Raises:
-            Refusal: it is something else again.
+            Refusal: the inode is yet another version, or the file is closed.
         """
         node = opened.node
         source = self._walks.open(node.entry.resource, _content_of(node))
         with self._lock:
             is_taken = not opened.is_closed and self._inodes.adopt(node, source.content)
             if is_taken:
-                # Others may wait for bytes by the one before, and are to hear that its version is over.
+                # Reads may still wait for bytes of the old source, and will fail since its version is over.
                 opened.left, opened.source = (*opened.left, opened.source), source
         if not is_taken:
             source.close()
@@ -133,10 +133,12 @@ class Opener:
         return self._followers.is_followed(entry.resource.id, time.monotonic())
 
     def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
+        """The content that the open would use, if the store must be asked about it first; otherwise None."""
         content = self._walks.latest(entry.resource, _content_of(node)) if entry.resource.size else None
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
 
     def _give_handle(self, request: Request, node: Node, entry: Entry) -> None:
+        """Open the node's content, and answer with a handle; ESTALE if the node has another content."""
         self._first_looks.touched()
         content = entry.content
         source: Handle | bytes = (
@@ -150,7 +152,7 @@ class Opener:
             source.fetch_ahead(min(FETCHED_MAX, source.content.size))
         info = self._library.file_info()
         info.fh, info.direct_io = next(self._numbers), self._is_direct
-        # The kernel's pages of a node are of its version, whenever they came, if versions can be told apart.
+        # Old cached pages of a node are of its version too, if validators distinguish versions.
         info.keep_cache = isinstance(source, bytes) or not source.content.is_without_validators
         waited = time.monotonic() - request.deferred_at if request.is_deferred else 0.0
         self._open_files[info.fh] = OpenFile(source, node, waited=waited)
@@ -158,17 +160,17 @@ class Opener:
             self.close(info.fh)
 
     def _measure(self, request: Request, node: Node, caller: int, entry: Entry) -> None:
-        """Find the size of a file; the kernel learns it when it looks the name up again."""
+        """Ask the store for the size of a file; the kernel learns it when it looks the name up again."""
         self._catalog.measure(entry.resource)
         self.open(request, node, caller, settle_tries=0)
 
     def _open_whole(self, request: Request, node: Node, caller: int) -> None:
-        """Open a node once the kernel has no page of it that failed, for it would ask for each alone."""
+        """Open a node after the kernel has dropped its failed pages, which it would request one by one."""
         self._inodes.drop_failed(node)
         self.open(request, node, caller, settle_tries=0)
 
     def _open_by_number(self, request: Request, node: Node, caller: int, now: Entry) -> None:
-        """Open a version that is over as what its resource is `now`, if that does not mix the two."""
+        """Open a node whose version is over as the current version `now`, if that cannot mix the two."""
         if self._redating.is_possible(node, now):
             work = partial(self._open_redated, request, node, caller, now)
             self._redating.find_out(request, _about(node), node, now, work)
@@ -186,7 +188,7 @@ class Opener:
             self.open(request, node, caller, settle_tries=0)
 
     def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
-        """Open a node that was found by its number as what its resource is now."""
+        """Change a node that was found by its number to its resource's current version, and open it."""
         self._inodes.renew(node, now)
         if node.is_superseded_by(self._catalog.current(node.entry)):
             raise Refusal(errno.ESTALE)

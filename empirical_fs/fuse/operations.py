@@ -1,4 +1,4 @@
-"""What the kernel asks, answered from the catalogue and the readers: a function for each operation."""
+"""Answers the kernel's requests from the catalogue and the readers: one function for each operation."""
 
 import ctypes
 import errno
@@ -37,7 +37,7 @@ from empirical_fs.work.timer import Timer
 _OF_USERS = b"user."
 _SELF, _PARENT = b".", b".."
 _ANSWER_SECONDS = 5.0
-"""What a command of the command line may take beyond its own patience."""
+"""Seconds that a command of the command line may take in addition to the timeout of operations."""
 
 Command = Callable[[], dict[str, Any]]
 
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the answers are made with."""
+    """The objects that `Operations` needs to make its answers."""
 
     library: Library
     options: FuseOptions
@@ -54,13 +54,13 @@ class Tools:
     answering: Answering
     timer: Timer
     commands: Mapping[int, Command]
-    """What answers the ioctls of the command line."""
+    """The functions that answer the ioctls of the command line, by ioctl number."""
     for_commands: Pool
-    """Runs that."""
+    """The threads that run these functions."""
 
 
 class Operations:
-    """The file system as libfuse calls it, from several threads at once. No function here waits."""
+    """The file system's operations, which libfuse calls from several threads. None of them blocks."""
 
     def __init__(self, files: Files, tools: Tools, on_connected: Callable[[], None]) -> None:
         """Serve `files`; `on_connected` is called when the kernel has accepted the mount."""
@@ -91,77 +91,77 @@ class Operations:
     def new_request(
         self, requests: OpenRequests, raw: int, operation: str, words: tuple[Any, ...]
     ) -> Request:
-        """The request that an operation begins with."""
+        """Make the object for a new request."""
         if self._is_traced:
             return TracedRequest(requests, raw, self._described(operation, words))
         return Request(requests, raw)
 
     def failed(self, operation: str, request: Request, error: BaseException) -> None:
-        """An operation has raised: answer the request, if it is still open, and tell of it."""
+        """Answer the request of an operation that raised, if it is still open; log the error if not."""
         if not request.is_open:
             log.error("%s failed after its answer", operation, exc_info=error)
             return
         self._answering.refuse(request, About(operation, "/"), error)
 
     def lookup(self, request: Request, parent: int, name: bytes) -> None:
-        """Find a file by its name, or an inode by its number: `.` of a number, for a file handle."""
+        """Find a file by its name, or an inode by its number (the name `.` in `parent`, for file handles)."""
         self._looking_up.look_up(request, parent, name)
 
     def forget(self, request: Request, number: int, lookups: int) -> None:
-        """The kernel forgets so many lookups of an inode."""
+        """Note that the kernel forgets that many lookups of an inode."""
         self._inodes.forget(number, lookups)
         request.forget()
 
     def forget_multi(self, request: Request, number: int, forgets: Any) -> None:
-        """The same of several inodes."""
+        """As `forget`, for several inodes."""
         for each in forgets[:number]:
             self._inodes.forget(each.number, each.lookups)
         request.forget()
 
     def getattr(self, request: Request, number: int, _info: int | None) -> None:
-        """The attributes of an inode."""
+        """Answer with the attributes of an inode."""
         if number == ROOT_NUMBER:
             self._showing.show_root(request)
         else:
             self._showing.show(request, self._node(number))
 
     def open(self, request: Request, number: int, info: int) -> None:
-        """Open a file for reading; the kernel's pages of it are of its version, whenever they came."""
+        """Open a file for reading; the kernel's cached pages of it are of its version, however old."""
         flags = self._library.file_info.from_address(info).flags
         if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise Refusal(errno.EROFS)
         self._opener.open(request, self._node(number), request.context.pid)
 
     def read(self, request: Request, _number: int, size: int, offset: int, info: int) -> None:
-        """Bytes of an open file: at once where they are at hand, else when they are."""
+        """Answer with bytes of an open file: at once if they have arrived, else when they arrive."""
         self._reads.read(request, self._opener.opened(self._handle(info)), offset, size)
 
     def flush(self, request: Request, _number: int, info: int) -> None:
-        """A descriptor is closed: nothing was ever written, but its thread waits for nothing any more."""
+        """A descriptor is closed: nothing was written, but reads that its thread began are given up."""
         opened, caller = self._opener.opened(self._handle(info)), request.context.pid
         request.refuse(0)
         opened.leave(caller)
 
     def release(self, request: Request, _number: int, info: int) -> None:
-        """The last descriptor of an open is closed."""
+        """Close an open file whose last descriptor is closed."""
         handle = self._handle(info)
         self._reads.leave(self._opener.opened(handle))
         self._opener.close(handle)
         request.refuse(0)
 
     def fsync(self, request: Request, _number: int, _datasync: int, _info: int) -> None:
-        """Nothing is ever written."""
+        """Answer with success: nothing is ever written."""
         request.refuse(0)
 
     def opendir(self, request: Request, _number: int, _info: int) -> None:
-        """Begin a listing."""
+        """Open the directory."""
         opened = self._library.file_info()
         opened.fh = self._directory.open()
         if not request.give_open(opened):
             self._directory.close(opened.fh)
 
     def readdir(self, request: Request, _number: int, size: int, cookie: int, info: int) -> None:
-        """Names from a place on, with inode numbers and types, as many as there is room for."""
+        """Answer with the names after `cookie`, with inode numbers and types, as many as fit into `size`."""
         buffer, attributes = ctypes.create_string_buffer(size), self._attributes.blank()
         at = 0
         listing = self._handle(info)
@@ -177,10 +177,11 @@ class Operations:
         request.give_bytes(buffer.raw[:at])
 
     def readdirplus(self, request: Request, _number: int, size: int, cookie: int, info: int) -> None:
-        """The same with all attributes, which the kernel takes as it does those of a lookup.
+        """As `readdir`, with all attributes, which the kernel caches like those of a lookup.
 
-        It is not told while it has them, for it would ask for all of them with the next listing, too
-        (fuse_advise_use_readdirplus in Linux), nor where a lookup would tell something else.
+        The attributes of an entry are left out while the kernel has them: otherwise it would ask for all of
+        them in the next listing too (fuse_advise_use_readdirplus in Linux). They are also left out where a
+        lookup would give others.
         """
         buffer, at, told = ctypes.create_string_buffer(size), 0, []
         listing = self._handle(info)
@@ -205,27 +206,27 @@ class Operations:
                 self._inodes.take_back(node)
 
     def releasedir(self, request: Request, _number: int, info: int) -> None:
-        """End a listing."""
+        """Close the directory."""
         self._directory.close(self._handle(info))
         request.refuse(0)
 
     def statfs(self, request: Request, _number: int) -> None:
-        """The sum of the sizes as the size of the file system, and nothing free."""
-        # Desktops ask how full each disk is every minute, which is no look at the directory.
+        """Answer with the sum of the file sizes as the size of the file system, without free space."""
+        # Desktops ask every minute how full each disk is; that must not count as use of the directory.
         snapshot = self._catalog.latest
         request.give_statfs(self._attributes.of_space(snapshot.size, len(snapshot.by_name)))
 
     def listxattr(self, request: Request, number: int, size: int) -> None:
-        """The names of the extended attributes of a file; the root has none."""
+        """Answer with the names of the extended attributes of a file; the root directory has none."""
         names = b"".join(name.encode() + b"\0" for name in self._extended(number))
         _give_value(request, names, size)
 
     def getxattr(self, request: Request, number: int, name: bytes, size: int, *_position: int) -> None:
-        """An extended attribute of a file; macOS has a position beside."""
+        """Answer with an extended attribute of a file; macOS passes a position in addition."""
         if name == _OF_USERS:
             raise Refusal(errno.EINVAL)
         if not name.startswith(_OF_USERS):
-            # In one word for the whole file system: who asks for access control lists asks no more.
+            # Not supported by the whole file system, so that programs stop asking for access control lists.
             raise Refusal(errno.EOPNOTSUPP)
         value = self._extended(number).get(name.decode(errors="surrogateescape"))
         if value is None:
@@ -233,7 +234,7 @@ class Operations:
         _give_value(request, value, size)
 
     def ioctl(self, request: Request, _number: int, command: int, *words: Any) -> None:
-        """Answer the command line; for everyone else this is no device."""
+        """Answer an ioctl of our command line; all others get ENOTTY."""
         answer, room = self._commands.get(command), words[-1]
         if answer is None:
             raise Refusal(errno.ENOTTY)
@@ -261,7 +262,7 @@ class Operations:
         return node
 
     def _extended(self, number: int) -> Mapping[str, bytes]:
-        """What the listing says now of the resource; of one that it has no more, what it said last."""
+        """The extended attributes of the resource in the current listing, or in the last one that had it."""
         if number == ROOT_NUMBER:
             return {}
         node = self._node(number)
@@ -269,7 +270,7 @@ class Operations:
         return extended_attributes((now or node.entry).resource)
 
     def _listed(self, listing: int, cookie: int) -> Iterator[tuple[bytes, int, Entry | None]]:
-        """Names from a place on, each with the place behind it; None is the directory itself."""
+        """The names after `cookie`, each with its own cookie and its entry; None for `.` and `..`."""
         if cookie < AFTER_SELF:
             yield _SELF, AFTER_SELF, None
         if cookie < AFTER_PARENT:
@@ -283,7 +284,7 @@ class Operations:
         )
 
     def _described(self, operation: str, words: tuple[Any, ...]) -> str:
-        """What an operation is about; its name as a literal, for that may have a line break in it."""
+        """What an operation is about, for the log. File names are quoted, since they may have line breaks."""
         number = None if operation == "forget_multi" else words[0]
         if operation == "lookup" and number == ROOT_NUMBER:
             subject = words[1].decode(errors="surrogateescape")
@@ -301,7 +302,7 @@ def _give_answer(request: Request, answer: Command, room: int) -> None:
 
 
 def _give_value(request: Request, value: bytes, size: int) -> None:
-    """Answer with a value, or, to who has no room yet, with its size."""
+    """Answer with a value, or with its size if the caller's buffer `size` is 0."""
     if not size:
         request.give_size(len(value))
     elif size < len(value):

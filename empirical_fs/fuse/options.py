@@ -1,6 +1,6 @@
-"""The mount options: which libfuse takes, which the connection to the kernel, and which we act on ourselves.
+"""Sorts the mount options: those for libfuse, those for the kernel connection, and those handled here.
 
-Users give what libfuse's high-level API knows, as they do to every mount program (fuse(8)). The low-level API
+Users give the options of libfuse's high-level API, as with every FUSE program (fuse(8)). The low-level API
 leaves some of these to the file system.
 """
 
@@ -13,28 +13,28 @@ from empirical_fs.errors import UsageError
 from empirical_fs.fuse.library import Library
 
 _OF_THE_KERNEL_CACHE = {"entry_timeout", "attr_timeout", "negative_timeout"}
-"""Seconds, which go into our answers."""
+"""Cache times in seconds, which are part of our answers."""
 _MEANINGLESS = {
-    # The numbers of inodes, and what the kernel may keep of them, are what they are.
+    # Inode numbers, and how long the kernel caches inodes, cannot be chosen in this file system.
     *("use_ino", "readdir_ino", "kernel_cache", "auto_cache", "noauto_cache", "ac_attr_timeout"),
     *("noforget", "remember", "nopath", "hard_remove"),
-    # Interruptions, and threads: both work whatever these say.
+    # Interruptions and threads work the same with any of these.
     *("intr", "intr_signal", "clone_fd", "max_idle_threads", "max_threads"),
 }
 _GONE = {"nonempty", "big_writes", "large_read"}
-"""Options of libfuse 2 for what is always so with libfuse 3 (its ChangeLog.rst, 3.0.0)."""
+"""Options of libfuse 2 for behaviour that libfuse 3 always has (its ChangeLog.rst, 3.0.0)."""
 _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead", "max_write", "max_read"}
 """Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
 _ALSO_OF_THE_MOUNT = {"max_read"}
-"""Of these libfuse 3 wants to be told as well, and the same."""
+"""Those of them that libfuse 3 also needs as a mount option, with the same value."""
 _OF_THE_SYSTEM = {
     *("allow_other", "allow_root", "auto_unmount", "default_permissions", "fsname", "subtype", "debug"),
     *("ro", "nosuid", "nodev", "exec", "noexec", "async", "sync", "dirsync", "atime", "noatime"),
     *("nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime"),
 }
-"""What libfuse takes itself, or hands to the kernel (fuse_i.h and mount.c of libfuse 3)."""
+"""Options that libfuse handles itself, or passes to the kernel (fuse_i.h and mount.c of libfuse 3)."""
 NAMES = _OF_THE_KERNEL_CACHE | _MEANINGLESS | _GONE | _OF_THE_CONNECTION | _OF_THE_SYSTEM | {"direct_io"}
-"""What may be given, to find what was meant by one that is misspelt; libfuse may know more."""
+"""The known options, for suggestions when one is misspelt; libfuse may know more."""
 _OF_THE_HIGH_LEVEL = "modules"
 _NUMBERS = {"remember", "intr_signal", "max_idle_threads", "max_threads"}
 _NUMBER = re.compile(r"-?[0-9]{1,10}")
@@ -44,26 +44,26 @@ _SECONDS_MAX = 2.0**31
 
 @dataclass(frozen=True, slots=True)
 class FuseOptions:
-    """What the options of one mount come to."""
+    """The sorted options of one mount."""
 
     text: str
-    """What libfuse is given after -o."""
+    """The options for libfuse, as after -o."""
     connection: Mapping[str, int]
-    """Fields of its `struct fuse_conn_info`."""
+    """Fields of libfuse's `struct fuse_conn_info` to set."""
     entry_seconds: float
-    """How long the kernel may keep what a name means."""
+    """How many seconds the kernel may cache the result of a lookup."""
     attribute_seconds: float
-    """How long it may keep attributes."""
+    """How many seconds it may cache attributes."""
     missing_seconds: float
-    """How long it may keep that a name means nothing; 0: not at all."""
+    """How many seconds it may cache that a name does not exist; 0: not at all."""
     is_direct: bool
-    """Whether reads go past the page cache."""
+    """Whether reads bypass the page cache."""
 
 
 def fuse_options(
     library: Library, given: Mapping[str, str | bool], entry_seconds: float, attribute_seconds: float
 ) -> FuseOptions:
-    """The options of a mount; `entry_seconds` and `attribute_seconds` are the defaults.
+    """Sort the `given` options of a mount; `entry_seconds` and `attribute_seconds` are the defaults.
 
     Raises:
         UsageError: an option has a bad value.
@@ -94,7 +94,7 @@ def fuse_options(
 
 
 def _escaped(value: str) -> str:
-    """A value as libfuse takes it, for which a comma ends it and a backslash does not stand for itself."""
+    """A value with libfuse's escapes for commas, which would end it, and backslashes."""
     return value.replace("\\", "\\\\").replace(",", "\\,")
 
 
@@ -114,5 +114,5 @@ def _seconds(given: Mapping[str, object], name: str, default: float) -> float:
         seconds = math.nan
     if math.isnan(seconds) or "_" in str(value) or not str(value).isascii():
         raise UsageError(f"-o {name} takes a number of seconds")
-    # libfuse takes less than nothing for nothing (calc_timeout_sec in fuse_lowlevel.c).
+    # libfuse treats negative values as 0 (calc_timeout_sec in fuse_lowlevel.c).
     return min(max(seconds, 0.0), _SECONDS_MAX)

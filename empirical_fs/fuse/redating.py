@@ -1,4 +1,4 @@
-"""A version that is open, and that the listing has under another date: the same content, or another one."""
+"""Finds out whether an open version that the listing has with another date is still the same content."""
 
 import threading
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
 
 OnKnown = Callable[[], object]
-"""Told when a node is what its resource is now, or is over, or neither could be found out."""
+"""Called when the node is known to be current, or to be over, or when neither could be found out."""
 
 
 class Redating:
-    """Asks the store whether a version goes on, once for all who want to know.
+    """Asks the store whether it still has a version, once for all requests that wait for the answer.
 
-    The lock guards who waits for which answer.
+    The lock guards the table of waiting requests.
     """
 
     def __init__(self, inodes: InodeTable, walks: WalkPrefetch, answering: Answering) -> None:
-        """Ask about contents that `walks` hands out."""
+        """Ask about contents that `walks` has opened."""
         self._inodes, self._walks, self._answering = inodes, walks, answering
         self._lock = threading.Lock()
         self._waiting: dict[Content, list[OnKnown]] = {}
 
     def is_possible(self, node: Node, now: Entry) -> bool:
-        """Whether `now` may be what a node shows under another date: by its size, and the store can tell."""
+        """Whether `now` may be a node's content with another date: sizes match, and validators can tell."""
         content = node.content
         return (
             isinstance(content, Content)
@@ -41,10 +41,10 @@ class Redating:
         )
 
     def find_out(self, request: Request, about: About, node: Node, now: Entry, on_known: OnKnown) -> None:
-        """Ask the store; a node whose content it still has is from then on what `now` is.
+        """Ask the store, then call `on_known`; if it still has the node's content, the node becomes `now`.
 
         Raises:
-            NoThread: nobody can ask.
+            NoThread: no thread can ask.
         """
         content, asked_at = node.content, aging_clock()
         assert isinstance(content, Content)
@@ -63,7 +63,7 @@ class Redating:
                 waiting.append(call)
                 return
             self._waiting[content] = [call]
-        # Where it did not answer a moment ago, nobody waits for the same once more.
+        # If the store did not answer a moment ago, do not wait for it again.
         is_asked = not content.is_put_off
         try:
             if is_asked:

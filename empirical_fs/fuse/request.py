@@ -1,4 +1,4 @@
-"""One request of the kernel, which is answered exactly once: at once, or later by whoever has the answer."""
+"""One request of the kernel, which is answered exactly once: immediately, or later by any thread."""
 
 import ctypes
 import errno
@@ -14,24 +14,23 @@ from empirical_fs.fuse.structures import INTERRUPTED, Context, Piece
 from empirical_fs.work.timer import Alarm, Timer
 
 OnGivenUp = Callable[[EmpiricalError], object]
-"""Told that nobody waits for an answer any more, and why; it answers that, and ends what was begun for it."""
+"""Called when a request is given up, with the reason; it must answer with an error, and cancel the work."""
 
 _GRACE_SECONDS = 0.75
-"""How long an answer may still come for a caller that handles its signal."""
+"""Seconds in which the answer may still come after the caller got a signal that it handles."""
 
 log = logging.getLogger(__name__)
 
 
 class OpenRequests:
-    """The requests that are open.
+    """The requests that are not answered yet.
 
-    No lock: each step is one operation on a dictionary, which Python serialises.
-
-    Whoever takes a request off `_open` is the one to answer it.
+    No lock is needed: each step is one operation on a dictionary, which Python serialises. The thread that
+    removes a request from `_open` answers it.
     """
 
     def __init__(self, library: Library, timer: Timer) -> None:
-        """Nothing was asked yet; deadlines are `timer`'s."""
+        """Begin without requests; `timer` ends them at their deadlines."""
         self.library = library
         self.timer = timer
         self._open: dict[Request, None] = {}
@@ -39,15 +38,18 @@ class OpenRequests:
         self._interrupted = INTERRUPTED(self._interrupt)
 
     def accept(self, request: "Request") -> None:
-        """Take note of a request that has just come."""
+        """Add a request that has just arrived."""
         self._open[request] = None
 
     def is_open(self, request: "Request") -> bool:
-        """Whether it is still to be answered."""
+        """Whether a request is not answered yet."""
         return request in self._open
 
     def answer(self, request: "Request", reply: Callable[..., int | None], *words: Any) -> int | None:
-        """Answer by `reply`: 0, or an errno where the caller is gone; None if somebody was faster."""
+        """Answer by calling `reply`; 0, or an errno if the caller no longer waits.
+
+        None, without an answer, if another thread has answered.
+        """
         try:
             del self._open[request]
         except KeyError:
@@ -55,17 +57,17 @@ class OpenRequests:
         if request.is_deferred:
             request.settle()
         try:
-            # Libfuse gives a negative errno, and nothing where the kernel takes no answer.
+            # Libfuse returns a negative errno, or nothing for requests without an answer.
             return -(reply(request.raw, *words) or 0)
         except MemoryError:
             self.library.reply_err(request.raw, errno.ENOMEM)
             return errno.ENOMEM
 
     def listen(self, request: "Request") -> bool:
-        """Have the request given up when the kernel says that its caller was interrupted; False if it was.
+        """Let libfuse call back when the caller of a request is interrupted; False if it already was.
 
-        Where the caller was interrupted before, libfuse calls back at once, and uses the request afterwards:
-        it must not be answered from there (fuse_req_interrupt_func in fuse_lowlevel.c).
+        In that case libfuse calls back immediately, and uses the request afterwards, so the callback must not
+        answer it (fuse_req_interrupt_func in fuse_lowlevel.c).
         """
         number = id(request)
         self._interruptible[number] = request
@@ -73,22 +75,25 @@ class OpenRequests:
         return request.comes_first()
 
     def stop_listening(self, request: "Request") -> None:
-        """The request is about to be answered."""
+        """Ignore later interruptions of a request, which is about to be answered."""
         self._interruptible.pop(id(request), None)
 
     def end(self, error: EmpiricalError) -> None:
-        """Give up all that wait, with `error`."""
+        """Give up all open requests, with `error`."""
         for request in list(self._open):
             request.give_up(error)
 
     def _interrupt(self, _raw: int, number: int) -> None:
-        """Libfuse calls this, and keeps that request until it returns, unless it calls from `listen`."""
+        """Handle an interruption. Libfuse calls this, and keeps the request until it returns.
+
+        That is not so when libfuse calls from within `listen`.
+        """
         try:
             request = self._interruptible.get(number)
             if request is not None and not request.comes_first():
                 request.interrupt()
         except BaseException:
-            log.exception("an interruption failed in a way that it should not")
+            log.exception("handling an interruption failed unexpectedly")
 
 
 class Request:
@@ -106,32 +111,32 @@ class Request:
     )
 
     def __init__(self, requests: OpenRequests, raw: int) -> None:
-        """The request that libfuse knows as `raw`, until it is answered."""
+        """Wrap the request at libfuse's pointer `raw`, which is valid until the answer."""
         self._requests = requests
         self.raw = raw
         self.is_deferred = False
-        """Whether somebody is to answer later."""
+        """Whether it is answered later, after the operation has returned."""
         self.deferred_at = 0.0
-        """When that was said first, on the monotonic clock."""
+        """When it was deferred last, on the monotonic clock."""
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
         self.caller = 0
-        """The thread that asks, of a request that is deferred; 0 for one that cannot be seen from here."""
+        """The id of the thread that sent a deferred request; 0 for a thread of another PID namespace."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still to be answered."""
+        """Whether it is not answered yet."""
         return self._requests.is_open(self)
 
     @property
     def context(self) -> Context:
-        """Who asks; only before the answer, in the operation itself."""
+        """The user, group and thread that sent it. Only valid in the operation itself, before the answer."""
         return self._requests.library.context(self.raw)
 
     def defer(self, seconds: float, on_given_up: OnGivenUp) -> None:
-        """Answer later, within `seconds`; otherwise, and when the caller is interrupted, it is given up.
+        """Answer later. The request is given up after `seconds`, or when the caller is interrupted.
 
-        To be called before anybody else may answer, who would have libfuse free the request under our hands.
+        Call this before another thread may answer, since the answer makes libfuse free the request.
         """
         self.is_deferred, self.deferred_at = True, time.monotonic()
         self._on_given_up = on_given_up
@@ -143,13 +148,14 @@ class Request:
             self.interrupt()
 
     def hand_to(self, on_given_up: OnGivenUp) -> None:
-        """Have somebody else answer from now on, who is told in place of the one before."""
+        """Call `on_given_up` from now on, in place of the previous function: another object will answer."""
         self._on_given_up = on_given_up
 
     def interrupt(self) -> None:
-        """A signal has interrupted the caller: give this up, at once if the caller is about to end.
+        """Give the request up, since a signal has interrupted the caller; at once if the caller is ending.
 
-        Who handles the signal, or stops and goes on, or cannot be seen, may have the answer for a while.
+        A caller that handles the signal, or was stopped, or cannot be seen, may still get the answer for a
+        moment.
         """
         if is_ending(self.caller):
             self._abandon()
@@ -157,15 +163,16 @@ class Request:
             self._requests.timer.after(_GRACE_SECONDS, self._abandon)
 
     def _abandon(self) -> None:
+        """Give the request up, with an error that says whether the caller is ending."""
         if is_ending(self.caller):
-            self.give_up(Abandoned("the reader does not wait any more"))
+            self.give_up(Abandoned("the program no longer waits"))
         else:
-            self.give_up(Interrupted("the reader was interrupted"))
+            self.give_up(Interrupted("the program was interrupted by a signal"))
 
     def comes_first(self) -> bool:
-        """Whether this is the first of two calls: `listen` asks at its end, an interruption when it comes.
+        """Whether this is the first of two calls, one from the end of `listen`, one from an interruption.
 
-        Whoever comes second has the request given up.
+        Whichever comes second must have the request given up.
         """
         try:
             # One operation on the list, which Python serialises.
@@ -175,12 +182,12 @@ class Request:
         return True
 
     def give_up(self, error: EmpiricalError) -> None:
-        """Nobody waits for this any more, because of `error`."""
+        """Give up the request because of `error`, if it is deferred and not answered yet."""
         if self._on_given_up is not None and self.is_open:
             self._on_given_up(error)
 
     def settle(self) -> None:
-        """Drop what would give it up."""
+        """Cancel the deadline, and ignore interruptions: the request is being answered."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._requests.stop_listening(self)
@@ -189,23 +196,23 @@ class Request:
         self.give_up(DeadlinePassed("it could not be had in time"))
 
     def refuse(self, number: int) -> bool:
-        """Answer with an errno, or 0 for success; False if it was answered already."""
+        """Answer with an errno, or with 0 for success; False if it was answered already."""
         return self._answer(self._requests.library.reply_err, number) is not None
 
     def forget(self) -> None:
-        """End a request that takes no answer."""
+        """End a request that needs no answer."""
         self._answer(self._requests.library.reply_none)
 
     def give_entry(self, entry: Any) -> bool:
-        """Answer with a `struct fuse_entry_param`; False if the caller is gone: then it is no lookup."""
+        """Answer with a `struct fuse_entry_param`; False if the caller has left: it is no lookup then."""
         return self._answer(self._requests.library.reply_entry, ctypes.byref(entry)) == 0
 
     def give_attributes(self, attributes: Any, seconds: float) -> bool:
-        """Answer with a `struct stat`, which the kernel may keep for so long."""
+        """Answer with a `struct stat`, which the kernel may cache for `seconds`."""
         return self._answer(self._requests.library.reply_attr, ctypes.byref(attributes), seconds) == 0
 
     def give_open(self, info: Any) -> bool:
-        """Answer an open; False if the caller is gone: then there is no handle."""
+        """Answer an open; False if the caller has left, so the kernel keeps no handle."""
         return self._answer(self._requests.library.reply_open, ctypes.byref(info)) == 0
 
     def give_bytes(self, data: bytes) -> bool:
@@ -213,7 +220,7 @@ class Request:
         return self._answer(self._requests.library.reply_buf, data, len(data)) == 0
 
     def give(self, pieces: Sequence[memoryview]) -> bool:
-        """Answer with bytes that lie elsewhere, one piece after the other, and stay until this returns."""
+        """Answer with the bytes of all `pieces` in order, which must stay valid until this returns."""
         library = self._requests.library
         if len(pieces) == 1:
             first = ctypes.byref(ctypes.c_char.from_buffer(pieces[0]))
@@ -229,11 +236,11 @@ class Request:
         return self._answer(self._requests.library.reply_statfs, ctypes.byref(space)) == 0
 
     def give_size(self, size: int) -> bool:
-        """Answer how large the value of an extended attribute, or the list of them, is."""
+        """Answer with the size in bytes of an extended attribute's value, or of the list of names."""
         return self._answer(self._requests.library.reply_xattr, size) == 0
 
     def give_ioctl(self, data: bytes) -> bool:
-        """Answer an ioctl, which succeeded."""
+        """Answer an ioctl with success, and `data`."""
         return self._answer(self._requests.library.reply_ioctl, 0, data, len(data)) == 0
 
     def _answer(self, reply: Callable[..., int | None], *words: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""A mount: threads that take the kernel's requests until it is gone, and what the kernel is told beside."""
+"""A mount: runs the threads that take the kernel's requests until the unmount, and notifies the kernel."""
 
 import errno
 import logging
@@ -21,59 +21,59 @@ LIBFUSE_FAILED = Trouble(
 )
 
 _THREADS = 4
-"""Threads that take requests. None of them ever waits, so that they serve any number of readers."""
+"""Threads that take requests. No operation blocks, so that they can serve any number of programs."""
 
 log = logging.getLogger(__name__)
 
 
 class MountFailed(SetupError):
-    """Libfuse could not mount, and has said why on stderr."""
+    """Libfuse could not mount; it has written the reason to stderr."""
 
 
 class LibfuseFailed(SetupError):
-    """Libfuse could not go on; the mount, if it is still there, has nobody who answers."""
+    """Libfuse failed after the mount; if it is still mounted, nothing answers its requests."""
 
 
 class Operations(Protocol):
-    """What answers: a method for each operation, which takes the request and what libfuse gives."""
+    """Answers requests: has a method for each operation, which takes the request and libfuse's arguments."""
 
     def new_request(
         self, requests: OpenRequests, raw: int, operation: str, words: tuple[Any, ...]
     ) -> Request:
-        """The request that an operation begins with."""
+        """Make the object for a new request."""
 
     def failed(self, operation: str, request: Request, error: BaseException) -> None:
-        """An operation has raised: answer the request, if it is still open."""
+        """Answer the request of an operation that raised, if it is still open."""
 
     def connected(self) -> None:
-        """The kernel has accepted the mount."""
+        """Called when the kernel has accepted the mount."""
 
 
 class Place(Protocol):
     """The directory to mount on."""
 
     def entered(self) -> AbstractContextManager[str]:
-        """Be where it has the name that is given, which leads nowhere else."""
+        """A context in which the yielded name leads to the directory, and to no other."""
 
     def check_mounted(self) -> None:
-        """See that the mount is where it should be; raises SetupError, without a mount, if it is not."""
+        """Check that the mount is where it should be; if not, unmount and raise SetupError."""
 
     def abandon(self) -> None:
-        """Take away the mount, for which nobody answers."""
+        """Unmount; called when no thread answers the mount's requests."""
 
     def release(self) -> None:
-        """It is not needed any more."""
+        """Release the directory, which is no longer needed."""
 
 
 class Session:
-    """One mount of the low-level API.
+    """One mount through the low-level API.
 
-    The lock guards whether the kernel may still be told anything; it is held while it is told, so that
-    nobody tells a mount that is gone.
+    The lock guards whether the kernel may still be notified. It is held during a notification, so that none
+    is sent after the unmount.
     """
 
     def __init__(self, library: Library, timer: Timer) -> None:
-        """Not mounted yet; `timer`, which has the deadlines, is started with the mount."""
+        """Prepare a mount; `serve` starts `timer`, which ends requests at their deadlines."""
         self._library = library
         self._timer = timer
         self._requests = OpenRequests(library, timer)
@@ -89,8 +89,8 @@ class Session:
 
         Raises:
             MountFailed: libfuse cannot mount.
-            SetupError: what is at the place is not what it was.
-            NoThread: nobody can serve it.
+            SetupError: the directory is no longer the same.
+            NoThread: the system has no thread to serve the mount.
             LibfuseFailed: libfuse failed afterwards.
         """
         keep_freed_memory()
@@ -118,21 +118,22 @@ class Session:
             self._end()
 
     def drop_entry(self, name: str) -> None:
-        """Have the kernel look a name up again. Never from an operation: the kernel may wait for that."""
+        """Make the kernel look a name up again. Never from an operation, for which the kernel may wait."""
         self._notify(lambda mounted: self._library.invalidate_entry(mounted, name.encode()))
 
     def drop_attributes(self, number: int) -> None:
-        """Have the kernel ask for the attributes of an inode again; as `drop_entry`."""
+        """Make the kernel ask for the attributes of an inode again. Never from an operation."""
         self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, -1))
 
     def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
-        """Have the kernel drop attributes and pages; whether it holds none now. As `drop_entry`.
+        """Make the kernel drop attributes and pages; True if it has none now. Never from an operation.
 
-        Those of `size` bytes from `start` on, or all of them to the end.
+        The pages are those of `size` bytes from `start`; with `size` 0, all from `start` to the end.
         """
         return self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, start, size))
 
     def _notify(self, tell: Callable[[Mounted], int]) -> bool:
+        """Call `tell`, which returns 0 or a negative errno, unless unmounted; True if it succeeded."""
         with self._lock:
             if self._mounted is None:
                 return False
@@ -143,7 +144,7 @@ class Session:
         return True
 
     def _table(self, operations: Operations, options: FuseOptions) -> Any:
-        """`struct fuse_lowlevel_ops` with callbacks for the methods of `operations` that libfuse knows."""
+        """`struct fuse_lowlevel_ops` with callbacks for those methods of `operations` that libfuse has."""
         table = self._library.operations()
         for name, *_ in table._fields_:
             handle = getattr(operations, name, None)
@@ -154,7 +155,7 @@ class Session:
             try:
                 self._library.negotiate(connection, options.connection)
                 operations.connected()
-            except BaseException as error:  # noqa: BLE001 - handed to who waits for the end
+            except BaseException as error:  # noqa: BLE001 - `serve` raises it
                 self._failed_begin.append(error)
                 self._ended.put(False)  # noqa: FBT003 - as if a thread had failed
 
@@ -164,7 +165,7 @@ class Session:
     def _answering(
         self, name: str, handle: Callable[..., None], operations: Operations
     ) -> Callable[..., None]:
-        """The callback of one operation, which leaves no request without an answer and raises nothing."""
+        """The callback of one operation, which never raises, and leaves no request unanswered."""
         requests, new_request, library = self._requests, operations.new_request, self._library
 
         def call(raw: int, *words: Any) -> None:
@@ -185,10 +186,10 @@ class Session:
         return call
 
     def _start(self, mounted: Mounted) -> None:
-        """Have threads take requests until the mount is gone; each tells `_ended` whether libfuse went well.
+        """Start the threads that take requests until the unmount; each puts its success into `_ended`.
 
-        Threads of Python's own, which stay: of those that libfuse makes, Python would have to make up its
-        state anew for each, which takes a fifth of the CPU of a GB.
+        They are Python's own threads, since Python would create its thread state anew at each call from a
+        thread of libfuse, which takes a fifth of the CPU of reading a GB.
         """
         for number in range(_THREADS):
             thread = threading.Thread(
@@ -199,17 +200,17 @@ class Session:
             try:
                 thread.start()
             except RuntimeError:
-                # One is enough to serve, for none of them waits.
+                # One thread is enough, since no operation blocks.
                 if not self._started:
                     raise
-                log.info("the system has no more threads to answer the kernel by")
+                log.info("the system has no more threads to answer the kernel")
                 break
             self._started += 1
 
     def _end(self) -> None:
-        """Nothing is answered any more.
+        """Stop notifications, and fail all open requests.
 
-        Libfuse's session is left to the end of the process: whoever is about to answer may still use it.
+        Libfuse's session is not freed before the process ends: a thread about to answer may still use it.
         """
         with self._lock:
             self._mounted = None

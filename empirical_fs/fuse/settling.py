@@ -1,4 +1,4 @@
-"""Has requests wait for a listing that agrees with the store, which may be ahead of the last one."""
+"""Lets requests wait for a listing that agrees with the store, which may be ahead of the last listing."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,20 +9,20 @@ from empirical_fs.fuse.request import Request
 from empirical_fs.work.timer import Timer
 
 _SECONDS = 1.0
-"""How long is waited for it: a listing takes less, unless the API is in trouble."""
+"""How long to wait: a listing takes less, unless the API has problems."""
 
 
 class Settling:
-    """What it is made of may be used by several threads."""
+    """Lets requests wait. Its components are thread-safe."""
 
     def __init__(self, catalog: Catalog, answering: Answering, timer: Timer) -> None:
         """Wait for listings of `catalog`."""
         self._catalog, self._answering, self._timer = catalog, answering, timer
 
     def wait(self, request: Request, about: About, resource_id: int, work: Callable[[], object]) -> None:
-        """Have `work` answer a request once a listing is there that is not in doubt about a resource.
+        """Call `work`, which answers a request, once a new listing has settled doubts about a resource.
 
-        It answers all the same where the listing could not be had, or does not come within a second.
+        `work` is also called if the listing could not be fetched, or does not arrive within a second.
         """
         self._answering.defer(request, about)
         go_on = partial(self._answering.go_on, request, about, work)

@@ -1,4 +1,4 @@
-"""The attributes of an inode that the kernel has: of its version, unless that is over."""
+"""Answers `getattr`: the attributes of an inode's version, or of the current one if that is over."""
 
 import errno
 import time
@@ -19,7 +19,7 @@ from empirical_fs.fuse.settling import Settling
 
 
 class Showing:
-    """Answers `getattr`. What it is made of may be used by several threads."""
+    """Answers `getattr`. Its components are thread-safe."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that an answer may need
         self,
@@ -30,7 +30,7 @@ class Showing:
         followers: Followers,
         settling: Settling,
     ) -> None:
-        """Show `files` by `attributes`."""
+        """Answer for `files` with structures of `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes, self._options = attributes, options
         self._redating = redating
@@ -43,16 +43,16 @@ class Showing:
         self._give(request, self._attributes.of_root(self._catalog.changed_ns))
 
     def show(self, request: Request, node: Node, *, waits: bool = True) -> None:
-        """Answer with the attributes of a file: those of its resource now, or of one that is gone, the last.
+        """Answer with the attributes of a file: the current ones of its resource, or its last if deleted.
 
-        An open version that the listing has replaced is told by ESTALE, as its reads are: programs that wait
-        for more at the end of a file (`tail -F`, `less +F`) look there, and nowhere else.
+        If the listing has replaced a version that is open, the answer is ESTALE, as for its reads: programs
+        that wait for more at the end of a file (`tail -F`, `less +F`) only look at the attributes.
 
-        By `waits` that is said once there is a listing without doubt, if one comes soon: the kernel looks
-        the name up once more, and only once.
+        With `waits`, that answer waits a moment for a listing without doubt, since after an ESTALE the kernel
+        looks the name up again only once.
 
         Raises:
-            Refusal: the version is over.
+            Refusal: the version is over (ESTALE).
         """
         now = self._catalog.current(node.entry)
         if now is None or not node.is_superseded_by(now):
@@ -74,7 +74,7 @@ class Showing:
     def _show_found(self, request: Request, node: Node) -> None:
         if node.is_over:
             raise Refusal(errno.ESTALE)
-        # Where the store did not say, it may be what it was.
+        # If the store gave no answer, the file may be unchanged.
         self._show(request, node.entry)
 
     def _show(self, request: Request, entry: Entry) -> None:

@@ -1,6 +1,6 @@
-"""libfuse's structures and the table of its low-level operations, as ctypes has them (fuse_lowlevel.h).
+"""libfuse's structures and the table of its low-level operations, for ctypes (fuse_lowlevel.h).
 
-They are those of libfuse 2.9 and of 3.0 to 3.17. A test compares them with the headers.
+They describe libfuse 2.9 and 3.0 to 3.17. A test compares them with the headers.
 """
 
 import ctypes
@@ -15,10 +15,10 @@ NUMBER = ctypes.c_uint64
 NAME = ctypes.c_char_p
 
 _FILE_INFO_SIZE = 64
-"""Bytes of `struct fuse_file_info` in libfuse 3.17; before it had 40."""
+"""Bytes of `struct fuse_file_info` in libfuse 3.17; earlier versions have 40."""
 
 _STAT_SIZES = {"x86_64": 144, "aarch64": 128}
-"""Bytes of `struct stat` (bits/struct_stat.h of glibc), where a binding may describe fewer."""
+"""Bytes of `struct stat` (bits/struct_stat.h of glibc); a Python binding may describe fewer."""
 
 
 class Arguments(ctypes.Structure):
@@ -32,7 +32,7 @@ class Arguments(ctypes.Structure):
 
 
 class Context(ctypes.Structure):
-    """The beginning of `struct fuse_ctx`: who calls."""
+    """The beginning of `struct fuse_ctx`: the user, group and thread that sent the request."""
 
     _fields_ = (("uid", ctypes.c_uint32), ("gid", ctypes.c_uint32), ("pid", ctypes.c_int32))
 
@@ -101,7 +101,7 @@ SIGNATURES: Mapping[str, tuple[Any, ...]] = {
     "fallocate": (REQUEST, NUMBER, ctypes.c_int, ctypes.c_int64, ctypes.c_int64, POINTER),
     "readdirplus": _RANGE,
 }
-"""The arguments of the operations that are served; all return nothing."""
+"""The argument types of the operations that we implement; all return nothing."""
 
 TABLE_2 = (
     *("init", "destroy", "lookup", "forget", "getattr", "setattr", "readlink", "mknod", "mkdir", "unlink"),
@@ -112,14 +112,14 @@ TABLE_2 = (
 )
 """`struct fuse_lowlevel_ops` of libfuse 2.9."""
 TABLE_3 = (*TABLE_2, "readdirplus", "copy_file_range", "lseek")
-"""That of libfuse 3, which is told how much of it we know."""
+"""That of libfuse 3; libfuse is given the size of our table, which may be shorter than its own."""
 
 INTERRUPTED = ctypes.CFUNCTYPE(None, REQUEST, POINTER)
 """`fuse_interrupt_func_t`."""
 
 
 def entry_type(stat: Any) -> Any:
-    """`struct fuse_entry_param` with the system's `struct stat`, of which fusepy leaves off the end."""
+    """`struct fuse_entry_param` with the system's `struct stat`, whose end fusepy does not describe."""
 
     class Entry(ctypes.Structure):
         _fields_ = (
@@ -135,7 +135,7 @@ def entry_type(stat: Any) -> Any:
 
 
 def file_info_type(described: Any) -> Any:
-    """`struct fuse_file_info`, which has grown at its end in libfuse 3.17 beyond what bindings describe."""
+    """`struct fuse_file_info`, which is longer in libfuse 3.17 than the Python bindings describe."""
 
     class FileInfo(described):  # type: ignore[misc]
         _fields_ = (("_reserved", ctypes.c_char * max(_FILE_INFO_SIZE - ctypes.sizeof(described), 0)),)
@@ -144,7 +144,7 @@ def file_info_type(described: Any) -> Any:
 
 
 def operations_type(table: tuple[str, ...], types: Mapping[str, Any]) -> Any:
-    """`struct fuse_lowlevel_ops`."""
+    """`struct fuse_lowlevel_ops` with the fields of `table`, whose types are `types` or plain pointers."""
 
     class Operations(ctypes.Structure):
         _fields_ = tuple((name, types.get(name, POINTER)) for name in table)

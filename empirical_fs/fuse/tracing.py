@@ -1,4 +1,4 @@
-"""What `-vv` tells of each request of the kernel's: what it was about, how it ended, how long it took."""
+"""Logs each of the kernel's requests with `-vv`: what it was about, how it ended, and how long it took."""
 
 import errno
 import logging
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class TracedRequest(Request):
-    """A request that is told of in the log when it is answered."""
+    """A request that is logged when it is answered."""
 
     __slots__ = ("_begun", "_outcome", "_what")
 

@@ -1,11 +1,11 @@
-"""The extended attributes of a file: what the API says of its resource, but never the signed URL."""
+"""The extended attributes of a file: what the API says about its resource, never the signed URL."""
 
 from collections.abc import Mapping
 
 from empirical_fs.api.resource import UPLOADED, Resource
 
 _OF_DETAILS = {
-    # The names that desktops know (freedesktop.org, Guidelines for extended attributes).
+    # The names that desktops use (freedesktop.org, Guidelines for extended attributes).
     "user.mime_type": "mime_type",
     "user.xdg.comment": "description",
     "user.empirical.project_id": "project_id",
@@ -16,11 +16,11 @@ _OF_DETAILS = {
 }
 
 _VALUE_MAX = 64 * 2**10
-"""Bytes of a value; Linux takes no more (XATTR_SIZE_MAX)."""
+"""The most bytes of a value that Linux allows (XATTR_SIZE_MAX)."""
 
 
 def extended_attributes(resource: Resource) -> Mapping[str, bytes]:
-    """The values by their names, in UTF-8; what the API does not say is left out."""
+    """The values in UTF-8, by name; those that the API does not give are left out."""
     details = dict(resource.details)
     texts = {
         "user.empirical.id": str(resource.id),
@@ -32,5 +32,5 @@ def extended_attributes(resource: Resource) -> Mapping[str, bytes]:
 
 
 def _encoded(text: str) -> bytes:
-    """The text in UTF-8, with `?` for what has none, cut where it would be too long."""
+    """The text in UTF-8, with `?` for characters that cannot be encoded, cut to the maximum length."""
     return text.encode(errors="replace")[:_VALUE_MAX].decode(errors="ignore").encode()

@@ -468,14 +468,14 @@ class TestIoctl:
             assert answer[0] == name
         assert answer == err(errno.EPERM)
 
-    @pytest.mark.warns("ioctl / failed in a way that it should not")
+    @pytest.mark.warns("ioctl / failed unexpectedly")
     def test_too_little_room(self, served: Served, caplog: pytest.LogCaptureFixture) -> None:
         """It is answered all the same."""
         assert served.ask("ioctl", ROOT_NUMBER, STATUS, None, None, 0, None, 0, 1) == err(errno.EIO)
         assert "ioctl /" in caplog.text
 
 
-@pytest.mark.warns("statfs / failed in a way that it should not", "statfs failed after its answer")
+@pytest.mark.warns("statfs / failed unexpectedly", "statfs failed after its answer")
 def test_what_should_not_be(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A bug is answered with EIO where there was no answer, and told in the log with its traceback."""
     request = served.operations.new_request(served.requests, 1, "statfs", (1,))
