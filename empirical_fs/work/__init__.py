@@ -1,8 +1,8 @@
-"""How work is done: threads, deadlines, and work that waits without a thread.
+"""Runs work: threads, timers, and tasks that wait for the network without a thread.
 
-threads.py starts and ends threads whatever the system is short of, side_by_side.py does the same work on
-many things, jobs.py does work that must not stop, timer.py calls back at a time. waits.py and lanes.py do
-work that waits for the network without a thread, progress.py says how far it is.
+threads.py starts threads safely even when memory is short; side_by_side.py does the same work on many
+objects in parallel; jobs.py does work that must not stop; timer.py calls functions at given times. waits.py
+and lanes.py run tasks that wait for the network without a thread; progress.py reports progress.
 
-It knows nothing of what the work is. All may import it.
+The package does not know what the work is. All other packages may import it.
 """

@@ -1,4 +1,4 @@
-"""Work that must not stop: it has one owner, which does it again and again, whatever happens."""
+"""Work that must not stop: a job runs it whenever asked, and restarts it if it fails or hangs."""
 
 import logging
 import threading
@@ -13,20 +13,20 @@ log = logging.getLogger(__name__)
 
 
 class Job:
-    """Does work in a thread of its own whenever somebody asks for it.
+    """Does work in a thread of its own whenever a caller asks for it.
 
-    Nobody else has to clear a flag when the work could not begin, failed or hangs: whoever asks next finds no
-    thread, or one without progress for too long, and has another one started. What hangs is left behind, so
-    the work must do no harm if it goes on after all. The lock guards the thread and what is asked of it.
+    No flag must be cleared when the work could not begin, failed or hangs: the next call of `ask` finds no
+    thread, or one without progress for too long, and starts another one. A hanging thread is left behind, so
+    the work must do no harm if it goes on after all. The lock guards the thread and the request for it.
     """
 
     def __init__(self, name: str, work: Callable[[], object], patience: float) -> None:
         """Do nothing yet.
 
         Args:
-            name: of the work, in the log.
-            work: what is done; it may raise anything.
-            patience: the seconds without progress after which the work hangs.
+            name: the name of the work in the log.
+            work: the function to call; it may raise anything.
+            patience: the seconds without progress after which the work counts as hanging.
         """
         self._name = name
         self._work = work
@@ -44,9 +44,9 @@ class Job:
         return worker is not None and worker.is_alive and time.monotonic() - self._moved_at < self._patience
 
     def ask(self) -> bool:
-        """Have the work done, from its beginning; False if nobody can do it now.
+        """Have the work done, from its beginning; False if the system has no thread for it now.
 
-        Who asks while it is being done has it done once more.
+        If the work is being done at the moment, it is done once more afterwards.
         """
         with self._lock:
             self._is_asked = True
@@ -61,11 +61,11 @@ class Job:
                 log.debug("%s cannot begin now: %s", self._name, error)
                 return False
         if hanging is not None and hanging.is_alive:
-            log.warning("%s makes no progress, and begins anew", self._name)
+            log.warning("%s makes no progress, and is restarted", self._name)
         return True
 
     def moved(self) -> None:
-        """Take note that the work makes progress."""
+        """Note that the work makes progress."""
         self._moved_at = time.monotonic()
 
     def _run(self, number: int) -> None:
@@ -73,10 +73,10 @@ class Job:
             try:
                 self._work()
             except Exception:
-                log.exception("%s failed in a way that it should not", self._name)
+                log.exception("%s failed unexpectedly", self._name)
 
     def _begins(self, number: int) -> bool:
-        """Whether the work is to be done by the thread of that number, which ends otherwise."""
+        """Whether the thread with that number must do the work now; if not, the thread ends."""
         with self._lock:
             if number != self._run_number:
                 return False

@@ -1,4 +1,4 @@
-"""A few threads that do the steps of much work, most of which waits for the network."""
+"""Runs many tasks, most of which wait for the network, in a few threads."""
 
 import logging
 import selectors
@@ -17,31 +17,31 @@ from empirical_fs.work.timer import Alarm, Timer
 from empirical_fs.work.waits import Elsewhere, Pause, Readable, Steps, Told, Wait, is_readable, wait_here
 
 _GRACE_SECONDS = 0.05
-"""What a thread waits itself, if it has nothing better to do, for to hand a wait over takes its time."""
+"""How long an idle thread itself waits for a task, since to hand the wait over takes time too."""
 
 _STALLED_SECONDS = 1.0
-"""After so long without a word, work that waits for a socket makes place for other work."""
+"""A task that has waited for a silent socket for this long gives its place to another task."""
 
 _FREE_THREADS = 2
-"""Threads of a lane that never wait so, but are there for what comes next."""
+"""Threads of a lane that never wait like that, but are free for the next task."""
 
 
 class GoOn(Protocol):
-    """Goes on with what had to wait."""
+    """Continues a task after a wait."""
 
     def __call__(self, *, has_come: bool) -> object:
-        """What it waits for has come, or its time is over."""
+        """Go on; `has_come` is False if the time was over before the event came."""
 
 
 log = logging.getLogger(__name__)
 
 
 def _nothing() -> None:
-    """Leaves nothing behind."""
+    """Does nothing: there is no registration to undo."""
 
 
 class _Parked:
-    """A wait which ends once: by what is waited for, or by the timer."""
+    """A wait, which ends exactly once: by the event or by the timer."""
 
     def __init__(self, leave: Callable[[], None], go_on: GoOn) -> None:
         self._leave = leave
@@ -50,7 +50,7 @@ class _Parked:
 
     def end(self, *, has_come: bool) -> None:
         try:
-            # One operation on the list, which Python serialises: of two that end it, one does.
+            # One operation on the list, which Python serialises: if two threads end the wait, one succeeds.
             go_on = self._go_on.pop()
         except IndexError:
             return
@@ -61,13 +61,13 @@ class _Parked:
 
 
 class Waits:
-    """Waits for sockets and for times, in two threads for all.
+    """Waits for sockets and times on behalf of all tasks, with two threads.
 
-    The lock guards the thread that waits for sockets, which the selector lets others add to.
+    The lock guards the thread that waits for sockets. Other threads may add sockets while it waits.
     """
 
     def __init__(self, timer: Timer, elsewhere: int) -> None:
-        """Wait for nothing yet; times are `timer`'s, and `elsewhere` threads are for functions that wait."""
+        """Begin without waits; `timer` ends them in time, `elsewhere` threads run functions that block."""
         self._timer = timer
         self._elsewhere = Pool(elsewhere)
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class Waits:
         self._for_sockets: Worker | None = None
 
     def wait(self, wait: Wait, go_on: GoOn) -> None:
-        """Have `go_on` told, once, when the wait is over, by another thread, or at once.
+        """Have `go_on` called once, when the wait is over: by another thread, or immediately.
 
         Raises:
             NoThread: the system has no thread for it.
@@ -92,7 +92,7 @@ class Waits:
             self._wait_readable(wait, go_on)
 
     def close(self) -> None:
-        """Wait for nothing new elsewhere; who waits for a socket is left to the end of the process."""
+        """Start no more functions that block; waits for sockets stay until the process ends."""
         self._elsewhere.close()
 
     def _wait_readable(self, wait: Readable, go_on: GoOn) -> None:
@@ -102,7 +102,7 @@ class Waits:
         try:
             self._selector.register(wait.socket, selectors.EVENT_READ, parked)
         except (OSError, ValueError, KeyError, MemoryError) as error:
-            # It is closed, as the next read will find, or the system has no room for another.
+            # The socket is closed, as the next read will find, or the system has no memory for another one.
             log.debug("a socket cannot be waited for: %s", error)
             parked.end(has_come=True)
 
@@ -132,11 +132,11 @@ def _do(function: Callable[[], None], go_on: GoOn) -> None:
 class _Task:
     steps: Steps[None]
     has_come: bool | None = None
-    """What the steps are sent next; None begins them."""
+    """The value to send to the steps next; None before they have begun."""
 
 
 class Lane:
-    """Does the steps of so many pieces of work at once, the rest in turn, by fewer threads.
+    """Runs a limited number of tasks at once, and the others in turn, in fewer threads than tasks.
 
     The lock guards the queues and the counts.
     """
@@ -145,11 +145,11 @@ class Lane:
         """Do nothing yet.
 
         Args:
-            name: what the log calls it.
-            waits: has the work that waits.
-            threads: how many there are at most.
-            most: how many pieces of work are under way at once; one that pauses, or waits to be told, is not.
-            stalled: how many more may wait for a socket that has been silent for a second.
+            name: its name in the log.
+            waits: does the waits of the tasks.
+            threads: the largest number of threads.
+            most: the largest number of tasks under way; those in a `Pause` or `Told` do not count.
+            stalled: how many more tasks may wait for sockets that have been silent for a second.
         """
         self._name = name
         self._waits = waits
@@ -163,10 +163,10 @@ class Lane:
         self._is_closed = False
 
     def run(self, steps: Steps[None]) -> None:
-        """Do these steps, which raise nothing, as soon as it is their turn.
+        """Run these steps, which raise nothing, as soon as it is their turn.
 
         Raises:
-            NoThread: nobody can do them.
+            NoThread: the system has no thread to run them.
         """
         task = _Task(steps)
         with self._lock:
@@ -175,20 +175,20 @@ class Lane:
             self._see_to_threads(task)
 
     def close(self) -> None:
-        """Begin nothing any more; what has begun ends by itself."""
+        """Begin no more tasks; those that have begun end by themselves."""
         with self._lock:
             self._is_closed = True
             self._new.clear()
             self._changed.ring_for_all()
 
     def _admit(self) -> None:
-        """Make ready what is next in turn. The lock is held."""
+        """Make the next tasks ready, as many as there are places. The lock is held."""
         while self._new and self._under_way < self._most and not self._is_closed:
             self._under_way += 1
             self._ready.append(self._new.popleft())
 
     def _see_to_threads(self, new: _Task | None = None) -> None:
-        """Wake a thread for what is ready, or start one. The lock is held."""
+        """Wake a thread for the ready tasks, or start one. The lock is held."""
         if len(self._ready) <= self._idle:
             self._changed.ring()
         elif self._ready:
@@ -197,18 +197,18 @@ class Lane:
                 self._start_thread(new)
 
     def _start_thread(self, new: _Task | None) -> None:
-        """The lock is held."""
+        """Start a thread, or raise NoThread if there is none for the task `new`. The lock is held."""
         try:
             self._workers.append(Worker(self._work))
         except NoThread:
             if new is not None and not self._workers:
                 self._give_back(new)
                 raise
-            # Those that are there come to it.
+            # The existing threads will do it.
             log.debug("the system has no more threads for %s", self._name)
 
     def _give_back(self, task: _Task) -> None:
-        """Nobody can do a task that came just now. The lock is held."""
+        """Remove a new task that no thread can run. The lock is held."""
         if task in self._ready:
             self._ready.remove(task)
             self._under_way -= 1
@@ -224,7 +224,7 @@ class Lane:
                     self._see_to_threads()
 
     def _next(self) -> _Task | None:
-        """The next task that is ready; None when there is none and will be none."""
+        """Wait for the next ready task; None after the lane was closed."""
         with self._lock:
             self._idle += 1
             try:
@@ -235,7 +235,7 @@ class Lane:
             return self._ready.popleft() if self._ready else None
 
     def _has_ended(self, task: _Task) -> bool:
-        """Do the steps of a task until its end, or until somebody else is to go on with it."""
+        """Run the steps of a task; True at its end, False once another thread will go on with it."""
         try:
             while True:
                 wait = next(task.steps) if task.has_come is None else task.steps.send(task.has_come)
@@ -252,25 +252,25 @@ class Lane:
         except StopIteration:
             return True
         except BaseException:
-            log.exception("%s failed in a way that it should not", self._name)
+            log.exception("%s failed unexpectedly", self._name)
             return True
 
     def _has_come_soon(self, wait: Readable) -> bool:
-        """Whether a socket can be read at once, or soon where the thread has nothing better to do."""
+        """Whether a socket can be read now, or within a moment if this thread has no other task."""
         with self._lock:
             is_gracious = not self._ready and self._gracious < self._threads_most - _FREE_THREADS
             self._gracious += is_gracious
         try:
             return is_readable(wait.socket, min(_GRACE_SECONDS, wait.seconds) if is_gracious else 0)
         except (OSError, ValueError):
-            return True  # it is closed, as the next read will find
+            return True  # the socket is closed, as the next read will find
         finally:
             if is_gracious:
                 with self._lock:
                     self._gracious -= 1
 
     def _park(self, task: _Task, wait: Wait) -> None:
-        """Leave a task to who waits for it; it may go on before this returns.
+        """Hand a task over to `Waits`; it may go on, in another thread, before this returns.
 
         Raises:
             NoThread: the system has no thread for that.
@@ -286,14 +286,14 @@ class Lane:
             self._waits.wait(wait, partial(self._resume, task))
 
     def _leave_place(self) -> None:
-        """A task that waits does not keep others from beginning."""
+        """Let another task begin in place of one that waits."""
         with self._lock:
             self._under_way -= 1
             self._admit()
             self._see_to_threads()
 
     def _resume_or_stall(self, task: _Task, rest: Readable, *, has_come: bool) -> None:
-        """Go on, or wait for the rest of the time without a place."""
+        """Go on with a task, or let it wait for the rest of the time; without its place, if possible."""
         with self._lock:
             stalls = not has_come and self._stalled < self._stalled_most
             self._stalled += stalls
@@ -306,21 +306,24 @@ class Lane:
             self._waits.wait(rest, partial(self._resume, task))
 
     def _resume_stalled(self, task: _Task, *, has_come: bool) -> None:
+        """Make a task ready that stalled without a place; it takes one, even if all are taken."""
         with self._lock:
             self._stalled -= 1
             self._under_way += 1
         self._resume(task, has_come=has_come)
 
     def _resume(self, task: _Task, *, has_come: bool) -> None:
+        """Make a task ready that has kept its place."""
         task.has_come = has_come
         with self._lock:
             self._ready.append(task)
             self._see_to_threads()
 
     def _resume_in_turn(self, task: _Task, *, has_come: bool) -> None:
+        """Queue a task that gave up its place, and make it ready once there is a place."""
         task.has_come = has_come
         with self._lock:
-            # It has waited already, and goes before what has not begun.
+            # It has waited already, so it precedes the tasks that have not begun.
             self._new.appendleft(task)
             self._admit()
             self._see_to_threads()

@@ -1,10 +1,10 @@
-"""How far a work of many pieces is, for whoever watches."""
+"""Reports the progress of work that has many pieces."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Told how many pieces are done, and how many there are in all."""
+"""Called with the number of pieces done, and the number of all pieces."""
 
 
 def unseen(done: int, pieces: int) -> None:
-    """Progress that nobody watches."""
+    """Does nothing: the default if nobody watches the progress."""

@@ -1,4 +1,4 @@
-"""The same work on many things, side by side, by as many threads as there are to be had."""
+"""Does the same work on many objects in parallel, with as many threads as the system provides."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class _Piece(Generic[_Thing, _Result]):
-    """Work on one thing, which is done once, by whoever comes first."""
+    """The work on one object, which is done once, by the thread that comes first."""
 
     def __init__(self, work: Callable[[_Thing], _Result], thing: _Thing) -> None:
         self._work = work
@@ -29,7 +29,7 @@ class _Piece(Generic[_Thing, _Result]):
             return
         try:
             self._outcome.set_result(self._work(self._thing))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - `result` raises it
             self._outcome.set_exception(error)
 
     def result(self) -> _Result:
@@ -40,17 +40,17 @@ class _Piece(Generic[_Thing, _Result]):
 def side_by_side(
     work: Callable[[_Thing], _Result], things: Iterable[_Thing], at_once: int
 ) -> Iterator[_Result]:
-    """The results of `work` on `things`, in their order, `at_once` of which are worked on at a time.
+    """The results of `work` on `things`, in their order; up to `at_once` calls run in parallel.
 
-    The caller works, too, and does all of it where the system has no other thread.
+    The calling thread works too, and does all of the work if the system has no other thread.
 
     Args:
-        work: done for each thing, by any thread.
-        things: what it is done for.
-        at_once: how many are worked on at a time, at most.
+        work: called with each thing, by any thread.
+        things: the objects to work on.
+        at_once: the largest number of parallel calls.
 
     Raises:
-        BaseException: whatever the work raises, at its place; nothing is begun any more.
+        BaseException: raised by `work`, in place of that result; no more work is begun then.
     """
     pieces = [_Piece(work, thing) for thing in things]
     pool = Pool(at_once - 1)
@@ -59,7 +59,7 @@ def side_by_side(
             for piece in pieces[1:]:
                 pool.submit(piece.do)
     except NoThread as error:
-        log.debug("one thread does all: %s", error)
+        log.debug("one thread does all the work: %s", error)
     try:
         for piece in pieces:
             yield piece.result()

@@ -1,8 +1,8 @@
-"""Threads that are started, and found dead, whatever the system is short of.
+"""Threads that can be started safely, and whose end is always noticed, even when the system has no memory.
 
-`threading.Thread.start` waits for the new thread to say that it runs, which it never does where it found no
-memory for its first steps: whoever starts it, a callback of the kernel say, hangs for ever. These threads are
-started by `_thread.start_new_thread`, which does not wait.
+`threading.Thread.start` waits until the new thread reports that it runs. A thread that finds no memory for
+its first steps never does, so the caller, for example a libfuse callback, would hang forever. These threads
+are started by `_thread.start_new_thread`, which does not wait.
 """
 
 import _thread
@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 
 
 class _Life:
-    """What only a thread holds: when it is gone, so is the thread."""
+    """An object that only a thread refers to: once it is deleted, the thread has ended."""
 
 
 class Worker:
-    """A thread."""
+    """A thread that does one piece of work."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         """Have `work` done by a new thread.
 
         Raises:
-            NoThread: the system has none.
+            NoThread: the system cannot start a thread.
         """
         life = _Life()
         self._life = weakref.ref(life)
@@ -39,7 +39,7 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the work is not done yet."""
+        """Whether the thread has not ended yet."""
         return self._life() is not None
 
 
@@ -47,26 +47,26 @@ def _run(work: Callable[[], object], life: _Life) -> None:
     try:
         work()
     except Exception:
-        log.exception("a thread failed in a way that it should not")
+        log.exception("a thread failed unexpectedly")
     finally:
-        # Whoever keeps the traceback of a failure keeps what is in this frame.
+        # If the traceback of a failure is kept, so are the variables of this frame.
         del life
 
 
 class Bell:
-    """Wakes threads that wait, as `threading.Condition` does, with a lock that is its owner's.
+    """Wakes waiting threads, as `threading.Condition` does, with a lock that its owner provides.
 
-    A Condition is Python's own code: where there is no memory for a call of it, its lock stays locked for
-    ever, or a thread is woken that has left. Here, everything that may fail comes before anything is changed.
+    A Condition is written in Python: if a call inside it finds no memory, its lock stays locked forever, or
+    it wakes a thread that has left. Here, everything that may fail comes before any change.
     """
 
     def __init__(self, lock: threading.Lock) -> None:
-        """Wake those who wait with `lock`."""
+        """Use `lock`, which callers hold when they call any method."""
         self._lock = lock
         self._sleepers: deque[threading.Lock] = deque()
 
     def wait(self, seconds: float = -1) -> None:
-        """Wait until `ring`, for so many seconds at most if that is not below 0. The lock is held."""
+        """Wait until `ring`, for at most `seconds` unless that is negative. The lock is held."""
         sleeper = threading.Lock()
         sleeper.acquire()
         self._sleepers.append(sleeper)
@@ -79,21 +79,21 @@ class Bell:
                 self._sleepers.remove(sleeper)
 
     def ring(self) -> None:
-        """Wake who has waited longest, if anybody does. The lock is held."""
+        """Wake the thread that has waited longest, if any. The lock is held."""
         if self._sleepers:
             self._sleepers.popleft().release()
 
     def ring_for_all(self) -> None:
-        """Wake all who wait. The lock is held."""
+        """Wake all waiting threads. The lock is held."""
         while self._sleepers:
             self._sleepers.popleft().release()
 
 
 class Pool:
-    """A few threads that do what is submitted. The lock guards the queue and the threads."""
+    """A few threads that do submitted work. The lock guards the queue and the threads."""
 
     def __init__(self, threads: int) -> None:
-        """Have up to `threads` of them, each started when there is work for it."""
+        """Use up to `threads` threads, each started when there is work for it."""
         self._most = threads
         self._lock = threading.Lock()
         self._changed = Bell(self._lock)
@@ -103,10 +103,10 @@ class Pool:
         self._is_closed = False
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Have work done, which should raise nothing.
+        """Have a thread do `work`, which should raise nothing.
 
         Raises:
-            NoThread: nobody can do it; it is not done later either.
+            NoThread: there is no thread for it; it will not be done later either.
         """
         with self._lock:
             self._queue.append(work)
@@ -121,10 +121,10 @@ class Pool:
                     if not self._workers:
                         self._queue.remove(work)
                         raise
-                    # Those that are there come to it.
+                    # The existing threads will do it.
 
     def close(self) -> None:
-        """Begin nothing any more; nobody waits for what has begun."""
+        """Begin no more work; do not wait for work that has begun."""
         with self._lock:
             self._is_closed = True
             self._queue.clear()
@@ -135,10 +135,10 @@ class Pool:
             try:
                 work()
             except Exception:
-                log.exception("work failed in a way that it should not")
+                log.exception("work failed unexpectedly")
 
     def _next(self) -> Callable[[], object] | None:
-        """What is to be done next; None at the end."""
+        """Wait for the next work; None after the pool was closed."""
         with self._lock:
             self._idle += 1
             try:

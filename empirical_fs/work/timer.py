@@ -1,4 +1,4 @@
-"""Calls back at a time: one thread for all deadlines."""
+"""Calls functions at given times: one thread for all deadlines."""
 
 import heapq
 import logging
@@ -14,22 +14,22 @@ log = logging.getLogger(__name__)
 
 
 class Alarm:
-    """Something that is to be called later, unless it is cancelled before."""
+    """A function to be called later, unless it is cancelled before."""
 
     __slots__ = ("_calls",)
 
     def __init__(self, call: Callable[[], object]) -> None:
-        """Keep `call` until it is its time."""
+        """Keep `call` until its time has come."""
         self._calls = [call]
 
     def cancel(self) -> None:
-        """Forget it; it may be called just now by the timer's thread."""
+        """Do not call it any more; the timer's thread may be calling it right now."""
         self._calls.clear()
 
     def ring(self) -> None:
-        """Call it, unless it was called or cancelled before."""
+        """Call it now, unless it was called or cancelled before."""
         try:
-            # One operation on the list, which Python serialises: of two that ring, one calls.
+            # One operation on the list, which Python serialises: if two threads ring, one calls.
             call = self._calls.pop()
         except IndexError:
             return
@@ -37,14 +37,14 @@ class Alarm:
 
 
 class Timer:
-    """Alarms on the monotonic clock.
+    """Rings alarms, whose times are on the monotonic clock.
 
-    The lock guards the alarms, the thread and whether this is closed; another one is held while
-    something is called, which must not wait: the others would come late.
+    The lock guards the alarms, the thread and whether the timer is closed. Another lock is held during each
+    call. Called functions must not block, since that would delay the other alarms.
     """
 
     def __init__(self) -> None:
-        """Call nothing before `start`."""
+        """Ring no alarm before `start`."""
         self._lock = threading.Lock()
         self._changed = Bell(self._lock)
         self._alarms: list[tuple[float, int, Alarm]] = []
@@ -54,10 +54,10 @@ class Timer:
         self._worker: Worker | None = None
 
     def start(self) -> None:
-        """Start the thread, in the process that serves.
+        """Start the thread; call it in the process that serves the mount, after the fork.
 
         Raises:
-            NoThread: the system has none for it.
+            NoThread: the system cannot start a thread.
         """
         with self._lock:
             self._worker = Worker(self._run)
@@ -74,7 +74,7 @@ class Timer:
         return alarm
 
     def close(self) -> None:
-        """Call nothing any more, and wait for what is being called."""
+        """Ring no more alarms, and wait for the call that is running."""
         with self._lock:
             self._is_closed = True
             self._changed.ring()
@@ -82,13 +82,13 @@ class Timer:
             pass
 
     def _revive(self) -> None:
-        """Have another thread take the place of one that found no memory to go on. The lock is held."""
+        """Start a new thread if the old one ended because it found no memory. The lock is held."""
         if self._worker is None or self._worker.is_alive or self._is_closed:
             return
         try:
             self._worker = Worker(self._run)
         except NoThread as error:
-            log.debug("deadlines are late: %s", error)
+            log.debug("deadlines will be late: %s", error)
 
     def _run(self) -> None:
         while (alarm := self._next()) is not None:
@@ -100,10 +100,10 @@ class Timer:
             if not self._is_closed:
                 alarm.ring()
         except Exception:
-            log.exception("a deadline failed in a way that it should not")
+            log.exception("a deadline failed unexpectedly")
 
     def _next(self) -> Alarm | None:
-        """The next alarm, when it is its time; None at the end."""
+        """Wait until the next alarm must ring, and return it; None after the timer was closed."""
         with self._lock:
             while not self._is_closed:
                 if not self._alarms:

@@ -1,7 +1,7 @@
-"""Work that waits for the network without a thread: it is written as steps, with a wait between them.
+"""Tasks that wait for the network without a thread: they are written as steps, with waits between them.
 
-Steps are a generator that yields what it waits for, and goes on in whatever thread is free then. `drive` does
-them in the thread that calls, which waits; a lane (`lanes`) has a few threads do those of many.
+Steps are a generator that yields what it waits for, and is resumed by any free thread. `drive` runs them in
+the calling thread, which waits itself; a lane (`lanes.py`) runs the steps of many tasks in a few threads.
 """
 
 import select
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """Wait until a socket has something to read, or its end; for so many seconds at most."""
+    """Wait until a socket has bytes to read or is at its end, for at most `seconds`."""
 
     socket: socket.socket
     seconds: float
@@ -26,21 +26,21 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait for so many seconds."""
+    """Wait for `seconds`."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Wait until a function, which itself waits and raises nothing, is done in a thread for such ones."""
+    """Wait until a function, which may block but not raise, has run in a thread for blocking work."""
 
     function: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Wait until a future has its result, for so many seconds at most."""
+    """Wait until a future has its result, for at most `seconds`."""
 
     future: Future[None]
     seconds: float
@@ -49,37 +49,37 @@ class Told:
 Wait = Readable | Pause | Elsewhere | Told
 
 Steps = Generator[Wait, bool, _Result]
-"""Yields what it waits for, and is sent whether that has come before its time was over."""
+"""Yields what it waits for, and is sent True if that came in time, else False."""
 
 
 def is_readable(connected: socket.socket, seconds: float = 0) -> bool:
-    """Whether a socket has something to read, or its end, within so many seconds."""
+    """Whether a socket has bytes to read or is at its end, within `seconds`."""
     poll = select.poll()
     poll.register(connected, select.POLLIN)
     return bool(poll.poll(max(seconds, 0) * 1000))
 
 
 def has_arrived(connected: socket.socket) -> bool:
-    """Whether there is something to read, or the end, without waiting.
+    """Whether a socket has bytes to read or is at its end, without waiting.
 
-    What TLS has deciphered is no longer in the socket.
+    Bytes that TLS has already decrypted count too; they are no longer in the socket itself.
     """
     pending: Callable[[], int] | None = getattr(connected, "pending", None)
     return (pending is not None and pending() > 0) or is_readable(connected)
 
 
 def elsewhere(function: Callable[[], _Result]) -> Steps[_Result]:
-    """What a function returns that waits, done in a thread for such ones.
+    """Run a function that blocks in a thread for blocking work; returns what the function returns.
 
     Raises:
-        BaseException: whatever it raises.
+        BaseException: raised by the function.
     """
     outcome = Future[_Result]()
 
     def run() -> None:
         try:
             outcome.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
+        except BaseException as error:  # noqa: BLE001 - `outcome.result` raises it
             outcome.set_exception(error)
 
     yield Elsewhere(run)
@@ -87,10 +87,10 @@ def elsewhere(function: Callable[[], _Result]) -> Steps[_Result]:
 
 
 def drive(steps: Steps[_Result]) -> _Result:
-    """Do all steps here and now, and wait here for what they wait for; what they return.
+    """Run all steps in this thread, which also does their waits; returns what the steps return.
 
     Raises:
-        BaseException: whatever the steps raise.
+        BaseException: raised by the steps.
     """
     try:
         wait = next(steps)
@@ -102,7 +102,7 @@ def drive(steps: Steps[_Result]) -> _Result:
 
 
 def wait_here(wait: Wait) -> bool:
-    """Wait in the thread that calls; whether what is waited for has come."""
+    """Wait in the calling thread; True if what it waits for came in time."""
     if isinstance(wait, Readable):
         return is_readable(wait.socket, wait.seconds)
     if isinstance(wait, Told):

@@ -25,7 +25,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.warns("ERROR .*: a thread failed in a way that it should not")
+@pytest.mark.warns("ERROR .*: a thread failed unexpectedly")
 def test_a_worker_is_alive_while_it_works() -> None:
     """Also where the work fails, the end of the thread is seen."""
     go = threading.Event()
@@ -46,7 +46,7 @@ def test_a_worker_without_a_thread(no_threads: pytest.MonkeyPatch) -> None:
         Worker(lambda: None)
 
 
-@pytest.mark.warns("ERROR .*: work failed in a way that it should not")
+@pytest.mark.warns("ERROR .*: work failed unexpectedly")
 def test_a_pool_does_all_with_a_few_threads() -> None:
     """What is submitted is done, whatever went wrong before, by as many threads as it has."""
     pool, done, threads = Pool(2), threading.Semaphore(0), set[int]()
@@ -91,7 +91,7 @@ def test_a_job_is_begun_by_whoever_asks_next(no_threads: pytest.MonkeyPatch) -> 
     wait_until(lambda: not job.is_busy, "the end")
 
 
-@pytest.mark.warns("ERROR .*: job failed in a way that it should not")
+@pytest.mark.warns("ERROR .*: job failed unexpectedly")
 def test_a_job_goes_on_after_a_failure() -> None:
     """Work that raises is done again when somebody asks."""
     runs = threading.Semaphore(0)
@@ -107,7 +107,7 @@ def test_a_job_goes_on_after_a_failure() -> None:
         wait_until(lambda: not job.is_busy, "the end")
 
 
-@pytest.mark.warns("job makes no progress, and begins anew")
+@pytest.mark.warns("job makes no progress, and is restarted")
 def test_a_job_that_hangs_is_left_behind() -> None:
     """Without progress for too long it is begun anew by whoever asks; what hangs ends as it comes back."""
     runs, go = threading.Semaphore(0), threading.Event()
