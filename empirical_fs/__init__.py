@@ -2,17 +2,17 @@
 
 Imports go downwards:
 
-    cli/                the commands: what the user asked for, one line back
-    mount/  doctor/     the life of a mount; a look at everything that a mount needs
-    fuse/               the kernel's side
-    catalog/  reading/  names and attributes; bytes
-    api/                the listing, signed URLs
+    cli/                the commands, and their messages to the user
+    mount/  doctor/     the life of a mount; checks of everything that a mount needs
+    fuse/               answers to the kernel's requests
+    catalog/  reading/  names and attributes of files; their bytes
+    api/                the listing, and signed URLs
     net/                HTTP
-    control/  settings/ how commands ask a mount; what may be asked for
-    work/               threads, deadlines, work that waits
-    *.py                for all: errors, clocks, cancellation, numbers, dates, words for a terminal
+    control/  settings/ how commands query a running mount; the options and the configuration
+    work/               threads, timers, and tasks that wait for the network
+    *.py                used by all: errors, clocks, cancellation, numbers, dates, text for a terminal
 
-`sandbox/` is an Empirical project served from a folder. It shares no code with the rest.
+`sandbox/` is a server that serves a folder as an Empirical project. It shares no code with the rest.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m empirical_fs` is `empirical-mount`."""
+"""`python -m empirical_fs` runs `empirical-mount`."""
 
 from empirical_fs.cli.main import main
 

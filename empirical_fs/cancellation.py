@@ -1,4 +1,4 @@
-"""Ends a request from another thread than the one that waits for its bytes."""
+"""Cancels a request from another thread than the one that waits for its bytes."""
 
 import socket
 import threading
@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 
 def _nothing() -> None:
-    """Tells nobody."""
+    """Does nothing: no function is to be called."""
 
 
 class Cancellation:
-    """Whether a request is still wanted, and the socket that it came by.
+    """Whether a request is still wanted, and the socket that it uses.
 
-    The lock guards both, and who is told: a socket is shut down only while it is this request's own.
+    The lock guards both, and the function to call: a socket is only shut down while this request uses it.
     """
 
     def __init__(self, *, is_awaited: bool = True) -> None:
-        """The request is wanted, and not under way; `is_awaited`, whether somebody waits for it by now."""
+        """Begin with a request that is wanted, and not under way; `is_awaited` is the attribute's value."""
         self.is_awaited = is_awaited
-        """Whether somebody waits for it, so that it goes before those that are only likely to be wanted."""
+        """Whether a caller waits for the request, so that it precedes those that only may be needed."""
         self.in_line_since: float | None = None
-        """When it came into the line of its server, if it was refused there and is to come again."""
+        """When it joined its server's queue, if the server refused it and it must be sent again."""
         self.refusals = 0
-        """How often it was refused there in a row."""
+        """How many times in a row the server has refused it."""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cancelled = False
@@ -34,20 +34,20 @@ class Cancellation:
         return self._is_cancelled
 
     def attach(self, connected: socket.socket) -> bool:
-        """Put `connected` at our disposal until `detach`, and say whether the request is still wanted."""
+        """Let `cancel` shut down `connected` until `detach`; returns whether the request is still wanted."""
         with self._lock:
             self._socket = connected
             return not self._is_cancelled
 
     def detach(self) -> None:
-        """Leave the socket alone from now on."""
+        """Do not touch the socket any more."""
         with self._lock:
             self._socket = None
 
     def tell(self, on_cancelled: Callable[[], object]) -> None:
-        """Have `on_cancelled`, which does not wait, called when the request is cancelled, at once if it is.
+        """Call `on_cancelled`, which must not block, when the request is cancelled; now if it already is.
 
-        It takes the place of the one before.
+        It replaces the previous function.
         """
         with self._lock:
             self._on_cancelled = on_cancelled
@@ -56,24 +56,25 @@ class Cancellation:
             on_cancelled()
 
     def stop_telling(self) -> None:
-        """Tell nobody any more."""
+        """Call no function when the request is cancelled."""
         with self._lock:
             self._on_cancelled = _nothing
 
     def take_over(self, other: "Cancellation") -> None:
-        """End from now on, in place of `other`, the request that is under way by it."""
+        """Take over the running request of `other`: from now on this one cancels it."""
         with other._lock:
             connected, other._socket = other._socket, None
         if connected is not None and not self.attach(connected):
             self.cancel()
 
     def cancel(self) -> None:
-        """End the request: whoever waits for its bytes finds that the connection is closed."""
+        """Cancel the request: a thread that waits for its bytes finds the connection closed."""
         with self._lock:
             self._is_cancelled = True
             if self._socket is not None:
                 try:
-                    # Not SSLSocket's own, after which a reader would take what is encrypted for the body.
+                    # Not SSLSocket.shutdown, after which a reading thread would take encrypted bytes for
+                    # the body.
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
                 except OSError:
                     self._socket = None  # it is closed already

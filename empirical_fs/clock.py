@@ -1,4 +1,4 @@
-"""The two clocks: one for what expires in the world outside, one for how long a caller waits."""
+"""The two clocks: one for things that expire on a server, one for how long a caller waits."""
 
 import time
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Self
 
 from empirical_fs.errors import DeadlinePassed
 
-# Linux counts the time asleep in CLOCK_BOOTTIME alone; a URL expires while a laptop sleeps.
+# On Linux only CLOCK_BOOTTIME counts the time of suspend; a signed URL expires while a laptop sleeps.
 _AGING_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def aging_clock() -> float:
-    """Seconds since some fixed moment, suspend counted, never set back."""
+    """Seconds since some fixed moment, including time in suspend; never set back."""
     return time.clock_gettime(_AGING_CLOCK)
 
 
@@ -27,10 +27,10 @@ class Deadline:
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Seconds left, above zero.
+        """Seconds left, above 0.
 
         Raises:
-            DeadlinePassed: none are left.
+            DeadlinePassed: no time is left.
         """
         left = self.at - time.monotonic()
         if left <= 0:
@@ -38,23 +38,23 @@ class Deadline:
         return left
 
     def left_in_line(self, _since: float, now: float) -> float:
-        """Seconds left at `now` for one who waits for its turn since a moment of the same clock."""
+        """Seconds left at `now` for a request that has waited for its turn since `_since` (same clock)."""
         return self.at - now
 
     def leave_line(self, since: float, now: float) -> None:
-        """Take note that somebody waited for its turn."""
+        """Note that the request waited for its turn from `since` to `now`; the deadline stays."""
 
 
 class DeadlineOfWork(Deadline):
-    """One that does not count the time in which others had their turn.
+    """A deadline that does not count the time in which a request waited for its turn.
 
-    For work whose outcome others wait for, with deadlines of their own, or nobody waits for.
+    It is for work that no caller waits for, or whose callers have deadlines of their own.
     """
 
     def left_in_line(self, since: float, _now: float) -> float:
-        """As many as there were when the wait began."""
+        """Seconds that were left when the wait for the turn began."""
         return self.at - since
 
     def leave_line(self, since: float, now: float) -> None:
-        """Be later by that time."""
+        """Postpone the deadline by the time of the wait."""
         self.at += now - since

@@ -1,6 +1,7 @@
-"""Guards the process when it is imported, for the import that comes before all others.
+"""Protects the process when imported; it must be the first import.
 
-Those take a third of a second, in which the key is in the environment already, and somebody may press Ctrl-C.
+The other imports take a third of a second, in which the API key is already in the environment, and the user
+may press Ctrl-C.
 """
 
 from empirical_fs.interruptions import end_at_interruptions, hear_signals
@@ -9,6 +10,6 @@ end_at_interruptions()
 hear_signals()
 
 # isort: split
-from empirical_fs.privacy import guard  # noqa: E402 - what it imports takes some time, too
+from empirical_fs.privacy import guard  # noqa: E402 - its own imports take some time, too
 
 guard()

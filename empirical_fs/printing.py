@@ -1,16 +1,16 @@
-"""What others have said (servers, mounts, libfuse, whoever names files), fit for a terminal."""
+"""Makes text from other sources (servers, mounts, libfuse, file names) safe to print on a terminal."""
 
 import re
 
 _NUMBER = re.compile(r"(?P<beginning>[0-9]{10})[0-9]{30,}")
-"""One that counts nothing there is: 2^128 has 39 digits."""
+"""A number too long to mean anything: 2^128 has 39 digits."""
 
 
 def printable(text: str) -> str:
-    """`text` with an escape for each character that could start another line, speak to a terminal or hide.
+    """`text` with an escape for each character that could start a new line, control the terminal or hide.
 
-    Those are control characters, those that set the direction of the text or have no width, and the bytes of
-    a name that is not UTF-8, which are shown as such. Of a number that fills lines the beginning is shown.
+    Those are control characters, characters that set the text direction or have no width, and bytes of a name
+    that is not UTF-8, whose values are shown. Of a number that would fill lines, only the beginning is shown.
     """
     text = _NUMBER.sub(_shortened, text)
     if text.isprintable():

@@ -1,4 +1,4 @@
-"""Keeps what the process knows (the key, signed URLs, contents) out of files and out of others' sight."""
+"""Keeps secrets of the process (the key, signed URLs, contents) out of core dumps, files and /proc."""
 
 import ctypes
 import os
@@ -10,17 +10,17 @@ KEY_VARIABLE = "EMPIRICALRUN_KEY"
 """The environment variable that has the key."""
 
 _TOO_LITTLE = 1
-"""Bytes. 0 would forbid a core file alone; with 1 the kernel does not start a program that takes core dumps
-either (fs/coredump.c)."""
+"""The limit of a core dump in bytes. 0 would only forbid a core file; with 1 the kernel does not start a
+program that receives core dumps either (fs/coredump.c)."""
 _STANDARD = 3
-"""Descriptors that every program writes to and reads from without having opened them."""
+"""The number of standard descriptors (stdin, stdout, stderr), which programs use without opening them."""
 
 
 def guard() -> None:
-    """Make the process one that can hold a key: the first thing that every command does.
+    """Make it safe for the process to hold the API key; every command does this first.
 
-    No core dump of it is written or piped to a program; descriptors 0 to 2 are open, so that no file of ours
-    gets the number that messages are written to; and what is written never fails for want of a character.
+    No core dump is written or piped to a program. Descriptors 0 to 2 are open, so that no file of ours gets a
+    number that messages are written to. Printing never fails because of a character that cannot be encoded.
     """
     forbid_dumps()
     _open_standard_descriptors()
@@ -28,21 +28,21 @@ def guard() -> None:
 
 
 def forbid_dumps() -> None:
-    """Have no core dump of this process written or piped to a program.
+    """Prevent core dumps of this process, both into files and to programs.
 
-    The process stays dumpable (prctl(2)) otherwise: its user could not look at it in /proc, and what watches
-    a mount by its descriptors and maps would need root.
+    The process stays dumpable (prctl(2)): otherwise its user could not inspect it in /proc, and programs that
+    monitor a mount's descriptors and memory maps would need root.
     """
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    # Where dumps are forbidden already (LimitCORE=0), few may raise the limit.
+    # If dumps are forbidden already (LimitCORE=0), only a privileged process may raise the limit.
     limit = 0 if most == 0 else _TOO_LITTLE
     resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 def take_key_variable() -> str | None:
-    """The key from the environment, which every command takes there first, whether it needs it or not.
+    """Take the API key out of the environment; every command does this first, even if it needs no key.
 
-    Every copy is overwritten in the memory that `ps e` and /proc/PID/environ show.
+    Every copy in the memory that `ps e` and /proc/PID/environ show is overwritten.
     """
     value = os.environ.get(KEY_VARIABLE)
     beginning = KEY_VARIABLE.encode() + b"="
@@ -55,7 +55,7 @@ def take_key_variable() -> str | None:
 
 
 def _environment_addresses() -> list[int]:
-    """Where the C library's copies of NAME=VALUE are."""
+    """The addresses of the C library's NAME=VALUE strings."""
     first = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
     addresses: list[int] = []
     while first and (address := first[len(addresses)]):
@@ -64,7 +64,7 @@ def _environment_addresses() -> list[int]:
 
 
 def _open_standard_descriptors() -> None:
-    """Open those that whoever started us has closed."""
+    """Open those of descriptors 0 to 2 that the parent process had closed."""
     while (descriptor := _open_nothing()) < _STANDARD:
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - it takes no keywords
     os.close(descriptor)
@@ -74,12 +74,12 @@ def _open_nothing() -> int:
     try:
         return os.open(os.devnull, os.O_RDWR)
     except OSError:
-        # A container may have no /dev at all; what is written to a directory fails, and hurts nobody.
+        # A container may have no /dev at all; writing to a directory fails without harm.
         return os.open("/", os.O_RDONLY)
 
 
 def _unbreakable(stream: TextIO | None, descriptor: int) -> TextIO:
-    """A stream that writes what its encoding does not have as an escape."""
+    """Make a stream write characters that its encoding lacks as escapes."""
     if stream is None:  # it was closed when Python started
         return open(descriptor, "w", errors="backslashreplace", closefd=False)
     reconfigure = getattr(stream, "reconfigure", None)

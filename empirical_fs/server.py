@@ -1,4 +1,4 @@
-"""What is asked: a server, apart from what is asked of it."""
+"""The server part of a URL: scheme, host and port."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,7 +6,7 @@ _HTTPS_PORT, _HTTP_PORT = 443, 80
 
 
 class Url(Protocol):
-    """What httpx.URL says of the server, without httpx, which takes a fifth of a second to import."""
+    """The attributes of httpx.URL used here; to import httpx itself takes a fifth of a second."""
 
     @property
     def scheme(self) -> str: ...  # noqa: D102
@@ -21,11 +21,11 @@ class Server(NamedTuple):
 
     scheme: str
     host: str
-    """In ASCII, an IPv6 address without its brackets."""
+    """In ASCII; an IPv6 address is without its brackets."""
     port: int
 
     @classmethod
     def of(cls, url: Url) -> "Server":
-        """The server that is asked for `url`."""
+        """The server of `url`."""
         default = _HTTPS_PORT if url.scheme == "https" else _HTTP_PORT
         return cls(url.scheme, url.raw_host.decode("ascii").strip("[]"), url.port or default)

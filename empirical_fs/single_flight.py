@@ -14,9 +14,9 @@ _Result = TypeVar("_Result")
 
 
 class SingleFlight(Generic[_Key, _Result]):
-    """The first caller for a key does the work; those who come meanwhile share what it comes to.
+    """The first caller for a key does the work; callers that come meanwhile share its result or error.
 
-    The lock guards the table of flights and is never held while work is done.
+    The lock guards the table of flights, and is never held during the work.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class SingleFlight(Generic[_Key, _Result]):
         self._flights: dict[_Key, Future[_Result]] = {}
 
     def do(self, key: _Key, work: Callable[[], _Result], deadline: Deadline) -> _Result:
-        """The result of `work`, done here or awaited from whoever is doing it for the same key.
+        """The result of `work`: done by this caller, or by another caller for the same key.
 
         Raises:
             DeadlinePassed: another caller's work was not done in time.
-            BaseException: whatever `work` raised, to the one who did it and to all who waited.
+            BaseException: raised by `work`; every caller that waits for it gets it too.
         """
         while (flight := self._join_or_lead(key)) is not None:
             try:
@@ -37,7 +37,7 @@ class SingleFlight(Generic[_Key, _Result]):
             except FutureTimeoutError as error:
                 raise DeadlinePassed("another request for the same is still under way") from error
             except DeadlinePassed:
-                deadline.remaining()  # that was the other's deadline; ours may leave time to do it ourselves
+                deadline.remaining()  # it was the other caller's deadline; ours may leave time to do the work
         mine = self._flights[key]
         try:
             result = work()
@@ -52,7 +52,7 @@ class SingleFlight(Generic[_Key, _Result]):
                 del self._flights[key]
 
     def _join_or_lead(self, key: _Key) -> Future[_Result] | None:
-        """The flight for `key` that is under way; None if there was none, and it is the caller's now."""
+        """The running flight for `key`; None if there was none: the caller must then do the work."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is None:

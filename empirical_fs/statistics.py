@@ -1,4 +1,4 @@
-"""What a mount has done since it began, counted."""
+"""Counts what a mount has done since its start."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 RATE_SECONDS = 5.0
-"""The time over which the throughput is taken."""
+"""The period in seconds over which the throughput is averaged."""
 
 _OF_SERVERS = ("EIO", "EACCES")
 """What operations fail with because a server does not give the bytes; others say something of a file."""
@@ -22,28 +22,29 @@ class Counts:
     """The counts at one moment."""
 
     reads: int
-    """Reads of programs, as the kernel hands them on; what its page cache answers is none."""
+    """Reads that the kernel has sent; those that its page cache answers do not count."""
     reads_from_memory: int
-    """Those whose bytes were here already."""
+    """Reads whose bytes had already arrived."""
     bytes_fetched: int
     bytes_per_second: float
-    """Fetched lately."""
+    """Bytes fetched a second, averaged over the last RATE_SECONDS."""
     requests_in_flight: dict[Kind, int]
     urls_signed: int
-    """How often a URL was signed again."""
+    """How many URLs the API has signed on request; those in a listing do not count."""
     errors: dict[str, int]
-    """Operations that failed, by the name of the errno."""
+    """The number of operations that failed, by the name of the errno."""
     failed_in_a_row: int
-    """Operations that failed since bytes came last, because bytes could not be had."""
+    """Operations that failed since bytes arrived last, because bytes could not be fetched."""
     failing_for: float
     """Seconds since the first of these; 0 without any."""
+
 
 
 class Statistics:
     """Counts what happens. The lock guards all counts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing has happened yet; `clock` tells seconds."""
+        """Begin with all counts at 0; `clock` returns seconds."""
         self._clock = clock
         self._lock = threading.Lock()
         self._reads = self._reads_from_memory = self._fetched = self._signed = 0
@@ -53,13 +54,13 @@ class Statistics:
         self._failed_in_a_row, self._failing_since = 0, 0.0
 
     def read(self, *, waited: bool) -> None:
-        """A read was answered, and had to wait for its bytes or not."""
+        """Count a read that was answered; `waited` tells whether it had to wait for its bytes."""
         with self._lock:
             self._reads += 1
             self._reads_from_memory += not waited
 
     def fetched(self, count: int) -> None:
-        """So many bytes have come from the store."""
+        """Count bytes that arrived from the store."""
         with self._lock:
             now = self._clock()
             if count:
@@ -69,12 +70,12 @@ class Statistics:
             self._forget(now)
 
     def signed(self) -> None:
-        """A URL was signed, which no listing had brought."""
+        """Count a URL that was signed on request, not in a listing."""
         with self._lock:
             self._signed += 1
 
     def failed(self, name: str) -> None:
-        """An operation failed with the errno of that name."""
+        """Count an operation that failed with the errno of that name."""
         with self._lock:
             self._errors[name] += 1
             if name in _OF_SERVERS:
@@ -84,7 +85,7 @@ class Statistics:
 
     @contextmanager
     def request(self, kind: Kind) -> Iterator[None]:
-        """A request is under way."""
+        """Count a request as in flight until the context ends."""
         with self._lock:
             self._in_flight[kind] += 1
         try:
@@ -94,7 +95,7 @@ class Statistics:
                 self._in_flight[kind] -= 1
 
     def counts(self) -> Counts:
-        """The counts now."""
+        """A snapshot of the counts."""
         with self._lock:
             now = self._clock()
             self._forget(now)

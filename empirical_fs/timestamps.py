@@ -1,4 +1,4 @@
-"""Timestamps in the forms that an API may send them, and those of HTTP."""
+"""Parses timestamps in the forms that an API may send, and the dates of HTTP."""
 
 import math
 import re
@@ -17,45 +17,45 @@ _HTTP_DATE = re.compile(
     r"|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}"
 )
-"""The three forms of RFC 9110, 5.6.7, and the first one with an offset, as in mail."""
+"""The three forms of RFC 9110, 5.6.7; the first also with a numeric offset, as in mail."""
 _NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,20})?")
 _TEXT_MAX = 100
-"""Characters; no timestamp that anybody needs is longer."""
+"""The most characters of a timestamp; no useful one is longer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECOND_DIGITS = 9
 _LEAP_SECOND = 60
 _EARLIEST_NS, _LATEST_NS = -(2**31) * 10**9, (2**34 - 2**31 - 1) * 10**9
-"""What a file on ext4 can be dated: 1901-12-13 20:45:52 to 2446-05-10 22:38:55 (the
-kernel's documentation of ext4, "Inode Timestamps"); XFS, btrfs and ZFS go as far or further."""
+"""The dates that a file on ext4 can have: 1901-12-13 20:45:52 to 2446-05-10 22:38:55 (the kernel's
+documentation of ext4, "Inode Timestamps"); XFS, btrfs and ZFS go as far or further."""
 _COMMON_LENGTHS, _COMMON_MARKS = (20, 24, 27), ("-", "-", "T", "Z")
-"""RFC 3339 in UTC, to the second, millisecond or microsecond: Python parses that ten times as fast."""
+"""RFC 3339 in UTC, to the second, millisecond or microsecond: Python's own parser is ten times as fast."""
 _UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**19, 1))
-"""Numbers below the first are in units of so many nanoseconds: s until 5138, ms from 1973 on, and so on."""
+"""(limit, ns): numbers below the limit count units of so many ns: s until 5138, ms from 1973, etc."""
 
 
 def nanoseconds_since_epoch(value: object) -> int | None:
-    """The moment that a timestamp names, in nanoseconds; None if it names none.
+    """The time of a timestamp, in nanoseconds since the epoch; None if `value` is not a timestamp.
 
-    It may be a text after RFC 3339 or ISO 8601, also without its separators or its time of day; an HTTP
-    date (RFC 9110); or seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by
-    their magnitude, as a number or as digits in a text. Eight digits in a text are a date, and fourteen are
-    a date and a time. A timestamp without an offset is taken as UTC; digits finer than a nanosecond are cut
-    off. A leap second counts as the second after it, as POSIX time does.
+    It may be a text in the format of RFC 3339 or ISO 8601, also without separators or the time of day; an
+    HTTP date (RFC 9110); or seconds, milliseconds, microseconds or nanoseconds since the epoch, distinguished
+    by their magnitude, as a number or as digits in a text. Eight digits in a text are a date, and fourteen
+    are a date and a time. A timestamp without an offset is taken as UTC; digits finer than a nanosecond are
+    cut off. A leap second counts as the second after it, as in POSIX time.
     """
     if isinstance(value, str):
         return _of_text(value.strip())
     if type(value) is int and abs(value) < _UNITS[-1][0]:
         return _of_number(Decimal(value))
     if isinstance(value, float) and math.isfinite(value):
-        # Its shortest decimal form is what was sent; the float itself is that but for some nanoseconds.
+        # The shortest decimal form is what was sent; the float itself differs by some nanoseconds.
         return _of_number(Decimal(repr(value)))
     return None
 
 
 def storable(moment_ns: int) -> int:
-    """The moment nearest to this one that a copy on a common file system can be dated, in nanoseconds.
+    """The nearest time that a file on a common file system can have, in nanoseconds since the epoch.
 
-    A copy with another date would be made again by each `rsync -a`.
+    If a copy could not have the file's date, each `rsync -a` would copy it again.
     """
     return min(max(moment_ns, _EARLIEST_NS), _LATEST_NS)
 
@@ -119,7 +119,7 @@ def _of_match(match: re.Match[str]) -> int | None:
 
 
 def http_date(text: str) -> float | None:
-    """The moment of an HTTP date (RFC 9110, 5.6.7) in seconds since the epoch; None if it is none."""
+    """The time of an HTTP date (RFC 9110, 5.6.7) in seconds since the epoch; None if it is not a date."""
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:

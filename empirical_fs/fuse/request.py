@@ -117,7 +117,7 @@ class Request:
         self.is_deferred = False
         """Whether it is answered later, after the operation has returned."""
         self.deferred_at = 0.0
-        """When it was deferred last, on the monotonic clock."""
+        """When it was deferred, on the monotonic clock; 0 if it was not."""
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
         self.caller = 0
