@@ -1,14 +1,15 @@
-"""HTTP: connections, and what may go over them.
+"""HTTP: connections, and the requests and answers that go over them.
 
-client.py is the one way to the network, http11.py its transport: dialing.py makes a connection (connecting.py
-by RFC 8305, with certificates.py), answer.py reads answers with mistrust (heads.py their heads), streams.py
-and incoming.py read bodies straight to where they are kept. Through a proxy (proxies.py says which) all is
-the same once tunnels.py has had it connect; nested_tls.py is for one that is spoken to by TLS itself.
-network_failures.py says in words what failed, in_between.py whether somebody else answered, vouching.py whose
-page it is that says "not found". retry.py says when to try again, circuit_breaker.py which servers are out of
-reach (samples.py: what they are asked to find out), pace.py and turns.py how many requests a server bears.
-idle_connections.py and recent.py have bounds for what is kept of servers. urls.py and addresses.py say where
-a request may go; tracing.py what `-vv` tells of it.
+Every request goes through client.py. Its transport is http11.py: dialing.py makes a connection (connecting.py
+follows RFC 8305, certificates.py chooses the trusted certificates), answer.py checks and reads answers
+(heads.py reads their heads), streams.py and incoming.py read bodies directly into the caller's memory.
+proxies.py chooses the proxy; tunnels.py asks it to connect to the server, and nested_tls.py is for a proxy
+that is itself reached over TLS. network_failures.py describes failures in words, in_between.py detects
+answers that are not from the server, and vouching.py decides whether a "not found" page is the server's own.
+retry.py decides when to try again, circuit_breaker.py which servers are unreachable (it probes them with the
+requests of samples.py), pace.py and turns.py how many requests a server gets. idle_connections.py and
+recent.py bound what is kept per server. urls.py and addresses.py decide where a request may go; tracing.py
+writes the log lines of `-vv`.
 
-It knows nothing of the API or of files. api/, reading/ and doctor/ may import it.
+This package knows nothing about the API or about files. api/, reading/ and doctor/ may import it.
 """

@@ -1,4 +1,4 @@
-"""An answer of http.client's, read with more mistrust: of its length, its pace and what follows it."""
+"""An http.client response with stricter checks: of its length, its duration and what follows it."""
 
 import math
 import re
@@ -17,15 +17,15 @@ _BROKE_OFF = "the body ends before its last chunk"
 _NO_CHUNKS = "the chunks of its answer are not HTTP"
 _LINE_END = b"\r\n"
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
-"""A size, and what nobody has to understand of it (RFC 9112, 7.1)."""
+"""A chunk size in hexadecimal, and extensions, which a recipient ignores (RFC 9112, 7.1.1)."""
 _CHUNK_LINE_MAX = 4096
 
 
 class Answer(HTTPResponse):
-    """An answer that comes in the time that it is allowed, however it drips, and has one length."""
+    """An answer that must come within a time limit, even if it comes byte by byte, and has one length."""
 
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
-        """Read from `sock`; the head may take as long as the socket may pause."""
+        """Read from `sock`; the head may take as long as the socket's timeout."""
         super().__init__(sock, *args, **named)
         self.connected = sock
         self.raw_headers: list[tuple[bytes, bytes]] = []
@@ -35,20 +35,20 @@ class Answer(HTTPResponse):
 
     @property
     def is_followed(self) -> bool:
-        """Whether more had come than belongs to it when it was closed."""
+        """Whether bytes that do not belong to the answer had arrived when it was closed."""
         return self._reader.is_followed
 
     def allow(self, seconds: float | None) -> None:
-        """Begin no read by the file object later than so many seconds from now."""
+        """Let the file object start no read later than `seconds` from now; None means no limit."""
         self._incoming.until = math.inf if seconds is None else time.monotonic() + seconds
 
     @property
     def has_begun(self) -> bool:
-        """Whether something of the head has come."""
+        """Whether at least one byte of the head has arrived."""
         return self._incoming.has_begun
 
     def has_head(self) -> bool:
-        """Whether the head is here, so that `begin` does not wait; or what makes it a bad one, or very long.
+        """Whether `begin` would not wait: the head has arrived, or enough of it to reject it.
 
         Raises:
             OSError: the connection broke off.
@@ -64,7 +64,7 @@ class Answer(HTTPResponse):
             connected.settimeout(timeout)
 
     def has_come(self) -> bool:
-        """Whether there is something of it to be read, or its end, without waiting.
+        """Whether a byte of the body, or its end, can be read without waiting.
 
         Raises:
             OSError: the connection broke off.
@@ -76,25 +76,25 @@ class Answer(HTTPResponse):
         try:
             return bool(self._reader.peek(1)) or self._incoming.is_at_end
         except (BlockingIOError, ssl.SSLWantReadError):
-            return False  # of a TLS record that has come a part may be there
+            return False  # perhaps only a part of a TLS record has arrived
         finally:
             connected.settimeout(timeout)
 
     def begin(self) -> None:
-        """Read the head, which is here.
+        """Parse the head, which has arrived (see `has_head`).
 
         Raises:
-            ConnectionError: it broke off.
-            Unreadable: it cannot be read, or leaves in doubt where the body ends (RFC 9112, 6.3).
+            ConnectionError: the connection broke off within the head.
+            Unreadable: it cannot be parsed, or does not say clearly where the body ends (RFC 9112, 6.3).
         """
         head = parsed_head(self._incoming.take_head())
         self.version = _HTTP_1_1 if head.http_version == b"1.1" else _HTTP_1_0
         self.code = self.status = head.status_code
         self.reason = head.reason.decode("latin-1")
-        # Nothing of http.client looks at them any more.
+        # http.client does not read them after this method.
         self.headers = self.msg = HTTPMessage()
         fields = [(name, value) for name, value in head.headers]
-        # h11 lets nothing else pass (RFC 9112, 6.1).
+        # h11 rejects every transfer coding but "chunked" (RFC 9112, 6.1).
         self.chunked = any(name == b"transfer-encoding" for name, _ in fields)
         self.chunk_left = None
         length = next((int(value) for name, value in fields if name == b"content-length"), None)
@@ -106,7 +106,8 @@ class Answer(HTTPResponse):
         }
         is_kept = b"close" not in options and (head.http_version == b"1.1" or b"keep-alive" in options)
         if self.chunked:
-            # What is in chunks has no length but theirs; with another one besides, somebody may be confused.
+            # The length of a chunked body is that of its chunks. A Content-Length besides may confuse
+            # another party, so the connection is not used again (RFC 9112, 6.3).
             self.will_close = not is_kept or length is not None
             fields = [each for each in fields if each[0] != b"content-length"]
             length = None
@@ -117,8 +118,8 @@ class Answer(HTTPResponse):
         self.length = length
         self.raw_headers = fields
 
-    # http.client takes whatever int() takes for a size, and any two bytes for the end of a chunk. Its body is
-    # read by these two methods alone (the same from Python 3.11 to 3.14).
+    # http.client accepts as a size whatever int() accepts, and any two bytes as the end of a chunk. It reads
+    # a chunked body only by these two methods (the same from Python 3.11 to 3.14).
     def _get_chunk_left(self) -> int | None:
         left = self.chunk_left
         if left:

@@ -1,4 +1,4 @@
-"""The certificates that are trusted: the system's, with what its administrator has added."""
+"""The trusted certificates: those of the system, which include those that its administrator added."""
 
 import os
 import re
@@ -23,32 +23,33 @@ BUNDLES = (
     Path("/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),  # Red Hat
     Path("/etc/ssl/cert.pem"),  # Alpine, macOS
 )
-"""Where systems have all their certificates in one file, as Go's crypto/x509 knows them."""
+"""Where systems keep all their certificates in one file; the list is that of Go's crypto/x509."""
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """The names by which OpenSSL looks for a certificate in a folder (openssl-rehash(1))."""
 
 
 def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
-    """What a client checks certificates by.
+    """The TLS context by which a client checks certificates.
 
-    OpenSSL's places come first, with `SSL_CERT_FILE` and `SSL_CERT_DIR` in the place of its defaults
-    (SSL_CTX_load_verify_locations(3)). Not every Python's OpenSSL looks where the system has its own, so
-    without these variables the first of `bundles` counts, too. Only where all of this holds none is it
-    certifi's.
+    It trusts what OpenSSL finds in its default places, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace
+    (SSL_CTX_load_verify_locations(3)). The OpenSSL of some Pythons does not look where the system keeps its
+    certificates, so without these variables the first readable one of `bundles` is trusted, too. If all of
+    them hold no certificate, certifi's are trusted.
 
     Raises:
-        SetupError: the variables lead to no certificate, or OpenSSL cannot be set up.
+        SetupError: the variables name no certificate, or OpenSSL cannot be set up.
     """
     _check_pipes((FILE_VARIABLE, _KEY_LOG_VARIABLE))
     try:
         context = ssl.create_default_context()
-    except OSError as error:  # of which an SSLError is one
+    except OSError as error:  # SSLError is a subclass
         raise SetupError(
             f"TLS cannot be set up ({type(error).__name__})",
             advice=f"check {FILE_VARIABLE}, SSLKEYLOGFILE and OPENSSL_CONF",
         ) from error
-    # From Python 3.13 on: it refuses the authorities of many a company's proxy, which curl and browsers take.
+    # On by default from Python 3.13: it rejects the authorities of many companies' proxies, which curl and
+    # browsers accept.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     file = os.environ.get(FILE_VARIABLE)
     has_folders = bool(os.environ.get(FOLDERS_VARIABLE))
@@ -75,7 +76,7 @@ def create_context(bundles: Iterable[Path] = BUNDLES) -> ssl.SSLContext:
 
 
 def _check_pipes(variables: Iterable[str]) -> None:
-    """See that OpenSSL is not to open a pipe, for whose other end it would wait for ever."""
+    """Refuse variables that name a pipe: OpenSSL would open it and wait for ever for the other end."""
     for name in variables:
         path = os.environ.get(name)
         if path and _is_pipe(path):
@@ -86,11 +87,11 @@ def _is_pipe(path: str) -> bool:
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - of any text
     except (OSError, ValueError):
-        return False  # OpenSSL will say so
+        return False  # OpenSSL reports the error
 
 
 def _has_any(context: ssl.SSLContext) -> bool:
-    """Whether certificates were read from a file; those of folders are read when they are needed."""
+    """Whether certificates were loaded from a file; OpenSSL loads those in folders only when needed."""
     return context.cert_store_stats()["x509"] > 0
 
 
@@ -102,7 +103,7 @@ def _is_hashed(folder: Path) -> bool:
 
 
 def _add_bundle(context: ssl.SSLContext, bundles: Iterable[Path], known: set[str]) -> None:
-    """Trust the first bundle that can be read, if it is not by what OpenSSL looks at anyway."""
+    """Trust the first readable bundle, unless it is at a place that OpenSSL reads anyway (`known`)."""
     for bundle in bundles:
         if os.path.realpath(bundle) in known or os.path.realpath(bundle.parent) in known:
             return

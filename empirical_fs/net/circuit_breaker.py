@@ -1,4 +1,4 @@
-"""Which servers are out of reach: known, so that nobody waits to find out again."""
+"""A circuit breaker: remembers which servers are unreachable, so that later requests fail at once."""
 
 import logging
 import threading
@@ -14,35 +14,35 @@ from empirical_fs.work.jobs import Job
 
 _FIRST_PAUSE, _SECOND_PAUSE, _LONG_PAUSE = 1.0, 2.0, 5.0
 _FIRST_LET_THROUGH, _LAST_LET_THROUGH = 5.0, 40.0
-"""Whoever is let through to a server that is silent waits for as long as a read may."""
+"""Pauses between requests that are let through, in seconds: each waits for as long as a read may."""
 _HANGS_SECONDS = 60.0
-"""Without an end of a probe for so long, which is more than its deadline, it hangs."""
+"""A probe that has not ended after this time, which is more than its deadline, is taken to hang."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Known:
-    """What is known of one server. Moments are those of the clock."""
+    """What is known of one server. Times are in seconds of the clock of `Outages`."""
 
     watch: Job
     answered_at: float = float("-inf")
     lost_at: float | None = None
-    """Since when it is out of reach, if it is."""
+    """Since when the server is unreachable; None if it is not."""
     let_through_at: float = float("-inf")
-    """When somebody was let through last, or it was lost."""
+    """When a request was let through last, or else when the server was found unreachable."""
     let_through_pause: float = _FIRST_LET_THROUGH
-    """How many seconds later somebody is next."""
+    """How many seconds later the next request is let through."""
 
 
 class Outages:
-    """A circuit breaker for each server, of those that were asked last.
+    """A circuit breaker for each server, kept for the most recently used servers.
 
-    Whoever gets no answer has the server probed at once: it may be silent about one thing alone. It is lost
-    when somebody has asked in vain for as long as one may, and nothing came from it meanwhile for anybody,
-    not for the probe either. Then it is probed on, at least every five seconds, until it answers something.
-    Now and then somebody who asks is let through, too: the probe may be what it does not answer.
-    The lock guards what is known of each; it is never held while a server is asked.
+    When a request gets no answer, the server is probed at once: it may fail to answer for one object only. A
+    server counts as lost (unreachable) when one request was tried in vain until its deadline, and no other
+    request nor the probe got an answer meanwhile. It is then probed, at least every five seconds, until it
+    answers something. Now and then a caller's request is let through, too: perhaps the server answers
+    everything but the probe. The lock guards what is known of each; it is never held during a request.
     """
 
     def __init__(
@@ -51,12 +51,13 @@ class Outages:
         wait: Callable[[float], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Know of no outage.
+        """Start with all servers reachable.
 
         Args:
-            probe: asks a server for what it answered before, within a few seconds; whether it answers.
-            wait: waits for so many seconds; ends early, and says so, when all is over.
-            clock: tells seconds.
+            probe: repeats a request that the server answered before; returns, within a few seconds, whether
+                it answers.
+            wait: waits for so many seconds; returns True, at once, when the file system is being unmounted.
+            clock: the time in seconds.
         """
         self._probe = probe
         self._wait = wait
@@ -65,7 +66,7 @@ class Outages:
         self._servers = Recent[Server, _Known]()
 
     def is_lost(self, server: Server) -> bool:
-        """Whether it is known to be out of reach; then it is probed."""
+        """Whether the server is known to be unreachable; if it is, make sure that it is probed."""
         known = self._servers.peek(server)
         if known is None or known.lost_at is None:
             return False
@@ -73,7 +74,7 @@ class Outages:
         return True
 
     def lets_through(self, server: Server) -> bool:
-        """Whether whoever asks a server that is lost is to do so all the same, for all others."""
+        """Whether this request is to be sent although the server is lost, as a test for all others."""
         known = self._known(server)
         with self._lock:
             now = self._clock()
@@ -84,7 +85,7 @@ class Outages:
             return True
 
     def lost(self) -> dict[str, float]:
-        """The hosts that are out of reach, and since how many seconds."""
+        """The hosts that are unreachable, and for how many seconds they have been."""
         lost = [(server, known, known.lost_at) for server, known in self._servers.items()]
         found = {}
         for server, known, since in lost:
@@ -94,7 +95,7 @@ class Outages:
         return found
 
     def answered(self, server: Server) -> None:
-        """Take note that it has just answered something."""
+        """Record that the server has just answered something."""
         known = self._known(server)
         with self._lock:
             known.answered_at = self._clock()
@@ -103,13 +104,13 @@ class Outages:
             log.warning("%s answers again", server.host)
 
     def unanswered(self, server: Server, since: float) -> None:
-        """Take note that a request of that moment of the clock came to nothing."""
+        """Record that a request sent at `since` (by the clock) got no answer."""
         known = self._known(server)
         if known.answered_at < since:
             _watch(known)
 
     def gave_up(self, server: Server, since: float) -> None:
-        """Take note that it was asked in vain since that moment of the clock, and will not be any more."""
+        """Record that a caller has tried in vain since `since` (by the clock), and has given up."""
         known = self._known(server)
         with self._lock:
             if known.lost_at is not None or known.answered_at >= since:
@@ -120,7 +121,7 @@ class Outages:
         known.watch.ask()
 
     def _known(self, server: Server) -> _Known:
-        """What is known of a server, which is used by that."""
+        """What is known of a server; marks it as used."""
         return self._servers.get_or_put(
             server,
             lambda: _Known(Job("probe", partial(self._probe_until_found, server), _HANGS_SECONDS)),
@@ -131,7 +132,7 @@ class Outages:
         for pause in chain([_FIRST_PAUSE, _SECOND_PAUSE], repeat(_LONG_PAUSE)):
             if self._probe(server):
                 self.answered(server)
-            # One of which nothing is known any more is not asked for, either.
+            # A server that was dropped from the recent ones is no longer probed.
             if known is None or known is not self._servers.peek(server):
                 return
             known.watch.moved()
@@ -140,6 +141,6 @@ class Outages:
 
 
 def _watch(known: _Known) -> None:
-    """See to it that somebody probes a server."""
+    """Start probing a server, unless it is being probed."""
     if not known.watch.is_busy:
         known.watch.ask()

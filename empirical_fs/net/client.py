@@ -1,4 +1,4 @@
-"""The way to the network: httpx with our pools, timeouts and precautions, and nothing else."""
+"""All requests to the network go through here: httpx with our connection pools, timeouts and precautions."""
 
 import threading
 import time
@@ -39,25 +39,25 @@ from empirical_fs.work.waits import Steps, drive
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
-"""Seconds without the head of an answer after which a connection is given up."""
+"""Seconds to wait for the head of an answer before the connection is given up."""
 STALL_SECONDS = 5.0
-"""The same for the next bytes of a body, which shows by its beginning that the server is there."""
+"""The same for the next bytes of a body: shorter, since the head has shown that the server is up."""
 
 _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 
 _USELESS = {ApiUnavailable: Foreign, StoreUnavailable: BadAnswer}
-"""What is raised where an answer came that cannot be read."""
+"""What is raised for an answer that cannot be parsed."""
 
 _HEADERS = {"User-Agent": f"empirical-fs/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 def nothing() -> None:
-    """Does nothing: there is nothing that is in the way."""
+    """Do nothing: the default of `relieve`."""
 
 
 class _Question(NamedTuple):
-    """What is asked, by when, and how it is ended before."""
+    """A request, its deadline, and how it can be cancelled before that."""
 
     url: httpx.URL
     headers: dict[str, str]
@@ -67,10 +67,10 @@ class _Question(NamedTuple):
 
 
 class Http:
-    """Pools of connections to whatever hosts are asked for; to this machine never through a proxy.
+    """Sends GET requests over pooled connections to any host; to this machine never through a proxy.
 
-    Immutable once made, and what httpx has of transports and clients is safe to share, so threads may use it
-    side by side. Redirects are never followed here, cookies never kept, compressed bodies never asked for.
+    Threads may share it: it does not change once made, and its parts have their own locks. It never follows
+    redirects, never keeps cookies, and never asks for compressed bodies.
     """
 
     def __init__(  # noqa: PLR0913 - all that differs between the API and the store
@@ -87,15 +87,16 @@ class Http:
 
         Args:
             connections: how many are open at most.
-            unavailable: what transport errors are raised as.
-            closing: set when all is over.
-            patience: seconds that a caller waits; after half of it without the head of an answer, or a
-                fourth without a byte of a body, there is time for another try.
-            permit: which addresses may be connected to. A proxy connects by itself, in its own network.
-            relieve: told when a server has too much to do: ends what nobody needs just now.
+            unavailable: the exception that transport errors are raised as.
+            closing: set when the file system is being unmounted.
+            patience: seconds that a caller waits. A try ends after half of it without the head of an answer,
+                or after a fourth of it without a byte of a body, so that there is time for another one.
+            permit: which addresses may be connected to. Not checked behind a proxy, which connects itself.
+            relieve: called when a server refuses a request as too many: ends requests that no caller waits
+                for at the moment.
 
         Raises:
-            SetupError: the certificates to trust, or a proxy, are not what the environment says.
+            SetupError: the environment names certificates or a proxy that cannot be used.
         """
         self._unavailable = unavailable
         self._idle = min(IDLE_SECONDS, patience / 2)
@@ -109,13 +110,13 @@ class Http:
         self._relieve = relieve
         self._were_well = Recent[Server, bool]()
         context = create_context()
-        # Without a client of httpx, whose redirects, cookies and so on we do not want, a request takes a
+        # Not httpx.Client, whose redirects, cookies and so on we do not want: without it a request takes a
         # fifth less CPU.
         self._transport = PooledTransport(connections, context, permit)
         self._proxies = Proxies()
 
     def lost(self) -> dict[str, float]:
-        """The hosts that are out of reach, and since how many seconds."""
+        """The hosts that are unreachable, and for how many seconds they have been."""
         return self._outages.lost()
 
     @property
@@ -125,7 +126,7 @@ class Http:
 
     @property
     def is_limited(self) -> bool:
-        """Whether a server was asked for more than it bears, lately."""
+        """Whether a server has lately refused requests as too many, so that fewer are sent."""
         return self._turns.is_limited
 
     def close(self) -> None:
@@ -140,7 +141,7 @@ class Http:
         deadline: Deadline,
         cancellation: Cancellation | None = None,
     ) -> httpx.Response:
-        """As `request`, waiting in this thread."""
+        """Like `request`, but blocks the calling thread."""
         return drive(self.request(url, headers, deadline, cancellation))
 
     def request(
@@ -151,20 +152,20 @@ class Http:
         cancellation: Cancellation | None = None,
         target: bytes | None = None,
     ) -> Steps[httpx.Response]:
-        """The head of the answer to a GET; the caller reads the body with `body` and closes it.
+        """Send a GET request; returns the head of the answer. The caller reads it with `body` and closes it.
 
-        The server is asked for `target`, byte for byte; for what httpx makes of the URL, where that is None.
-        By `cancellation` the request can be ended at any time, until the response is closed. Where the server
-        has asked for fewer requests, this one waits for its turn; if the server still refuses it, and asks to
-        be left alone for a time that there is, it waits for another.
+        `target` is the request target, sent byte for byte; None: as httpx writes the URL's. `cancellation`
+        can end the request at any time until the response is closed. If the server has asked for fewer
+        requests, this one waits for its turn; if the server still refuses it and asks for a pause that ends
+        before the deadline, it waits for another turn.
 
         Raises:
-            DeadlinePassed: before the request was sent.
-            OutOfReach: the server has not answered others either.
-            ApiUnavailable, StoreUnavailable: no answer, or the server asked to be left alone.
-            UnsafeUrl: the server is at no address that may be connected to.
+            DeadlinePassed: the deadline passed before the request was sent.
+            OutOfReach: the server is known to be unreachable.
+            ApiUnavailable, StoreUnavailable: no answer, or the server asked for a pause beyond the deadline.
+            UnsafeUrl: the server has no address that may be connected to.
             Abandoned: it was cancelled before it was sent.
-            Closing: all is over.
+            Closing: the file system is being unmounted.
         """
         server = Server.of(url)
         question = _Question(url, headers, deadline, cancellation, target)
@@ -187,7 +188,7 @@ class Http:
                 raise
 
     def _check_reach(self, server: Server) -> bool:
-        """Whether the server is out of reach and asked all the same; OutOfReach if it is not to be asked."""
+        """Whether this request is let through to an unreachable server; raises OutOfReach if it is not."""
         if not self._outages.is_lost(server):
             return False
         if not self._outages.lets_through(server):
@@ -195,11 +196,11 @@ class Http:
         return True
 
     def _is_to_wait(self, response: httpx.Response, turn: Turn, deadline: Deadline) -> bool:
-        """Whether the server refuses the request for now, and says for how long."""
+        """Whether the server refuses the request for now and says for how long, within the deadline."""
         if response.status_code not in (_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE):
             turn.accepted()
             return False
-        # What is busy with one object says so with 503, too, and may be well otherwise.
+        # A store also answers 503 when it is busy with one object only, and may serve all others.
         asked = retry_after(response.headers) if response.status_code == _TOO_MANY_REQUESTS else None
         turn.refused(asked)
         self._relieve()
@@ -222,7 +223,7 @@ class Http:
 
     def _request(self, question: "_Question") -> Steps[httpx.Response]:
         url, headers, deadline, cancellation, target = question
-        # A plain-http request to this machine would show a proxy the key or the signature.
+        # A proxy would see the key or the signature of a plain-http request to this machine.
         proxy = None if is_loopback(url) else self._proxies.of(url)
         left = deadline.remaining()
         timeout = httpx.Timeout(
@@ -243,13 +244,13 @@ class Http:
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
             response = yield from self._transport.request(request)
         response.request = request
-        self._were_well.put(Server.of(url), True)  # noqa: FBT003 - it was
+        self._were_well.put(Server.of(url), True)  # noqa: FBT003 - the answer shows it
         return response
 
     def body(self, response: httpx.Response) -> Incoming:
         """The body of an answer as it arrives.
 
-        To read or to wait for it raises ApiUnavailable or StoreUnavailable where it stalls or breaks off.
+        Its methods raise ApiUnavailable or StoreUnavailable where it stalls or breaks off.
         """
         translated = partial(self._translated, response.request.url, None, is_head=False)
         return Incoming(response.extensions[BODY], translated)
@@ -264,7 +265,7 @@ class Http:
         return False
 
     def _ask_soon(self, sample: Sample) -> Steps[httpx.Response]:
-        """As `request`, out of turn and within a few seconds."""
+        """Like `request`, but without waiting for a turn, and within a few seconds."""
         deadline = Deadline.after(_PROBE_SECONDS)
         return self._request(_Question(sample.url, sample.headers, deadline, target=sample.target))
 
@@ -278,8 +279,8 @@ class Http:
             if is_no_http(error):
                 raise _USELESS[self._unavailable](trouble) from error
             if is_lasting(error):
-                # It will not be otherwise in a moment, but for a server that was well: then it is what stands
-                # in between, such as the sign-in page of a network, which goes.
+                # Another try would fail, too, unless the server has answered well before: then something in
+                # between causes it, such as the sign-in page of a network, and that ends.
                 raise self._unavailable(trouble, lasting=not self._were_well.peek(server)) from error
             silent = server if is_head and is_silence(error) else None
             raise self._unavailable(trouble, silent=silent) from error

@@ -1,4 +1,4 @@
-"""From the name of a server to a connection: one look-up for all, its addresses side by side (RFC 8305)."""
+"""Connects to a server by name: one shared look-up, then its addresses in parallel (RFC 8305)."""
 
 import errno
 import math
@@ -23,17 +23,17 @@ from empirical_fs.net.recent import Recent
 from empirical_fs.server import Server
 
 _ATTEMPT_DELAY = 0.25
-"""Seconds that an address has to itself before the next one is tried beside it (RFC 8305, 5)."""
+"""Seconds after which the next address is tried in parallel (RFC 8305, 5)."""
 _MILLISECONDS = 1000
 
 
 class ResolverSilent(TimeoutError):
-    """Nobody has said in time where a name leads."""
+    """No name server resolved the name in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One address that a name leads to, as getaddrinfo gives it."""
+    """One address of a name, as getaddrinfo gives it."""
 
     family: int
     kind: int
@@ -47,13 +47,13 @@ class Place:
 
 
 class Connector:
-    """Makes connections to servers, first by the address that has worked before.
+    """Makes connections to servers; it tries the address that worked before first.
 
-    The lock guards which look-ups are under way.
+    The lock guards the table of look-ups under way.
     """
 
     def __init__(self, permit: Permit) -> None:
-        """Connect to addresses that `permit` permits."""
+        """Connect only to addresses that `permit` permits."""
         self._permit = permit
         self._lock = threading.Lock()
         self._lookups: dict[tuple[str, int], Future[list[Place]]] = {}
@@ -61,13 +61,13 @@ class Connector:
         self._failed = Recent[Server, str]()
 
     def connect(self, server: Server, seconds: float) -> socket.socket:
-        """A connection to the first address of a server that is permitted and accepts it, in so many seconds.
+        """A connection to the first permitted address that accepts one within `seconds`.
 
         Raises:
-            UnsafeUrl: the name leads to no address that is permitted.
-            ResolverSilent: nobody says where it leads.
+            UnsafeUrl: the name has no permitted address.
+            ResolverSilent: no name server answered in time.
             TimeoutError: none of its addresses answered.
-            OSError: none of them accepts a connection, or the name leads nowhere.
+            OSError: none of them accepts a connection, or the name has no address.
         """
         ends_at = time.monotonic() + seconds
         found = self._places(server, seconds)
@@ -84,11 +84,11 @@ class Connector:
 
     @contextmanager
     def judging(self, server: Server, address: str) -> Iterator[None]:
-        """Remember whether it worked to set up a connection to this address of the server."""
+        """Remember whether the block, which sets up a connection to this address, failed."""
         try:
             yield
         except OSError:
-            # Where the handshake of TLS is swallowed, another address may be well.
+            # Something may drop the TLS handshake at one address and not at another.
             self._failed.put(server, address)
             if self._worked.get(server) == address:
                 self._worked.drop(server)
@@ -98,16 +98,17 @@ class Connector:
             self._failed.drop(server)
 
     def _places(self, server: Server, seconds: float) -> list[Place]:
-        """The addresses of a server, in the order of the system's preference (RFC 6724).
+        """The addresses of a server, in the system's order of preference (RFC 6724).
 
-        A resolver that is silent is asked once, however many wait for it, and none waits longer than it may.
+        Threads that need the same name share one look-up, and each waits no longer than its own `seconds`.
 
         Raises:
-            OSError, UnicodeError: the name leads nowhere; ResolverSilent.
+            ResolverSilent: no name server answered in time.
+            OSError, UnicodeError: the name has no address.
         """
         key = (server.host, server.port)
         if _is_address(server.host):
-            return _found(*key)  # nobody is asked
+            return _found(*key)  # without a name server
         with self._lock:
             lookup = self._lookups.get(key)
             is_ours = lookup is None
@@ -118,7 +119,7 @@ class Connector:
             try:
                 looking.start()
             except RuntimeError:
-                # There is no thread to spare: then it takes as long as it takes.
+                # No thread can be started: look up in this one, without a time limit.
                 self._look_up(key, lookup)
         try:
             return lookup.result(max(seconds, 0))
@@ -131,7 +132,7 @@ class Connector:
         try:
             found = _found(*key)
             outcome: BaseException | None = None if found else OSError("the name leads nowhere")
-        except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is read
             found, outcome = [], error
         with self._lock:
             del self._lookups[key]
@@ -157,9 +158,9 @@ def _found(host: str, port: int) -> list[Place]:
 
 
 def in_order(places: Iterable[Place], first: str | None = None, last: str | None = None) -> list[Place]:
-    """The addresses in the order in which they are tried: the families take turns (RFC 8305, 4).
+    """The addresses in the order in which to try them: the families alternate (RFC 8305, 4).
 
-    `first` is the address that worked before; `last`, one that failed.
+    `first` is the address that worked before, `last` one that failed.
     """
     by_family: dict[int, dict[str, Place]] = {}
     for each in places:
@@ -173,12 +174,12 @@ def in_order(places: Iterable[Place], first: str | None = None, last: str | None
 
 
 def first_connected(places: Iterable[Place], ends_at: float) -> socket.socket:
-    """The connection that is made first, of attempts that begin one after the other, and go on side by side.
+    """The first connection that succeeds; attempts start one after the other and continue in parallel.
 
-    `ends_at` is a moment of the monotonic clock.
+    `ends_at` is a time of the monotonic clock.
 
     Raises:
-        TimeoutError: none was made until then.
+        TimeoutError: none succeeded by then.
         OSError: every address refused it.
     """
     waiting, begun = deque(places), dict[int, socket.socket]()
@@ -213,10 +214,10 @@ def first_connected(places: Iterable[Place], ends_at: float) -> socket.socket:
 
 
 def _begin(place: Place) -> socket.socket:
-    """A socket that is being connected.
+    """A socket whose non-blocking connect has begun.
 
     Raises:
-        OSError: it cannot be.
+        OSError: the connect failed at once.
     """
     attempt = socket.socket(place.family, place.kind, place.protocol)
     try:

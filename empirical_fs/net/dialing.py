@@ -1,4 +1,4 @@
-"""From a route to a connection that is ready for requests, directly or through a proxy."""
+"""Makes a connection that is ready for requests, directly or through a proxy."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ _SOON_SECONDS = 0.02
 
 
 class Dialer:
-    """Makes connections; moments are of the monotonic clock."""
+    """Makes connections; `ends_at` is always a time of the monotonic clock."""
 
     def __init__(self, context: ssl.SSLContext, permit: Permit) -> None:
         """Connect directly to addresses that `permit` permits; check certificates by `context`."""
@@ -28,16 +28,16 @@ class Dialer:
         self._connector = Connector(permit)
         self._to_proxies = Connector(permits_proxy)
         self.is_here = False
-        """Whether the last good connection was made to this machine; a proxy there does not count."""
+        """Whether the last successful direct connection was to this machine; proxies do not count."""
 
     def dial(self, route: Route, ends_at: float, cancellation: Cancellation | None) -> Steps[socket.socket]:
-        """A connection on this route, which can be cancelled once an address is connected to.
+        """A connection on this route; it can be cancelled once the TCP connection is made.
 
         Raises:
-            UnsafeUrl: the server is at no address that is permitted.
-            ProxyUnreachable, ProxyRefused: the proxy is why there is none.
+            UnsafeUrl: the server has no permitted address.
+            ProxyUnreachable, ProxyRefused: the proxy cannot be reached, or refuses.
             TimeoutError: it took too long.
-            OSError, UnicodeError: it could not be made, or no TLS be agreed on.
+            OSError, UnicodeError: connecting or the TLS handshake failed.
             httpx.ReadError: it was cancelled.
         """
         server, proxy = route
@@ -64,7 +64,7 @@ class Dialer:
     def _connected(
         self, connector: Connector, server: Server, ends_at: float, cancellation: Cancellation | None
     ) -> tuple[socket.socket, str]:
-        """A connection to the server itself, over TLS if its scheme says so, and the address that it has."""
+        """A connection to `server` itself, over TLS if its scheme is https, and the server's address."""
         connected = connector.connect(server, ends_at - time.monotonic())
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,7 +80,7 @@ class Dialer:
     def _encrypted(
         self, connected: socket.socket, host: str, ends_at: float, cancellation: Cancellation | None
     ) -> socket.socket:
-        """A connection over TLS that has been agreed on; the one below belongs to it, also where it fails."""
+        """Do the TLS handshake; the result owns `connected`, which is closed if the handshake fails."""
         connected.settimeout(max(ends_at - time.monotonic(), _SOON_SECONDS))
         encrypted: ssl.SSLSocket | NestedTls
         if isinstance(connected, ssl.SSLSocket):
@@ -95,14 +95,14 @@ class Dialer:
         except BaseException as error:
             encrypted.close()
             if cancellation is not None and cancellation.is_cancelled:
-                # It says nothing about the address.
+                # The address is not to blame (see `Connector.judging`).
                 raise httpx.ReadError("nobody wants the answer any more") from error
             raise
         return encrypted
 
 
 def attach(cancellation: Cancellation | None, connected: socket.socket) -> None:
-    """Have the request end with this socket from now on.
+    """Let `cancellation` shut down this socket from now on.
 
     Raises:
         httpx.ReadError: it was cancelled.

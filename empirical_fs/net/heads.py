@@ -1,4 +1,4 @@
-"""The head of an answer: gathered as it comes, without those that are interim, and parsed by the standard."""
+"""Reads the head of an answer as it arrives, skips interim (1xx) ones, and parses it strictly by h11."""
 
 import math
 import re
@@ -11,7 +11,7 @@ import h11
 
 _AT_ONCE = -math.inf
 _HEAD_MAX = 256 * 2**10
-"""Bytes of a head; about as many as curl takes."""
+"""Bytes of a head at most; curl's limit is about the same."""
 _SKIPPED_MAX = 2**20
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _INTERIM_LINE = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r\n]")
@@ -24,21 +24,21 @@ _QUESTION = h11.Request(method="GET", target="/", headers=[("Host", "any")])
 
 
 class Unreadable(HTTPException):
-    """A head that cannot be read; the text is a clause that says so of the server."""
+    """A head that cannot be parsed; the text says why, as a clause about the server."""
 
 
 def parsed_head(head: bytes) -> h11.Response:
-    """The head of an answer, with names in lower case, and values without the blanks around them.
+    """The parsed head of an answer: names in lower case, values without surrounding blanks.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a valid head.
     """
     if head.startswith(_TLS):
         raise Unreadable("it speaks TLS, and was asked in plain http: is it https?")
     reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX)
     try:
         reader.send(_QUESTION)
-        # RFC 2616 had a name for no encoding at all.
+        # "identity" was the name for no encoding in RFC 2616; h11 rejects it.
         reader.receive_data(_IDENTITY.sub(b"", head))
         event = reader.next_event()
     except (h11.ProtocolError, ValueError) as error:
@@ -49,23 +49,23 @@ def parsed_head(head: bytes) -> h11.Response:
 
 
 class GatheredSocket(RawIOBase):
-    """What comes by a socket until a moment of the monotonic clock; its own timeout begins anew each time."""
+    """Reads from a socket until a time of the monotonic clock: a socket's timeout limits each read only."""
 
     def __init__(self, raw: RawIOBase) -> None:
-        """Read from `raw`; nothing before `until` is set."""
+        """Read from `raw`, once `until` is set."""
         self.until = 0.0
         self.is_at_end = False
         """Whether the other side has sent its last byte."""
         self.has_begun = False
-        """Whether something of the head has come."""
+        """Whether at least one byte of the head has arrived."""
         self._raw = raw
         self._gathered = bytearray()
         self._skipped = 0
 
     def gather_head(self) -> bool:
-        """Take in what has come of a head; whether it is all there, or no more is to be taken in.
+        """Read what has arrived of the head; True if it is complete, or if reading more is useless.
 
-        Interim answers are left out (RFC 9110, 15.2), however many come.
+        Interim answers are skipped (RFC 9110, 15.2), up to 1 MiB of them.
         """
         piece = bytearray(DEFAULT_BUFFER_SIZE)
         while not self._has_head() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
@@ -80,11 +80,11 @@ class GatheredSocket(RawIOBase):
         return True
 
     def take_head(self) -> bytes:
-        """What was gathered, to the end of the head.
+        """The bytes that were read, up to the end of the head.
 
         Raises:
-            ConnectionError: it broke off.
-            Unreadable: it has no end.
+            ConnectionError: the connection broke off within the head.
+            Unreadable: the head is too long.
         """
         end = _END_OF_HEAD.search(self._gathered)
         if end is None and self._may_be_http():
@@ -99,22 +99,22 @@ class GatheredSocket(RawIOBase):
         while (end := _END_OF_HEAD.search(self._gathered)) and _INTERIM_LINE.match(self._gathered):
             self._skipped += end.end()
             del self._gathered[: end.end()]
-        # What is no HTTP may have no end either.
+        # An answer that is not HTTP may never have the end of a head.
         return end is not None or not self._may_be_http()
 
     def _may_be_http(self) -> bool:
         return self._gathered.startswith(_BEGINNING[: len(self._gathered)])
 
     def readable(self) -> bool:
-        """As a file object says it."""
+        """True, as io.RawIOBase requires of a readable object."""
         return True
 
     def readinto(self, view: Any) -> int | None:
-        """What was gathered and is no head, then what comes; None where a read would wait and must not.
+        """Read the bytes after the head, buffered ones first; None if a read would wait and must not.
 
         Raises:
-            TimeoutError: it is too late.
-            OSError: the connection broke off, or the socket's own timeout is over.
+            TimeoutError: `until` has passed.
+            OSError: the connection broke off, or the socket's own timeout ended the read.
         """
         if self._gathered:
             count = min(len(view), len(self._gathered))
@@ -122,7 +122,7 @@ class GatheredSocket(RawIOBase):
             del self._gathered[:count]
             return count
         if self.until == _AT_ONCE:
-            return None  # as a file object does that has nothing without waiting
+            return None  # as a non-blocking raw file does
         if time.monotonic() > self.until:
             raise TimeoutError
         received: int | None = self._raw.readinto(view)
@@ -130,23 +130,23 @@ class GatheredSocket(RawIOBase):
         return received
 
     def close(self) -> None:
-        """Read nothing more."""
+        """Close the underlying file object."""
         self._raw.close()
         super().close()
 
 
 class RestReader(BufferedReader):
-    """The buffer before it, which http.client throws away with all that is left in it."""
+    """The buffer of an answer; it notes whether bytes are left, for http.client would just drop them."""
 
     def __init__(self, incoming: GatheredSocket) -> None:
         """Read from `incoming`."""
         super().__init__(incoming)
         self.is_followed = False
-        """Whether something was left in it when it was closed."""
+        """Whether bytes were left when it was closed."""
         self._incoming = incoming
 
     def close(self) -> None:
-        """Close it, and see first whether something is left."""
+        """Note whether bytes are left, then close."""
         if not self.closed:
             self._incoming.until = _AT_ONCE
             self.is_followed = bool(self.peek(1))

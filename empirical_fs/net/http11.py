@@ -1,7 +1,7 @@
-"""An httpx transport that reads a body straight into the memory where it is kept.
+"""An httpx transport that reads a body directly into the caller's memory.
 
-httpx's own hands every body through h11, which copies it several times: 0.9 s of CPU for a GB against
-0.2 s this way. The protocol is the standard library's http.client; only the pool is ours.
+httpx's own transport passes every body through h11, which copies it several times: 0.9 s of CPU per GB,
+against 0.2 s this way. The standard library's http.client speaks the protocol; only the pool is ours.
 """
 
 import ssl
@@ -25,9 +25,9 @@ from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
 
 BODY = "empirical_fs.body"
-"""The extension of a response that reads its body into memory: its `Stream`."""
+"""The extension of a response that holds its `Stream`, which reads the body into given memory."""
 BODY_TIMEOUT = "empirical_fs.body_timeout"
-"""The extension of a request: the seconds that the body may pause, if not as long as the head."""
+"""The extension of a request: how many seconds the body may pause; default: the read timeout."""
 CANCELLATION = "empirical_fs.cancellation"
 """The extension of a request: the `Cancellation` that may end it, or None."""
 PROXY = "empirical_fs.proxy"
@@ -35,21 +35,21 @@ PROXY = "empirical_fs.proxy"
 
 _SOON_SECONDS = 0.02
 _SILENT_SECONDS = 3.0
-"""Seconds without a word after which a kept connection is given up for a new one, if there is time."""
+"""Seconds without an answer after which a kept connection is replaced by a new one, if there is time."""
 _SLOWER, _REMEMBERED = 2.0, 0.9
-"""A server that is slow gets so many times what it took lately, of which so much counts with each answer."""
+"""A slow server gets this many times its recent slowest answer; that value decays by the second factor."""
 _FOREVER = 3600.0
-"""Seconds, where nobody has said how long."""
+"""Seconds: the timeout where the request sets none."""
 
 
 class PooledTransport(httpx.BaseTransport):
-    """HTTP/1.1 over kept connections, the one that was used last first.
+    """HTTP/1.1 over kept connections; the most recently used one is taken first.
 
-    The lock guards the idle connections; one that is in use belongs to its request alone.
+    The lock guards the idle connections; a connection in use belongs to its request only.
     """
 
     def __init__(self, connections: int, context: ssl.SSLContext, permit: Permit) -> None:
-        """Have up to `connections` requests under way at once, to addresses that `permit` permits.
+        """Allow up to `connections` requests at once, to addresses that `permit` permits.
 
         Certificates are checked by `context`.
         """
@@ -62,19 +62,19 @@ class PooledTransport(httpx.BaseTransport):
 
     @property
     def is_here(self) -> bool:
-        """Whether the last connection was made to this machine; a proxy there does not count."""
+        """Whether the last direct connection was to this machine; proxies do not count."""
         return self._dialer.is_here
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """As `request`, in this thread."""
+        """Like `request`, but blocks the calling thread."""
         return drive(self.request(request))
 
     def request(self, request: httpx.Request) -> Steps[httpx.Response]:
-        """The head of the answer, with `BODY` among its extensions.
+        """Send a request and return once the head of the answer is read; `BODY` is among its extensions.
 
         Raises:
-            httpx.TransportError: no connection, or no answer over it, in time.
-            UnsafeUrl: the server is at no address that is permitted.
+            httpx.TransportError: no connection or no answer in time.
+            UnsafeUrl: the server has no permitted address.
         """
         route = Route(Server.of(request.url), request.extensions.get(PROXY))
         timeout: dict[str, float | None] = request.extensions["timeout"]
@@ -97,7 +97,7 @@ class PooledTransport(httpx.BaseTransport):
                 limits = begun + self._heads.patience(route, patience), begun + patience
                 answer = yield from _exchanged(connection, request, limits, cancellation, route)
                 if answer is None:
-                    # A router on the way may have forgotten it, and then all others as well.
+                    # A router on the way may have dropped this connection, and then the other idle ones, too.
                     connection.close()
                     connection = None
                     self._drop_idle(route)
@@ -110,12 +110,12 @@ class PooledTransport(httpx.BaseTransport):
             if answer is None:
                 raise httpx.ReadTimeout("no answer in time")
             self._heads.came(route, time.monotonic() - begun)
-            # http.client forgets the socket once the server says that it closes.
+            # http.client drops its reference to the socket if the server will close the connection.
             connected = answer.connected
             connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
         except BaseException:
             if cancellation is None or not cancellation.is_cancelled:
-                # The others have waited as long, in whatever network this machine was then.
+                # The other idle connections are as old, perhaps from a network that was left since.
                 self._drop_idle(route)
             end(is_reusable=False)
             raise
@@ -128,7 +128,7 @@ class PooledTransport(httpx.BaseTransport):
         )
 
     def close(self) -> None:
-        """Close the idle connections now, and every other one as its request ends."""
+        """Close the idle connections now, and every other one when its request ends."""
         with self._lock:
             self._closed = True
             idle = self._idle.drop_all()
@@ -164,7 +164,7 @@ class PooledTransport(httpx.BaseTransport):
         ends_at = time.monotonic() + (_FOREVER if seconds is None else seconds)
         connection = HTTPConnection(route.server.host, route.server.port)
         try:
-            # http.client would connect by the name.
+            # Given no socket, http.client would look up the name and connect by itself, unchecked.
             connection.sock = yield from self._dialer.dial(route, ends_at, cancellation)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("connecting took too long") from error
@@ -180,7 +180,7 @@ def _close(connections: list[HTTPConnection]) -> None:
 
 def _ask(connection: HTTPConnection, request: httpx.Request, route: Route) -> None:
     with translated():
-        # As httpx has it: a URL that was signed is sent byte for byte, and not as it would be written better.
+        # The extension is httpx's: a signed URL is sent byte for byte, not normalised.
         path = request.extensions.get("target", request.url.raw_path).decode("ascii")
         target = target_for_proxy(route, path, request.url.netloc)
         connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
@@ -199,9 +199,9 @@ def _exchanged(
     cancellation: Cancellation | None,
     route: Route,
 ) -> Steps[Answer | None]:
-    """The answer with its head, of which something must come by the first limit, and all by the second.
+    """Send a request; the answer with its head. The first byte is due by the first limit, all by the second.
 
-    None if nothing has come. Limits are of the monotonic clock.
+    None if no byte came by the first limit. Limits are times of the monotonic clock.
     """
     begins_by, ends_by = limits
     connected = connection.sock
@@ -219,7 +219,7 @@ def _exchanged(
                     answer.close()
                     return None
             answer.allow(ends_by - time.monotonic())
-            # http.client makes the answer itself, and begins to read at once.
+            # http.client makes its own response object and begins to read: give it ours.
             connection.response_class = lambda *_, **__: answer  # type: ignore[assignment]
             return cast("Answer", connection.getresponse())
         except BaseException:
@@ -228,19 +228,19 @@ def _exchanged(
 
 
 class _Heads:
-    """How long the heads of answers take, by which a kept connection that is silent is given up.
+    """How long the heads of answers take lately: decides when a silent kept connection is given up.
 
-    Threads may share it: what two of them lose of each other's does not matter.
+    Threads may share it: an update that is lost in a race does not matter.
     """
 
     def __init__(self) -> None:
         self._slowest = Recent[Route, float]()
 
     def came(self, route: Route, seconds: float) -> None:
-        """Take note that one has come after so many seconds."""
+        """Record that a head took so many seconds to arrive."""
         self._slowest.put(route, max(seconds, (self._slowest.get(route) or 0.0) * _REMEMBERED))
 
     def patience(self, route: Route, most: float) -> float:
-        """Seconds that the next one may take by a kept connection, of `most` that there are."""
+        """Seconds that the next head may take on a kept connection, at most `most`."""
         usual = (self._slowest.get(route) or 0.0) * _SLOWER
         return min(max(min(_SILENT_SECONDS, most / 2), usual), most)

@@ -1,4 +1,4 @@
-"""The connections that are kept for the next request: for how long, and how many."""
+"""The idle connections that are kept for later requests: how many, and for how long."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -8,26 +8,26 @@ from empirical_fs.clock import aging_clock
 from empirical_fs.net.proxies import Route
 
 _KEPT_SECONDS = 50.0
-"""Servers commonly keep an idle connection for 60 seconds and more, whether this machine sleeps or not."""
+"""Servers commonly keep an idle connection for 60 seconds or more; time in suspend counts, too."""
 
 
 class IdleConnections:
-    """Those that are idle, by their routes. Not safe between threads; its owner serialises.
+    """The idle connections of each route. Not thread-safe: the owner holds a lock.
 
-    It closes none: that may take a while.
+    It closes none, which may take a while: it returns those that the owner must close without the lock.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = aging_clock) -> None:
-        """Keep `most` of them, to whatever servers; `clock` tells seconds."""
+        """Keep at most `most` in all; `clock` gives seconds."""
         self._most = most
         self._clock = clock
         self._of: dict[Route, list[HTTPConnection]] = {}
-        """Those of a route, the one that was used last at the end."""
+        """The connections of each route, the most recently used last."""
         self._since: OrderedDict[HTTPConnection, tuple[Route, float]] = OrderedDict()
-        """All of them, the one that has been idle for longest first."""
+        """All connections, the one that has been idle for longest first."""
 
     def put(self, route: Route, connection: HTTPConnection) -> list[HTTPConnection]:
-        """Keep a connection; those that are to be closed, for they are too many or too old."""
+        """Keep a connection; returns those to close, which are too many or too old."""
         now = self._clock()
         self._of.setdefault(route, []).append(connection)
         self._since[connection] = (route, now)
@@ -41,27 +41,27 @@ class IdleConnections:
         return over
 
     def take(self, route: Route) -> tuple[HTTPConnection | None, list[HTTPConnection]]:
-        """The connection of a route that was used last, if it is young; and those that are to be closed."""
+        """The most recently used connection of a route, if it is young enough, and those to close."""
         known = self._of.get(route)
         if not known:
             return None, []
         connection = known[-1]
         _, since = self._since[connection]
         if self._clock() - since >= _KEPT_SECONDS:
-            # The others are older still.
+            # The others are even older.
             return None, self.drop(route)
         self._remove(connection, route)
         return connection, []
 
     def drop(self, route: Route) -> list[HTTPConnection]:
-        """Keep none of a route; those that are to be closed."""
+        """Forget all connections of a route; returns them, to be closed."""
         dropped = self._of.pop(route, [])
         for connection in dropped:
             del self._since[connection]
         return dropped
 
     def drop_all(self) -> list[HTTPConnection]:
-        """Keep none; those that are to be closed."""
+        """Forget all connections; returns them, to be closed."""
         dropped = list(self._since)
         self._of.clear()
         self._since.clear()

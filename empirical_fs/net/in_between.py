@@ -1,4 +1,4 @@
-"""Whoever answers in place of a server: a firewall, a CDN, a proxy, the sign-in page of a network; pure."""
+"""Detects answers given in place of a server: by a firewall, a CDN, a proxy, a sign-in page. Without I/O."""
 
 from collections.abc import Mapping
 
@@ -7,19 +7,19 @@ from empirical_fs.net.retry import is_busy
 
 _PROXY_WANTS_MORE, _FOR_LEGAL_REASONS, _SIGN_IN = 407, 451, 511
 _OF_CDNS = range(520, 531)
-"""What Cloudflare says of the server behind it."""
+"""Cloudflare's statuses for failures of the server behind it."""
 NEVER_OF_THE_SERVER = (_PROXY_WANTS_MORE, _FOR_LEGAL_REASONS)
-"""Of a proxy (RFC 9110, 15.5.8), and of a censor (RFC 7725); from 500 on it is busy."""
+"""Statuses of a proxy (RFC 9110, 15.5.8) and of a censor (RFC 7725); from 500 on a server is busy."""
 _HTML = "text/html"
 
 
 def is_of_another(headers: Mapping[str, str]) -> bool:
-    """Whether an answer shows by its head that something in between gave it: web pages are for people."""
+    """Whether the head of an answer shows that something in between gave it: HTML is for browsers."""
     return "cf-mitigated" in headers or headers.get("content-type", "").strip().lower().startswith(_HTML)
 
 
 def told(host: str, status: int) -> Trouble:
-    """What it means that this host seems to answer with this status."""
+    """Describes an answer with this status that came in place of `host`'s."""
     if status == _SIGN_IN:
         return Trouble(f"the network wants a sign-in (HTTP {status})", "open any page in a browser")
     if status == _PROXY_WANTS_MORE:

@@ -1,4 +1,4 @@
-"""The body of an answer as it arrives."""
+"""The body of an answer, read as it arrives."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,15 +11,15 @@ from empirical_fs.work.waits import Steps
 
 
 class Incoming:
-    """The body of an answer, whose errors are ours."""
+    """The body of an answer; raises this program's errors instead of httpx's."""
 
     def __init__(self, stream: Stream, translated: Callable[[], AbstractContextManager[None]]) -> None:
-        """Read `stream`, whose errors `translated` translates."""
+        """Read `stream`; `translated` is a context manager that translates its errors."""
         self._stream = stream
         self._translated = translated
 
     def arrived(self) -> Steps[None]:
-        """Wait until something has arrived, or the end.
+        """Wait until at least a byte, or the end of the body, has arrived.
 
         Raises:
             ApiUnavailable, StoreUnavailable: it stalls or broke off.
@@ -30,7 +30,7 @@ class Incoming:
                 raise httpx.ReadTimeout("the body stalled")
 
     def read_into(self, view: memoryview) -> int:
-        """Read into a memoryview what has arrived: at least a byte, 0 at the end.
+        """Read into `view` what has arrived, at least a byte; returns the number of bytes, 0 at the end.
 
         Raises:
             ApiUnavailable, StoreUnavailable: it stalls or broke off.
@@ -40,7 +40,7 @@ class Incoming:
 
 
 class InTurn(httpx.SyncByteStream):
-    """The body of an answer, with whose end the turn of its request ends."""
+    """The body of an answer; when it is closed, the turn of its request ends."""
 
     def __init__(self, stream: object, turn: Turn) -> None:
         """Read `stream`, and end `turn` when it is closed."""
@@ -53,7 +53,7 @@ class InTurn(httpx.SyncByteStream):
         return iter(self._stream)
 
     def close(self) -> None:
-        """Close it, and let the next one ask."""
+        """Close the body, and let the next request go."""
         try:
             self._stream.close()
         finally:

@@ -1,6 +1,7 @@
-"""TLS inside of TLS, as to a server behind a proxy that is itself spoken to by TLS.
+"""TLS inside TLS, needed for a server behind a proxy that is itself reached over TLS.
 
-The standard library has none: SSLContext.wrap_socket takes the descriptor below whatever it is given.
+The standard library cannot do it: SSLContext.wrap_socket uses the descriptor of the socket that it is given,
+below that socket's TLS.
 """
 
 import os
@@ -12,19 +13,19 @@ from functools import partial
 from typing import Any, TypeVar
 
 _RECORD = 16 * 2**10
-"""Bytes of a record of TLS at most (RFC 8446, 5.1)."""
+"""The maximum size of a TLS record, in bytes (RFC 8446, 5.1)."""
 _Result = TypeVar("_Result")
 
 
 class NestedTls(socket.socket):
-    """A connection by TLS over another one by TLS, for whoever takes an SSLSocket.
+    """A TLS connection over another TLS connection, usable in place of an SSLSocket.
 
-    It is the same socket as the other one by a descriptor of its own, so that both can be waited for and shut
-    down. No lock: as with every socket here, one request at a time has it.
+    It is a second descriptor (dup) of the carrier's socket, so that it can be polled and shut down. No lock:
+    as with every socket here, one request at a time uses it.
     """
 
     def __init__(self, carrier: ssl.SSLSocket, context: ssl.SSLContext, hostname: str) -> None:
-        """Speak over `carrier`, which is closed with this one, to the server that is called `hostname`."""
+        """Speak TLS with the server `hostname` over `carrier`, which is closed with this socket."""
         self._carrier = carrier
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._deciphered = b""
@@ -38,48 +39,48 @@ class NestedTls(socket.socket):
         self.settimeout(carrier.gettimeout())
 
     def do_handshake(self) -> None:
-        """As SSLSocket's."""
+        """Like SSLSocket.do_handshake."""
         self._carry(self._tls.do_handshake)
 
     def pending(self) -> int:
-        """Bytes that have come, and are no longer in the socket."""
+        """The number of bytes that were received and wait in buffers above the socket."""
         if not self._deciphered and self._received.pending:
-            with suppress(ssl.SSLError):  # of a record a part has come; of what else it is, who reads hears
+            with suppress(ssl.SSLError):  # part of a record, or an error that the next read raises again
                 self._deciphered = self._tls.read(_RECORD)
         return len(self._deciphered) + self._carrier.pending()
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """As SSLSocket's: 0 at the end, also where it was not announced."""
+        """Like SSLSocket.recv_into; 0 at the end, also if the server did not announce it (close_notify)."""
         count = nbytes or len(buffer)
         if self._deciphered:
             piece, self._deciphered = self._deciphered[:count], self._deciphered[count:]
             buffer[: len(piece)] = piece
             return len(piece)
         try:
-            # An SSLObject that is given a buffer says how many bytes it has read.
+            # Given a buffer, SSLObject.read returns the number of bytes.
             return int(self._carry(partial(self._tls.read, count, buffer)))
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return 0
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """As SSLSocket's."""
+        """Like SSLSocket.sendall."""
         left = memoryview(data)
         while left:
             piece = left[:_RECORD]
             left = left[self._carry(partial(self._tls.write, piece)) :]
 
     def settimeout(self, value: float | None) -> None:
-        """As that of every socket."""
+        """Set the timeout of both sockets, in seconds."""
         super().settimeout(value)
         self._carrier.settimeout(value)
 
     def close(self) -> None:
-        """End both."""
+        """Close both sockets."""
         self._carrier.close()
         super().close()
 
     def _carry(self, step: Callable[[], _Result]) -> _Result:
-        """What a step of the inner TLS comes to, once there is what it needs."""
+        """Run a step of the inner TLS, moving records over the carrier until it has what it needs."""
         while True:
             try:
                 result = step()
@@ -88,7 +89,7 @@ class NestedTls(socket.socket):
             else:
                 self._flush()
                 return result
-            # Where this one must not wait, it raises the same.
+            # With timeout 0 the carrier raises SSLWantReadError, too.
             if piece := self._carrier.recv(_RECORD):
                 self._received.write(piece)
             else:

@@ -1,4 +1,4 @@
-"""What a failed request says: in words for people, without a URL or a header, and for who is to ask again."""
+"""Describes a failed request: in words, without a URL or a header, and whether to try again."""
 
 import errno
 import socket
@@ -17,11 +17,11 @@ from empirical_fs.server import Server
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 _PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""Errors of TLS that tell of a connection that broke off."""
+"""TLS errors that mean a connection that broke off."""
 
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAMES = 9, 10, (62, 64)
 _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
-"""Of X509_STORE_CTX_get_error(3)."""
+"""Codes of X509_STORE_CTX_get_error(3)."""
 _NOT_TLS = frozenset(
     {
         "WRONG_VERSION_NUMBER",
@@ -31,31 +31,31 @@ _NOT_TLS = frozenset(
         "UNEXPECTED_MESSAGE",
     }
 )
-"""What different releases of OpenSSL make of an answer that is no TLS."""
+"""How different releases of OpenSSL report an answer that is not TLS."""
 _PORTAL = "a sign-in page of the network looks like this, too"
 
 
 def is_no_http(error: Exception) -> bool:
-    """Whether something came that cannot be read as the head of an answer."""
+    """Whether an answer came that cannot be parsed as HTTP."""
     return isinstance(error, NotHttp)
 
 
 def is_lasting(error: Exception) -> bool:
-    """Whether asking again at once is in vain: no TLS can be agreed on, or the proxy wants another name."""
+    """Whether another try at once is useless: no TLS is possible, or the proxy rejects the user name."""
     if isinstance(error, ProxyRefused):
         return error.wants_name
     return any(isinstance(each, ssl.SSLError) and not isinstance(each, _PASSING) for each in _causes(error))
 
 
 def is_silence(error: Exception) -> bool:
-    """Whether it may be the server's: having no connection or descriptor to spare says nothing about it."""
+    """Whether the server may be silent; a shortage here (of connections, descriptors) says nothing of it."""
     if not isinstance(error, httpx.TransportError) or isinstance(error, httpx.PoolTimeout):
         return False
     return not any(isinstance(each, OSError) and each.errno in _SHORTAGES for each in _causes(error))
 
 
 def described(error: Exception, server: Server, proxy: Proxy | None = None) -> Trouble:
-    """What happened to a request, through a proxy or not."""
+    """A description of why a request to `server`, perhaps through `proxy`, failed."""
     host = server.host
     cause = next((each for each in _causes(error) if isinstance(each, OSError | UnicodeError)), None)
     match error:

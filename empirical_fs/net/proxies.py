@@ -1,4 +1,4 @@
-"""The proxies that the environment names, and who is asked through them."""
+"""The proxies that the environment names, and which servers are asked through them."""
 
 import os
 from dataclasses import dataclass, field
@@ -18,33 +18,33 @@ _SCHEMES = ("http", "https", "all")
 _NAME_MAX = 255
 """Bytes of a user name or a password (RFC 1929, 2)."""
 _PORTS = {"http": 80, "https": 443, SOCKS: 1080}
-"""Of each kind of proxy, where no other is given."""
+"""The default port of each kind of proxy."""
 _OTHER_NAMES = {"socks": SOCKS, "socks5h": SOCKS}
-"""As desktops write it that mean the newer one, and as curl does where the proxy looks up names: always."""
+"""Other schemes for SOCKS5: that of desktops, and curl's for name look-up by the proxy, as is done here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy of HTTP, of HTTP over TLS, or of SOCKS5, as its `server` has for a scheme."""
+    """A proxy; the scheme of its `server` says which kind: `http`, `https` (HTTP over TLS) or `socks5`."""
 
     server: Server
     place: str
-    """Its host and port, for people; no password."""
+    """Its host and port for messages, without the password."""
     variable: str
-    """Who named it."""
+    """The environment variable that names it."""
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
 
 class Route(NamedTuple):
-    """A server, and through whom it is asked: connections are kept for each pair."""
+    """A server and the proxy, if any, through which it is asked; connections are kept for each route."""
 
     server: Server
     proxy: Proxy | None = None
 
     @property
     def has_tunnel(self) -> bool:
-        """Whether the proxy is told to connect; a proxy of HTTP is asked for what plain http has itself."""
+        """Whether the proxy makes a tunnel; for plain http an HTTP proxy sends the request itself."""
         return self.proxy is not None and (self.server.scheme == "https" or self.proxy.server.scheme == SOCKS)
 
 
@@ -52,10 +52,10 @@ class Proxies:
     """The proxy of each scheme; immutable, and safe to share."""
 
     def __init__(self) -> None:
-        """Those that the environment names by now.
+        """Read the environment's proxy variables.
 
         Raises:
-            SetupError: what it names is no proxy for us.
+            SetupError: they name a proxy that cannot be used.
         """
         found = getproxies()
         self._proxies = {
@@ -67,14 +67,14 @@ class Proxies:
         )
 
     def of(self, url: httpx.URL) -> Proxy | None:
-        """The one for this URL; None where it is asked directly."""
+        """The proxy for this URL; None if it is fetched directly."""
         found = self._proxies.get(url.scheme) or self._proxies.get("all")
         port = url.port or (443 if url.scheme == "https" else 80)
         return None if found is None or self._is_passed(url.host, port) else found
 
 
 def is_excepted(host: str, exceptions: str) -> bool:
-    """Whether NO_PROXY excepts a host by what the standard library does not know: networks, and `*.`."""
+    """Whether NO_PROXY excepts a host by forms that the standard library does not know: networks and `*.`."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -84,17 +84,17 @@ def is_excepted(host: str, exceptions: str) -> bool:
         try:
             network = ip_network(each.strip().strip("[]"), strict=False)
         except ValueError:
-            continue  # a name
+            continue  # a host name
         if address in network:
             return True
     return False
 
 
 def _proxy(scheme: str, name: str) -> Proxy:
-    """The proxy that `name` names.
+    """The proxy that `name`, a URL or HOST:PORT, names.
 
     Raises:
-        SetupError: it names none; the message has no password in it.
+        SetupError: it names no usable proxy; the message does not contain the password.
     """
     variable = f"{scheme}_proxy"
     variable = variable if variable in os.environ else variable.upper()

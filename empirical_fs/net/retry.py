@@ -1,4 +1,4 @@
-"""When a request is tried again, and how long to wait before."""
+"""Decides whether a failed request is tried again, and how long to wait before."""
 
 import random
 import threading
@@ -13,11 +13,11 @@ from empirical_fs.timestamps import http_date
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
 _SPREAD = 0.25
-"""The share of a wait that was asked for by which those who wait come later."""
+"""By up to this share of the wait that the server asked for, clients come later, at random."""
 _ASKED_MAX = 366 * 86_400.0
-"""Seconds; what is more comes to the same."""
+"""Seconds: a year. Longer waits are cut to it, which makes no difference."""
 _USELESS_MAX = 4
-"""Tries after which an answer that is of no use is believed to be all that will come."""
+"""After this many tries with a useless answer we give up."""
 
 
 def is_busy(status: int) -> bool:
@@ -26,10 +26,10 @@ def is_busy(status: int) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: a number or a date).
+    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: a number or a date), or None.
 
-    A date is measured by the clock of the server, which the answer's own `Date` tells, so that a wrong clock
-    here does not matter.
+    A date is compared with the answer's own `Date`, the server's clock, so that a wrong clock here does not
+    matter.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
@@ -41,26 +41,26 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 class Tries:
-    """Tries of one request, until no further one would start before a deadline. One thread at a time uses it.
+    """The tries of one request: another one starts only before the deadline. For one thread at a time.
 
-    Each is made in a plain loop, which tells of every failure after which another try may help. Between two
-    tries is the wait that the server's `Retry-After` asks for, and a little more; else it grows from a tenth
-    of a second to five seconds, with jitter.
+    The caller tries in a loop, and calls `wait` or `pause` after each failure that another try may cure. The
+    wait is what the server's `Retry-After` asks for, and a little more; without it, the wait grows from a
+    tenth of a second to five seconds, with jitter.
     """
 
     def __init__(
         self, deadline: Deadline, closing: threading.Event, gave_up: Callable[[Server, float], None]
     ) -> None:
-        """Begin now.
+        """Start the time of the tries now.
 
         Args:
-            deadline: no try starts after it; it may become later meanwhile.
-            closing: set when all is over.
-            gave_up: told of a server that was silent to the end, and of the moment of the monotonic clock at
-                which the tries began.
+            deadline: no try starts after it; it may be moved to a later time meanwhile.
+            closing: set when the file system is being unmounted.
+            gave_up: called with the server when it was silent until the last try, and with the time of the
+                monotonic clock at which the tries began.
 
         Raises:
-            DeadlinePassed: there is no time for a single one.
+            DeadlinePassed: it has passed already.
         """
         deadline.remaining()
         self._deadline = deadline
@@ -72,7 +72,7 @@ class Tries:
         self._failure: Exception | None = None
 
     def wait(self, failure: Unavailable | BadAnswer | DeadlinePassed) -> None:
-        """Wait for the next try after this failure; until `closing` is set at most.
+        """Wait until the next try after this failure, or until `closing` is set.
 
         Raises:
             As `pause`.
@@ -83,8 +83,8 @@ class Tries:
         """The seconds to wait until the next try after this failure.
 
         Raises:
-            Unavailable, BadAnswer, DeadlinePassed: `failure`, if there is to be no other try; or the one
-                before, if a wait took longer than it should: that says more.
+            Unavailable, BadAnswer, DeadlinePassed: `failure`, if there is no further try; or, if it is a
+                DeadlinePassed, the failure before it, which says more.
         """
         self._made += 1
         seconds = self._seconds(failure)
@@ -95,7 +95,7 @@ class Tries:
             if silent is not None and not self._closing.is_set():
                 self._gave_up(silent, self._begun)
             raise final
-        # The frames of its traceback hold these tries, and what the request fills.
+        # Its traceback's frames would keep this object and the request's buffers alive.
         self._failure = failure.with_traceback(None)
         return seconds
 
@@ -103,15 +103,15 @@ class Tries:
         if self._closing.is_set() or isinstance(failure, DeadlinePassed):
             return True
         if isinstance(failure, BadAnswer):
-            # Redirects were many already.
+            # A chain of too many redirects will not become shorter.
             return isinstance(failure, TooManyRedirects) or self._made >= _USELESS_MAX
         return isinstance(failure, Unavailable) and failure.lasting
 
     def _seconds(self, failure: Exception) -> float:
         asked = failure.retry_after if isinstance(failure, Unavailable) else None
         if asked:
-            # Those who are asked at the same time must not come back at the same time.
+            # Clients that the server refused at the same time must not all come back at the same time.
             return asked + max(_JITTER, min(asked, _LONGEST_WAIT) * _SPREAD) * random.random()  # noqa: S311
-        # A wait that was asked for is no failed try.
+        # Only here does the wait grow: one that the server asked for does not count as a failed try.
         seconds, self._next_wait = self._next_wait, min(self._next_wait * 2, _LONGEST_WAIT)
         return seconds + random.uniform(0, _JITTER)  # noqa: S311

@@ -1,4 +1,4 @@
-"""The body of one answer, read from its socket straight into the memory where it is kept."""
+"""The body of one answer, read from its socket directly into the caller's memory."""
 
 import socket
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ _PIECE = 64 * 2**10
 _GATHERED = 512 * 2**10
 _SOON_SECONDS = 0.02
 _FOREVER = 3600.0
-"""Seconds, where nobody has said how long."""
+"""Seconds: the timeout where the socket has none."""
 
 
 class NotHttp(httpx.RemoteProtocolError):
-    """An answer that cannot be read, by its head or by its chunks."""
+    """An answer whose head or chunks cannot be parsed."""
 
 
 class Stream(httpx.SyncByteStream):
-    """The body of one answer, read piece by piece or into memory that is handed in."""
+    """The body of one answer, read piece by piece, or into memory that the caller gives."""
 
     def __init__(self, connected: socket.socket, answer: Answer, end: "End") -> None:
-        """Read `answer`, which came by the socket `connected`; `end` takes the connection back, once."""
+        """Read `answer` from the socket `connected`; `end` is called once, to give the connection back."""
         self._end: End | None = end
         self._socket = connected
         self._timeout = connected.gettimeout()
@@ -40,7 +40,7 @@ class Stream(httpx.SyncByteStream):
         self._is_kept_alive = not answer.will_close
 
     def wait(self) -> Readable | None:
-        """What to wait for before something of the body, or its end, can be read; None if nothing."""
+        """What to wait for before a read of the body, or of its end, does not block; None if it would not."""
         if self._is_at_end:
             return None
         with translated():
@@ -66,10 +66,10 @@ class Stream(httpx.SyncByteStream):
                 self._is_at_end = not piece
                 return len(piece)
             count = self._read_some(view[: self._left])
-            # TLS hands over a record of 16 KiB at a time: gather them, but never so many that who waits for
-            # the first bytes waits more than twice as long.
+            # TLS returns at most one record (16 KiB) per read: gather several, but never so many that a
+            # caller waits more than twice as long for the first bytes.
             enough = min(len(view), self._left, max(1, min(self._received, _GATHERED)))
-            # A file object of a socket gives up for good after a timeout; the socket itself does not.
+            # A socket's file object cannot be read again after a timeout; the socket itself can.
             if count < enough and self._buffered is None:
                 count = self._gather(view, count, enough)
         self._received += count
@@ -78,25 +78,25 @@ class Stream(httpx.SyncByteStream):
         return count
 
     def _gather(self, view: memoryview, count: int, enough: int) -> int:
-        """Add to the first `count` bytes of the view what comes soon, so that a stall holds nothing back."""
+        """Add to the first `count` bytes of `view` what arrives soon; a stall must not delay those bytes."""
         stop = min(len(view), self._left or 0)
-        receive = self._socket.recv_into  # for every record of TLS, hence the few steps below
+        receive = self._socket.recv_into  # called for every TLS record, so the loop must be fast
         try:
             self._socket.settimeout(_SOON_SECONDS)
             while count < enough and (received := receive(view[count:stop], stop - count)):
                 count += received
         except OSError:
-            pass  # what has arrived counts, and the next read fails again
+            pass  # return what has arrived; the next read raises the error again
         finally:
             self._socket.settimeout(self._timeout)
         return count
 
     def _read_some(self, view: memoryview) -> int:
         if self._buffered is None:
-            # Not told how many, an SSLSocket makes a memoryview to find out.
+            # Without the length, SSLSocket makes another memoryview to compute it.
             count = self._socket.recv_into(view, len(view))
         else:
-            # What came with the head; or, where that was all, one read from the socket.
+            # Bytes that came with the head; if there are none left, one read from the socket.
             piece = self._buffered.read1(min(len(view), _PIECE))
             count = len(piece)
             view[:count] = piece
@@ -107,7 +107,7 @@ class Stream(httpx.SyncByteStream):
         return count
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body in pieces, as httpx reads it."""
+        """The body in pieces, for httpx."""
         view = memoryview(bytearray(_PIECE))
         while count := self.read_into(view):
             yield bytes(view[:count])
@@ -123,15 +123,15 @@ class Stream(httpx.SyncByteStream):
 
 
 class End(Protocol):
-    """Ends a request."""
+    """Called once when a request ends."""
 
     def __call__(self, *, is_reusable: bool) -> None:
-        """Say whether its connection can serve another one."""
+        """`is_reusable`: whether the connection can serve another request."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What the standard library raises comes out as what httpx would raise."""
+    """Translate the exceptions of the standard library into those of httpx."""
     try:
         yield
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""What `-vv` tells of each HTTP request: how it ended, and how long it took."""
+"""Logs each HTTP request for `-vv`: how it ended, and how long it took."""
 
 import logging
 import time
@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Ended = Callable[[object], None]
-"""Told how something ended that did not fail."""
+"""Called with the outcome of a block that did not fail."""
 
 
 @contextmanager
 def traced(log: logging.Logger, what: str) -> Iterator[Ended]:
-    """Log what the block did, and how long it took, where anybody wants to know."""
+    """Log at debug level how the block ended, and how long it took; `what` names it."""
     outcome: object = "done"
 
     def ended(how: object) -> None:

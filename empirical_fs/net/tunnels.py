@@ -1,4 +1,4 @@
-"""The way through a proxy: what is said to it before all bytes are those of a server behind it."""
+"""Tunnels through a proxy: the handshake with it, after which all bytes come from the server behind it."""
 
 import socket
 import time
@@ -27,7 +27,7 @@ from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps
 
 _AUTHENTICATION_REQUIRED = (401, 407)
-"""The former is wrong of a proxy, and what tinyproxy says where a password is wrong."""
+"""Proxies should answer 407 only, but tinyproxy answers 401 if the password is wrong."""
 _SOON_SECONDS = 0.02
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _ADDRESS_SIZES = {_IPV4: 4, _IPV6: 16}
@@ -40,16 +40,16 @@ class ProxyUnreachable(httpx.ConnectError):
 
 
 class ProxyRefused(httpx.ProxyError):
-    """The proxy does not connect; the text, which may be empty, says why in a few words."""
+    """The proxy refuses to connect; the text, which may be empty, says why in a few words."""
 
     def __init__(self, why: str, *, wants_name: bool = False) -> None:
-        """`wants_name`: it wants a user name and a password, or others."""
+        """`wants_name`: it wants a user name and a password, or rejects the given ones."""
         super().__init__(why)
         self.wants_name = wants_name
 
 
 def authorization(proxy: Proxy) -> dict[str, str]:
-    """The header by which a proxy of HTTP knows the user (RFC 7617), if there is a name."""
+    """The header that authenticates the user to an HTTP proxy (RFC 7617); empty without a user name."""
     if not proxy.username and not proxy.password:
         return {}
     pair = b64encode(f"{proxy.username}:{proxy.password}".encode()).decode("ascii")
@@ -57,10 +57,10 @@ def authorization(proxy: Proxy) -> dict[str, str]:
 
 
 def tunnel(connected: socket.socket, proxy: Proxy, server: Server, ends_at: float) -> Steps[None]:
-    """Have the proxy at the other end of `connected` connect to a server by a moment of the monotonic clock.
+    """Have the proxy at the other end of `connected` connect to a server, until `ends_at` (monotonic clock).
 
     Raises:
-        ProxyRefused: it does not, or not in time.
+        ProxyRefused: it refuses, or does not answer in time.
     """
     steps = _by_socks if proxy.server.scheme == SOCKS else _by_connect
     with _translated():
@@ -68,14 +68,14 @@ def tunnel(connected: socket.socket, proxy: Proxy, server: Server, ends_at: floa
 
 
 def target_for_proxy(route: Route, target: str, netloc: bytes) -> str:
-    """How `target` is written on this route: to a proxy of HTTP in absolute form (RFC 9112, 3.2.2)."""
+    """`target` as this route needs it: in absolute form for an HTTP proxy (RFC 9112, 3.2.2)."""
     if route.proxy is None or route.has_tunnel:
         return target
     return f"{route.server.scheme}://{netloc.decode('ascii')}{target}"
 
 
 def _by_connect(connected: socket.socket, proxy: Proxy, server: Server, ends_at: float) -> Steps[None]:
-    """RFC 9110, 9.3.6."""
+    """Ask an HTTP proxy by the CONNECT method (RFC 9110, 9.3.6)."""
     host = _without_zone(server.host)
     authority = f"[{host}]:{server.port}" if ":" in host else f"{host}:{server.port}"
     fields = {"Host": authority, **authorization(proxy)}
@@ -92,12 +92,12 @@ def _by_connect(connected: socket.socket, proxy: Proxy, server: Server, ends_at:
         wants_name = answer.status in _AUTHENTICATION_REQUIRED
         raise ProxyRefused(f"HTTP {answer.status}", wants_name=wants_name)
     if answer.is_followed:
-        # The server does not speak first: it would be the proxy's.
+        # No server that we talk to sends first, so the extra bytes would be the proxy's.
         raise ProxyRefused("more came than its answer")
 
 
 def _by_socks(connected: socket.socket, proxy: Proxy, server: Server, ends_at: float) -> Steps[None]:
-    """RFC 1928 and 1929; the proxy looks up the name."""
+    """Ask a SOCKS5 proxy (RFC 1928 and 1929), which looks up the name."""
     host = _without_zone(server.host)
     if len(host) > _NAME_MAX:
         raise ProxyRefused("its name is too long")
@@ -118,7 +118,7 @@ def _by_socks(connected: socket.socket, proxy: Proxy, server: Server, ends_at: f
             raise ProxyRefused("it does not know them", wants_name=True)
     protocol.send(SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, (host, server.port)))
     _send(connected, protocol.data_to_send(), ends_at)
-    # Whoever refuses may leave out the rest.
+    # A proxy that refuses may send only these four bytes.
     head = yield from _received(connected, 4, ends_at)
     code = SOCKS5ReplyCode(head[1:2])
     if code is not SOCKS5ReplyCode.SUCCEEDED:
@@ -157,7 +157,7 @@ def _readable(connected: socket.socket, ends_at: float) -> Steps[None]:
 
 
 def _received(connected: socket.socket, count: int, ends_at: float) -> Steps[bytes]:
-    """So many bytes, and none of what follows them."""
+    """Exactly `count` bytes; what follows them stays in the socket."""
     data = bytearray()
     while len(data) < count:
         yield from _readable(connected, ends_at)
@@ -169,5 +169,5 @@ def _received(connected: socket.socket, count: int, ends_at: float) -> Steps[byt
 
 
 def _without_zone(host: str) -> str:
-    """An address without its zone, which means something on this machine alone (RFC 6874, 1)."""
+    """The host without an IPv6 zone, which has a meaning on this machine only (RFC 6874, 1)."""
     return host.partition("%")[0] if ":" in host else host

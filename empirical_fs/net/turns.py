@@ -1,4 +1,4 @@
-"""Who is next to ask a server that has asked for fewer requests: one queue for each server."""
+"""Queues the requests to servers that asked for fewer requests: one queue for each server."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Told
 
 _REFUSALS_MAX = 3
-"""After so many in a row a request has its place behind all others: it must not hold them up."""
+"""After more refusals in a row than this, a request goes to the end of the queue, not to hold up others."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,27 +26,27 @@ class _Waiter:
     cancellation: Cancellation | None
     since: float
     place: float
-    """Who has a lower one goes before: when it came, even if it was refused meanwhile."""
+    """The position in the queue, lowest first: when the request came, even if it was refused meanwhile."""
     told: Future[None] = field(default_factory=Future)
-    """Ends its wait, to look again; another one for each wait."""
+    """Set to end the wait, so that the request looks again; a new future for each wait."""
     sent_at: float | None = None
-    """When its turn came."""
+    """When its turn came; None before."""
     watches_clock: bool = False
-    """Whether it looks again by itself when the server may be asked."""
+    """Whether its wait ends by itself when the server may be asked again."""
 
     @property
     def is_awaited(self) -> bool:
         return self.cancellation is None or self.cancellation.is_awaited
 
     def keep_place(self) -> None:
-        """Come back to the same place, unless what is asked for may be refused always."""
+        """Let a retry take the same place, unless the request was refused so often that it may always be."""
         if self.cancellation is not None:
             self.cancellation.refusals += 1
             is_often = self.cancellation.refusals > _REFUSALS_MAX
             self.cancellation.in_line_since = None if is_often else self.place
 
     def leave_place(self) -> None:
-        """Come another time as whoever comes then."""
+        """Give up the place: the next request of this cancellation goes to the end."""
         if self.cancellation is not None:
             self.cancellation.in_line_since, self.cancellation.refusals = None, 0
 
@@ -65,44 +65,44 @@ class _Line:
 
 
 class Turn:
-    """Leave to send one request; it is over once, however often that is said."""
+    """Permission to send one request. It ends once; ending it again does nothing."""
 
     def __init__(self, turns: "Turns", server: Server, waiter: _Waiter, sent_at: float) -> None:
-        """The turn of `waiter`, which came at a moment of the clock."""
+        """The turn of `waiter`, which came at `sent_at` (by the clock of `turns`)."""
         self._turns: Turns | None = turns
         self._server = server
         self._waiter = waiter
         self._sent_at = sent_at
 
     def accepted(self) -> None:
-        """The request was answered, and not refused; it is under way until `end`."""
+        """Record that the request was answered and not refused; it is under way until `end`."""
         if self._turns is not None:
             self._waiter.leave_place()
             self._turns.change(self._server, Pace.accepted)
 
     def refused(self, asked: float | None) -> None:
-        """The server has no time for the request, which is over; `asked` are the seconds that it wants."""
+        """End the turn of a refused request; `asked` is the pause in seconds that the server asks for."""
         turns, self._turns = self._turns, None
         if turns is not None:
             self._waiter.keep_place()
             turns.change(self._server, lambda pace, now: pace.refused(now, self._sent_at, asked))
 
     def end(self) -> None:
-        """The request is over."""
+        """End the turn of a request that has ended."""
         turns, self._turns = self._turns, None
         if turns is not None:
             turns.change(self._server, lambda pace, _: pace.ended())
 
 
 class Turns:
-    """Lets requests to a server go by its pace: those for which somebody waits first, else as they came.
+    """Sends requests to a server at its pace: first those that a caller waits for, else in order of arrival.
 
-    There is no thread to it: the first who waits looks again when the next may go, and whoever ends a request
-    sees to the next. The lock guards the lines; nobody is told anything under it.
+    It needs no thread: the first in the queue wakes by itself when the next request may go, and each request
+    that ends wakes the next one. The lock guards the queues; no future is set while it is held.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nobody waits; `clock` tells seconds, as a deadline has them."""
+        """Start with empty queues; `clock` gives seconds, and is the clock of deadlines."""
         self._clock = clock
         self._lock = threading.Lock()
         self._lines = Recent[Server, _Line](lambda line: line.is_in_use)
@@ -110,23 +110,23 @@ class Turns:
 
     @property
     def is_limited(self) -> bool:
-        """Whether some server was sent more than it bears, lately."""
+        """Whether requests to some server are limited, since it has lately refused some."""
         with self._lock:
             return any(line.pace.is_limited for _, line in self._lines.items())
 
     def pause(self, server: Server) -> float:
-        """The seconds for which a server still wants to be left alone; 0 if it does not."""
+        """How many more seconds a server wants no request; 0 if it takes them."""
         with self._lock:
             line = self._lines.get(server)
             return 0.0 if line is None else line.pace.pause(self._clock())
 
     def take(self, server: Server, deadline: Deadline, cancellation: Cancellation | None) -> Steps[Turn]:
-        """The turn to send a request to `server`; whoever takes it ends it.
+        """Wait for the turn to send a request to `server`; the caller must end the turn.
 
         Raises:
-            DeadlinePassed: it did not come in time, or will not, for the server wants to be left alone.
-            Abandoned: nobody wants the answer any more.
-            Closing: all is over.
+            DeadlinePassed: it did not come in time, or cannot, since the server wants no request until later.
+            Abandoned: the request was cancelled.
+            Closing: the file system is being unmounted.
         """
         now = self._clock()
         before = None if cancellation is None else cancellation.in_line_since
@@ -150,7 +150,7 @@ class Turns:
         return Turn(self, server, waiter, waiter.sent_at)
 
     def change(self, server: Server, change: Callable[[Pace, float], object]) -> None:
-        """Have the pace of a server take note of something, and see who is next."""
+        """Update the pace of a server, and give turns to the requests that may go then."""
         with self._lock:
             line = self._line(server)
             change(line.pace, self._clock())
@@ -158,18 +158,18 @@ class Turns:
         _tell(told)
 
     def close(self) -> None:
-        """Whoever waits for a turn hears that all is over."""
+        """End all waits for a turn: `take` raises Closing."""
         with self._lock:
             self._is_closed = True
             told = [waiter.told for _, line in self._lines.items() for waiter in line.waiting]
         _tell(told)
 
     def _line(self, server: Server) -> _Line:
-        """The line of a server, which stays as long as somebody is in it. The lock is held."""
+        """The queue of a server; it is kept while a request is in it. The caller holds the lock."""
         return self._lines.get_or_put(server, _Line)
 
     def _look(self, server: Server, waiter: _Waiter) -> float | None:
-        """None if it is the waiter's turn; else the seconds after which it is to look again, if not told.
+        """None if it is the waiter's turn; else after how many seconds to look again, if not woken before.
 
         Raises:
             As `take`.
@@ -200,7 +200,7 @@ class Turns:
         return seconds
 
     def _leave(self, server: Server, waiter: _Waiter) -> None:
-        """Take a waiter out of the line, and give back its turn if that has come."""
+        """Take a waiter out of the queue, or give its turn back if that has come."""
 
         def leave(pace: Pace, _now: float) -> None:
             if waiter.sent_at is not None:
@@ -211,7 +211,7 @@ class Turns:
         self.change(server, leave)
 
     def _advance(self, line: _Line) -> list[Future[None]]:
-        """Give turns to those who may have one; who is to look again. The lock is held."""
+        """Give turns to all that may go now; returns the futures to set. The caller holds the lock."""
         told, now = [], self._clock()
         while line.waiting and line.pace.delay(now) == 0:
             chosen = next((each for each in line.waiting if each.is_awaited), line.waiting[0])
@@ -232,5 +232,5 @@ def _is_cancelled(waiter: _Waiter) -> bool:
 
 def _tell(told: Iterable[Future[None]]) -> None:
     for each in told:
-        with suppress(InvalidStateError):  # somebody was faster
+        with suppress(InvalidStateError):  # another thread has set it already
             each.set_result(None)

@@ -1,4 +1,4 @@
-"""What a URL says of itself: whether it may be fetched, whether it is signed, when it expires."""
+"""What a URL itself shows: whether it may be fetched, whether it is signed, when it expires."""
 
 import re
 from calendar import timegm
@@ -22,7 +22,7 @@ _PORT_MAX = 2**16 - 1
 _HOSTS_KNOWN = 64
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PARTS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?P<target>[^#]*)", re.DOTALL)
-"""RFC 3986, appendix B, as httpx has it."""
+"""The regular expression of RFC 3986, appendix B, as httpx uses it."""
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _UNIX_SECONDS = re.compile(r"[0-9]{9,11}")
 _SECONDS = re.compile(r"[0-9]{1,8}")
@@ -44,18 +44,18 @@ def _is_loopback(host: str) -> bool:
 
 
 def parse_fetchable(text: str) -> httpx.URL:
-    """`text` as a URL that may be fetched: https, or http to this machine, and no user name in it.
+    """Parse a URL that may be fetched: https, or http to this machine, and without a user name.
 
     Raises:
-        UnsafeUrl: it is none; the message does not hold the URL.
+        UnsafeUrl: it is not such a URL; the message does not contain the URL.
     """
     try:
         url = httpx.URL(text)
         host = url.host  # where httpx decodes `xn--` labels, and fails if they are none
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        # The parser's own words may quote the URL, signature and all.
+        # The parser's message may quote the URL with its signature.
         raise UnsafeUrl("a URL that cannot be parsed") from None
-    # Port 0 is none: whoever connects takes it for "not given".
+    # Port 0 is not valid: connecting code would take it as "no port given".
     if not host or url.userinfo or not 0 < (1 if url.port is None else url.port) <= _PORT_MAX:
         raise UnsafeUrl("a URL without a host, with a user name or an impossible port")
     if url.scheme == "https" or (url.scheme == "http" and is_loopback(url)):
@@ -64,14 +64,14 @@ def parse_fetchable(text: str) -> httpx.URL:
 
 
 def parse_given(text: str, giver: httpx.URL) -> httpx.URL:
-    """`text`, which the server of `giver` gave us, as a URL that may be fetched.
+    """Parse a URL that the server of `giver` gave us, and that may be fetched.
 
-    What `parse_fetchable` asks for, and besides: only this machine may send us to this machine or to
-    link-local addresses, so that no server on the network can have us call on services of the user's own.
-    What a name leads to is seen when it is connected to (addresses.py).
+    Beyond the rules of `parse_fetchable`, only a server on this machine may send us to this machine or to
+    link-local addresses: a server on the network must not make us send requests to the user's own services.
+    The addresses of a name are checked when connecting (addresses.py).
 
     Raises:
-        UnsafeUrl: it is none.
+        UnsafeUrl: it is not such a URL.
     """
     url = parse_fetchable(text)
     if _may_be_this_machine(url.host) and not is_loopback(giver):
@@ -80,7 +80,7 @@ def parse_given(text: str, giver: httpx.URL) -> httpx.URL:
 
 
 def redirected(base: httpx.URL, location: str) -> str:
-    """The URL to which a redirect from `base` leads; an absolute one, which may be signed, as it was written.
+    """The URL to which a redirect from `base` leads; an absolute one is not changed, as it may be signed.
 
     Raises:
         UnsafeUrl: it cannot be parsed.
@@ -98,10 +98,10 @@ def redirected(base: httpx.URL, location: str) -> str:
 
 
 def exact_target(text: str) -> bytes:
-    """What a server is asked for by a URL, byte for byte as it was signed: its path with the query.
+    """The request target of a URL, byte for byte as it was signed: its path and query.
 
-    httpx takes `/./` and `/../` out, and writes some characters in another way, after which a signature does
-    not fit any more. What has no place in a request (RFC 9112, 3) is escaped.
+    httpx removes `/./` and `/../` and escapes some characters differently, which makes a signature invalid.
+    Characters that a request line cannot hold (RFC 9112, 3) are escaped.
 
     Raises:
         UnsafeUrl: it cannot be parsed.
@@ -119,7 +119,7 @@ def exact_target(text: str) -> bytes:
 
 
 def _may_be_this_machine(host: str) -> bool:
-    """Whether a resolver could take `host` for this machine or its link, in whatever disguise."""
+    """Whether a resolver could resolve `host` to this machine or a link-local address, however written."""
     host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -132,11 +132,11 @@ def _may_be_this_machine(host: str) -> bool:
 
 
 def looks_signed(text: str) -> bool:
-    """Whether this is a signed download URL rather than the address of a page.
+    """Whether this is a signed download URL, and not the address of a page.
 
-    Signed are the content endpoint of the Empirical API with a query string, and every URL whose query
-    has both a signature and an expiry (AWS SigV4, R2, GCS and the common home-made ones). It tells an
-    upload of unknown size from a link to an external page, which must never be fetched.
+    A URL counts as signed if it is the content endpoint of the Empirical API with a query string, or if its
+    query has both a signature and an expiry (AWS SigV4, R2, GCS and common home-made schemes). This
+    distinguishes an upload of unknown size from a link to an external page, which must never be fetched.
     """
     try:
         url = httpx.URL(text)
@@ -149,9 +149,9 @@ def looks_signed(text: str) -> bool:
 
 
 def declared_expiry(text: str) -> float | None:
-    """When a signed URL says that it expires, in seconds since the epoch on the signer's clock.
+    """When a signed URL expires, in seconds since the epoch on the signer's clock.
 
-    `X-Amz-Date` + `X-Amz-Expires` of AWS SigV4, or an `expires` in Unix seconds; None if it says nothing.
+    Read from `X-Amz-Date` + `X-Amz-Expires` (AWS SigV4) or an `expires` in Unix seconds; None without them.
     """
     try:
         params = {name.lower(): value for name, value in httpx.URL(text).params.items()}

@@ -1,8 +1,8 @@
-"""Whether a page that says "not found" in the name of a server is its own.
+"""Decides whether a "not found" page comes from the server itself.
 
-nginx and others say so of an object that was removed by a page for people (RFC 9110, 15.5.5). So do, of all
-that is asked for, whoever bought the server's name, the sign-in of a network, or a CDN without its origin:
-such a page says nothing of an object.
+nginx and other servers answer requests for a removed object with an HTML page (RFC 9110, 15.5.5). But such a
+page also comes, for every object, from a new owner of the server's domain name, from the sign-in page of a
+network, or from a CDN without its origin: then it does not show that the object was removed.
 """
 
 import time
@@ -19,33 +19,33 @@ from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps
 
 _BELIEVED_SECONDS = 1.0
-"""For how long all of a server is believed to be somebody else's, so that many readers ask once."""
+"""For so long all pages of a server are taken as another's, so that many reads cause one check."""
 
 
 class Told(NamedTuple):
-    """What an answer says of who gave it."""
+    """What an answer shows about its sender."""
 
     is_served: bool
-    """Whether it brings what was asked for."""
+    """Whether it holds the object that was asked for."""
     is_page: bool
-    """Whether it is a page for people."""
+    """Whether it is an HTML page (see in_between.py)."""
     software: str
-    """The `Server` field (RFC 9110, 10.2.4); empty where there is none."""
+    """The `Server` field (RFC 9110, 10.2.4); empty if there is none."""
 
 
 def told_by(response: httpx.Response) -> Told:
-    """What this answer says."""
+    """What this answer shows about its sender."""
     is_page = is_of_another(response.headers)
     return Told(response.is_success and not is_page, is_page, response.headers.get("server", ""))
 
 
 def is_likely_own(others: list[Told], again: Told, software: str) -> bool:
-    """Whether the page is the server's own, where nothing is served that would show it.
+    """Whether the page is probably the server's own, when no other object is served that would prove it.
 
     Args:
-        others: what came for other objects, which it served before, and does not now.
-        again: what comes for the same object.
-        software: what the server called itself when it served something.
+        others: the answers for other objects, which the server served before and does not serve now.
+        again: the answer to a second request for the same object.
+        software: the server's `Server` field when it served something.
     """
     if any(other.is_page for other in others):
         return False
@@ -53,7 +53,7 @@ def is_likely_own(others: list[Told], again: Told, software: str) -> bool:
 
 
 class Vouching:
-    """Asks servers for what they served before. Threads may share it."""
+    """Checks pages by asking servers for objects that they served before. Threads may share it."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class Vouching:
         samples: Samples,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Ask by `ask` for `samples`; `clock` tells seconds."""
+        """Send the requests of `samples` by `ask`; `clock` gives seconds."""
         self._ask = ask
         self._samples = samples
         self._clock = clock
         self._not_itself = Recent[Server, float]()
 
     def is_own(self, asked: Sample) -> Steps[bool]:
-        """Whether a page that has just come for `asked` is the server's own."""
+        """Whether a "not found" page that has just come for `asked` is the server's own."""
         server = Server.of(asked.url)
         at = self._not_itself.get(server)
         if at is not None and self._clock() - at < _BELIEVED_SECONDS:
