@@ -1,11 +1,11 @@
-"""The Empirical API: resources, their listing, and their signed URLs.
+"""The Empirical API: resources, the listing of them, and their signed URLs.
 
-client.py speaks to the API, decoding.py reads its answers, resource.py checks what they say of a resource.
-pages.py is one page; listing.py makes one listing of pages that shift while they are read, last_good.py
-decides what stays where a listing is not as it should be, settling.py whether the store may lag behind it;
-these three are policy. signed_urls.py gives out URLs, url_cache.py keeps them. key_status.py remembers
-whether the key is accepted.
+client.py sends requests to the API, decoding.py reads its answers, resource.py checks each resource in them.
+pages.py is one page of the listing; listing.py makes one listing of pages that shift while they are read,
+last_good.py decides what to show when a listing has errors, settling.py whether the store may lag behind the
+listing; these three are policy, without I/O. signed_urls.py hands out signed URLs, url_cache.py keeps them.
+key_status.py remembers whether the API accepts the key.
 
-It knows HTTP through net/, and neither files nor the kernel. catalog/, reading/, mount/ and doctor/ may
-import it.
+This package uses HTTP through net/, and knows nothing about files or the kernel. catalog/, reading/, mount/
+and doctor/ may import it.
 """

@@ -1,4 +1,4 @@
-"""The Empirical REST client: pages of the listing, and one resource by its id."""
+"""The client of the Empirical REST API: fetches pages of the listing, and single resources by id."""
 
 import logging
 import threading
@@ -30,12 +30,12 @@ from empirical_fs.server import Server
 from empirical_fs.timestamps import http_date
 
 _ANSWER_MAX = PER_PAGE * 40 * 2**10
-"""Bytes of an answer: 40 KiB for each resource, of which a description may take the most."""
+"""Bytes of an answer at most: 40 KiB for each resource, most of it for a long description."""
 _REFUSAL_MAX = 64 * 2**10
-"""Bytes of an answer that says no."""
+"""Bytes of an error answer that are read at most."""
 _PIECE = 64 * 2**10
 _ANSWERED = (200, 203)
-"""The latter from a proxy that has changed something, which is checked like all else (RFC 9110, 15.3.4)."""
+"""203 comes from a proxy that changed the answer (RFC 9110, 15.3.4); it is checked like any other."""
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _LISTING = "/api/resources"
 _REDIRECTS = range(300, 400)
@@ -44,18 +44,18 @@ log = logging.getLogger(__name__)
 
 
 class _NotFound(Foreign):
-    """404: the path is not served, or there is no such resource."""
+    """HTTP 404: the server does not know the path, or there is no such resource."""
 
 
 class Api:
     """A client for one project.
 
-    The key goes to the API's own origin alone: redirects are errors here, and nothing else is fetched
-    with it. Threads may share it.
+    Sends the key to the API's own origin only: it treats redirects as errors, and fetches nothing else with
+    the key. Threads may share it.
     """
 
     def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event, patience: float) -> None:
-        """Speak to `base_url` with `key`; `closing` and `patience` (seconds) as `Http` takes them."""
+        """Send requests to `base_url` with `key`; `closing` and `patience` (seconds) are as for `Http`."""
         self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience, permit=permits_all)
         self._base = base_url
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
@@ -65,7 +65,7 @@ class Api:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is on this machine, by the address of its last connection."""
+        """Whether the API is on this machine, by the address of the last connection."""
         return self._http.is_here
 
     def close(self) -> None:
@@ -73,26 +73,26 @@ class Api:
         self._http.close()
 
     def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
-        """Page `number` (from 1) of the listing.
+        """Fetch page `number` (from 1) of the listing.
 
-        What the page says no news of is as it is `known`, by the ids, so that it takes no time nor memory.
+        Resources that have not changed are taken from `known` (by id), which saves time and memory.
 
         Raises:
             ApiUnavailable, DeadlinePassed: no answer before the deadline.
             KeyRefused: 401, or 403 with the API's JSON.
-            NotTheApi: the answer is not that page of a listing, or more than was asked for.
+            NotTheApi: the answer is not that page of a listing, or has more entries than were asked for.
         """
         params = {"page": number, "per_page": PER_PAGE}
         answer, server_time = self._get(_LISTING, params, ListAnswer, deadline)
         return page_of(answer, number, known, server_time)
 
     def resource(self, resource_id: int, deadline: Deadline) -> Signed:
-        """One resource with a freshly signed URL.
+        """Fetch one resource with a freshly signed URL.
 
         Raises:
             ApiUnavailable, DeadlinePassed: no answer before the deadline.
             KeyRefused: 401, or 403 with the API's JSON.
-            ResourceGone: 404, or a resource that is no longer uploaded.
+            ResourceGone: 404, or the resource is no longer uploaded.
             NotTheApi: the answer is not that resource.
         """
         try:
@@ -112,7 +112,7 @@ class Api:
                 tries.wait(error)
 
     def _gave_up(self, server: Server, since: float) -> None:
-        # Before its first answer there is no mount, and the command line says why.
+        # Before the API's first answer nothing is mounted, and the command line reports the failure.
         if self._key.was_accepted:
             self._http.gave_up(server, since)
 
@@ -136,7 +136,7 @@ class Api:
             self._key.refused(url.path, error.status)
             raise
         except Foreign as error:
-            # Not every API serves a resource by its id, but each serves the listing.
+            # Some APIs do not serve single resources by id, but all serve the listing.
             if path != _LISTING or not self._key.was_accepted:
                 raise
             raise ApiUnavailable(error.what, advice="something in between answers in its place") from error
@@ -149,7 +149,7 @@ class Api:
         if status in _ANSWERED:
             return
         is_json = not is_of_another(response.headers) and body.lstrip().startswith(b"{")
-        # 401 speaks of the key by itself (RFC 9110, 15.5.2); 403 is what firewalls say, too.
+        # 401 always concerns the key (RFC 9110, 15.5.2); firewalls answer 403, too.
         if status == _UNAUTHORIZED or (status == _FORBIDDEN and is_json):
             raise KeyRefused(status)
         if is_busy(status) or status == _FORBIDDEN or status in NEVER_OF_THE_SERVER:
@@ -161,7 +161,7 @@ class Api:
         raise Foreign(f"{host} answered HTTP {status}")
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
-        """The body; of one that is not asked for, its beginning."""
+        """The body; of an error answer only the beginning."""
         most = _ANSWER_MAX if response.status_code in _ANSWERED else _REFUSAL_MAX
         body, piece = bytearray(), memoryview(bytearray(_PIECE))
         incoming = self._http.body(response)

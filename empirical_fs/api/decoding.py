@@ -1,4 +1,4 @@
-"""What an answer of the API says: a page of the listing, or one resource. Checks without I/O."""
+"""Decodes and checks the API's answers: a page of the listing, or one resource. Without I/O."""
 
 import json
 import math
@@ -15,10 +15,10 @@ from empirical_fs.errors import Foreign, NotTheApi, ResourceGone
 from empirical_fs.whole_numbers import whole_number
 
 _VALUES_MAX = PER_PAGE * 200
-"""Values of an answer, of which an entry has about a dozen."""
+"""How many JSON values an answer may have; an entry has about a dozen."""
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _DIGITS_MAX = 20
-"""Of a number that any field may need; Python refuses to parse some thousands."""
+"""Digits of the longest number that a field may need; Python refuses to parse some thousands."""
 _COUNT_MAX = 2**63
 
 
@@ -28,9 +28,9 @@ class Signed:
 
     resource: Resource
     url: str | None
-    """Unchecked; None where there is none."""
+    """Unchecked; None if the answer has none."""
     server_time: float | None
-    """As that of a page."""
+    """The server's time of the answer in seconds since the epoch; None if it does not say."""
 
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -45,11 +45,11 @@ class _Pagination(msgspec.Struct):
 
 class _Data(msgspec.Struct):
     resources: list[Any] | None
-    """None where a server that is written in Go has an empty list."""
+    """None counts as an empty list: servers written in Go send null for one."""
 
 
 class ListAnswer(msgspec.Struct):
-    """A page of the listing."""
+    """The shape of the answer with a page of the listing."""
 
     data: _Data
     pagination: _Pagination
@@ -60,7 +60,7 @@ class _OneData(msgspec.Struct):
 
 
 class OneAnswer(msgspec.Struct):
-    """One resource, as an answer has it."""
+    """The shape of the answer with one resource."""
 
     data: _OneData
 
@@ -68,10 +68,10 @@ class OneAnswer(msgspec.Struct):
 def page_of(
     answer: ListAnswer, number: int, known: Mapping[int, Resource], server_time: float | None
 ) -> Page:
-    """The page of that number, from 1, with what is `known` for what it says no news of.
+    """Page `number` (from 1); resources that have not changed are taken from `known`, by id.
 
     Raises:
-        NotTheApi: it is not that page of a listing, or more than was asked for.
+        NotTheApi: the answer is not that page of a listing, or has more entries than were asked for.
     """
     pagination = answer.pagination
     total, total_pages = _count(pagination.total), _count(pagination.total_pages)
@@ -91,7 +91,7 @@ def page_of(
         try:
             resource = parse_resource(entry, None if identity is None else known.get(identity))
         except Malformed as error:
-            # The frames of a traceback would keep all of the entry in memory.
+            # The frames of its traceback would keep the whole entry in memory.
             malformed.append(error.with_traceback(None))
             if error.resource_id is not None and error.url is not None:
                 urls[error.resource_id] = error.url
@@ -114,7 +114,7 @@ def page_of(
 
 
 def signed_of(answer: OneAnswer, resource_id: int, server_time: float | None) -> Signed:
-    """The resource of that id.
+    """The resource `resource_id` from the answer.
 
     Raises:
         ResourceGone: it is no longer uploaded.
@@ -135,10 +135,10 @@ def signed_of(answer: OneAnswer, resource_id: int, server_time: float | None) ->
 
 
 def shaped(value: Any, shape: type[Shape], host: str) -> Shape:
-    """The value of an answer, as one of the shapes that there are.
+    """The JSON value of an answer, converted to `shape`.
 
     Raises:
-        NotTheApi: it has another one.
+        NotTheApi: it does not have that shape.
     """
     try:
         return msgspec.convert(value, shape)
@@ -147,14 +147,15 @@ def shaped(value: Any, shape: type[Shape], host: str) -> Shape:
 
 
 def value_of(body: bytes, host: str) -> Any:
-    """The value of an answer.
+    """The JSON value of an answer.
 
     Raises:
-        Foreign: it is no JSON at all; NotTheApi: it is more than was asked for.
+        Foreign: the body is not JSON.
+        NotTheApi: it is too large or too deeply nested.
     """
     try:
-        # json and not msgspec's decoder: a name may hold an unpaired surrogate, which is to be
-        # shown as `_`, not to cost the page.
+        # json, not msgspec's decoder, which would reject the whole page if a name holds an unpaired
+        # surrogate; we show that character as `_`.
         return _parsed(body)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         kind = "a web page" if body.lstrip()[:1] == b"<" else "something that is not JSON"
@@ -164,10 +165,10 @@ def value_of(body: bytes, host: str) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    """The value that a JSON text stands for.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: it is none, or one of more values than were asked for, which would take memory.
+        ValueError: it is not JSON, or has too many values, which would take too much memory.
         RecursionError: it is nested too deeply.
     """
     if _values(body) > _VALUES_MAX and _values(_TEXT.sub(b'""', body)) > _VALUES_MAX:
@@ -177,25 +178,25 @@ def _parsed(body: bytes) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        # Python does not parse a number of some thousand digits, which must not cost the whole page.
+        # Python refuses numbers of some thousand digits; one such number must not make the page fail.
         return json.loads(body, parse_int=_integer)
 
 
 def _values(body: bytes) -> int:
-    """How many values a JSON text has at most: each begins the text, or follows one of these characters."""
+    """An upper bound of a text's JSON values: each is at the start or follows one of these characters."""
     return 1 + sum(map(body.count, (b"[", b"{", b",", b":")))
 
 
 def _integer(text: str) -> int | float:
-    """An integer of a JSON text; one that is too long for any field is no number that any field may have."""
+    """Parse an integer; one that is too long for any field becomes infinity, which every field rejects."""
     return int(text) if len(text) <= _DIGITS_MAX else math.inf
 
 
 def _count(value: object) -> int | None:
-    """A number of the pagination; None where it has none.
+    """A number of the pagination; None if it is left out.
 
     Raises:
-        NotTheApi: it has something else in its place.
+        NotTheApi: it is something other than a number.
     """
     if value is msgspec.UNSET:
         return None
@@ -206,12 +207,12 @@ def _count(value: object) -> int | None:
 
 
 def _is_numbered(value: object, number: int) -> bool:
-    """Whether the pagination says that the page is the one of that number, that was asked for.
+    """Whether the pagination says that the page is the one that was asked for.
 
-    Some APIs leave it out, and some call each page the first one.
+    Some APIs leave the number out, and some say 1 on each page: then the answer is False.
 
     Raises:
-        NotTheApi: it says that it is another one.
+        NotTheApi: it gives another number.
     """
     told = None if value is msgspec.UNSET else whole_number(value)
     if told == number:
@@ -222,6 +223,6 @@ def _is_numbered(value: object, number: int) -> bool:
 
 
 def _per_page(value: object) -> int:
-    """How many entries a full page has: what the pagination says, and no more than were asked for."""
+    """How many entries a full page has: as the pagination says, but at most as many as were asked for."""
     told = whole_number(value)
     return min(told, PER_PAGE) if told is not None and told > 0 else PER_PAGE

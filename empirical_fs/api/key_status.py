@@ -1,4 +1,4 @@
-"""Whether the API accepts the key: remembered for a while, so that no read tries a revoked one again."""
+"""Remembers for a while whether the API accepts the key, so that reads do not send a revoked key again."""
 
 import logging
 import threading
@@ -16,29 +16,29 @@ log = logging.getLogger(__name__)
 
 
 class KeyStanding:
-    """What the API said of the key lately; says once in the log that it changed.
+    """Whether the API has lately accepted or refused the key; logs each change once.
 
-    401 speaks of the key (RFC 9110, 15.5.2); 403 may speak of one resource alone, until it is said of
-    several in a row. The lock guards all of it.
+    401 always concerns the key (RFC 9110, 15.5.2); 403 may concern one resource only, unless three requests
+    in a row get it. The lock guards all attributes.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing was said yet; `clock` tells seconds."""
+        """Start with an untested key; `clock` gives seconds."""
         self._lock = threading.Lock()
         self._refusals: TTLCache[str | None, int] = TTLCache(_PATHS_MAX, _REMEMBERED_SECONDS, timer=clock)
         self._in_a_row = 0
         self.was_accepted = False
-        """Whether it was ever accepted."""
+        """Whether the API has ever accepted it."""
         self._is_said = False
 
     def refusal(self, path: str) -> int | None:
-        """The HTTP status with which a request for `path` would be refused again; None if it may be made."""
+        """The HTTP status (401 or 403) that a request for `path` would get again; None if it may be sent."""
         with self._lock:
             status: int | None = self._refusals.get(None, self._refusals.get(path))
             return status
 
     def refused(self, path: str, status: int) -> None:
-        """Take note that the API answered 401 or 403."""
+        """Record that the API answered 401 or 403."""
         with self._lock:
             self._in_a_row += 1
             speaks_of_key = status == _UNAUTHORIZED or self._in_a_row >= _REFUSED_IN_A_ROW
@@ -49,7 +49,7 @@ class KeyStanding:
             log.error("the API refuses the key (HTTP %d): was it revoked, or replaced?", status)
 
     def accepted(self) -> None:
-        """Take note that the API answered something else."""
+        """Record that the API answered something else, and so accepted the key."""
         with self._lock:
             self._in_a_row = 0
             self.was_accepted = True

@@ -1,7 +1,8 @@
-"""What is shown of the project after a listing, part of which may be missing or impossible to read.
+"""Decides which resources to show after a listing that may be incomplete or partly unreadable.
 
-What cannot be read is not deleted: a program that mirrors the directory would delete it too. Policy without
-I/O: the listing before and the new one go in, what to show and what to say comes out.
+A resource whose entry cannot be read is still shown: if it vanished, a program that mirrors the directory
+would delete its copy. Policy without I/O: from the previous state and the new listing it computes the
+resources to show and the troubles to report.
 """
 
 from collections import Counter
@@ -19,37 +20,37 @@ _KEPT, _DATED_OTHERWISE, _LEFT_OUT = "shown as last read", "shown with another d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known of the project."""
+    """The state of the project after a listing."""
 
     shown: Mapping[int, Resource] = field(default_factory=dict)
-    """The resources to show, by their ids."""
+    """The resources to show, by id."""
     makeshift: frozenset[int] = frozenset()
-    """The ids of those shown that were never read whole: their dates may be wrong."""
+    """The ids of shown resources whose entry was never fully readable: their dates may be wrong."""
     unreadable: int = 0
     """How many entries of the last listing could not be read."""
     kept: int = 0
-    """How many of these entries are shown as they were last."""
+    """How many of these entries are shown as they were last read."""
     strangers: int = 0
-    """How many unreadable entries may stand for any file, and did so when the listing was believed."""
+    """How many unreadable entries matched no file, in the last listing where none was kept due to them."""
     gap: int = 0
-    """How many entries the API counts more than it lists."""
+    """How many entries the API counts beyond those that it lists."""
     usual_gap: int = 0
-    """The largest gap that it has had twice in a row, or from the first listing on."""
+    """The largest gap that two listings in a row, or the first listing, have had."""
     lists_more: bool = False
-    """Whether it has listed more than it counts twice in a row, or from the first listing on."""
+    """Whether two listings in a row, or the first, had more entries than the API counts."""
     is_counted: bool = True
-    """Whether the API said how many entries there are."""
+    """Whether the API gave a count of its entries."""
     counts_nothing: bool = False
-    """Whether it has not done so twice in a row, or from the first listing on."""
+    """Whether two listings in a row, or the first, came without a count."""
     troubles: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong with the listing, a line for each kind of trouble; nothing in it is the API's text."""
+    """What is wrong with the listing, a line for each kind of trouble; no line quotes the API."""
 
 
 def at_first(listing: Listing) -> Known:
-    """What is known by the first listing of a mount.
+    """The state after the first listing of a mount.
 
     Raises:
-        SetupError: it has entries that cannot be read, and nothing else that could be shown.
+        SetupError: it has unreadable entries, and none that can be shown.
     """
     known = after(listing, Known(gap=listing.gap, is_counted=listing.counted is not None))
     if known.unreadable and not known.shown:
@@ -62,16 +63,16 @@ def at_first(listing: Listing) -> Known:
 
 
 def after(listing: Listing, before: Known) -> Known:
-    """What is known by a listing that follows on what was known `before`.
+    """The state after a listing; `before` is the state before it.
 
-    An entry that cannot be read keeps the last good version of its resource, which is found by its id, or by
-    its name where it has no id that can be read. An entry that is found by neither may stand for any file: as
-    long as there are more of these than there were, no file that is not listed goes away. Only entries that
-    say that their resource is not uploaded, and those that the API lists no more, let a file go.
+    For an unreadable entry the last good version of its resource stays, which is found by the entry's id, or
+    by its name if the id is unreadable. An entry that is found by neither could be any file: while there are
+    more of these than before, no unlisted file is removed. A file is removed only if its entry says that it
+    is not uploaded, or if the API no longer lists it.
 
     Raises:
-        ApiUnavailable: the listing is cut short, or of another project. Files are not in it that were there
-            before, and the API's own count speaks against it as it did not before.
+        ApiUnavailable: files are missing from the listing, and either the API's own count contradicts it in a
+            way that is new (it is cut short), or it is of another project.
     """
     gathering = _Gathering(listing, before)
     lost = gathering.lost()
@@ -91,9 +92,9 @@ def after(listing: Listing, before: Known) -> Known:
         shown=gathering.shown,
         makeshift=frozenset(gathering.makeshift),
         unreadable=unreadable,
-        # One such entry may have several files kept, any of which it may stand for.
+        # One such entry may keep several files, since it could be any of them.
         kept=min(gathering.kept + len(suspects), unreadable),
-        # While files are kept because of them, they are still news.
+        # While files are kept because of them, they still count as new.
         strangers=before.strangers if suspects else strangers,
         gap=listing.gap,
         usual_gap=listing.gap if is_steady or listing.gap < before.usual_gap else before.usual_gap,
@@ -105,7 +106,7 @@ def after(listing: Listing, before: Known) -> Known:
 
 
 def _is_cut(listing: Listing, before: Known) -> bool:
-    """Whether the API's own count says otherwise than its listing, as it has not done before."""
+    """Whether the API's own count contradicts its listing in a way that it did not before."""
     if listing.counted is None:
         return not before.counts_nothing
     if listing.gap < 0:
@@ -114,7 +115,7 @@ def _is_cut(listing: Listing, before: Known) -> bool:
 
 
 def _is_of_another_project(listing: Listing, before: Known) -> bool:
-    """Whether nothing of it was known before, and all belongs to other projects: a key has one (api.md)."""
+    """Whether all resources are new and of other projects: a key belongs to one project (api.md)."""
     if any(resource.id in before.shown for resource in listing.resources):
         return False
     ours = {each.project_id for each in before.shown.values()}
@@ -123,7 +124,7 @@ def _is_of_another_project(listing: Listing, before: Known) -> bool:
 
 
 class _Gathering:
-    """Puts together what is to be shown."""
+    """Collects the resources to show."""
 
     def __init__(self, listing: Listing, before: Known) -> None:
         self.shown = {resource.id: resource for resource in listing.resources}
@@ -138,7 +139,7 @@ class _Gathering:
         for error in listing.malformed:
             if error.resource_id is not None:
                 self._count(error, self._with_id(error, error.resource_id))
-        # Only now is it known which files are not listed by their ids.
+        # All readable ids have been handled, so the files that are left are the missing ones.
         lost: dict[str, list[int]] = {}
         for resource_id in self.lost():
             lost.setdefault(before.shown[resource_id].name, []).append(resource_id)
@@ -147,19 +148,19 @@ class _Gathering:
                 self._count(error, self._without_id(error, lost))
 
     def lost(self) -> list[int]:
-        """The ids of the files that were there and are not, though no entry says that they are gone."""
+        """The ids of files that were shown and are missing now, though no entry says "not uploaded"."""
         gone = self._listing.absent
         return [each for each in self._before.shown if each not in self.shown and each not in gone]
 
     def keep(self, ids: Sequence[int]) -> None:
-        """Show these as before."""
+        """Show the resources of these ids as before."""
         for resource_id in ids:
             self.shown[resource_id] = self._before.shown[resource_id]
             if resource_id in self._before.makeshift:
                 self.makeshift.add(resource_id)
 
     def troubles(self) -> dict[str, str]:
-        """A line for each reason for which entries cannot be read: how many, and which is the first."""
+        """A line for each reason why entries are unreadable: how many, and the first of them."""
         lines = {}
         for reason, first in self._first.items():
             outcomes = {each: self._outcomes[reason, each] for each in (_KEPT, _DATED_OTHERWISE, _LEFT_OUT)}
@@ -181,7 +182,7 @@ class _Gathering:
             return _LEFT_OUT
         was_shown = resource_id in self._before.shown
         if error.makeshift is not None and (not was_shown or resource_id in self._before.makeshift):
-            # A resource that was never read whole has no last good version, and is to follow what changes.
+            # No version of this resource was ever fully readable: show the newest, with a provisional date.
             self.shown[resource_id] = error.makeshift
             self.makeshift.add(resource_id)
             return _DATED_OTHERWISE
@@ -192,7 +193,7 @@ class _Gathering:
         return _LEFT_OUT
 
     def _keep_dates(self) -> int:
-        """Keep the dates that were there before and are not now; how many."""
+        """Keep the earlier dates of resources that have lost theirs; returns how many."""
         before = self._before.shown
         undated = [each for each in self._listing.resources if not each.is_dated and each.id in before]
         lost = [each for each in undated if before[each.id].is_dated]
@@ -205,7 +206,7 @@ class _Gathering:
         if error.name is None or error.name not in lost:
             self.strangers += 1
             return _LEFT_OUT
-        # Of several resources with that name nobody can tell which one it is, so none goes away.
+        # If several resources have this name, it could be any of them, so all are kept.
         self.keep(lost[error.name])
         lost[error.name] = []
         return _KEPT

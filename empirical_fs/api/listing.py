@@ -1,6 +1,6 @@
-"""The whole listing from its pages, although resources come and go while it is read.
+"""Reads the whole listing page by page, although resources are added and deleted meanwhile.
 
-Only `fetch_pages` touches the network, and it is handed in; the rest is policy.
+Only `fetch_pages`, a parameter, uses the network; the rest is policy.
 """
 
 import math
@@ -16,26 +16,25 @@ from empirical_fs.work.progress import Progress, unseen
 PAGES_MAX = 100_000
 _PASSES_MAX = 6
 _AT_LEISURE = 2
-"""Requests at once, at least, where nobody waits for the listing."""
+"""The least number of parallel requests when no caller waits for the listing."""
 
 
 FetchPages = Callable[[Iterable[int], int], Iterable[Page]]
-"""The pages of these numbers, in their order, so many asked for at once; it may raise ApiError."""
+"""Fetches the pages of these numbers in order, with so many requests in parallel; may raise ApiError."""
 
 Leisure = Callable[[], float]
-"""How many seconds a pass may take, as of now; 0 where somebody waits for the listing."""
+"""How many seconds a pass may take, as of now; 0 if a caller waits for the listing."""
 
 
 def in_a_hurry() -> float:
-    """The leisure of a listing that is waited for."""
+    """The leisure of a listing that a caller waits for: none."""
     return 0.0
 
 
 def at_once(pages: int, page_seconds: float, leisure: float) -> int:
-    """How many pages to ask for at once, so that `pages` of them arrive within `leisure` seconds.
+    """How many requests to make in parallel, so that `pages` pages arrive within `leisure` seconds.
 
-    Threads that read pages compete with those that answer the kernel, which have a turn the sooner the fewer
-    there are.
+    Fewer is better: threads that read pages compete for the CPU with those that answer the kernel.
     """
     if leisure <= 0:
         return IN_FLIGHT
@@ -49,19 +48,19 @@ class Listing:
     resources: tuple[Resource, ...]
     malformed: tuple[Malformed, ...]
     absent: frozenset[int] = frozenset()
-    """The ids of entries of which the API says that they are not uploaded."""
+    """The ids of entries that the API lists as not uploaded."""
     counted: int | None = 0
-    """How many entries there are by the API's own count, the largest that it gave; None if it gave none."""
+    """The number of entries by the API's own count, the largest that it gave; None if it gave none."""
     listed: int = 0
-    """How many entries were listed, of whatever kind, each id once."""
+    """How many entries of any kind were listed; each id counts once."""
     is_numbered: bool = True
-    """Whether the API has said of each page that it is the one that was asked for."""
+    """Whether the API gave each page the number that was asked for."""
     server_time: float = math.inf
-    """The server's clock as it began to answer, or ours if it does not tell; seconds since the epoch."""
+    """The time of the first answer by the server's clock, else by ours, in seconds since the epoch."""
 
     @property
     def gap(self) -> int:
-        """How many entries the API counts more than it lists; below 0 where it lists more than it counts."""
+        """How many more entries the API counts than it lists; negative if it lists more."""
         return 0 if self.counted is None else self.counted - self.listed
 
 
@@ -78,9 +77,9 @@ class _Pass:
         return [identity for identity in self.ids() if identity is not None]
 
     def is_sound(self) -> bool:
-        """Whether nothing moved: no id twice, one total on every page, and as many entries as it says.
+        """Whether nothing moved: no id twice, the same total on every page, and as many entries as that.
 
-        Without a total, that only the last page may be empty shows that none is missing.
+        Without a total, no page but the last one may be empty.
         """
         first, known = self.pages[0], self.known_ids()
         if len(set(known)) < len(known):
@@ -90,19 +89,19 @@ class _Pass:
         return not self.is_gappy() if first.total is None else first.total == len(self.ids())
 
     def is_gappy(self) -> bool:
-        """Whether a page is empty although the API counts resources, or there are others behind it."""
+        """Whether a page is empty although the API counts resources, or although other pages follow it."""
         counts = any(page.total and not page.ids for page in self.pages)
         return counts or any(page.total is None and not page.ids for page in self.pages[:-1])
 
     def contradicts_itself(self) -> bool:
-        """Whether pages share entries, and the API does not show by its numbers that they are others."""
+        """Whether pages share entries, and the API's totals or page numbers are missing."""
         if all(page.total is not None and page.is_numbered for page in self.pages):
             return False
         each = sum(len({identity for identity in page.ids if identity is not None}) for page in self.pages)
         return len(set(self.known_ids())) < each
 
     def agrees_with(self, other: "_Pass") -> bool:
-        """Whether both saw the same entries in the same places."""
+        """Whether both passes saw the same entries in the same places."""
         return [(page.ids, page.total) for page in self.pages] == [
             (page.ids, page.total) for page in other.pages
         ]
@@ -111,21 +110,21 @@ class _Pass:
 def fetch_listing(
     fetch_pages: FetchPages, progress: Progress = unseen, leisure: Leisure = in_a_hurry
 ) -> Listing:
-    """Every uploaded resource, none twice and none missed, as long as new ones come in at the top.
+    """Every uploaded resource, none twice and none missed, as long as new ones are added at the top.
 
-    Page 1 comes first, the others side by side. If anything moved meanwhile, the pages are fetched
-    again, without leisure. Two passes that agree are believed although the API's own count differs, and as
-    many as there may be where a page was empty (what was listed before may speak against them:
-    last_good.py). If it never comes to rest, all that any pass saw is taken together, provided that nothing
-    can be missing by the API's own count.
+    Page 1 is fetched first, the others in parallel. If anything moved meanwhile, all pages are fetched again,
+    without leisure, up to six times. Two passes in a row that agree are accepted even if the API's own count
+    differs; if a page was empty, all six must agree (last_good.py may still reject them because of the
+    previous listing). If the listing never settles, the union of all passes is taken, provided that by the
+    API's own count nothing can be missing.
 
-    Where the API does not count its resources or number its pages, the pages themselves show that they are
-    all: each has other entries, and the last one is not full.
+    If the API does not count its resources or number its pages, the pages themselves must show that they are
+    complete: each has different entries, and the last one is not full.
 
     Raises:
-        ApiUnavailable: the listing moved too fast, or is empty although the API counts resources; or as
+        ApiUnavailable: the listing changed too fast, or is empty although the API counts resources; or as
             `fetch_pages` raises.
-        NotTheApi: the number of pages is beyond belief, or nothing shows that they are all; or as
+        NotTheApi: the number of pages is absurd, or nothing shows that the pages are complete; or as
             `fetch_pages` raises.
     """
     passes: list[_Pass] = []
@@ -158,7 +157,7 @@ def _fetch_once(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -
         raise NotTheApi(f"the API claims {last} pages")
     pages = [first]
     progress(1, max(last, 1))
-    # Behind several empty pages there is nothing, whatever number of pages the API claims.
+    # After IN_FLIGHT empty pages in a row, stop, whatever number of pages the API claims.
     while len(pages) < last and (len(pages) < IN_FLIGHT or any(page.ids for page in pages[-IN_FLIGHT:])):
         number = len(pages) + 1
         numbers = range(number, min(number + IN_FLIGHT * 4, last + 1))
@@ -171,12 +170,12 @@ def _fetch_once(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -
 
 
 def _go_beyond(fetch_pages: FetchPages, pages: list[Page], progress: Progress) -> None:
-    """Add the pages that the API has though its number of pages ends before its number of resources.
+    """Add further pages if the API's number of pages is too small for its number of resources.
 
-    And those that it has where it says neither.
+    Also if it gives neither number.
 
     Raises:
-        NotTheApi: they have no end.
+        NotTheApi: the pages do not end.
     """
     first = pages[0]
     seen = {identity for page in pages for identity in page.ids}
@@ -187,7 +186,7 @@ def _go_beyond(fetch_pages: FetchPages, pages: list[Page], progress: Progress) -
         try:
             (page,) = fetch_pages([len(pages) + 1], 1)
         except NotTheApi:
-            return  # the API refuses what is beyond its last page
+            return  # the API refuses pages beyond its last one
         is_new = not seen.issuperset(page.ids)
         if is_new or (page.ids and first.total is None):
             pages.append(page)
@@ -199,7 +198,7 @@ def _go_beyond(fetch_pages: FetchPages, pages: list[Page], progress: Progress) -
 
 
 def _is_more_likely(first: Page, listed: int) -> bool:
-    """Whether there may be more than the entries that were listed on full pages, by what the API says."""
+    """Whether, by what the API says, there may be more entries than the `listed` ones on full pages."""
     return first.total_pages is None if first.total is None else listed < first.total
 
 
@@ -215,7 +214,7 @@ def _combined(passes: Sequence[_Pass]) -> Listing:
                 resources[resource.id] = resource
         malformed |= {error.resource_id: error for error in page.malformed if error.resource_id is not None}
     last = passes[-1]
-    # Nobody can tell whether two passes saw the same entry, if it has no id.
+    # Entries without an id cannot be matched between passes, so only those of the last pass count.
     without_id = [error for page in last.pages for error in page.malformed if error.resource_id is None]
     known_ids = {identity for each in passes for identity in each.known_ids()}
     listed = len(known_ids) + last.ids().count(None)

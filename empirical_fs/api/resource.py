@@ -1,4 +1,4 @@
-"""A resource of the project, made from what the API answered once that has been checked."""
+"""A resource of the project, made from an entry of the API's answer after checking it."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ _UNFINISHED = (
 _GIVEN_UP = ("rejected", "invalid", "aborted", "cancelled", "canceled", "expired")
 _GONE = ("deleted", "deleting", "removed", "removing", "purged", "trashed", "archived", "missing")
 _NOT_THERE = frozenset((*_ON_ITS_WAY, *_BEGUN, *_UNFINISHED, *_GIVEN_UP, *_GONE))
-"""The words for a status that say that there is no content to read; any other word is not understood."""
+"""Status words of resources that have no content to read; any other word but "uploaded" is malformed."""
 _DETAILS = (
     "project_id",
     "description",
@@ -51,28 +51,28 @@ _DETAILS = (
     "updated_at",
 )
 MADE_FROM = ("id", "name", "status", "size_bytes", *_DETAILS)
-"""The fields that a resource is made from; its URL beside, where it has no size."""
+"""The fields that a resource is made from; if it has no size, its URL is used, too."""
 _SHARED = frozenset({"status", "project_id", "mime_type", "created_by", "access_level"})
-"""The fields that most resources of a project have in common."""
+"""Fields whose values most resources of a project share."""
 _CREATED_AT, _UPDATED_AT = MADE_FROM.index("created_at"), MADE_FROM.index("updated_at")
 _PLACES = tuple((place, field) for place, field in enumerate(MADE_FROM) if field in _DETAILS)
 _INTEGER_MAX = 2**63 - 1
 _NO_DATES = (0, -62_135_596_800 * 10**9)
-"""The epoch, and the year 1, which is the zero of Go."""
+"""Dates that mean "no date": the epoch, and the year 1, which is the zero time in Go."""
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One uploaded resource, or a link to an external page.
 
-    Its signed URL is not part of it, for each listing has another one. A large project has so many of these
-    that the garbage collector must not go through them: they hold nothing that could refer to them.
+    Its signed URL is not part of it, since each listing brings another one. It is not tracked by the garbage
+    collector (gc=False), which would take long in a large project; it holds nothing that could form a cycle.
     """
 
     id: int
     name: str
     size: int | None
-    """Bytes of the content; None where the API does not know."""
+    """Size of the content in bytes; None if the API does not say."""
     updated_ns: int
     """`updated_at`, else `created_at`, else 0; nanoseconds since the epoch."""
     is_dated: bool = True
@@ -80,17 +80,17 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     link: str | None
     """The external page of a link resource, which has no content of its own; None for an upload."""
     said: tuple[object, ...] = (None,) * len(MADE_FROM)
-    """What the API says of it, unchecked: the fields that it is made from, as they were sent."""
+    """The values of the fields `MADE_FROM`, unchecked, as the API sent them."""
 
     @property
     def details(self) -> Mapping[str, str]:
-        """What else the API says of it, by the names of its fields, as text."""
+        """Further fields (`_DETAILS`) by name, as text."""
         texts = {field: _detail(self.said[place]) for place, field in _PLACES}
         return {field: text for field, text in texts.items() if text is not None}
 
     @property
     def project_id(self) -> str | None:
-        """The project that it belongs to, if the API says that."""
+        """The project that it belongs to; None if the API does not say."""
         return self.details.get("project_id")
 
     @property
@@ -106,10 +106,10 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Malformed(EmpiricalError):
-    """An entry of a listing that cannot be read, with what could be read of it.
+    """An entry of a listing that cannot be read; holds the fields that could be read.
 
-    Every reason is one of a few fixed sentences, so that entries can be counted by their reasons, and
-    nothing that the API sent gets into a log.
+    Every reason is one of a few fixed sentences, so that entries can be counted by reason, and nothing that
+    the API sent gets into a log.
     """
 
     def __init__(
@@ -121,14 +121,14 @@ class Malformed(EmpiricalError):
         url: str | None = None,
         makeshift: Resource | None = None,
     ) -> None:
-        """Keep what is known.
+        """Keep the reason and the readable fields.
 
         Args:
             resource_id: its id; None if that cannot be read.
             reason: what is wrong with it.
             name: its name; None if that cannot be read.
-            url: its signed URL, unchecked; None where there is none.
-            makeshift: what may be shown of it where it was never read whole: all is right but the date.
+            url: its signed URL, unchecked; None if there is none.
+            makeshift: the resource if only its date is wrong; shown if no better version is known.
         """
         self.who = "an entry without an id" if resource_id is None else f"resource {resource_id}"
         super().__init__(f"{self.who} cannot be read: {reason}")
@@ -140,20 +140,20 @@ class Malformed(EmpiricalError):
 
 
 def readable_id(entry: Any) -> int | None:
-    """The id of an entry of an answer, if it has one that an inode number can be made from."""
+    """The id of an entry; None if it has none from which an inode number can be made."""
     number = whole_number(entry.get("id")) if isinstance(entry, dict) else None
     return number if number is not None and 0 <= number < _INTEGER_MAX else None
 
 
 def signed_url(entry: Any, resource: Resource) -> str | None:
-    """The signed URL, unchecked, of the entry that `resource` was made from; None where it has none."""
+    """The signed URL, unchecked, of the entry that `resource` was made from; None if it has none."""
     return None if resource.link is not None else _text(entry.get("url"))
 
 
 def parse_resource(entry: Any, known: Resource | None = None) -> Resource | None:
     """The resource that one entry of an answer describes; None if it is not uploaded.
 
-    It is `known` itself, what is known of that resource so far, where the entry says nothing else.
+    `known` is the resource from the previous listing; it is returned itself if nothing has changed.
 
     Raises:
         Malformed: the entry cannot be read.
@@ -161,7 +161,7 @@ def parse_resource(entry: Any, known: Resource | None = None) -> Resource | None
     if not isinstance(entry, dict):
         raise Malformed(None, "it is no JSON object")
     said = tuple(map(entry.get, MADE_FROM))
-    # Without a size, its URL decides what it is.
+    # Without a size, the URL, which is not in `said`, decides whether it is an upload or a link.
     if known is not None and said == known.said and known.size is not None:
         return known
     status = _status(entry.get("status"))
@@ -204,14 +204,14 @@ def parse_resource(entry: Any, known: Resource | None = None) -> Resource | None
 
 
 def _dated(entry: dict[str, Any]) -> tuple[str, int | None]:
-    """By which field a resource is dated, and when that is; None if the field holds no date.
+    """The field that dates a resource, and its date in nanoseconds; None if it holds no valid date.
 
-    Without any it is as old as the epoch, by `created_at`.
+    Without any date the result is `created_at` and 0, the epoch.
     """
     for field in ("updated_at", "created_at"):
         value = entry.get(field)
         moment = nanoseconds_since_epoch(value)
-        # What programs write that have no date says nothing.
+        # A zero date is what programs write that have none.
         if value is not None and moment not in _NO_DATES:
             return field, moment
     return "created_at", 0
@@ -223,7 +223,7 @@ def _created_ns(entry: dict[str, Any]) -> int:
 
 
 def _status(value: object) -> str | None:
-    """The word for a status, however it is written; None if it is no text."""
+    """A status in lower case with `_` between its words; None if it is not text."""
     return "_".join(value.lower().replace("-", " ").split()) if isinstance(value, str) else None
 
 
@@ -237,7 +237,7 @@ def _detail(value: object) -> str | None:
 
 
 def _kept(said: Sequence[object]) -> tuple[object, ...]:
-    """What is kept of the fields: texts and numbers, each text that many resources share once."""
+    """The fields to keep, texts and numbers only; equal texts of many resources share one object."""
     kept = [
         (sys.intern(value) if field in _SHARED else value)
         if type(value) is str
@@ -250,14 +250,14 @@ def _kept(said: Sequence[object]) -> tuple[object, ...]:
 
 
 def _external_page(url: str) -> str:
-    """`url` if a browser may be sent there, with all that could start a second line escaped.
+    """`url`, if a browser may be sent there, with all characters escaped that could start a second line.
 
     Raises:
         ValueError: a browser must not be sent there.
     """
     try:
         parsed = httpx.URL(url)
-        # What the browser takes it for, too: to httpx `http:javascript:x` and `http:/x` are URLs of the web.
+        # Ask urlsplit, too: httpx takes `http:javascript:x` and `http:/x` for URLs with a host.
         has_host = bool(parsed.host and urlsplit(url).hostname)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError("a URL that cannot be parsed") from error

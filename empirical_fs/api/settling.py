@@ -1,9 +1,9 @@
-"""Whether the store may still have the bytes from before a change that the listing shows: pure policy.
+"""Decides whether the store may still serve the old bytes of a changed resource. Policy without I/O.
 
-A listing may be ahead of the store: for a moment, the store gives the old object for the new version. Whoever
-reads just then would keep the old bytes for as long as the kernel keeps pages. So the first answer for a
-version that is young is not final: when the listing has been fetched anew, the next open asks the store once
-more whether it still has the same object.
+The listing may be ahead of the store: for a moment, the store serves the old object for the new version. A
+program that reads in that moment would see the old bytes for as long as the kernel caches the pages. So the
+first answer for a young version is not final: after the next listing, the next open asks the store once more
+whether it still has the same object.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from empirical_fs.api.resource import Resource
 
 LAG_SECONDS = 60.0
-"""For how long a store may be behind the listing."""
+"""For how many seconds a store may lag behind the listing."""
 
 _PAUSE_SECONDS = 5.0
 _NANOSECONDS = 10**9
@@ -20,20 +20,20 @@ _NANOSECONDS = 10**9
 
 @dataclass(slots=True)
 class Settling:
-    """Of one version: whether its first answer is final. Not safe between threads; its owner serialises.
+    """Whether the store's first answer for one version is final. Not thread-safe: the owner holds a lock.
 
-    Moments are those of one clock, in seconds.
+    All times are of one clock, in seconds.
     """
 
     young_until: float = float("-inf")
     """Until when the store may lag behind."""
     _asked_at: float | None = None
-    """When the store was asked last, if its answer is not final."""
+    """When the store was asked last; None if its answer is final."""
     _not_before: float = float("-inf")
     """When it may be asked again."""
 
     def answered(self, now: float, *, is_another: bool) -> None:
-        """The store has answered; `is_another`, by an object that is not that of the version before."""
+        """Record the store's answer; `is_another`: the object is not that of the previous version."""
         is_final = is_another or now >= self.young_until
         self._asked_at = None if is_final else now
         self._not_before = float("-inf")
@@ -44,15 +44,15 @@ class Settling:
         return self._asked_at is None
 
     def put_off(self, now: float) -> None:
-        """The store is being asked, and may not answer: nobody else asks it for a moment."""
+        """Record that the store is being asked; as it may not answer, others wait before they ask, too."""
         self._not_before = now + _PAUSE_SECONDS
 
     def is_put_off(self, now: float) -> bool:
-        """Whether nobody else is to ask just now."""
+        """Whether another caller is asking the store just now, so that this one must not."""
         return now < self._not_before
 
     def is_to_be_asked(self, listed_at: float, now: float) -> bool:
-        """Whether the store is to be asked again, since a listing was fetched at `listed_at`."""
+        """Whether to ask the store again, given that the last listing was fetched at `listed_at`."""
         return self._asked_at is not None and listed_at > self._asked_at and now >= self._not_before
 
 
@@ -63,14 +63,14 @@ def young(
     now: float,
     server_time: float,
 ) -> dict[int, float]:
-    """Until when each resource of a listing is young; those are left out that are not.
+    """Until when each young resource of a listing stays young; other resources are left out.
 
     Args:
-        resources: the listing by ids, fetched at `now`.
-        before: the listing before it; None if it is the first one.
-        until: what this function said then.
-        now: on the clock of the outcome.
-        server_time: the same moment in seconds since the epoch, by the server's clock.
+        resources: the listing by id, fetched at `now`.
+        before: the previous listing; None if this is the first one.
+        until: what this function returned for the previous listing.
+        now: in seconds of the clock that the result uses, too.
+        server_time: the same time in seconds since the epoch, by the server's clock.
     """
     if before is None:
         ages = {each.id: server_time - each.updated_ns / _NANOSECONDS for each in resources.values()}

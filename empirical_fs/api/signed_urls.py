@@ -1,4 +1,4 @@
-"""Resource id -> signed URL, kept no longer than it lives, and signed again by one request at a time."""
+"""Hands out signed URLs by resource id; caches them until they expire, with one request per resource."""
 
 import logging
 import threading
@@ -20,23 +20,23 @@ from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.side_by_side import side_by_side
 
 _SINGLY_MAX, _SLOW_MAX, _SLOW_SECONDS = 16, 2, 1.0
-"""Resources that are signed each by a request of its own at once, though the listing may be one page; and how
-many, where one of those has waited for so long: the API is slow, or asks for fewer requests."""
+"""How many resources may be signed at once by single requests; beyond that, the listing is fetched for their
+URLs. The lower limit holds once a request has waited for so many seconds: the API is slow, or limits them."""
 _LISTING_SHARE = 0.5
-"""The share of the timeout that a listing may take before they are signed singly all the same."""
+"""The share of the timeout that such a listing may take before the resource is signed singly anyway."""
 
 log = logging.getLogger(__name__)
 
 
 class SignedUrls:
-    """Gives out signed URLs. Several threads may use it.
+    """Hands out signed URLs. Threads may share it.
 
-    The lock guards which are being signed by their ids since when, and how many pages the listing has;
-    requests are made without it.
+    The lock guards the table of single requests under way, and the number of pages of the listing; it is not
+    held during requests.
     """
 
     def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
-        """Sign through `api`; keep a URL `ttl` seconds at most; wait `timeout` seconds for a page."""
+        """Sign through `api`; keep a URL for `ttl` seconds at most; wait `timeout` seconds for a page."""
         self._statistics = statistics
         self._api = api
         self._timeout = timeout
@@ -54,30 +54,30 @@ class SignedUrls:
         leisure: Leisure = in_a_hurry,
         patience: float | None = None,
     ) -> Listing:
-        """Every uploaded resource; their URLs are kept, since they come for free.
+        """Fetch every uploaded resource; their URLs, which come with them, are cached.
 
         Args:
-            known: what is known of the resources, by their ids, as `Api.page` takes it.
-            progress: is told of each page.
+            known: the resources of the previous listing, by id, as for `Api.page`.
+            progress: called after each page.
             leisure: how long it may take.
-            patience: the seconds that a page is waited for, if not as long as usual.
+            patience: the seconds to wait for each page; None means the usual timeout.
 
         Raises:
-            ApiError: a page could not be had.
+            ApiError: a page could not be fetched.
         """
         limit = self._timeout if patience is None else patience
 
         def page(number: int) -> Page:
-            # The URLs of a large project take more memory than the rest of it.
+            # Drop the URLs: in a large project they take more memory than all the rest, and are cached.
             return replace(self.page(number, limit, known), urls={})
 
         return fetch_listing(partial(side_by_side, page), progress, leisure)
 
     def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
-        """One page of the listing, waited for `patience` seconds; its URLs are kept.
+        """Fetch one page of the listing within `patience` seconds; its URLs are cached.
 
         Raises:
-            ApiError: it could not be had.
+            ApiError: it could not be fetched.
         """
         asked_at = aging_clock()
         with self._statistics.request("api"):
@@ -88,20 +88,20 @@ class SignedUrls:
         return page
 
     def known(self, resource_id: int) -> str | None:
-        """A URL for the resource that is at hand and has not expired by our knowledge."""
+        """The cached URL of a resource, if it has not expired as far as we know; else None."""
         return self._cache.known(resource_id)
 
     def get(self, resource_id: int, deadline: Deadline) -> str:
-        """As `known`; one that is not at hand is signed.
+        """The cached URL of a resource; if there is none, have the API sign one.
 
         Raises:
-            ApiError: it could not be signed; ResourceGone if there is no such resource.
-            DeadlinePassed: not in time.
+            ApiError: the API did not sign one; ResourceGone if there is no such resource.
+            DeadlinePassed: it was not signed in time.
         """
         return self.known(resource_id) or self._sign(resource_id, deadline)
 
     def renew(self, resource_id: int, refused: str, deadline: Deadline) -> str:
-        """Another URL in place of one that the store refused; one that is newer already, if there is.
+        """Another URL in place of one that the store refused; from the cache if that has a newer one.
 
         Raises:
             As `get`.
@@ -114,7 +114,7 @@ class SignedUrls:
 
     def _sign_now(self, resource_id: int, deadline: Deadline) -> str:
         if (url := self.known(resource_id)) is not None:
-            return url  # somebody was faster
+            return url  # another thread has signed it meanwhile
         if self._is_crowded(resource_id) and (url := self._listed(resource_id, deadline)) is not None:
             return url
         with self._lock:
@@ -126,7 +126,7 @@ class SignedUrls:
                 self._singly.pop(resource_id, None)
 
     def _is_crowded(self, resource_id: int) -> bool:
-        """Whether the pages of the listing are fewer requests; else the resource is counted from now on."""
+        """Whether a listing takes fewer requests than single ones; if not, register this single request."""
         now = time.monotonic()
         with self._lock:
             is_slow = any(now - since > _SLOW_SECONDS for since in self._singly.values())
@@ -137,7 +137,7 @@ class SignedUrls:
         return is_crowded
 
     def _listed(self, resource_id: int, deadline: Deadline) -> str | None:
-        """The URL that a new listing has; None if there is none, or no listing for reasons of its own."""
+        """The URL from a new listing; None if the listing has none, or could not be fetched."""
         patience = self._timeout * _LISTING_SHARE
         try:
             self._listing.do(None, lambda: self.list_resources({}, patience=patience), deadline)
@@ -153,7 +153,7 @@ class SignedUrls:
             with self._statistics.request("api"):
                 signed = self._api.resource(resource_id, deadline)
         except (ResourceGone, NotTheApi) as error:
-            # This is also how an API looks that serves no resource by its id.
+            # An API that does not serve single resources by id answers like this, too: try the listing.
             self._listing.do(None, lambda: self.list_resources({}), deadline)
             if (url := self._cache.newest(resource_id)) is None:
                 raise ResourceGone(resource_id) from error

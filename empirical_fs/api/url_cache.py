@@ -1,7 +1,7 @@
-"""The signed URLs at hand, none of them for longer than it lives.
+"""A cache of signed URLs, each kept only until it expires.
 
-A listing brings a URL for every resource, few of which are ever used. So the URLs of a page are kept as they
-came; what one says of itself is read when it is used.
+A listing brings a URL for every resource, and few of them are ever used. So the URLs of a page are stored
+unparsed; the expiry of a URL is parsed only when it is used.
 """
 
 import threading
@@ -19,11 +19,11 @@ _MARGIN_SHARE = 0.1
 
 
 def lifetime(url: str, signer_time: float, ttl: float) -> float:
-    """Seconds for which a URL that was just answered may be used: `ttl`, or less if it says so itself.
+    """For how many seconds a freshly signed URL may be used: `ttl`, or less if the URL expires earlier.
 
-    What the URL declares is measured on the signer's own clock, `signer_time`, so that a wrong clock
-    here does not matter. A tenth of it, a minute at most, stays unused for the request that is on its way
-    when time runs out. Never below zero.
+    The declared expiry is compared with the signer's own clock, `signer_time`, so that a wrong clock here
+    does not matter. The last tenth of that time, a minute at most, is not used: a request must arrive before
+    the expiry. Never below zero.
     """
     expiry = declared_expiry(url)
     if expiry is None:
@@ -34,13 +34,13 @@ def lifetime(url: str, signer_time: float, ttl: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """The URLs of one answer, by the ids of their resources."""
+    """The URLs of one answer, by resource id."""
 
     urls: dict[int, str]
     asked_at: float
     """On the cache's clock."""
     signer_time: float
-    """In seconds since the epoch, on the clock of who signed."""
+    """The time of signing in seconds since the epoch, on the signer's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class _SignedUrl:
 
 
 class UrlCache:
-    """Signed URLs by the ids of their resources. The lock guards all that is kept."""
+    """Signed URLs by resource id. Thread-safe: the lock guards all tables."""
 
     def __init__(self, ttl: float, clock: Callable[[], float] = aging_clock) -> None:
-        """Keep a URL `ttl` seconds at most; `clock` tells seconds, those of a suspended machine too."""
+        """Keep a URL for `ttl` seconds at most; `clock` gives seconds, and also runs during suspend."""
         self._ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
@@ -62,17 +62,17 @@ class UrlCache:
             _URLS_MAX, ttu=lambda _, signed, __: signed.expires_at, timer=clock
         )
         self._batches: dict[_Batch, None] = {}
-        """Those that still have URLs, the oldest first."""
+        """The batches that still have URLs, the oldest first."""
         self._batch_of: dict[int, _Batch] = {}
-        """Which of them has the URL of a resource, by its id."""
+        """The batch that holds the URL of a resource, by resource id."""
 
     def keep(self, urls: Mapping[int, str], asked_at: float, signer_time: float) -> None:
-        """Keep the URLs of an answer.
+        """Store the URLs of an answer.
 
         Args:
-            urls: unchecked, by the ids of their resources.
-            asked_at: when they were asked for, on the cache's clock.
-            signer_time: the same moment in seconds since the epoch, on the clock of who signed.
+            urls: unchecked, by resource id.
+            asked_at: when the request was made, on the cache's clock.
+            signer_time: the same time in seconds since the epoch, on the signer's clock.
         """
         batch = _Batch(dict(urls), asked_at, signer_time)
         with self._lock:
@@ -85,7 +85,7 @@ class UrlCache:
                     self._take(each)
 
     def known(self, resource_id: int) -> str | None:
-        """A URL for the resource that is at hand and has not expired by our knowledge."""
+        """The cached URL of a resource, if it has not expired as far as we know; else None."""
         with self._lock:
             signed = self._used.get(resource_id)
             if signed is not None:
@@ -99,7 +99,7 @@ class UrlCache:
             return url if expires_at > self._clock() else None
 
     def forget(self, resource_id: int, refused: str) -> None:
-        """Keep a URL no longer, which the store refused."""
+        """Remove a URL that the store refused."""
         with self._lock:
             signed = self._used.get(resource_id)
             if signed is not None and signed.url == refused:
@@ -109,7 +109,7 @@ class UrlCache:
                 self._take(resource_id)
 
     def newest(self, resource_id: int) -> str | None:
-        """The URL that came last, if it was not used yet; else as `known`. It may have expired."""
+        """The newest URL if it was not used yet, even if it has expired; else as `known`."""
         with self._lock:
             batch = self._batch_of.get(resource_id)
             if batch is not None:
@@ -117,7 +117,7 @@ class UrlCache:
         return self.known(resource_id)
 
     def _take(self, resource_id: int) -> tuple[str, _Batch] | None:
-        """Take the URL of a resource out of the batch that has it. The lock is held."""
+        """Take the URL of a resource out of its batch. The caller holds the lock."""
         batch = self._batch_of.pop(resource_id, None)
         if batch is None:
             return None
