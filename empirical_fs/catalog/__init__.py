@@ -1,10 +1,10 @@
-"""Names and attributes: a snapshot of the project that is replaced whole.
+"""The file names and attributes: an immutable snapshot of the project, which each refresh replaces.
 
-catalog.py has the current snapshot, refresh.py decides when it is replaced, snapshot.py is one (order.py:
-in which order programs go through it), names.py chooses the file names, sizes.py finds the sizes that the
-API lacks, directory_times.py remembers when the directory changed, desktop_probes.py knows names that are
-no reason to fetch a listing, and news.py which troubles are told.
+catalog.py holds the current snapshot, refresh.py decides when to replace it, snapshot.py is one snapshot
+(order.py: an order in which programs walk it), names.py chooses the file names, sizes.py finds the sizes that
+the API lacks, directory_times.py remembers when the directory changed, desktop_probes.py knows names whose
+look-up causes no refresh, and news.py limits how often troubles are logged.
 
-It fetches listings through what it is given, and knows neither HTTP nor the kernel. fuse/ and mount/ may
-import it.
+It fetches listings through functions that it is given, and knows nothing about HTTP or the kernel. fuse/ and
+mount/ may import it.
 """

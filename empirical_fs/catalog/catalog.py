@@ -1,4 +1,4 @@
-"""Names and attributes: a snapshot of the project that is replaced whole."""
+"""The current snapshot of the project, and its refreshes."""
 
 import dataclasses
 import logging
@@ -29,21 +29,20 @@ _HANGS_SECONDS = 600.0
 log = logging.getLogger(__name__)
 
 Fetch = Callable[[Mapping[int, Resource], Progress, Leisure], Listing]
-"""Fetches the listing, given what is known of the resources by their ids; may raise ApiError."""
+"""Fetches the listing, given the resources of the previous one by id; may raise ApiError."""
 
 _LEISURE = 0.25
-"""The share of the age that a listing may reach which the next one may take, where nobody waits for it."""
+"""The share of `max_age` that a refresh may take if no caller waits for it."""
 
 OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
-"""Told the names that appeared, changed or vanished, with what they mean now, and both snapshots."""
+"""Called with the changed names and their new entries (None: deleted), the old and the new snapshot."""
 
 
 class Catalog:
-    """The current snapshot, replaced in the background when whoever asks finds it old.
+    """Holds the current snapshot; a caller that finds it old starts a refresh in the background.
 
-    One lock guards the snapshot, what belongs to it, and what is in doubt. It is never held during a request,
-    nor while all files are gone through, so that nobody who asks waits. Another one has one snapshot take the
-    place of another at a time.
+    `_lock` guards the snapshot, its attributes and the doubts. It is never held during a request or a loop
+    over all files, so that callers do not wait. `_replacing` lets one thread at a time replace the snapshot.
     """
 
     def __init__(
@@ -54,14 +53,14 @@ class Catalog:
         on_change: OnChange,
         times: DirectoryTimes | None = None,
     ) -> None:
-        """Make the catalogue; it is empty until `load`.
+        """Start empty; `load` fetches the first snapshot.
 
         Args:
             fetch: fetches the listing.
-            measure: finds the size of an upload that the API gave none for.
-            max_age: seconds after which a snapshot is replaced when somebody asks.
-            on_change: told after a refresh what is different by it; may wait.
-            times: remembers the time of the directory from mount to mount.
+            measure: finds the size of an upload for which the API gave none.
+            max_age: a snapshot older than so many seconds is refreshed on the next access.
+            on_change: called after a refresh with the changes; may block.
+            times: remembers the directory's modification time from mount to mount.
         """
         self._fetch = fetch
         self._max_age = max_age
@@ -69,11 +68,11 @@ class Catalog:
         self._lock = threading.Lock()
         self._replacing = threading.Lock()
         self._settling: list[tuple[int, Callable[[], object]]] = []
-        """Who is told when a refresh has brought a snapshot, or has failed, and because of which resource."""
+        """Callbacks for the end of a refresh, and the id of the doubtful resource that each waits for."""
         self._young: Mapping[int, float] = {}
-        """Until when the store may lag behind the listing, on the aging clock, by the ids."""
+        """Until when the store may lag behind the listing, on the aging clock, by resource id."""
         self._doubts: dict[int, float] = {}
-        """When the store disagreed with the listing, on the aging clock, by the ids of the resources."""
+        """When the store disagreed with the listing, on the aging clock, by resource id."""
         self._snapshot = Snapshot({})
         self._known = Known()
         self._news = News()
@@ -86,75 +85,75 @@ class Catalog:
         self._asked_at = float("-inf")
 
     def load(self, fetch: Fetch, progress: Progress) -> None:
-        """Take the first snapshot here and now, with `fetch` in place of the usual one.
+        """Fetch the first snapshot in this thread, with `fetch` in place of the usual function.
 
         Raises:
             ApiError: the listing could not be fetched.
-            SetupError: it lists resources, and not one of them can be read.
+            SetupError: it lists resources, and none of them can be read.
         """
         asked_at = aging_clock()
         listing = fetch({}, progress, in_a_hurry)
-        # Nobody has been told of anything yet.
+        # No program has seen a file yet, so there is no change to report.
         self._take(listing, at_first(listing), asked_at, lambda *_: None)
         self._refreshing.loaded(asked_at)
 
     def find_sizes(self) -> None:
-        """Begin to find the sizes that the API did not give, side by side."""
+        """Start to find the sizes that the API did not give, in parallel, in the background."""
         if self._unsized and not self._measuring.ask():
             self._sizes.find_none(self._unsized)
 
     def snapshot(self) -> Snapshot:
-        """The current snapshot, at once; an old one is replaced in the background."""
+        """The current snapshot, without waiting; if it is old, a refresh starts in the background."""
         self._refreshing.look()
         return self._snapshot
 
     def reload(self) -> Reload:
-        """Begin to replace the snapshot by a listing that is fetched from now on.
+        """Start a refresh whose listing is fetched from now on.
 
         Raises:
-            NoThread: nobody can do that now.
+            NoThread: no thread can be started.
         """
         return self._refreshing.reload()
 
     @property
     def latest(self) -> Snapshot:
-        """The current snapshot, for whoever does not look at the directory: nothing is replaced for it."""
+        """The current snapshot, without starting a refresh."""
         return self._snapshot
 
     @property
     def asked_at(self) -> float:
-        """When the listing was asked for that the snapshot is made of, on the aging clock."""
+        """When the request for the snapshot's listing was made, on the aging clock."""
         return self._asked_at
 
     def young_until(self, resource_id: int) -> float:
-        """Until when the store may lag behind the listing on a resource, on the aging clock."""
+        """Until when the store may lag behind the listing for a resource, on the aging clock."""
         return self._young.get(resource_id, float("-inf"))
 
     @property
     def known(self) -> Known:
-        """What the current snapshot is made of."""
+        """The state of the project after the last listing, from which the snapshot is made."""
         return self._known
 
     @property
     def changed_ns(self) -> int:
-        """When what the directory shows changed last, in nanoseconds since the epoch; it never goes back."""
+        """The directory's mtime, in nanoseconds since the epoch; it never decreases."""
         return self._changed_ns or 0
 
     @property
     def age(self) -> float:
-        """Seconds since the listing was asked for that the snapshot is made of."""
+        """Seconds since the request for the snapshot's listing was made."""
         return aging_clock() - self._asked_at
 
     @property
     def failure(self) -> str:
-        """Why the last refresh failed; empty if it did not."""
+        """Why the last refresh failed; empty if it succeeded."""
         return self._refreshing.failure
 
     def lookup(self, name: str) -> Entry:
-        """The file of that name.
+        """The entry of a name.
 
         Raises:
-            NoSuchFile: there is none.
+            NoSuchFile: there is no such file.
         """
         try:
             return self._as_known(self._looked_at(name).by_name[name])
@@ -162,18 +161,19 @@ class Catalog:
             raise NoSuchFile(name) from error
 
     def current(self, entry: Entry) -> Entry | None:
-        """What the resource of `entry` is now; None if it is listed no more."""
+        """The current entry of the resource of `entry`; None if it is no longer listed."""
         found = self._looked_at(entry.name).by_id.get(entry.resource.id)
         return None if found is None else self._as_known(found)
 
     def is_in_doubt(self, resource_id: int) -> bool:
-        """Whether the store disagreed with the listing on a resource, and no newer listing is there yet."""
+        """Whether the store disagreed with the listing about a resource since the last listing."""
         return resource_id in self._doubts
 
     def when_settled(self, resource_id: int, call: Callable[[], object]) -> None:
-        """Tell `call` when a refresh has brought a listing without that doubt, or has failed; or at once.
+        """Call `call` when a refresh has brought a listing without that doubt, or has ended otherwise.
 
-        At once where no refresh is due; else by the thread that refreshes, which it must not hold up.
+        The refreshing thread calls it, so it must not block. If no refresh is due or can start, it is called
+        at once.
         """
         with self._lock:
             self._settling.append((resource_id, call))
@@ -181,7 +181,7 @@ class Catalog:
             self._tell_settled(lambda _: True)
 
     def _looked_at(self, name: str) -> Snapshot:
-        # Desktops look for some names again and again, which is no reason to fetch a listing.
+        # Desktops look up some names again and again; that must not cause a refresh.
         return self.latest if is_probe(name) else self.snapshot()
 
     def _as_known(self, entry: Entry) -> Entry:
@@ -189,14 +189,14 @@ class Catalog:
         return entry if resource is entry.resource else replace(entry, resource=resource)
 
     def distrust(self, resource: Resource) -> None:
-        """Have the snapshot replaced when somebody asks next: the store disagrees with it on `resource`."""
+        """Record that the store disagrees about `resource`; the next access starts a refresh."""
         self._sizes.forget(resource)
         with self._lock:
             self._doubts[resource.id] = aging_clock()
         self._refreshing.make_due()
 
     def measure(self, resource: Resource) -> None:
-        """Find the size of an upload that the API gave none for, for lookups and listings from now on.
+        """Find the size of an upload for which the API gave none; look-ups and listings show it from now on.
 
         Raises:
             EmpiricalError: the size could not be found.
@@ -205,15 +205,15 @@ class Catalog:
             self._refreshing.make_due()
 
     def when_sized(self, entry: Entry, call: Callable[[], object]) -> None:
-        """Tell `call` when the size of a file that is being asked for is known, or cannot be; or at once."""
+        """Call `call` once the size that is being measured is known, or cannot be; else at once."""
         self._sizes.when_asked_for(entry.resource, call)
 
     def is_to_be_measured(self, resource: Resource) -> bool:
-        """Whether the store is to be asked for the size of an upload before it is opened."""
+        """Whether to ask the store for the size of an upload before it is opened."""
         return self._sizes.is_due(resource, self._asked_at, self.young_until(resource.id))
 
     def _refresh(self, progress: Progress) -> float:
-        """Take a new snapshot; when it was asked for, on the aging clock."""
+        """Fetch a new snapshot; returns the time of the request on the aging clock."""
         asked_at = aging_clock()
         listing = self._fetch(self._known.shown, progress, self._leisure)
         self._take(listing, after(listing, self._known), asked_at, self._on_change)
@@ -232,18 +232,18 @@ class Catalog:
             call()
 
     def _take(self, listing: Listing, known: Known, asked_at: float, on_change: OnChange) -> None:
-        """Show what is known by a listing that was asked for at that moment of the aging clock."""
+        """Show the state after a listing that was requested at `asked_at` (aging clock)."""
         self._say_news(known)
         with self._replacing:
             if asked_at < self._asked_at:
-                return  # another one, which was asked for later, was faster
+                return  # a listing that was requested later is already shown
             before = None if self._asked_at == float("-inf") else self._snapshot.resources
             resources, self._unsized = self._sizes.listed(known.shown)
-            # What goes through all files is done by now: everybody who looks at the directory takes the lock.
+            # Compute this before `_lock` is taken, which every access to the directory needs.
             now_young = young(resources, before, self._young, asked_at, listing.server_time)
             self._show(resources, now_young, asked_at, on_change)
             if resources is known.shown:
-                # One mapping of all that is listed, in place of two that are equal.
+                # Share one mapping of all resources, to save the memory of an equal one.
                 known = dataclasses.replace(known, shown=self._snapshot.resources)
             self._known = known
 
@@ -262,7 +262,7 @@ class Catalog:
         asked_at: float,
         on_change: OnChange,
     ) -> None:
-        """Have a snapshot of these resources take the place of the last one. `_replacing` is held."""
+        """Replace the snapshot by one of these resources. The caller holds `_replacing`."""
         older = self._snapshot
         newer = older if older.is_of(resources) else Snapshot(resources, older)
         changed = {} if newer is older else newer.changed_since(older)
@@ -274,7 +274,7 @@ class Catalog:
                 changed_ns = directory_time(changed_ns, newer.updated_ns, time.time_ns())
             self._times.changed(((older.by_name.get(name), now) for name, now in changed.items()), changed_ns)
         with self._lock:
-            # In this order: who has seen the new time does not find the old files.
+            # In this order: a program that sees the new mtime must not find the old files.
             self._snapshot = newer
             self._changed_ns = changed_ns
             self._young = now_young
@@ -285,7 +285,7 @@ class Catalog:
             on_change(changed, older, newer)
 
     def _was_awaited(self, before: Entry | None, now: Entry | None) -> bool:
-        """Whether `now` is `before` with the size that everybody waited for who looked at it."""
+        """Whether `now` is `before` with its size; look-ups waited for that, so no program saw `before`."""
         if before is None or now is None or before.is_sized or self._sizes.has_failed(before.resource):
             return False
         return replace(now.resource, size=None) == before.resource

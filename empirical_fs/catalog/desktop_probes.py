@@ -1,4 +1,4 @@
-"""Names that programs look for in every directory, whoever uses it: nobody asks for them."""
+"""Names that file managers and other programs look up in every directory, without the user asking."""
 
 import re
 
@@ -17,5 +17,5 @@ _PROBES = re.compile(
 
 
 def is_probe(name: str) -> bool:
-    """Whether a program that asks for `name` only wants to know whether there is such a thing by chance."""
+    """Whether `name` is one that programs look up in every directory."""
     return _PROBES.fullmatch(name) is not None

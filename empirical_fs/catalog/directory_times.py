@@ -1,7 +1,7 @@
-"""When the directory changed, remembered from mount to mount.
+"""Remembers the directory's modification time from mount to mount.
 
-Programs that keep lists of directories by their times (fontconfig, media scanners, NFS clients) would go on
-with what was deleted while nothing was mounted: by the listing alone, the time would be as before.
+Programs that cache directories by their mtime (fontconfig, media scanners, NFS clients) would keep showing
+files that were deleted while nothing was mounted, since the mtime from the listing alone would be unchanged.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ import msgspec
 from empirical_fs.catalog.snapshot import Entry, directory_time
 
 _STATE_VARIABLE = "XDG_STATE_HOME"
-"""As the XDG Base Directory Specification has it."""
+"""From the XDG Base Directory Specification."""
 _BYTES = 8
 _MODULUS = 2 ** (8 * _BYTES)
 _AHEAD_MAX_NS = 86_400 * 10**9
-"""How far a time may be ahead that was remembered: each change moves it by a second at least."""
+"""How far a remembered time may be in the future: each change adds a second at least."""
 _FILE_MAX = 1000
 
 log = logging.getLogger(__name__)
@@ -28,22 +28,22 @@ log = logging.getLogger(__name__)
 
 class _Remembered(msgspec.Struct):
     look: int
-    """Of all that the directory showed, as a number."""
+    """A hash of everything that the directory showed."""
     changed_ns: int
 
 
 class DirectoryTimes:
-    """What is remembered of one directory. Its owner serialises."""
+    """Remembers the time of one directory. Not thread-safe: the owner holds a lock."""
 
     def __init__(self, file: Path | None = None) -> None:
-        """Keep it in `file`, if there is a place for one."""
+        """Store it in `file`; None: remember nothing."""
         self._file = file
         self._look = 0
 
     def begin(self, entries: Iterable[Entry], newest_ns: int, now_ns: int) -> int:
-        """The time of a directory with these entries at its mounting, all in nanoseconds since the epoch.
+        """The directory's mtime at mount, given its entries; all times are in nanoseconds since the epoch.
 
-        That is the time that it had when it was mounted last, if it is as it was; a later one, if it is not.
+        It is the time of the last mount if the directory is unchanged, else a later one.
         """
         if self._file is None:
             return newest_ns
@@ -59,7 +59,7 @@ class DirectoryTimes:
         return changed_ns
 
     def changed(self, pairs: Iterable[tuple[Entry | None, Entry | None]], changed_ns: int) -> None:
-        """Remember a change: what each name meant and means now, and the time of the directory by now."""
+        """Remember a change: the old and new entry of each changed name, and the directory's new mtime."""
         if self._file is None:
             return
         for before, now in pairs:
@@ -90,12 +90,12 @@ class DirectoryTimes:
                 Path(name).unlink()
                 raise
         except OSError as error:
-            # It is a help to programs after the next mounting, and there may be no place for it.
+            # Not essential: it only helps programs after the next mount.
             log.debug("the time of the directory is not remembered: %s", error.strerror)
 
 
 def place_of(mountpoint: Path, api: str, environment: Mapping[str, str]) -> Path | None:
-    """Where the time of a directory is remembered, for this user; None without a home."""
+    """The file for the time of a directory, per user; None if there is no home directory."""
     folder = environment.get(_STATE_VARIABLE, "")
     try:
         state = Path(folder) if folder.startswith("/") else Path.home() / ".local" / "state"
@@ -106,7 +106,7 @@ def place_of(mountpoint: Path, api: str, environment: Mapping[str, str]) -> Path
 
 
 def _look(entry: Entry | None) -> int:
-    """All that the API says of a file, as a number; a size that it does not know is none of it."""
+    """A hash of everything that the API says of a file; a measured size is not part of it."""
     if entry is None:
         return 0
     resource = entry.resource

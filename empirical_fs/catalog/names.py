@@ -1,4 +1,4 @@
-"""Which file name each resource gets: legal, unique, and the same whatever the order of the listing."""
+"""Chooses a file name for each resource: legal, unique, and independent of the listing's order."""
 
 import re
 from collections.abc import Iterable
@@ -9,21 +9,21 @@ NAME_MAX = 255
 """Bytes of UTF-8 in a file name (NAME_MAX of limits.h on Linux and macOS)."""
 
 _ENCODED_MAX = 4
-"""Bytes of UTF-8 that a character takes at most."""
+"""The maximum number of bytes of a character in UTF-8."""
 _ILLEGAL = re.compile(r"[/\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 _MADE_LEGAL = 2**63
-"""Added to the id of whoever wants a name only as it was made legal: more than any id."""
+"""Added to the id of a resource whose name was changed to be legal; larger than any id."""
 
 
 def _cut(text: str, limit: int) -> str:
-    """The longest beginning of `text` within `limit` bytes of UTF-8, whole characters only."""
+    """The longest prefix of `text` within `limit` bytes of UTF-8, in whole characters."""
     return text.encode()[: max(limit, 0)].decode(errors="ignore")
 
 
 def _with_suffix(name: str, suffix: str) -> str:
-    """`name` with `suffix` before its extension, the stem cut so that all is within NAME_MAX bytes."""
+    """Insert `suffix` before the extension of `name`, and cut the stem to fit in NAME_MAX bytes."""
     stem, extension = splitext(name)  # noqa: PTH122 - a name and no path: Path drops dots at its end
     room = NAME_MAX - len(suffix.encode())
     if len(extension.encode()) >= room:
@@ -48,13 +48,13 @@ def legal_name(name: str) -> str:
 def unique_names(wanted: Iterable[tuple[int, str]]) -> dict[int, str]:
     """A file name for every (id, name), no two the same.
 
-    A legal name stays byte for byte with the lowest id that has it, before any name that only became
-    equal to it by being made legal. The others become `stem (ID).ext`, and `stem (ID-2).ext` and so on
-    where that is taken. The outcome depends on the set of pairs alone. Ids must be unique, from 0 to
-    before 2**63.
+    If several resources want a name, the lowest id gets it; resources whose own name it is come before those
+    whose name was changed to it to be legal. The others become `stem (ID).ext`, or `stem (ID-2).ext` and so
+    on if that is taken. The result depends only on the set of pairs, not on their order. Ids must be unique
+    and from 0 to 2**63 - 1.
     """
-    # Numbers in place of pairs: the garbage collector goes through hundreds of thousands of these, and
-    # everybody waits for it.
+    # Claims are numbers, not tuples: the garbage collector would go through hundreds of thousands of tuples
+    # while all threads wait.
     claims: dict[str, int] = {}
     losers: list[tuple[int, str]] = []
     for identity, name in wanted:

@@ -1,4 +1,4 @@
-"""What is news for the log: what comes and goes all the time is told a few times, and then seldom."""
+"""Limits the log: a trouble that comes and goes is logged a few times, and then rarely."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from empirical_fs.clock import aging_clock
 
 _SECONDS = 600.0
 _TIMES = 5
-"""That a kind of news is told within so many seconds, at most."""
+"""How often one kind of trouble is logged within `_SECONDS`, at most."""
 
 
 class News:
-    """What was told, and when. Not safe between threads; its owner serialises."""
+    """Remembers what was logged and when. Not thread-safe: the owner holds a lock."""
 
     def __init__(self, clock: Callable[[], float] = aging_clock) -> None:
-        """Nothing was told yet; `clock` tells seconds."""
+        """Start with nothing logged; `clock` gives seconds."""
         self._clock = clock
         self._told_at: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_TIMES))
 
     def is_news(self, kind: str) -> bool:
-        """Whether to tell of something of this kind that was not so a moment ago; there are few kinds."""
+        """Whether to log a new trouble of this kind; there must be few kinds, as each is remembered."""
         now, told_at = self._clock(), self._told_at[kind]
         if len(told_at) == _TIMES and now < told_at[0] + _SECONDS:
             return False

@@ -1,4 +1,4 @@
-"""An order in which programs go through the directory, and the place of each file in it."""
+"""An order in which programs walk the directory, and the position of each file in it."""
 
 from array import array
 from bisect import bisect_left
@@ -9,18 +9,18 @@ from typing import Any, overload
 class Order(Sequence[int]):
     """The ids of files, in the order of their keys; immutable.
 
-    The place of a file is searched for: a table of all of them would take a while to make, and to give back,
-    each time that the directory changes, and somebody's read would wait for it.
+    The position of a file is found by binary search: a table of all positions would take long to build and to
+    free each time that the directory changes, and reads would wait for it.
     """
 
     def __init__(self, ids: Iterable[int], keys: Sequence[Any], key_of: Callable[[int], Any | None]) -> None:
-        """Keep `ids`, whose `keys` ascend; `key_of` gives the key of an id, None of one that is unknown."""
+        """Store `ids`, whose `keys` ascend; `key_of` gives the key of an id, None for an unknown one."""
         self._ids = array("q", ids)
         self._keys = keys
         self._key_of = key_of
 
     def __len__(self) -> int:
-        """How many files there are."""
+        """The number of files."""
         return len(self._ids)
 
     @overload
@@ -28,14 +28,14 @@ class Order(Sequence[int]):
     @overload
     def __getitem__(self, place: slice) -> Sequence[int]: ...
     def __getitem__(self, place: int | slice) -> int | Sequence[int]:
-        """The id at a place, or those at several."""
+        """The id at a position, or the ids of a slice."""
         return self._ids[place]
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """The place of an id.
+        """The position of an id.
 
         Raises:
-            ValueError: it is not here.
+            ValueError: it is not in the order.
         """
         key = self._key_of(value)
         if key is None:

@@ -1,4 +1,4 @@
-"""When the listing is fetched anew, and who waits for that."""
+"""Decides when the listing is fetched again, and wakes those that wait for it."""
 
 import logging
 import threading
@@ -13,12 +13,12 @@ from empirical_fs.work.progress import Progress
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _HANGS_SECONDS = 600.0
-"""Without a page for so long, which is more than any deadline of a request, a refresh hangs."""
+"""A refresh that gets no page for so long, which is more than any request's deadline, is taken to hang."""
 
 log = logging.getLogger(__name__)
 
 Refresh = Callable[[Progress], float]
-"""Fetches the listing and has it take the place of the last one; when it was asked for, on the aging clock.
+"""Fetches the listing and replaces the last one; returns the time of the request on the aging clock.
 
 It may raise EmpiricalError.
 """
@@ -26,29 +26,29 @@ It may raise EmpiricalError.
 
 @dataclass(eq=False, slots=True)
 class Reload:
-    """A refresh that somebody asked for."""
+    """A refresh that a user asked for."""
 
     outcome: Future[None] = field(default_factory=Future)
-    """Ends when the listing serves, or with the EmpiricalError for which it does not."""
+    """Done when the new listing is in use; or holds the EmpiricalError for which the refresh failed."""
     done: int = 0
     """The pages fetched so far."""
     pages: int = 0
-    """The pages in all; 0 while that is not known."""
+    """The number of pages in all; 0 while it is not known."""
 
 
 class Refreshing:
-    """Refreshes the listing when it is old and somebody looks, or when somebody says so.
+    """Refreshes the listing on an access when it is old, and when a user asks for it.
 
-    The lock guards when the next refresh is due, who asked for one, and how the last one ended.
+    The lock guards the time of the next refresh, the pending reloads, and the outcome of the last refresh.
     """
 
     def __init__(self, refresh: Refresh, max_age: float, on_over: Callable[[], object]) -> None:
-        """Nothing is due before `loaded`.
+        """No refresh is due before `loaded` is called.
 
         Args:
-            refresh: does the work, one at a time.
+            refresh: does the work; never called by two threads at once.
             max_age: seconds after which a listing is old.
-            on_over: told after each refresh, and where there was nothing to do.
+            on_over: called after each refresh, also if there was nothing to do.
         """
         self._refresh = refresh
         self._max_age = max_age
@@ -64,38 +64,38 @@ class Refreshing:
 
     @property
     def failure(self) -> str:
-        """Why the last refresh failed; empty if it did not."""
+        """Why the last refresh failed; empty if it succeeded."""
         return self._failure
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether somebody asked for a refresh and waits."""
+        """Whether a user who asked for a refresh is waiting."""
         return bool(self._reloads or self._under_way)
 
     def loaded(self, asked_at: float) -> None:
-        """There is a listing now, which was asked for at that moment of the aging clock."""
+        """Record the first listing, which was requested at `asked_at` (aging clock)."""
         self._succeeded(asked_at)
 
     def look(self) -> None:
-        """Somebody looks at the directory: an old listing is refreshed in the background."""
+        """Start a refresh in the background if the listing is old; called on each access."""
         if aging_clock() >= self._due_at and not self._job.is_busy:
             self._job.ask()
 
     def ask(self) -> bool:
-        """Have whatever is due done now, and `on_over` told; False if nobody can."""
+        """Start a refresh if one is due, and call `on_over` in any case; False if no thread can start."""
         return self._job.ask()
 
     def make_due(self) -> None:
-        """Have it refreshed when somebody looks next: it is wrong, or may be."""
+        """Have the next access start a refresh, since the listing may be wrong."""
         with self._lock:
             self._is_distrusted = True
             self._due_at = min(self._due_at, aging_clock())
 
     def reload(self) -> Reload:
-        """Begin a refresh from now on: one that is under way may not see what has just changed.
+        """Start a new refresh: one that is under way may not see the latest changes.
 
         Raises:
-            NoThread: nobody can do it.
+            NoThread: no thread can be started.
         """
         asked = Reload()
         with self._lock:
@@ -136,14 +136,14 @@ class Refreshing:
 
     def _begun(self) -> None:
         with self._lock:
-            # Until this succeeds, the next try comes after a pause, however this one fails.
+            # If this refresh fails in any way, the next one comes after a pause.
             self._due_at = aging_clock() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             self._is_distrusted = False
 
     def _succeeded(self, asked_at: float) -> None:
         with self._lock:
-            # What the store disagreed with meanwhile may still be in this listing.
+            # If the store disagreed during the refresh, this listing may be wrong, too: fetch another one.
             self._due_at = aging_clock() if self._is_distrusted else asked_at + self._max_age
             self._pause = _FIRST_PAUSE
             self._failure = ""

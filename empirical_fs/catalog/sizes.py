@@ -1,4 +1,4 @@
-"""Sizes that the API does not give: the store is asked for them."""
+"""Asks the store for the sizes that the API does not give."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 Measure = Callable[[Resource], tuple[int, bool]]
-"""Finds the size of an upload in bytes, and whether it is that of the listed version for certain.
+"""Finds the size of an upload in bytes, and whether it certainly belongs to the listed version.
 
 It may raise EmpiricalError.
 """
@@ -31,36 +31,36 @@ It may raise EmpiricalError.
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the store said, and when it was asked; infinite if that is final."""
+    """A size in bytes from the store, and when the store was asked; infinite if the size is final."""
 
     size: int
     at: float
 
 
 class Sizes:
-    """The sizes of uploads for which the API gives none, or 0, which may stand for one that it does not know.
+    """The sizes of uploads for which the API gives none, or 0, which may mean that it does not know.
 
-    The lock guards who waits for a size; each step on those found, or not found, is one operation on a
-    dictionary or a set, which Python serialises.
+    The lock guards the callbacks. The tables of found and failed sizes need none: each access is one
+    operation on a dictionary or a set, which Python makes atomic.
     """
 
     def __init__(self, measure: Measure, clock: Callable[[], float] = aging_clock) -> None:
-        """Know none yet; `clock` tells seconds."""
+        """Start without any size; `clock` gives seconds."""
         self._measure = measure
         self._measuring = SingleFlight[_Version, tuple[int, bool]]()
         self._clock = clock
         self._found: dict[_Version, _Found] = {}
         self._lock = threading.Lock()
         self._expected: dict[_Version, list[Callable[[], object]]] = {}
-        """Who is told when a size has been asked for, of those that are about to be."""
+        """Callbacks for each size that is about to be measured, called when that has ended."""
         self._failed: set[_Version] = set()
         self._has_failed = False
 
     def is_due(self, resource: Resource, listed_at: float, young_until: float) -> bool:
-        """Whether the store is to be asked for the size of an upload that is about to be opened.
+        """Whether to ask the store for the size of an upload that is about to be opened.
 
-        It is asked once; but for a version on which it may lag behind the listing, until `young_until`, once
-        more after each listing, the last of which was fetched at `listed_at`.
+        It is asked once per version. For a young version, for which it may lag behind the listing until
+        `young_until`, it is asked once more after each listing; the last one was fetched at `listed_at`.
         """
         found = self._found.get(_version(resource))
         if found is None:
@@ -68,14 +68,14 @@ class Sizes:
         return found.at < min(listed_at, young_until)
 
     def known(self, resource: Resource) -> Resource:
-        """The resource with the size that the store has said last, if only that knows it."""
+        """The resource with its latest size from the store, if it has been measured; else unchanged."""
         found = self._found.get(_version(resource))
         if found is None or resource.link is not None or resource.size == found.size:
             return resource
         return replace(resource, size=found.size)
 
     def find(self, resource: Resource) -> int:
-        """Ask the store for the size in bytes of an upload, and know it from now on.
+        """Ask the store for the size of an upload in bytes, and remember it.
 
         Raises:
             EmpiricalError: the size could not be found.
@@ -86,9 +86,9 @@ class Sizes:
         return size
 
     def listed(self, resources: Mapping[int, Resource]) -> tuple[Mapping[int, Resource], list[Resource]]:
-        """All that is listed, with the sizes that are known, and what `find_all` has to be done for.
+        """The listed resources with all known sizes, and the list of those that `find_all` must measure.
 
-        A listed size of 0 is not asked for there: it is when the file is opened.
+        A listed size of 0 is not measured there, but when the file is opened.
         """
         self._forget_all_but(resources)
         if not self._found and all(each.is_sized for each in resources.values()):
@@ -101,7 +101,7 @@ class Sizes:
         return sized, unknown
 
     def find_all(self, unknown: Sequence[Resource], moved: Callable[[], object]) -> bool:
-        """Ask the store for sizes, many at a time; whether any was found. `moved` is told of each."""
+        """Ask the store for sizes in parallel; returns whether any was found. Calls `moved` after each."""
         failures = []
         try:
             for failure in side_by_side(self._failure, unknown, _AT_ONCE):
@@ -118,16 +118,16 @@ class Sizes:
         return len(failures) < len(unknown)
 
     def find_none(self, unknown: Sequence[Resource]) -> None:
-        """Nobody can ask for these sizes now."""
+        """Give up measuring these sizes, and call their callbacks."""
         for each in unknown:
             self._is_asked_for(each)
 
     def has_failed(self, resource: Resource) -> bool:
-        """Whether its size could not be found at first, so that it was shown without one."""
+        """Whether measuring the size has failed once, so that the file was shown without a size."""
         return _version(resource) in self._failed
 
     def when_asked_for(self, resource: Resource, call: Callable[[], object]) -> None:
-        """Tell `call` when a size that is about to be asked for is known, or cannot be; else at once."""
+        """Call `call` when the pending measurement of a size has ended; at once if none is pending."""
         with self._lock:
             waiting = self._expected.get(_version(resource))
             if waiting is not None:
@@ -142,7 +142,7 @@ class Sizes:
             call()
 
     def forget(self, resource: Resource) -> None:
-        """Have the store asked again."""
+        """Forget a size, so that the store is asked again."""
         self._found.pop(_version(resource), None)
 
     def _forget_all_but(self, resources: Mapping[int, Resource]) -> None:

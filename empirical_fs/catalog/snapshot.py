@@ -1,4 +1,4 @@
-"""The directory as it was at one moment: its files, their names and attributes."""
+"""The directory at one moment: its files, their names and attributes."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,12 +26,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def inode(self) -> int:
-        """The inode number: made from the id, so that it is the same from mount to mount."""
+        """The inode number, derived from the id, so that it is the same in every mount."""
         return _FIRST_INODE + self.resource.id
 
     @property
     def content(self) -> bytes | None:
-        """The whole content where it is not in the store: the InternetShortcut of a link."""
+        """The content of a link, an InternetShortcut file; None for an upload, whose content is stored."""
         if self.resource.link is None:
             return None
         return f"[InternetShortcut]\r\nURL={self.resource.link}\r\n".encode()
@@ -43,38 +43,38 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """Bytes; 0 while it is not known."""
+        """The size in bytes; 0 while it is not known."""
         if self.resource.link is None:
             return self.resource.size or 0
         return len(self.content or b"")
 
     def is_superseded_by(self, now: "Entry | None") -> bool:
-        """Whether `now` is another resource or version; a size that is only not known yet makes none."""
+        """Whether `now` is another resource or version; a size that is not known yet does not count."""
         if now is None or (self.inode, self.resource.updated_ns) != (now.inode, now.resource.updated_ns):
             return True
         return now.is_sized and (self.size, self.resource.link) != (now.size, now.resource.link)
 
     def as_said_by(self, now: "Entry") -> "Entry":
-        """This version as `now` has it, with the size that was known already if `now` has none."""
+        """`now`, the same version, with the size of this entry if `now` has none."""
         if now.is_sized or self.resource.size is None:
             return now
         return replace(now, resource=replace(now.resource, size=self.resource.size))
 
     def is_shown_as(self, now: "Entry") -> bool:
-        """Whether `now` is the same version with the same attributes, whatever else is said of it."""
+        """Whether `now` is the same version with the same size, whatever its other details."""
         return self.size == now.size and not self.is_superseded_by(now)
 
 
 class Snapshot:
-    """The directory as it was at one moment; immutable.
+    """The directory at one moment; immutable.
 
-    Everything that goes through all files is done when it is made, so that nobody who asks waits for it.
+    Loops over all files run when it is made, so that later accesses do not wait for them.
     """
 
     def __init__(self, resources: Mapping[int, Resource], older: "Snapshot | None" = None) -> None:
-        """Name the resources of one listing, given by their ids.
+        """Make the entries of one listing, given by resource id.
 
-        What is as in `older` is taken from there, in its order, which saves most of the time.
+        Unchanged entries are taken from `older`, in its order, which saves most of the time.
         """
         before: Mapping[int, Entry] = {} if older is None else older.by_id
         before_by_name: Iterable[Entry] = () if older is None else older.by_name.values()
@@ -85,24 +85,24 @@ class Snapshot:
             entries.append(known if known is not None and is_known else Entry(name, resource))
         entries.sort(key=_resource_id)
         self.in_order = tuple(entries)
-        """Every file, in the order of the ids, which does not change while it is listed."""
+        """Every file in the order of the ids, in which the directory is listed."""
         self.by_id: Mapping[int, Entry] = {entry.resource.id: entry for entry in entries}
         """Every file by the id of its resource."""
-        # Nearly in order already, so that sorting takes no time in which nothing else can run.
+        # Almost sorted already, so that the sort, during which no other thread runs, is short.
         named = [each for each in before_by_name if self.by_id.get(each.resource.id) is each]
         named += [each for each in entries if before.get(each.resource.id) is not each]
         named.sort(key=_name)
         self.by_name: Mapping[str, Entry] = {entry.name: entry for entry in named}
-        """Every file by its name, in the order of the names."""
+        """Every file by name, in the order of the names."""
         self.resources = resources
         self.size = sum(entry.size for entry in entries)
         """The sum of the sizes, in bytes."""
         self.updated_ns = storable(max((entry.resource.updated_ns for entry in entries), default=0))
-        """The newest `updated_at` as it is shown, in nanoseconds since the epoch; 0 for an empty project."""
+        """The newest mtime of all files, in nanoseconds since the epoch; 0 for an empty project."""
         self.orders = (self._by_names(), self._by_ids())
-        """The ids of the files that have content, by their names and by their inode numbers.
+        """The ids of the non-empty files, ordered by name and by inode number.
 
-        Programs sort a directory by name, as `ls` and `rsync` do, or go through it as it is listed.
+        Programs walk a directory sorted by name, as `ls` and `rsync` do, or in the order of the listing.
         """
 
     def _by_names(self) -> Order:
@@ -114,14 +114,14 @@ class Snapshot:
         return Order(ids, ids, _same)
 
     def is_of(self, resources: Mapping[int, Resource]) -> bool:
-        """Whether a listing has exactly what this was made of."""
+        """Whether this snapshot was made of exactly these resources."""
         ours = self.resources
         return len(ours) == len(resources) and all(ours.get(each) is it for each, it in resources.items())
 
     def changed_since(self, older: "Snapshot") -> dict[str, Entry | None]:
-        """The names that do not look as in `older`, with what they mean now; None if nothing.
+        """The names whose look differs from `older`, with their current entries; None if deleted.
 
-        All that `stat`, a read of a link file or an extended attribute shows counts as the look of a name.
+        The look of a name is all that `stat`, a read of a link file, or an extended attribute shows.
         """
         gone = {name: None for name in older.by_name if name not in self.by_name}
         return gone | {
@@ -137,16 +137,16 @@ class Snapshot:
 
 
 def directory_time(previous: int | None, newest: int, now: int) -> int:
-    """When the directory changed, for its mtime, after a listing that differs from the one before.
+    """The directory's new mtime after a listing that differs from the one before.
 
-    It is that of the newest file if the directory has not shown that yet, else that of now. It exceeds the
-    previous time by a second of the calendar at least, so that programs which see whole seconds only notice
-    each change. All are in nanoseconds since the epoch.
+    It is the newest file's mtime if that is later than the previous mtime, else the current time. It is in a
+    later whole second than the previous one, so that programs which compare whole seconds notice each change.
+    All times are in nanoseconds since the epoch.
 
     Args:
-        previous: what was shown so far; None where nothing was.
+        previous: the mtime so far; None if there was none.
         newest: the newest `updated_at` of the listing.
-        now: what the clock of the machine says, which may have been set back.
+        now: the time of this machine's clock, which may have been set back.
     """
     if previous is None:
         return newest
@@ -172,7 +172,7 @@ def _same(resource_id: int) -> int:
 
 
 def _wanted(before: Mapping[int, Entry], resources: Mapping[int, Resource]) -> Iterator[tuple[int, str]]:
-    """The ids and the names that the resources want, first those that were there `before`, in its order."""
+    """The ids and wanted names of all resources, first those that are in `before`, in its order."""
     for each in chain(
         (each for each in before if each in resources), (each for each in resources if each not in before)
     ):
