@@ -1,8 +1,8 @@
-"""How a command asks the process of a mount, by ioctl on the mount's directory.
+"""How a command talks to the process of a mount: by an ioctl on the mount's directory.
 
-protocol.py has the commands and both sides, report.py checks an answer field by field, question.py waits
-for one two seconds and no longer, by another process (asker.py) that is left behind. reloading.py waits for
-a listing.
+protocol.py has the commands and both sides, report.py checks each field of an answer, question.py waits at
+most two seconds for an answer, by another process (asker.py), which it abandons if that hangs. reloading.py
+waits for a new listing.
 
-It believes nothing that it hears. fuse/, mount/, doctor/ and cli/ may import it.
+It does not trust the answers. fuse/, mount/, doctor/ and cli/ may import it.
 """

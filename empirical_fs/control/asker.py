@@ -1,7 +1,7 @@
-"""The program that asks the process of a mount; `question.py` runs it, in a process of its own.
+"""The program that sends a command to the process of a mount; `question.py` runs it as its own process.
 
-It knows Python's own library alone, for a quick start. On its output is when it asked, by the monotonic
-clock, then the errno that it came to, 0 if it went well, each before a NUL, and the answer.
+It imports only Python's standard library, to start quickly. It writes to stdout: when it asked (monotonic
+clock), NUL, the errno of the request (0 on success), NUL, and the answer.
 """
 
 import fcntl
@@ -10,12 +10,12 @@ import sys
 import time
 
 WHETHER_ALIVE = 0
-"""In place of a command: ask for no more than any answer."""
+"""In place of a command: only test whether the mount answers at all."""
 
 
 def _ask(place: str, command: int, room: int) -> bytes:
     if command == WHETHER_ALIVE:
-        os.statvfs(place)  # the kernel never answers this one from its cache
+        os.statvfs(place)  # the kernel never answers statvfs from its cache
         return b""
     answer = bytearray(room)
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
@@ -27,7 +27,7 @@ def _ask(place: str, command: int, room: int) -> bytes:
 
 
 def main(place: str, command: str, room: str) -> None:
-    """Ask, and write down what it came to."""
+    """Send the command, and write the outcome to stdout."""
     os.write(1, b"%f\0" % time.monotonic())
     try:
         number, answer = 0, _ask(place, int(command), int(room))

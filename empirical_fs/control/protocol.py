@@ -1,7 +1,7 @@
-"""How the command line speaks to the process that serves a mount: by ioctl on its directory.
+"""The protocol between the command line and the process of a mount: an ioctl on the mount's directory.
 
-So there is no socket to find, to protect or to leave behind, and whoever sees the mount can ask it, from
-another container too. An answer is JSON that ends with a NUL.
+So there is no socket to find, to protect or to clean up, and any process that sees the mount can ask it, also
+from another container. An answer is JSON that ends with a NUL.
 """
 
 import errno
@@ -19,7 +19,7 @@ from empirical_fs.errors import SetupError
 
 _READ = 2
 _ANSWER_MAX = 16_000
-"""Bytes of an answer; the command has 14 bits for it (asm-generic/ioctl.h)."""
+"""Bytes of an answer at most; an ioctl command has 14 bits for the size (asm-generic/ioctl.h)."""
 _COMMAND = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8
 _TOO_LONG = {"error": "the answer is too long"}
 
@@ -30,22 +30,22 @@ class Command(IntEnum):
     STATUS = _COMMAND | 1
     """The state of the mount."""
     RELOAD = _COMMAND | 2
-    """Begin to fetch the listing."""
+    """Start to fetch the listing."""
     RELOADING = _COMMAND | 3
-    """How far that is, or how it ended."""
+    """The progress of that, or how it ended."""
 
 
 class Asked:
-    """A mount that was asked, by a process of its own, and may take two seconds to answer.
+    """A request to a mount, sent by a separate process; the mount has two seconds to answer.
 
-    What is mounted there may be any program's, and the answer anything.
+    Any program's file system may be mounted there, so the answer may be anything.
     """
 
     def __init__(self, mountpoint: Path, command: Command) -> None:
-        """Ask it.
+        """Send the request.
 
         Raises:
-            SetupError: there is no process to ask by.
+            SetupError: the separate process cannot be started.
         """
         self._mountpoint = mountpoint
         self._command = command
@@ -53,11 +53,11 @@ class Asked:
             self._question = Question(mountpoint, command, _ANSWER_MAX)
 
     def answer(self) -> dict[str, Any]:
-        """The answer; to be called once.
+        """Wait for the answer; to be called once.
 
         Raises:
-            Silent: it does not answer.
-            SetupError: it cannot be asked, answered that it could not, or answered what is no answer.
+            Silent: the mount does not answer in time.
+            SetupError: it cannot be asked, it answered with an error, or the answer is not valid.
         """
         with _in_words(self._mountpoint):
             text = self._question.answer()
@@ -72,7 +72,7 @@ class Asked:
 
 
 def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
-    """The answer of the mount at `mountpoint`.
+    """Send a command to the mount at `mountpoint`, and return its answer.
 
     Raises:
         Silent, SetupError: as `Asked`.
@@ -101,10 +101,10 @@ def _in_words(mountpoint: Path) -> Iterator[None]:
 
 
 def encoded(answer: dict[str, Any], room: int) -> bytes:
-    """An answer as it goes into the memory of an ioctl, or that it is too long for its `room` bytes.
+    """Encode an answer for an ioctl's buffer of `room` bytes; if it does not fit, an error that says so.
 
     Raises:
-        ValueError: there is too little room for that even.
+        ValueError: not even the error fits.
     """
     texts = (json.dumps(each).encode() + b"\0" for each in (answer, _TOO_LONG))
     text = next((text for text in texts if len(text) <= room), None)

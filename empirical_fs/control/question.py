@@ -1,8 +1,8 @@
-"""A question to the process of a mount, which waits for an answer so long and no longer.
+"""A request to the process of a mount, with a time limit that also holds if that process hangs.
 
-Whoever asks a process that hangs may hang with it: once the request is read, the kernel lets the asking
-thread neither go on nor end, and a process that has such a thread does not end either. So another process
-asks, which can be left behind.
+A process that asks a hanging FUSE process may hang, too: once the FUSE process has read the request, the
+kernel lets the asking thread neither continue nor exit, nor its process. So a separate process asks, which
+can be abandoned.
 """
 
 import contextlib
@@ -18,22 +18,22 @@ from empirical_fs.control import asker
 from empirical_fs.errors import SetupError
 
 PATIENCE = 2.0
-"""Seconds in which the process of a mount has to answer."""
+"""Seconds that the process of a mount has to answer."""
 
 _START_SECONDS = 10.0
-"""In which a process has started, on a machine that has much else to do."""
+"""Seconds within which the separate process starts even on a busy machine."""
 _READ_MAX = 2**16
 _NEEDED = ("LD_LIBRARY_PATH",)
-"""Variables without which Python may not start."""
+"""Environment variables without which Python may not start."""
 _END_SECONDS = 0.2
-"""In which a process that is killed has ended, unless it hangs in the kernel."""
+"""Seconds within which a killed process ends, unless it hangs in the kernel."""
 
 
 class Silent(SetupError):
     """The process that serves a mount does not answer."""
 
     def __init__(self, mountpoint: Path) -> None:
-        """Say so, and what helps."""
+        """Name the mount and the command that removes it."""
         super().__init__(
             f"the process that serves {mountpoint} does not answer",
             advice=f"to take the mount away: empirical-mount -u --lazy {mountpoint}",
@@ -41,15 +41,15 @@ class Silent(SetupError):
 
 
 class Question:
-    """Asks from now on."""
+    """One request; it is sent when the object is made."""
 
     def __init__(
         self, mountpoint: Path, command: int = asker.WHETHER_ALIVE, room: int = 0, seconds: float = PATIENCE
     ) -> None:
-        """Ask by an ioctl `command` with `room` bytes for the answer, or just whether there is any answer.
+        """Send an ioctl `command` with `room` bytes for the answer, or just test whether the mount answers.
 
         Raises:
-            OSError: it cannot be asked.
+            OSError: the separate process cannot be started.
         """
         self._mountpoint = mountpoint
         self._seconds = seconds
@@ -60,7 +60,7 @@ class Question:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # What may be left behind keeps no directory in use, and knows no key.
+            # The process may be abandoned, so it must not keep a directory in use, or have the key.
             cwd="/",
             env={name: os.environ[name] for name in _NEEDED if name in os.environ},
             start_new_session=True,
@@ -70,11 +70,11 @@ class Question:
         self._said = b""
 
     def answer(self) -> bytes:
-        """What was answered; to be called once.
+        """Wait for the answer; to be called once.
 
         Raises:
-            Silent: nothing, in that time.
-            OSError: what the kernel says instead.
+            Silent: there was none in time.
+            OSError: the request failed with this errno.
         """
         try:
             asked_at = self._read_until(lambda said: said.count(b"\0") > 0).partition(b"\0")[0]
@@ -90,7 +90,7 @@ class Question:
         return answer
 
     def _read_until(self, is_enough: Callable[[bytes], bool]) -> bytes:
-        """What the process has said by then, or by its end."""
+        """Read the process's output until `is_enough` says so, or to its end; returns all of it."""
         while not is_enough(self._said):
             left = max(self._deadline - time.monotonic(), 0.0)
             if not select.select([self._output], [], [], left)[0]:
@@ -102,7 +102,7 @@ class Question:
         return self._said
 
     def _leave(self) -> None:
-        """End the process if it can be ended, so that it keeps the mount in use no longer."""
+        """Kill the process, if it can be killed, so that it no longer keeps the mount in use."""
         self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)

@@ -1,4 +1,4 @@
-"""`--reload`: asks a mount to fetch its listing, and waits as long as that makes progress."""
+"""`--reload`: asks a mount to fetch its listing, and waits until that ends."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from empirical_fs.work.progress import Progress
 
 
 def reload(place: Path, progress: Progress) -> None:
-    """Have the mount at `place` fetch its listing, and return when that serves.
+    """Have the mount at `place` fetch its listing, and return when the new listing is in use.
 
-    There is no deadline for the whole: the mount gives up on each page that does not come.
+    There is no overall deadline: the mount itself has one for each page.
 
     Raises:
-        SetupError: the mount cannot be asked, or the listing could not be had.
+        SetupError: the mount cannot be asked, or could not fetch the listing.
     """
     state = protocol.ask(place, protocol.Command.RELOAD)
     while not state.get("ended", True):

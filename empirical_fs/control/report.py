@@ -1,4 +1,4 @@
-"""What a mount may answer to a command: any program may be there, so each field is checked; pure."""
+"""Checks a mount's answer field by field, since any program may have sent it. Without I/O."""
 
 import json
 from typing import Annotated, Any, NoReturn
@@ -11,7 +11,7 @@ _COUNT_MAX = 2**63 - 1
 _SECONDS_MAX = 1e10
 _PID_MAX = 2**31 - 1
 _ERROR_MAX = 500
-"""Characters of a reason that are shown."""
+"""How many characters of an error text are shown at most."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_COUNT_MAX)]
 _Difference = Annotated[int, msgspec.Meta(ge=-_COUNT_MAX, le=_COUNT_MAX)]
@@ -19,7 +19,7 @@ _Seconds = Annotated[float, msgspec.Meta(ge=-_SECONDS_MAX, le=_SECONDS_MAX)]
 
 
 class NotOurs(SetupError):
-    """What answers speaks another language: it is of another version, or another program."""
+    """The answer is not in our format: it comes from another version or another program."""
 
 
 class _InFlight(msgspec.Struct):
@@ -33,7 +33,7 @@ class _Setting(msgspec.Struct):
 
 
 class _Report(msgspec.Struct):
-    """The fields that are shown; those with a default are not in every version."""
+    """The fields that are shown; older versions do not send those with a default."""
 
     mountpoint: str
     version: str
@@ -63,10 +63,10 @@ class _Report(msgspec.Struct):
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:
-    """An answer to any command.
+    """Parse the answer to any command.
 
     Raises:
-        NotOurs: it is none.
+        NotOurs: it is not in our format.
         SetupError: it says that the command failed, and why.
     """
     try:
@@ -76,7 +76,7 @@ def parse_answer(text: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise NotOurs("the answer is no JSON object")
     if "error" in answer:
-        # Mounts of older versions send no advice of its own.
+        # Mounts of older versions send no separate advice.
         what, advice = answer["error"], answer.get("advice")
         if not isinstance(what, str) or not isinstance(advice, str | None):
             raise NotOurs("the reason is no text")
@@ -85,10 +85,10 @@ def parse_answer(text: bytes) -> dict[str, Any]:
 
 
 def check_report(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer that has all that is shown of the state of a mount, in numbers that can be.
+    """Check that an answer has all fields of a mount's state, with plausible numbers.
 
     Raises:
-        NotOurs: it has not.
+        NotOurs: a field is missing or implausible.
     """
     try:
         msgspec.convert(answer, _Report)
