@@ -1,10 +1,10 @@
-"""What may be asked for, and what was.
+"""The settings: which there are, and which values the user gave.
 
-options.py has every setting, values.py reads their values from texts, mount_options.py those of `-o`,
-misspelt.py finds what somebody may have meant.
-configuration.py takes flags before the environment, that before the file, and the defaults; key.py takes
-the key; settings.py is what one mount needs to know. named_files.py and trust.py read the files that a user
-names, and say whether they can be believed; memory_limit.py finds the memory that a container may have.
+options.py lists every setting, values.py parses their values, mount_options.py parses `-o`, misspelt.py
+suggests the option that a user may have meant. configuration.py merges the sources: flags come before the
+environment, that before the file, that before the defaults. key.py reads the API key; settings.py holds all
+that one mount needs. named_files.py reads files that the user names, trust.py checks who may write or read
+them; memory_limit.py finds the memory limit of the container.
 
-It starts nothing. cli/, mount/, doctor/ and fuse/ may import it.
+This package starts nothing. cli/, mount/, doctor/ and fuse/ may import it.
 """

@@ -1,4 +1,4 @@
-"""What the user asked for and where: flags before the environment, that before the file, and the defaults."""
+"""Merges the settings and their sources: flags before the environment, the file and the defaults."""
 
 import os
 import tomllib
@@ -37,12 +37,12 @@ _INTEGER_MAX = 2**63 - 1
 
 
 MOUNT_OPTIONS = "options"
-"""The setting of the file that stands for `-o`: a text, or a list of texts."""
+"""The setting of the file that corresponds to `-o`: a text, or a list of texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A setting, and who said so."""
+    """The value of a setting, and its source: a flag, a variable, a file or the default."""
 
     value: Any
     source: str
@@ -50,15 +50,15 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Every setting with a value, and the mount options."""
+    """The values of all settings, and the mount options."""
 
     values: Mapping[str, Value]
     mount_options: tuple[str, ...]
-    """The texts of every `-o`, the most important last."""
+    """The texts of every `-o`; later ones take precedence."""
     unused_key: str | None = None
-    """Who named a key file that does not count, as the key is in the environment."""
+    """The source of a key file that is not used, since the key is in the environment."""
     unused_api: str | None = None
-    """Who named another API, which does not count, as one is in the environment."""
+    """The source of another API URL that is not used, since one is in the environment."""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a setting."""
@@ -66,13 +66,13 @@ class Configuration:
 
     @property
     def api_url_from(self) -> str:
-        """Who said where the API is, or can: for who is to look at it again."""
+        """What the user must check if the API's URL is wrong: its source, or else the flag for it."""
         source = self.values["api_url"].source
         return OPTIONS["api_url"].flag if source == DEFAULT else source
 
     @property
     def shown(self) -> dict[str, dict[str, str]]:
-        """The settings as texts, with their sources, to be shown; none of them is a secret."""
+        """The settings as texts with their sources, to be shown; none of them is secret."""
         return {
             name: {"value": "-" if given.value is None else str(given.value), "source": given.source}
             for name, given in self.values.items()
@@ -80,7 +80,7 @@ class Configuration:
 
     @property
     def surprises(self) -> list[str]:
-        """What of the environment counts before the file, where who wrote that may not think of it."""
+        """Which settings of the file the environment overrides, which the user may not expect."""
         said = [] if self.unused_key is None else [f"the key is that of {self.key_origin}"]
         if self.unused_api is not None:
             other = f"api_url of {self.unused_api} (to use that: unset {API_URL_VARIABLE})"
@@ -89,7 +89,7 @@ class Configuration:
 
     @property
     def key_origin(self) -> str:
-        """Where the key is from; of two keys, which one counts."""
+        """Where the key comes from; if two are given, which one is used."""
         file = self.values["key_file"]
         if file.value is not None:
             return f"{file.value}, by {file.source}"
@@ -101,32 +101,32 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What a configuration file says for one profile."""
+    """The settings of a configuration file for one profile."""
 
     values: Mapping[str, Value]
     mount_options: tuple[str, ...] = ()
 
 
 def default_path() -> Path | None:
-    """Where the configuration file is, if there is one (XDG Base Directory Specification).
+    """The default path of the configuration file (XDG Base Directory Specification).
 
-    None for who has no home directory, in a container say.
+    None if the user has no home directory, for example in a container.
     """
     try:
         path = platformdirs.user_config_path("empirical-fs") / "config.toml"
     except RuntimeError:
         return None
-    # Versions of platformdirs leave the `~` of a home that nobody knows, or a relative path, as it is.
+    # Some versions of platformdirs leave a relative path, or the `~` of an unknown home, as it is.
     return path if path.is_absolute() else None
 
 
 def read_file(path: Path | None, profile: str | None) -> ConfigFile:
-    """What the file says for everyone, and for `profile` in particular.
+    """Read the general settings of the file, and those of `profile`.
 
-    Without a path, the default one, which need not be there.
+    Without a path the default file is read, which need not exist.
 
     Raises:
-        SetupError: it cannot be read, is no such file, or has no such profile.
+        SetupError: it cannot be read, is not a valid configuration file, or has no such profile.
     """
     place = path or default_path()
     if place is None:
@@ -141,7 +141,7 @@ def read_file(path: Path | None, profile: str | None) -> ConfigFile:
         raise UsageError(f"{place}: write each profile as [profiles.NAME]")
     sections = [(document, str(place))]
     if profile is not None:
-        # What the command line has in the encoding of the locale, the file has in UTF-8.
+        # The command line is in the encoding of the locale, the file is in UTF-8.
         profile = os.fsencode(profile).decode(errors="surrogateescape")
         if profile not in profiles:
             known = ", ".join(sorted(profiles)[:_NAMED_MAX]) or "none"
@@ -168,17 +168,17 @@ def resolve(
     file: ConfigFile,
     defaults: Mapping[str, Value],
 ) -> Configuration:
-    """The settings by their precedence.
+    """Merge the settings by their precedence.
 
     Args:
         flags: the values of the flags that were given.
-        options: the texts of every `-o`; settings may be among the mount options, as fstab(5) needs them.
-        environment: the environment variables; of the key's it only matters that it is not empty.
-        file: what the configuration file says.
-        defaults: what this machine makes of settings that nobody gives.
+        options: the texts of every `-o`; they may contain settings, which fstab(5) can only give there.
+        environment: the environment variables; the key's value is not used, only whether it is empty.
+        file: the settings of the configuration file.
+        defaults: defaults that depend on this machine (`machine_defaults`).
 
     Raises:
-        SetupError: a value that none of the others replaces is none.
+        SetupError: a value that is used is not valid.
     """
     in_options, rest = _taken_from(options)
     values = {}
@@ -188,7 +188,7 @@ def resolve(
         elif name in in_options:
             values[name] = _parsed(option, in_options[name], f"-o {name}", UsageError)
         elif option.variable == KEY_VARIABLE and environment.get(KEY_VARIABLE):
-            # The key itself, which is no setting to be shown.
+            # The variable holds the key itself, which must not be shown.
             values[name] = Value(None, KEY_VARIABLE)
         elif option.variable is not None and environment.get(option.variable):
             values[name] = _parsed(option, environment[option.variable], option.variable)
@@ -207,7 +207,7 @@ def resolve(
 
 
 def machine_defaults(limit: int | None) -> dict[str, Value]:
-    """What a limit of the memory makes of the settings that nobody gives: bytes that the process may have."""
+    """The defaults that depend on the machine; `limit` is the memory in bytes that the process may use."""
     budget = default_budget(limit)
     if limit is None or budget == parse_memory(OPTIONS["memory"].default or ""):
         return {}
@@ -215,10 +215,10 @@ def machine_defaults(limit: int | None) -> dict[str, Value]:
 
 
 def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str | None:
-    """The profile or the configuration file: by its flag, else among the mount options, else None.
+    """The profile or the configuration file, as `name` says: from its flag, else from `-o`, else None.
 
     Raises:
-        UsageError: it is empty.
+        UsageError: `-o` gives an empty one.
     """
     if given is not None:
         return str(given)
@@ -229,7 +229,7 @@ def choice(given: Path | str | None, name: str, options: Iterable[str]) -> str |
 
 
 def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Our settings among the mount options, the choice of a file and a profile too, and the others."""
+    """Split the mount options into our settings (with `config` and `profile`) and the others."""
     ours, rest = {}, []
     for item in split(options):
         name, equals, text = item.partition("=")
@@ -257,19 +257,19 @@ def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except FileNotFoundError as error:
         if is_needed:
-            # A lone word may be a key that was given by mistake.
+            # A single word may be a key that was given by mistake, so it is not shown.
             named = f" {place}" if place.suffix or len(place.parts) > 1 else " of that name"
             raise SetupError(f"there is no configuration file{named}") from error
         return {}
     except OSError as error:
-        # Under sudo -u, home is often somebody else's.
+        # Under sudo -u, HOME often is another user's directory.
         if not is_needed and not os.access(place.parent, os.X_OK):
             return {}
         raise SetupError(f"cannot read {place}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SetupError(f"{place} is not in UTF-8, as TOML is") from error
     except (ValueError, RecursionError) as error:
-        # Python has a limit for digits, and speaks of it to programmers.
+        # Python limits the digits of a number, and its message about that is for programmers.
         reason = (
             str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number or a nesting is too long"
         )
@@ -277,13 +277,13 @@ def _document(place: Path, *, is_needed: bool) -> dict[str, Any]:
 
 
 def _check_trust(place: Path, descriptor: int) -> None:
-    """See that nobody but us and root says in this file where the key goes.
+    """Check that only we and root can write this file, which decides where the key is sent.
 
     Raises:
-        SetupError: somebody else could.
+        SetupError: other users can write it.
     """
     check_decisive(os.fstat(descriptor), "configuration file", str(place))
-    # It may be a symbolic link to a folder of dotfiles.
+    # The file may be a symbolic link into a folder of dotfiles: check both folders.
     for folder in {place.absolute().parent, place.resolve().parent}:
         check_folder(folder.stat(), "folder of the configuration file", str(folder))
 
@@ -311,23 +311,23 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
             if name == "key"
             else f"there are: {', '.join([*OPTIONS, MOUNT_OPTIONS])}"
         )
-        # What is no setting may be a key.
+        # An unknown name may be a key, so it is shown only if it cannot be one.
         named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
         raise UsageError(f"{source}: there is no setting{named}", advice=advice)
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise UsageError(f"{source}: {name} takes a text or a number")
     if isinstance(given, int) and abs(given) > _INTEGER_MAX:
-        # The largest that TOML has to take (v1.0.0); Python does not even print what is much larger.
+        # The largest integer that TOML requires (v1.0.0); Python refuses to print much larger ones.
         raise UsageError(f"{source}: {name} takes a smaller number")
     text = str(given)
     _check_characters(name, text, source)
     value = _parsed(option, text, f"{source}: {name}").value
     if not isinstance(value, Path):
         return Value(value, source)
-    # The file is in UTF-8, and so are the names of files, whatever the locale says.
+    # The file is in UTF-8, and so are file names in it, whatever the locale is.
     value = Path(os.fsdecode(text.encode()))
     try:
-        # Who names a file there means it seen from there.
+        # A relative path in the file is relative to the file's folder.
         return Value(folder / value.expanduser(), source)
     except RuntimeError as error:
         raise SetupError(f"{source}: {name}: no home directory is known for {value}") from error

@@ -1,4 +1,4 @@
-"""The key: from a file that nobody else can read, or from the environment."""
+"""Reads the API key from a file that no other user can read, or from the environment."""
 
 import os
 import re
@@ -11,24 +11,24 @@ from empirical_fs.settings.trust import check_secret
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _KEY_MAX = 8 * 2**10
-"""Bytes; servers take no longer headers."""
+"""Bytes; servers do not accept longer headers."""
 _KEY_FILE_MAX = 64 * 2**10
 _NAMED_KEY = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=(?!=*\s*$).*", re.DOTALL)
-"""As a shell or an env file has it; a key in base64 may end with `=`."""
+"""NAME=KEY, as in a shell or an env file; a key in base64 may end with `=`."""
 _ALONE = "write the key alone"
 _QUOTES = ("'", '"', "`")
 
 
 def take_key(key_file: Path | None, variable: str | None, source: str = "--key-file") -> str:
-    """The key, from the file if there is one, else from the environment.
+    """The API key, from the file if one is given, else from the environment.
 
     Args:
-        key_file: the file.
-        variable: what `take_key_variable` has found.
-        source: who named the file.
+        key_file: the file; None without one.
+        variable: the value of the environment variable, from `take_key_variable`; None if it is not set.
+        source: the flag, variable or file that named the key file, for messages.
 
     Raises:
-        SetupError: there is none, others can read the file, or it is not a key.
+        SetupError: there is no key, other users can read the file, or its content is not a key.
     """
     if key_file is not None:
         key, place = _read_key_file(key_file, source), str(key_file)
@@ -47,7 +47,7 @@ def take_key(key_file: Path | None, variable: str | None, source: str = "--key-f
 
 
 def _what_is_wrong(key: str) -> Trouble | None:
-    """Why this is no key, in words that do not hold it."""
+    """Why this is not a valid key, in words that do not contain it; None if it is valid."""
     if len(key) > _KEY_MAX:
         return Trouble(f"is longer than {_KEY_MAX // 2**10} KiB, as no key is", "this may be another file")
     if key.startswith(_QUOTES) or key.endswith(_QUOTES):
@@ -65,7 +65,7 @@ def _read_key_file(path: Path, source: str) -> str:
             path, _KEY_FILE_MAX, lambda file: check_secret(os.fstat(file), "key file", str(path))
         )
     except OSError as error:
-        # What is no file may be the key itself.
+        # If there is no such file, the path may be the key itself, which must not be shown.
         if not os.path.lexists(path):
             raise SetupError(
                 f"cannot read the key file: {source} names none that is there",

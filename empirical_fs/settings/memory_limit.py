@@ -1,23 +1,23 @@
-"""How much memory the container or the service that this process is in may have: the limit of its cgroup."""
+"""Finds the memory limit of the container or service in which this process runs (of its cgroup)."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 _CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _NO_LIMIT = 2**60
-"""Bytes from which a limit is none: cgroup 1 writes a number near 2**63 for that."""
+"""A limit of at least this many bytes means no limit: cgroup v1 writes a number near 2**63 for that."""
 
 _BASE = 64 * 2**20
-"""Bytes that a mount takes without what is fetched ahead: Python, and the listing of a common project."""
+"""Bytes that a mount needs besides read-ahead: for Python, and the listing of a typical project."""
 _SHARE = 2
 _DEFAULT, _LEAST = 256 * 2**20, 4 * 2**20
 
 
 def memory_limit(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int | None:
-    """Bytes that the cgroup of this process, and those around it, may have; None without a limit.
+    """The lowest limit in bytes of this process's cgroup and its parents; None without a limit.
 
-    Both versions of cgroups are looked at (cgroups(7)). In a container the names in /proc may be those of the
-    host, and what is ours is at the top.
+    Reads both cgroup versions (cgroups(7)). In a container the paths in /proc may be those of the host, while
+    our own cgroup is mounted at the top.
     """
     try:
         lines = own.read_text(encoding="utf-8").splitlines()
@@ -28,10 +28,9 @@ def memory_limit(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int | None:
 
 
 def default_budget(limit: int | None) -> int:
-    """Bytes for what is fetched ahead, of a process that may have `limit` bytes in all.
+    """The default read-ahead budget in bytes of a process that may use `limit` bytes in all.
 
-    Half of what is left beside the process itself: the other half is for what a large project and many open
-    files take.
+    It is half of what the process itself leaves; the other half is for large projects and many open files.
     """
     if limit is None:
         return _DEFAULT
@@ -39,7 +38,7 @@ def default_budget(limit: int | None) -> int:
 
 
 def _places(line: str, cgroups: Path) -> Iterator[tuple[Path, PurePosixPath, str]]:
-    """Where to look for what a line of /proc/self/cgroup says: a folder, the path in it, and the file."""
+    """Where the cgroup of a line of /proc/self/cgroup is: the mounted folder, the path in it, the file."""
     _, _, rest = line.partition(":")
     controllers, _, path = rest.partition(":")
     inside = PurePosixPath(path.lstrip("/"))
@@ -51,10 +50,10 @@ def _places(line: str, cgroups: Path) -> Iterator[tuple[Path, PurePosixPath, str
 
 
 def _limits(place: tuple[Path, PurePosixPath, str]) -> Iterator[int]:
-    """The limits of a cgroup and of all around it."""
+    """The limits of a cgroup and its parents, in bytes."""
     folder, inside, name = place
     if ".." in inside.parts:
-        inside = PurePosixPath()  # it is outside of what this container sees
+        inside = PurePosixPath()  # the path is outside of the part that this container sees
     for each in (inside, *inside.parents):
         try:
             text = (folder / each / name).read_text(encoding="utf-8").strip()

@@ -1,10 +1,10 @@
-"""The option that somebody may have meant who has misspelt it; pure."""
+"""Suggests the option that a user may have meant by a misspelt one. Without I/O."""
 
 from collections.abc import Iterable
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Of `names` the one that looks most like `name`; None where none does."""
-    import difflib  # noqa: PLC0415 - only who misspells waits for it
+    """The one of `names` that is most similar to `name`; None if none is similar."""
+    import difflib  # noqa: PLC0415 - loaded only after a misspelling
 
     return next(iter(difflib.get_close_matches(name.lower(), sorted(names), 1)), None)

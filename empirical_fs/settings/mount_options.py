@@ -1,4 +1,4 @@
-"""The `-o` options: which are ours, which libfuse's, and which only concern mount(8)."""
+"""Parses the `-o` options: which are ours, which are libfuse's, and which only concern mount(8)."""
 
 import os
 import re
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from empirical_fs.errors import UsageError
 
 FUSE_SUBTYPE = "empirical-mount"
-"""The type in the table of mounts is `fuse.` and this: the program that `mount -t` would run."""
+"""The file system type in the mount table is `fuse.` and this: the program that `mount -t` would run."""
 REMOTE_SUBTYPE = "sshfs"
-"""The only one of FUSE that file managers take for remote (libfm-qt, issue 643)."""
+"""The only FUSE type that file managers treat as remote (libfm-qt, issue 643)."""
 SOURCE_PREFIX = "empirical:"
-"""The source in the table of mounts begins so."""
+"""How the source in the mount table begins."""
 
 _ALWAYS: dict[str, str | bool] = {
     "ro": True,
@@ -21,19 +21,19 @@ _ALWAYS: dict[str, str | bool] = {
     "default_permissions": True,
 }
 _CONTRARY = {"rw", "suid", "dev", "exec_suid"}
-# What mount(8), fstab(5) and systemd.mount(5) read themselves and hand on to the program all the same.
+# Options for mount(8), fstab(5) and systemd.mount(5), which pass them on to the program nevertheless.
 _FOR_MOUNT = {"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev"}
 _FOR_MOUNT_PREFIXES = ("x-", "X-", "comment=")
 _OF_MOUNT_FUSE = {"rw", "dev", "suid"}
-"""What mount.fuse(8) says whoever asks, unless fstab(5) has the contrary."""
+"""What mount.fuse(8) always passes, unless fstab(5) says the opposite."""
 _OF_OWNERS = {"uid", "gid", "umask", "fmask", "dmask"}
 NAMES = _FOR_MOUNT | _OF_OWNERS | {"remote", "nonempty"}
-"""What may be given and is not libfuse's."""
+"""The options that are not libfuse's."""
 _COMMA = re.compile(r"(?<!\\),")
-"""One that ends an option; a backslash before it makes it part of the value, as for libfuse."""
+"""A comma that ends an option; with a backslash before it, it is part of the value, as for libfuse."""
 _KEYS = {"key", "api_key", "apikey", "empiricalrun_key", "token", "password"}
 _NAME = re.compile(r"[a-z][a-z_-]{0,23}")
-"""How options are called; what is not, or is a value, may be a key if it has as many characters:"""
+"""The form of an option's name. Other texts, and values, may be a key if they have `_KEY_MIN` characters."""
 _KEY_MIN = 6
 _IDENTITY = re.compile(r"[0-9]{1,10}")
 _NO_IDENTITY = 2**32 - 1
@@ -42,27 +42,27 @@ _MASK = re.compile(r"0*[0-7]{1,3}")
 
 @dataclass(frozen=True, slots=True)
 class MountOptions:
-    """What the options come to."""
+    """The parsed options."""
 
     uid: int
     gid: int
     file_mask: int
-    """The bits that the mode of a file does not have."""
+    """The bits that are cleared in the mode of a file."""
     directory_mask: int
-    """The same of the directory."""
+    """The bits that are cleared in the mode of the directory."""
     nonempty: bool
-    """Whether to mount over a directory that has files in it."""
+    """Whether to mount over a non-empty directory."""
     fuse: Mapping[str, str | bool]
     """The options for libfuse."""
 
 
 def parse_mount_options(texts: Iterable[str]) -> MountOptions:
-    """Read the arguments of every `-o`, each a list with commas; a later one wins.
+    """Parse the arguments of every `-o`, each a comma-separated list; a later option wins.
 
-    Options that are neither ours nor mount(8)'s are for libfuse, which refuses those that it does not know.
+    Options that are neither ours nor mount(8)'s are passed to libfuse, which rejects unknown ones.
 
     Raises:
-        UsageError: an option contradicts what this file system is, or has a bad value.
+        UsageError: an option contradicts the nature of this file system, or has an invalid value.
     """
     given: dict[str, str | bool] = {}
     for item in split(texts):
@@ -95,7 +95,7 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
 
 
 def without_values(said: str, options: Mapping[str, str | bool]) -> str:
-    """What libfuse said of `options`, without values and names that may be keys."""
+    """libfuse's message `said` about `options`, without values and names that may be keys."""
     for name, value in options.items():
         shown = name if _NAME.fullmatch(name) or len(name) < _KEY_MIN else "..."
         if isinstance(value, str) and len(value) >= _KEY_MIN:
@@ -105,19 +105,19 @@ def without_values(said: str, options: Mapping[str, str | bool]) -> str:
 
 
 def split(texts: Iterable[str]) -> list[str]:
-    """The options in the arguments of every `-o`, each a list with commas."""
+    """The single options in the arguments of every `-o`, each a comma-separated list."""
     items = (item for text in texts for item in _COMMA.split(text))
     return [item.replace("\\,", ",") for item in items if item]
 
 
 def of_mount_command(texts: Iterable[str]) -> list[str]:
-    """The options in the arguments of every `-o` by mount.fuse(8), without what nobody asked for."""
+    """The single options that mount.fuse(8) passed, without those that it adds by itself."""
     return [item for item in split(texts) if item not in _OF_MOUNT_FUSE]
 
 
 def _number(given: dict[str, str | bool], name: str, default: int) -> int:
     value = given.pop(name, str(default))
-    # The highest number means "leave as it is" to chown(2), and nobody has it.
+    # The highest number means "leave unchanged" to chown(2), so no user has it.
     if not isinstance(value, str) or not _IDENTITY.fullmatch(value) or int(value) >= _NO_IDENTITY:
         raise UsageError(f"-o {name} takes a number, for example {name}={default}")
     return int(value)

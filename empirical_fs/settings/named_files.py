@@ -1,4 +1,4 @@
-"""Reads a small file that the user has named, which may be a pipe that nobody writes to."""
+"""Reads a small file that the user named; it may be a pipe to which no process writes."""
 
 import errno
 import os
@@ -8,20 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PATIENCE = 10.0
-"""Seconds in which it has to be there as a whole: `--key-file <(pass show key)` may take some."""
+"""Seconds within which the whole file must arrive: `--key-file <(pass show key)` may take a few."""
 _PIECE = 2**16
 
 
 def read_named(path: Path, most: int, check: Callable[[int], object]) -> bytes:
-    """The content of a file, or its first `most` bytes.
+    """Read a file, or its first `most` bytes.
 
     Args:
         path: the file.
-        most: bytes.
-        check: told the descriptor before anything is read; it may raise.
+        most: the maximum number of bytes.
+        check: called with the descriptor before anything is read; it may raise.
 
     Raises:
-        OSError: it cannot be read, or does not come in time.
+        OSError: it cannot be read, or does not arrive in time.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:

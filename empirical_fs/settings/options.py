@@ -1,4 +1,4 @@
-"""Every setting: its name for flags, `-o`, the environment and the file, and its default."""
+"""Every setting: its name in flags, `-o`, the environment and the file, and its default."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from empirical_fs.settings.values import (
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A setting that flags, `-o` and the file know by the same name."""
+    """A setting, which has the same name in flags, in `-o` and in the file."""
 
     name: str
     default: str | None
     parse: Callable[[str], Any]
-    """Its value from a text; may raise WrongValue."""
+    """Parses its value; may raise WrongValue."""
     variable: str | None = None
     """The environment variable that gives it."""
 
     @property
     def flag(self) -> str:
-        """How it is called on the command line."""
+        """Its name on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
 
@@ -47,4 +47,4 @@ OPTIONS = {
         Option("log_file", None, parse_path),
     )
 }
-"""Every setting with a value, in the order in which they are shown."""
+"""All settings that take a value, in the order in which they are shown."""

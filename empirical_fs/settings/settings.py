@@ -1,4 +1,4 @@
-"""What one mount needs to know, checked before anything starts."""
+"""The settings of one mount, checked before anything starts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,36 +14,36 @@ from empirical_fs.settings.values import DEFAULT_API_URL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that one mount needs to know."""
+    """The settings of one mount."""
 
     mountpoint: Path
     key: str
     api_url: httpx.URL
     refresh: float
-    """Seconds after which the listing is fetched again when somebody asks."""
+    """A listing that is older than so many seconds is fetched again on the next access."""
     url_ttl: float
-    """Seconds for which a signed URL is kept at most."""
+    """For how many seconds a signed URL is cached at most."""
     memory: int
-    """Bytes of read data held in user space at most."""
+    """How many bytes of read data are held in user space at most."""
     siblings: int
-    """Bytes up to which files are fetched ahead of a directory walk; 0 for none."""
+    """Files of up to so many bytes are fetched ahead of a directory walk; 0 turns that off."""
     timeout: float
     """Seconds after which a read fails."""
     options: MountOptions
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Each setting as a text, and who said so: a flag, a variable, a file or nobody."""
+    """Each setting's value as text, and its source: a flag, a variable, a file, or the default."""
 
     def __repr__(self) -> str:
-        """Without the key, wherever this may be printed."""
+        """Leave out the key, in case this is printed."""
         return f"Settings({self.mountpoint}, {self.api_url})"
 
 
 def parse_api_url(text: str, source: str = "--api-url") -> httpx.URL:
-    """The origin of the API; `source` is who says so.
+    """Parse the URL of the API; `source` is the flag, variable or file that gave it.
 
     Raises:
-        UsageError: an option gives what is not a URL to which a key may be sent.
-        SetupError: somebody else does.
+        UsageError: an option gave it, and the key may not be sent to it.
+        SetupError: the same, but another source gave it.
     """
     wrong = UsageError if source.startswith("-") else SetupError
     advice = f"write for example {DEFAULT_API_URL}"

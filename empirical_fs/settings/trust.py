@@ -1,4 +1,4 @@
-"""Whether a file that decides something for us can be believed: whose it is, and who else can write it."""
+"""Checks whether a file can be trusted: who owns it, and who else can read or write it."""
 
 import grp
 import os
@@ -13,15 +13,15 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_foreign(owner: int) -> bool:
-    """Whether this is neither our user nor root."""
+    """Whether `owner` (a uid) is neither our user nor root."""
     return owner not in (_ROOT, os.geteuid())
 
 
 def check_secret(status: os.stat_result, what: str, path: str) -> None:
-    """See that a file with a secret, `what` it is at `path`, is known to us and root alone.
+    """Check that only we and root can read a file with a secret; `what` and `path` are for messages.
 
     Raises:
-        SetupError: it is not.
+        SetupError: other users can read it.
     """
     _check_owner(status, what, path)
     if stat.S_ISREG(status.st_mode) and status.st_mode & _OTHERS_USE:
@@ -29,10 +29,10 @@ def check_secret(status: os.stat_result, what: str, path: str) -> None:
 
 
 def check_decisive(status: os.stat_result, what: str, path: str) -> None:
-    """See that a file that says what is to be done, `what` it is at `path`, is written by us and root alone.
+    """Check that only we and root can write a file with settings; `what` and `path` are for messages.
 
     Raises:
-        SetupError: it is not.
+        SetupError: other users can write it.
     """
     _check_owner(status, what, path)
     if not stat.S_ISCHR(status.st_mode) and status.st_mode & _OTHERS_WRITE:
@@ -43,10 +43,10 @@ def check_decisive(status: os.stat_result, what: str, path: str) -> None:
 
 
 def check_folder(status: os.stat_result, what: str, path: str) -> None:
-    """See that nobody but us and root can put another file in the place of one in the folder at `path`.
+    """Check that only we and root can replace a file in the folder at `path`.
 
     Raises:
-        SetupError: somebody can.
+        SetupError: other users can.
     """
     _check_owner(status, what, path)
     if status.st_mode & stat.S_ISVTX:

@@ -1,4 +1,4 @@
-"""The values of settings, from the texts that users write."""
+"""Parses the values of settings from the texts that users write."""
 
 import math
 import re
@@ -9,37 +9,37 @@ from empirical_fs.errors import Trouble
 API_URL_VARIABLE = "EMPIRICAL_API_URL"
 DEFAULT_API_URL = "https://dash.empirical.run"
 DEFAULT = "default"
-"""The source of a setting that nobody gave."""
+"""The source of a setting that the user did not give."""
 URL_LIFE_SECONDS = 3600
-"""How long a signed URL lives (seeds/list-resources.txt)."""
+"""For how many seconds a signed URL is valid (seeds/list-resources.txt)."""
 
 _YEAR_SECONDS = 366 * 86_400
 
 MEMORY_MIN = 2**20
-"""Bytes without which nothing can be read."""
+"""The least budget in bytes with which files can be read."""
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]{1,20}")
 _WORD = re.compile(r"[a-z_-]{1,20}")
 _NO_KEY_LENGTH = 5
-"""Characters up to which a text cannot be a key, and may be shown."""
+"""A text of up to so many characters cannot be a key, and may be shown."""
 
 
 class WrongValue(ValueError):
-    """A text is no value of a setting: it says what is wrong, and what is right."""
+    """A text is not a valid value of a setting; says what is wrong, and what to write."""
 
     def __init__(self, what: str, advice: str | None = None) -> None:
-        """Keep both; neither shows a text that may be a key."""
+        """Store both texts; neither may contain a text that could be a key."""
         self.trouble = Trouble(what, advice)
         super().__init__(str(self.trouble))
 
 
 def parse_size(text: str) -> int:
-    """Bytes from a number with an optional K, M, G or T (powers of 1024).
+    """Parse a size in bytes: a number with an optional K, M, G or T (powers of 1024).
 
     Raises:
-        WrongValue: it is no such size.
+        WrongValue: it is not a size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -48,10 +48,10 @@ def parse_size(text: str) -> int:
 
 
 def parse_memory(text: str) -> int:
-    """Bytes for the budget, enough to read at all.
+    """Parse the memory budget in bytes.
 
     Raises:
-        WrongValue: it is no such size.
+        WrongValue: it is not a size, or too small to read files with.
     """
     size = parse_size(text)
     if size < MEMORY_MIN:
@@ -60,12 +60,12 @@ def parse_memory(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    """A number of seconds, 0 or more.
+    """Parse a number of seconds, 0 or more.
 
     Raises:
-        WrongValue: it is none.
+        WrongValue: it is not such a number.
     """
-    # Of what float() takes, neither digits of other scripts nor `1_0`, which may be a slip.
+    # float() also accepts digits of other scripts, and `1_0`, which may be a slip: reject these.
     seconds = float(text) if _SECONDS.fullmatch(text) else math.inf
     if not math.isfinite(seconds):
         raise WrongValue(f"not a number of seconds{_quoted(text)}", "write for example 30")
@@ -73,10 +73,10 @@ def parse_seconds(text: str) -> float:
 
 
 def parse_positive_seconds(text: str) -> float:
-    """A number of seconds above 0, of a year at most: the system waits for no longer (select(2)).
+    """Parse a number of seconds above 0, at most a year: the system cannot wait longer (select(2)).
 
     Raises:
-        WrongValue: it is none.
+        WrongValue: it is not such a number.
     """
     seconds = parse_seconds(text)
     if seconds == 0:
@@ -87,10 +87,10 @@ def parse_positive_seconds(text: str) -> float:
 
 
 def parse_url_ttl(text: str) -> float:
-    """A number of seconds for which a signed URL may be kept.
+    """Parse the number of seconds for which a signed URL may be cached.
 
     Raises:
-        WrongValue: it is none.
+        WrongValue: it is not a number, or not less than the life of a signed URL.
     """
     seconds = parse_positive_seconds(text)
     if seconds >= URL_LIFE_SECONDS:
@@ -99,19 +99,19 @@ def parse_url_ttl(text: str) -> float:
 
 
 def parse_path(text: str) -> Path:
-    """The name of a file, which is not empty: that would be the current directory.
+    """Parse the name of a file, which must not be empty: that would mean the current directory.
 
     Raises:
-        WrongValue: it is.
+        WrongValue: it is empty.
     """
     return Path(parse_word(text))
 
 
 def parse_word(text: str) -> str:
-    """A text that is not empty, as that of a variable is that nobody has set.
+    """Check that a text is not empty, as that of an unset shell variable is.
 
     Raises:
-        WrongValue: it is.
+        WrongValue: it is empty.
     """
     if not text:
         raise WrongValue("is empty", "give one, or leave the option out")
@@ -119,10 +119,10 @@ def parse_word(text: str) -> str:
 
 
 def looks_like_a_word(text: str) -> bool:
-    """Whether this may be shown where it may be a key in the wrong place: small letters, and few of them."""
+    """Whether a text cannot be a misplaced key, so that it may be shown: few lower-case letters only."""
     return _WORD.fullmatch(text) is not None
 
 
 def _quoted(text: str) -> str:
-    """A text that is not what it should be, to be shown where it is too short to be a key."""
+    """A wrong value for a message; empty if it is long enough to be a key."""
     return f": {text!r}" if len(text) <= _NO_KEY_LENGTH else ""
