@@ -26,7 +26,7 @@ class _Patch(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def keyed(handler: Handler, key: str) -> Handler:
-    """The handler for requests that bring the bearer key; others get 401."""
+    """Wrap a handler so that requests without the bearer key get 401."""
     expected = f"Bearer {key}".encode()
 
     async def handle(request: Request) -> ASGIApp:
@@ -50,7 +50,7 @@ class ResourcesApi:
         self._sign = sign
 
     async def list(self, request: Request) -> Response:
-        """One page: 1-indexed, 20 resources by default and 100 at most, as documented."""
+        """One page of the listing, counted from 1: 20 resources by default and 100 at most, as documented."""
         try:
             page = _positive(request, "page", 1)
             per_page = min(_positive(request, "per_page", _PER_PAGE), _MOST_PER_PAGE)
@@ -72,7 +72,7 @@ class ResourcesApi:
         )
 
     async def one(self, request: Request) -> Response:
-        """One resource with a fresh URL (GET), renamed or described anew before (PATCH)."""
+        """One resource with a fresh URL (GET); PATCH first changes its name or description."""
         if request.method == "GET" and not self._misbehaviour.plan.by_id:
             return api_error(404, "Not Found")
         try:

@@ -28,10 +28,10 @@ from empirical_fs.sandbox.store import Store
 
 
 def sandbox_app(project: ProjectFolder, key: str, plan: Plan, origin: str) -> ASGIApp:
-    """The API, the store and the sandbox's own face, for holders of `key`; `origin` begins all URLs.
+    """The API, the store and the sandbox's own endpoints; `key` is the API key, `origin` begins all URLs.
 
-    URLs are signed with a secret of this process: those of an earlier one are refused, as after a
-    rotation of keys.
+    URLs are signed with a secret of this process: URLs of an earlier process are refused, as after a rotation
+    of keys.
     """
     misbehaviour, journal = Misbehaviour(plan), Journal()
     credentials = Credentials("sandbox", secrets.token_hex())
@@ -70,7 +70,7 @@ def sandbox_app(project: ProjectFolder, key: str, plan: Plan, origin: str) -> AS
 
 
 class _Dated:
-    """Puts the server's own `Date` on every answer, right or wrong as the plan has it."""
+    """Sets the `Date` header of every answer, by the server's clock, which the plan may have set wrong."""
 
     def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
         self._app = app

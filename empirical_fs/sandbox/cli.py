@@ -20,7 +20,7 @@ class _Failure(Exception):
 
 
 def main() -> None:
-    """Run the command; exits with 2 for wrong usage, 1 for what cannot be done, 0 after a signal to stop."""
+    """Run the command; exits with 2 after wrong usage, 1 after a failure, 0 after SIGINT or SIGTERM."""
     arguments = _parser().parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     if arguments.log_requests:
@@ -72,7 +72,7 @@ def _read_plan(path: Path | None) -> Plan:
 
 
 def _write_samples(folder: Path) -> None:
-    # Imported for who asks for it: the libraries that write documents take longer to load than all the rest.
+    # Imported only if needed: the libraries that write documents take longer to load than all the rest.
     from empirical_fs.sandbox.samples import write_samples  # noqa: PLC0415
 
     try:
@@ -83,7 +83,7 @@ def _write_samples(folder: Path) -> None:
         said = (
             f"without {', '.join(left_out)}, which take python-docx, fpdf2 and Pillow (the extra `sandbox`)"
         )
-        print(f"empirical-sandbox: {said}", file=sys.stderr)  # noqa: T201 - the user asked for all
+        print(f"empirical-sandbox: {said}", file=sys.stderr)  # noqa: T201 - a message of a command
 
 
 def _write_atomically(path: Path, text: str) -> None:

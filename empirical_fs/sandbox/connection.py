@@ -1,4 +1,4 @@
-"""One client's TCP connection, as far as misbehaviour has to reach it."""
+"""One client's TCP connection, with the operations that faults need."""
 
 import asyncio
 import socket
@@ -11,60 +11,60 @@ _LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)
 
 
 class ClientGone(Exception):
-    """Nobody is at the other end any more: there is nothing left to answer."""
+    """The client has closed the connection, so no answer is needed."""
 
 
 class Wire:
-    """A transport on which what is written can be held back."""
+    """A transport that can hold back what is written to it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Write to `transport`, for now at once."""
+        """Write to `transport`, at first without holding back."""
         self._transport = transport
         self._held: bytearray | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else a transport does."""
+        """Pass all other attributes on to the transport."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send `data`, or keep it while the wire is held."""
+        """Send `data`, or buffer it after `hold`."""
         if self._held is None:
             self._transport.write(data)
         else:
             self._held += data
 
     def hold(self) -> None:
-        """Keep what is written from now on."""
+        """Buffer what is written from now on."""
         self._held = bytearray()
 
     def let_go(self) -> bytes:
-        """What was kept, which is for the caller to write; nothing is kept from now on."""
+        """Stop buffering, and return the buffered data, which the caller must write."""
         held, self._held = self._held or b"", None
         return bytes(held)
 
 
 class Connection:
-    """What a handler may do to the connection that its request came by."""
+    """The connection of a request, which a handler can pause, close or reset."""
 
     def __init__(self, wire: Wire) -> None:
-        """Reach the connection of `wire`."""
+        """Control the connection of `wire`."""
         self.wire = wire
         self._lost = asyncio.Event()
 
     def lost(self) -> None:
-        """Note that the connection is no more."""
+        """Record that the connection is lost."""
         self._lost.set()
 
     async def check(self) -> None:
-        """Raise ClientGone if the connection is no more."""
+        """Raise ClientGone if the connection is lost."""
         if self.wire.is_closing():
-            # A body that is sent without a pause leaves the loop no time to tell that it is lost.
+            # While a body is sent without a pause, the event loop cannot call `lost`: give it a chance.
             await asyncio.sleep(0)
         if self._lost.is_set():
             raise ClientGone
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not longer than the client does.
+        """Wait so many seconds, or until the client leaves.
 
         Raises:
             ClientGone: the client left meanwhile.
@@ -84,12 +84,12 @@ class Connection:
         raise ClientGone
 
     async def close(self) -> NoReturn:
-        """Send what was written so far, close, and raise ClientGone."""
+        """Send what was written so far, close the connection, and raise ClientGone."""
         self.wire.close()
         await self.outlast()
 
     async def reset(self) -> NoReturn:
-        """Drop the connection such that the client's kernel reports a reset, and raise ClientGone."""
+        """Reset the connection (the client gets ECONNRESET), and raise ClientGone."""
         peer = self.wire.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
         self.wire.abort()
@@ -97,16 +97,16 @@ class Connection:
 
 
 class ConnectionProtocol(H11Protocol):
-    """uvicorn's protocol, which hands each request its connection as `scope["state"]["connection"]`."""
+    """uvicorn's protocol, but each request has its connection in `scope["state"]["connection"]`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
-        """Begin to serve a client."""
+        """Start to serve a client."""
         wire = Wire(transport)
         super().connection_made(cast("asyncio.Transport", wire))
         self._connection = Connection(wire)
         self.app_state = {**self.app_state, "connection": self._connection}
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake whoever answers a client that is not there."""
+        """Wake handlers that wait on this connection; they get ClientGone."""
         super().connection_lost(exc)
         self._connection.lost()

@@ -1,4 +1,4 @@
-"""The content endpoint of newer deployments: the API itself streams an object, to a URL with an HMAC."""
+"""The content endpoint of newer deployments: the API itself serves an object at a URL with an HMAC."""
 
 import hmac
 import math
@@ -15,7 +15,7 @@ from empirical_fs.sandbox.store import bad_signature, expired, two_authorization
 class ContentEndpoint:
     """Signs `/api/resources/NUMBER/content`, and serves it without a bearer key.
 
-    An `Authorization` header is refused, as the store does, since it would leak the key to no end.
+    Like the store, it refuses an `Authorization` header, since that would leak the key needlessly.
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class ContentEndpoint:
         self._origin = origin
 
     def url(self, item: Item) -> str:
-        """A URL that opens the item's object from now on, for as long as the plan says."""
+        """A signed URL of the item's object, valid from now for as long as the plan says."""
         expires = math.ceil(self._misbehaviour.now() + self._misbehaviour.plan.url_expiry_s)
         signature = self._signature(item.number, str(expires))
         return f"{self._origin}/api/resources/{item.number}/content?expires={expires}&sig={signature}"
 
     async def answer(self, request: Request) -> ASGIApp:
-        """The object that the URL opens, or a refusal in the store's form."""
+        """The object of a valid signed URL, else an error in the store's form."""
         if "authorization" in request.headers:
             return two_authorizations()
         number = int(request.path_params["number"])

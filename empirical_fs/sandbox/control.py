@@ -1,4 +1,4 @@
-"""`/sandbox/plan` and `/sandbox/requests`: the sandbox's own face, for whoever tests against it."""
+"""`/sandbox/plan` and `/sandbox/requests`: the sandbox's own endpoints, for tests."""
 
 import msgspec
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from empirical_fs.sandbox.responses import api_error
 
 
 class Control:
-    """Reads and replaces the plan, reads and clears the journal; leaves no trace in either."""
+    """Reads and replaces the plan, reads and clears the journal; its own requests are not in the journal."""
 
     def __init__(self, misbehaviour: Misbehaviour, journal: Journal) -> None:
         """Control this plan and this journal."""
@@ -19,7 +19,7 @@ class Control:
         self._journal = journal
 
     async def plan(self, request: Request) -> Response:
-        """The plan in force (GET), replaced as a whole before (PUT); 400 with the reason for a bad one."""
+        """The current plan (GET); PUT first replaces it, and answers 400 with the reason if it is bad."""
         if request.method == "PUT":
             try:
                 self._misbehaviour.adopt(parse_plan(await request.body()))
@@ -28,7 +28,7 @@ class Control:
         return _json(self._misbehaviour.plan)
 
     async def requests(self, request: Request) -> Response:
-        """The journal (GET), or an empty one from now on (DELETE)."""
+        """The journal (GET); DELETE first empties it."""
         if request.method == "DELETE":
             self._journal.clear()
         return _json(self._journal.report())

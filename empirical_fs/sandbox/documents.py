@@ -1,4 +1,4 @@
-"""Sample documents: what takes a library to be written, the same on every run."""
+"""Sample documents that need a library to be written; the same bytes on every run."""
 
 import io
 import zipfile

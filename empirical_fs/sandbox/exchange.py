@@ -1,4 +1,4 @@
-"""The life of one request: journal, latency, fault, answer."""
+"""Handles one request from start to end: journal, latency, fault, answer."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +17,7 @@ from empirical_fs.sandbox.shaping import altered, mistaken, paced, prevent, subs
 
 
 class Exchange:
-    """An ASGI endpoint around a handler that knows nothing of plans and journals."""
+    """An ASGI endpoint that adds the plan and the journal to a handler."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Exchange:
         misbehaviour: Misbehaviour,
         journal: Journal,
     ) -> None:
-        """Serve `handler`, for requests that `describe` tells apart."""
+        """Serve `handler`; `describe` says what a request asks for."""
         self._handler = handler
         self._describe = describe
         self._project = project
@@ -42,7 +42,7 @@ class Exchange:
         with suppress(ClientGone), self._journal.entered(call, request) as entry:
             try:
                 await self._answer(request, _guarded(send, connection), call, entry)
-            except h11.LocalProtocolError:  # the plan wants headers that no right answer can follow
+            except h11.LocalProtocolError:  # the plan's headers make a valid answer impossible
                 await connection.close()
 
     async def _answer(self, request: Request, send: Send, call: Call, entry: Entry) -> None:
@@ -62,7 +62,7 @@ class Exchange:
 
 
 def _guarded(send: Send, connection: Connection) -> Send:
-    # uvicorn drops what is sent to a client that has left; we rather stop reading the file.
+    # uvicorn discards what is sent to a client that has left; stop reading the file instead.
     async def send_guarded(message: Message) -> None:
         await connection.check()
         await send(message)

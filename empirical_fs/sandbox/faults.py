@@ -1,4 +1,4 @@
-"""Which fault of the plan a request meets."""
+"""Decides which fault of the plan applies to a request."""
 
 import random
 import time
@@ -12,7 +12,7 @@ CallKind = Literal["list", "get", "patch", "object", "head"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a request asks for, before anything is known of its right to."""
+    """What a request asks for, before its key or signature is checked."""
 
     kind: CallKind
     side: Literal["api", "store"]
@@ -22,26 +22,26 @@ class Call:
 
 
 class Misbehaviour:
-    """The plan in force, with what has come of its faults so far."""
+    """The current plan, with counts of how often its faults applied."""
 
     def __init__(self, plan: Plan) -> None:
-        """Begin with `plan`."""
+        """Start with `plan`."""
         self.adopt(plan)
 
     def adopt(self, plan: Plan) -> None:
-        """Follow `plan` from the next request on, with all faults counted anew."""
+        """Use `plan` from the next request on; all counts of faults start at 0."""
         self.plan = plan
         self._rules = [_Rule(fault) for fault in plan.faults]
-        self._random = random.Random(plan.seed)  # noqa: S311 - faults that repeat, and no secret
+        self._random = random.Random(plan.seed)  # noqa: S311 - for repeatable faults, not for secrets
 
     def now(self) -> float:
         """The server's time, in seconds since the epoch."""
         return time.time() + self.plan.clock_offset_s
 
     def action_for(self, call: Call, beside: int = 0) -> Action | None:
-        """What to do to this request: the first fault that matches it and does not let it pass.
+        """The action of the first fault that applies to this request; None if none does.
 
-        `beside` others of the same side are under way.
+        `beside` is the number of other requests to the same side (API or store) under way.
         """
         for rule in self._rules:
             if rule.hits(call, beside, self._random):
@@ -50,7 +50,7 @@ class Misbehaviour:
 
 
 class _Rule:
-    """One fault and how often it was met."""
+    """One fault, and counts of how often it matched and applied."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault

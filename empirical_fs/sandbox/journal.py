@@ -1,4 +1,4 @@
-"""What was asked of the sandbox: the counts and the log by which tests count round trips."""
+"""Records the requests: counts, and a log by which tests count round trips."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct):
-    """One request; `at` is in seconds since the start, `status` None while nothing was answered."""
+    """One request; `at` is in seconds since the start, `status` is None until it is answered."""
 
     kind: str
     id: Any
@@ -37,16 +37,16 @@ class Entry(msgspec.Struct):
 
 
 class Journal:
-    """Counts and logs requests from the start, or from the last `clear`, on."""
+    """Counts and logs the requests since the start, or since the last `clear`."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._started = time.monotonic()
         self._in_flight: Counter[str] = Counter()
         self.clear()
 
     def clear(self) -> None:
-        """Forget all that has ended, and the peaks above what is in flight now."""
+        """Drop the log and all counts; peaks restart at the number of requests in flight now."""
         self._log: deque[Entry] = deque(maxlen=_LOG_LENGTH)
         self._counts: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -54,7 +54,7 @@ class Journal:
 
     @contextmanager
     def entered(self, call: Call, request: Request) -> Iterator[Entry]:
-        """Log a request, which is in flight inside the `with` block."""
+        """Log a request; it counts as in flight until the `with` block ends."""
         headers = request.headers
         entry = Entry(
             kind=call.kind,
@@ -77,17 +77,17 @@ class Journal:
             logger.info("%s", msgspec.json.encode(entry).decode())
 
     def in_flight(self, call: Call) -> int:
-        """How many requests to the same side are under way, that one counted among them."""
+        """How many requests to the same side are under way, including this one."""
         return self._in_flight[call.side]
 
     def fault(self, entry: Entry, action: Action) -> None:
-        """Count a fault that this request met."""
+        """Count a fault that was applied to this request."""
         entry.faulted = True
         self._counts["faults"] += 1
         self._faults[str(action.__struct_config__.tag)] += 1
 
     def recording(self, send: Send, entry: Entry, call: Call) -> Send:
-        """A `send` that notes the status and counts the body's bytes."""
+        """Wrap `send` so that it records the status and counts the bytes of the body."""
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""The answer of the store to a request that it accepts: one object, or a range of it."""
+"""The store's answer to an authorized request: one object, or a range of it."""
 
 import os
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ RangeMode = Literal["206", "200-with-content-range", "ignored"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectAnswer:
-    """An ASGI answer that streams a span of an open object, and closes it."""
+    """An ASGI answer that streams a span of an open object, and then closes the object."""
 
     opened: OpenObject
     span: Span
@@ -35,9 +35,9 @@ class ObjectAnswer:
         with self.opened.file as file:
             await send({"type": "http.response.start", "status": self.status, "headers": headers})
             while position < end:
-                # A read that blocks is as quick as a thread for it would be: the files are in memory.
+                # This blocks the event loop, but no longer than a thread would take: the files are in memory.
                 chunk = os.pread(file.fileno(), min(_CHUNK, end - position), position)
-                if not chunk:  # cut short in place: the length promised cannot be kept
+                if not chunk:  # the file was truncated, so the promised length cannot be sent
                     connection: Connection = scope["state"]["connection"]
                     await connection.close()
                 position += len(chunk)
@@ -46,10 +46,10 @@ class ObjectAnswer:
 
 
 def object_answer(project: ProjectFolder, number: int, request: Request, mode: RangeMode) -> ASGIApp:
-    """The object of that number, as `If-Match` and `Range` of the request ask for it.
+    """The answer with object `number`, according to the request's `If-Match` and `Range`.
 
-    `mode` is how ranges are answered: as R2 does (206), as `rclone serve s3` 1.75 does (200 and a
-    Content-Range), or not at all.
+    `mode` says how to answer ranges: like R2 (206), like `rclone serve s3` 1.75 (200 and a Content-Range), or
+    not at all.
     """
     try:
         opened = project.open_object(number)

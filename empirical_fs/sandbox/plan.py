@@ -1,4 +1,4 @@
-"""The plan: how the sandbox misbehaves, as data that is checked when it is read."""
+"""The plan: which faults the sandbox has, as data that is validated when it is read."""
 
 from typing import Annotated, Literal
 
@@ -13,11 +13,11 @@ Latin1 = Annotated[str, msgspec.Meta(pattern=r"^[\x00-\xff]*\Z")]
 
 
 class BadPlan(Exception):
-    """The text is no plan; the message says where and why."""
+    """The text is not a valid plan; the message says where and why."""
 
 
 class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="status"):
-    """Answer with this status; without a body of its own, with JSON or XML as the side asked would."""
+    """Answer with this status; the default body is an error in JSON (API) or XML (store)."""
 
     status: Annotated[int, msgspec.Meta(ge=200, le=599)]
     retry_after: HeaderText | None = None
@@ -26,44 +26,44 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="cut"):
-    """Close the connection after so many bytes of the body, with headers that promise all of it."""
+    """Close the connection after so many bytes of the body, although the headers promise all of it."""
 
     after: Count
 
 
 class Stall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="stall"):
-    """Send so many bytes of the body, nothing for `seconds`, then the rest."""
+    """Send so many bytes of the body, pause for `seconds`, then send the rest."""
 
     after: Count
     seconds: Seconds
 
 
 class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="reset"):
-    """Reset the connection before anything is answered."""
+    """Reset the connection without an answer."""
 
 
 class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="silence"):
-    """Take the request and never answer; the connection stays for as long as the client keeps it."""
+    """Accept the request and never answer; the connection stays open until the client closes it."""
 
 
 class Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="raw"):
-    """Send this text, a byte for each character, in place of any HTTP, and close the connection."""
+    """Send this text, a byte per character, in place of an HTTP answer, and close the connection."""
 
     text: Latin1
 
 
 class SlowHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="slow-head"):
-    """Send the head in so many pieces (of a byte at least), with a pause before each, `seconds` in all."""
+    """Send the head in `pieces` of at least a byte, with a pause before each, `seconds` in all."""
 
     seconds: Seconds
     pieces: Positive = 1
 
 
 class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="resize"):
-    """Send a body that is `by` bytes longer than it is to be, or shorter if that is negative.
+    """Send a body that is `by` bytes too long, or too short if `by` is negative.
 
-    Its Content-Length is `kept` as if nothing were wrong, `true` to what is sent, or there is `none` and
-    the body is chunked. Whatever is too long ends in `x`. All other headers stay as they are.
+    `length` says what happens to Content-Length: `kept` keeps the correct body's, `true` gives that of the
+    body as sent, `none` leaves it out, so that the body is chunked. Extra bytes are `x`. Other headers stay.
     """
 
     by: int
@@ -71,15 +71,15 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class Gzip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="gzip"):
-    """Compress the body, and say so, though nobody asked for it."""
+    """Compress the body, and set Content-Encoding, though the client did not ask for it."""
 
 
 class Whole(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="whole"):
-    """Overlook the `Range` of the request: 200 and everything."""
+    """Ignore the `Range` of the request: answer 200 with the whole object."""
 
 
 class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="other"):
-    """Answer as if the resource with this `id` were asked for, with its ETag, and overlook `If-Match`."""
+    """Answer with the resource of this `id` and its ETag instead, and ignore `If-Match`."""
 
     id: int | str
 
@@ -89,13 +89,13 @@ class Html(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t
 
 
 class Redirect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="redirect"):
-    """Answer 302 to `location`; an empty one means the URL that was asked for."""
+    """Answer 302 to `location`; an empty one means the requested URL itself."""
 
     location: HeaderText
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="body"):
-    """Answer 200 with this text, verbatim, so many `times` over."""
+    """Answer 200 with this text, verbatim, repeated `times` times."""
 
     body: str
     times: Positive = 1
@@ -129,12 +129,13 @@ Action = (
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which requests meet which action.
+    """An action, and the requests to which it applies.
 
-    `any` is every request but the sandbox's own, HEAD and PATCH too. `ids` limits it to requests for
-    these resources, `pages` to these pages of the listing, `beside` to those that come while so many others
-    of the same side are under way, or more. Of those that match, the first `skip` pass,
-    then each `every`-th is hit, with `probability`, `times` at most. What passes meets the next fault.
+    `on` is the kind of request; `any` means every request, also HEAD and PATCH, but not those to `/sandbox`.
+    `ids` limits it to requests for these resources, `pages` to these pages of the listing, `beside` to
+    requests that come while at least so many others to the same side are under way. Of the matching requests,
+    the first `skip` are left alone; then the fault applies to each `every`-th one, with `probability`, at
+    most `times` times. The next fault is tried if this one does not apply.
     """
 
     on: Literal["list", "get", "object", "any"]
@@ -149,10 +150,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that the sandbox does unlike a server on its best day; the defaults are that day.
+    """How the sandbox differs from a perfect server; the defaults are a perfect server.
 
-    `signed_by` and `ranges` pick among the servers of the same API that have been seen; a
-    `clock_offset_s` puts the whole server's clock ahead of (or behind) ours.
+    `signed_by` and `ranges` choose among the kinds of server that have been seen for this API;
+    `clock_offset_s` sets the server's clock ahead of ours, or behind it if negative.
     """
 
     url_expiry_s: Seconds = 3600.0
@@ -169,10 +170,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_plan(text: bytes) -> Plan:
-    """The plan that the JSON `text` describes.
+    """Parse a plan in JSON.
 
     Raises:
-        BadPlan: it is not JSON, or not of a plan's shape.
+        BadPlan: it is not JSON, or not a valid plan.
     """
     try:
         return msgspec.json.decode(text, type=Plan)

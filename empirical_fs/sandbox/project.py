@@ -1,4 +1,4 @@
-"""A folder as the resources of a project. Nothing here knows HTTP."""
+"""Presents the files of a folder as the resources of a project. Knows nothing about HTTP."""
 
 import hashlib
 import mimetypes
@@ -23,12 +23,12 @@ _OFFICE = "application/vnd.openxmlformats-officedocument"
 
 
 class NoSuchResource(Exception):
-    """The project has no such resource, or no object behind it."""
+    """The project has no such resource, or the resource has no object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One resource as last seen on disk; `number` and `created_ns` are those of its first sight."""
+    """One resource as last seen on disk; `number` and `created_ns` are from when it was first seen."""
 
     number: int
     path: str
@@ -36,11 +36,11 @@ class Item:
     mtime_ns: int
     created_ns: int
     target: str | None
-    """Where a link resource leads; None for an upload."""
+    """The URL of a link resource; None for an upload."""
 
     @property
     def name(self) -> str:
-        """The name shown: the file's own, with what is not UTF-8 in it replaced, as JSON cannot say it."""
+        """The name shown: the file's, with bytes that are not UTF-8 replaced, since JSON cannot hold them."""
         name = self.path.rpartition("/")[2]
         if self.target is not None:
             name = name.removesuffix(_LINK_SUFFIX)
@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class OpenObject:
-    """An object's file, held open: it stays what it was when the file is replaced by renaming."""
+    """An object's open file: its content stays the same if the file is replaced by a rename."""
 
     file: FileIO
     size: int
@@ -65,14 +65,14 @@ class _Patch:
 
 
 class ProjectFolder:
-    """The resources of a folder: every regular file below it that no dot hides.
+    """The resources of a folder: every regular file below it that is not hidden (by a dot).
 
-    Numbers are given at first sight, in the order of paths, from 1 on; a path keeps its number. A file
-    `X.link` with an http(s) URL in it is a link resource X. The sidecar file overrides fields.
+    A file gets its number when it is first seen, from 1, in the order of paths; a path keeps its number. A
+    file `X.link` that contains an http(s) URL is a link resource X. The sidecar file overrides fields.
     """
 
     def __init__(self, root: Path) -> None:
-        """Take stock of the directory `root` once.
+        """Scan the directory `root`.
 
         Raises:
             BadSidecar: its sidecar file cannot be read.
@@ -89,19 +89,19 @@ class ProjectFolder:
         self._scan()
 
     def listing(self, *, fresh: bool) -> list[Item]:
-        """All resources, newest first; if `fresh`, as they are now, else at most a few scans old.
+        """All resources, newest first; `fresh` forces a new scan.
 
         Raises:
             BadSidecar: the sidecar file cannot be read.
         """
-        # The pages of one walk share scans, yet a scan is never older than twice what a new one costs:
-        # a change in a small folder shifts the pages of a walk at once, as it does in the real service.
+        # The pages of one listing may share a scan, but a scan is never older than twice the time that a new
+        # one takes: in a small folder a change shifts the later pages at once, as in the real service.
         if fresh or time.monotonic() - self._scanned_at > 2 * self._scan_cost_s:
             self._scan()
         return self._listing
 
     def find(self, shown_id: str) -> Item:
-        """The resource whose `id` field reads `shown_id`, as it is on disk now.
+        """The resource whose `id` field, as text, is `shown_id`, as it is on disk now.
 
         Raises:
             NoSuchResource: there is none.
@@ -122,15 +122,15 @@ class ProjectFolder:
         return self._current(path)
 
     def shown_id(self, number: int) -> Any:
-        """The `id` field of the resource of that number.
+        """The `id` field of resource `number`.
 
         Raises:
-            NoSuchResource: that number was never given.
+            NoSuchResource: no resource has had that number.
         """
         return self._sidecar.fields(self._path(number)).get("id", number)
 
     def fields(self, item: Item, url: str) -> Fields:
-        """The resource as the API shows it, with `url` to open it by."""
+        """The resource's fields as the API shows them; `url` is its signed URL, or the link."""
         uploaded = item.target is None
         return {
             "id": item.number,
@@ -149,18 +149,18 @@ class ProjectFolder:
         }
 
     def patch(self, item: Item, changes: Fields, now_ns: int) -> None:
-        """Override fields of a resource from now on; its content and its ETag stay.
+        """Override fields of a resource from now on; its content and its ETag do not change.
 
-        `updated_at` moves to `now_ns`, in nanoseconds since the epoch, until the file is newer than that.
+        `updated_at` becomes `now_ns`, in nanoseconds since the epoch, unless the file is or becomes newer.
         """
         earlier = self._patches.get(item.path, _Patch({}, now_ns))
         self._patches[item.path] = _Patch({**earlier.changes, **changes}, now_ns)
 
     def open_object(self, number: int) -> OpenObject:
-        """The content of an upload, from the file as it is now; the caller closes it.
+        """Open the current file of an upload; the caller closes it.
 
         Raises:
-            NoSuchResource: no upload of that number is there.
+            NoSuchResource: there is no upload with that number.
         """
         path = self._path(number)
         if self._known[path].target is not None:
@@ -240,7 +240,7 @@ class ProjectFolder:
         try:
             with (self._root / path).open("rb") as file:
                 text = file.read(_LINK_LIMIT).decode(errors="replace").strip()
-        except OSError:  # vanished or unreadable since it was seen: what is no link is an upload
+        except OSError:  # it was deleted or became unreadable meanwhile: treat it as an upload
             return None
         return text if text.startswith(("http://", "https://")) else None
 
@@ -251,7 +251,7 @@ def _regular_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
         prefix = pending.pop()
         try:
             entries = list(os.scandir(root / prefix))
-        except FileNotFoundError:  # a folder that vanished under the scan has no files
+        except FileNotFoundError:  # the folder was deleted during the scan
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -261,7 +261,7 @@ def _regular_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
             elif entry.is_file(follow_symlinks=False):
                 try:
                     yield f"{prefix}{entry.name}", entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # and neither is a file that vanished listed
+                except FileNotFoundError:  # the file was deleted during the scan
                     continue
 
 
@@ -276,7 +276,7 @@ def _rfc3339(moment_ns: int) -> str:
 
 
 def _mime_types() -> mimetypes.MimeTypes:
-    # Python's own table and not the machine's, so that every machine lists the same types.
+    # Only Python's built-in table, not the system's, so that the types are the same on every machine.
     types = mimetypes.MimeTypes()
     types.add_type(f"{_OFFICE}.wordprocessingml.document", ".docx")
     types.add_type(f"{_OFFICE}.spreadsheetml.sheet", ".xlsx")

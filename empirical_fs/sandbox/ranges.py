@@ -1,4 +1,4 @@
-"""The `Range` header of one request against an object of known size (RFC 9110, section 14.2)."""
+"""Parses the `Range` header of a request for an object of known size (RFC 9110, section 14.2)."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ _SINGLE = re.compile(r"bytes=(?P<first>[0-9]*)-(?P<last>[0-9]*)", re.ASCII | re.
 
 
 class Unsatisfiable(Exception):
-    """The range is well formed, but no byte of the object lies in it."""
+    """The range is well-formed, but contains no byte of the object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The bytes from `first` on, `length` of them."""
+    """A range of `length` bytes that starts at offset `first`."""
 
     first: int
     length: int
@@ -23,12 +23,12 @@ class Span:
 
 
 def requested_span(header: str | None, size: int) -> Span | None:
-    """The span that the header asks for; None if the whole object is to be sent.
+    """The range that the header asks for; None if the whole object is to be sent.
 
     A header that is malformed or asks for several ranges is ignored, as R2 does.
 
     Raises:
-        Unsatisfiable: the range lies past the end, or asks for the last 0 bytes.
+        Unsatisfiable: the range starts at or after the end, or asks for the last 0 bytes.
     """
     match = _SINGLE.fullmatch(header.strip()) if header is not None else None
     if match is None or match[0].endswith("=-"):

@@ -1,4 +1,4 @@
-"""The answers that both sides give, and the form of their errors."""
+"""Answers that the API and the store have in common, and the forms of their errors."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,17 +13,17 @@ Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
 class JsonResponse(Response):
-    """An answer in JSON that can say all that the sidecar file can, lone surrogates too."""
+    """An answer in JSON; it can hold everything that the sidecar file can, also unpaired surrogates."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The bytes of `content`."""
+        """Encode `content` as JSON."""
         return json.dumps(content, separators=(",", ":")).encode()
 
 
 def api_error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error of the API."""
+    """An error in the API's form (JSON)."""
     return JsonResponse({"error": {"message": message}}, status, headers)
 
 

@@ -1,4 +1,4 @@
-"""Actions of the plan that change the form of an answer: its head's pace, its body's length and encoding."""
+"""Actions of the plan that change the form of an answer: how fast its head comes, its body's length, gzip."""
 
 import gzip
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from empirical_fs.sandbox.plan import Action, Gzip, Resize, SlowHead
 
 
 def rewritten(send: Send, action: Action | None, connection: Connection) -> Send:
-    """A `send` that does to the form of an answer what the action asks for."""
+    """Wrap `send` so that it changes the form of the answer as the action says."""
     match action:
         case SlowHead():
             return _with_slow_head(send, action, connection)
@@ -79,7 +79,7 @@ def _overflowing(send: Send, by: int, connection: Connection) -> Send:
     async def send_more(message: Message) -> None:
         await send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            # Behind the back of h11, which would refuse to send what it did not announce.
+            # Written directly, as h11 would refuse to send more than the announced length.
             connection.wire.write(b"x" * by)
 
     return send_more

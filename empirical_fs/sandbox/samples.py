@@ -1,4 +1,4 @@
-"""Sample resources: small files of the kinds that people keep, the same on every run."""
+"""Sample resources: small files of common kinds, with the same bytes on every run."""
 
 import io
 import math
@@ -17,9 +17,9 @@ _TONE_HZ = 440
 
 
 def write_samples(folder: Path) -> list[str]:
-    """Write the samples that are not yet in `folder`, which is made if need be.
+    """Write the samples that are not yet in `folder`, which is created if necessary.
 
-    Those are left out, and their names given back, that take libraries which are not installed.
+    Samples that need libraries which are not installed are left out; returns their names.
 
     Raises:
         OSError: the folder cannot be written to.

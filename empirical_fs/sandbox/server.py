@@ -1,4 +1,4 @@
-"""The server's life: bind, announce, serve, stop."""
+"""Runs the server: bind, announce, serve, stop."""
 
 import asyncio
 import ipaddress
@@ -16,7 +16,7 @@ _KEEP_ALIVE_S = 75
 
 
 def loopback_address(host: str) -> str:
-    """The address of `host`, as long as no other machine can reach it.
+    """The IP address of `host`, which must be one that other machines cannot reach.
 
     Raises:
         ValueError: it is neither `localhost` nor a loopback address.
@@ -32,16 +32,17 @@ def loopback_address(host: str) -> str:
 
 
 def bind(address: str, port: int) -> socket.socket:
-    """A socket bound to a loopback address; port 0 takes a free one.
+    """A socket bound to a loopback address; port 0 means any free port.
 
     Raises:
-        OSError: the port is in use, or not ours to take.
+        OSError: the port is in use, or we have no permission for it.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # Named, or asyncio would not know it for TCP and leave Nagle's algorithm on: 40 ms for each small answer.
+    # Name the protocol, or asyncio would not recognise TCP and leave Nagle's algorithm on, which costs 40 ms
+    # per small answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # A sandbox that is started again at once must not wait for its old connections to time out.
+        # A sandbox that is restarted at once must not wait until its old connections time out.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
     except OSError:
@@ -51,7 +52,7 @@ def bind(address: str, port: int) -> socket.socket:
 
 
 def host_of(listener: socket.socket) -> str:
-    """`ADDRESS:PORT` as URLs have it."""
+    """`ADDRESS:PORT` as it is written in URLs."""
     address, port = listener.getsockname()[:2]
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
@@ -75,7 +76,7 @@ def serve(app: ASGIApp, listener: socket.socket, announce: Callable[[], None]) -
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but it announces itself, hangs up on whoever is connected, and ends with status 0."""
+    """uvicorn, but it announces itself, closes open connections when it stops, and exits with status 0."""
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
@@ -86,14 +87,14 @@ class _Server(uvicorn.Server):
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A slow or stalled body would hold up the end for as long as its client cares to wait.
+        # A slow or stalled body would delay the exit for as long as its client waits.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # The original raises the signal again at the end, which makes the exit status its number.
+        # uvicorn's method raises the signal again at the end, so that the process would die of it.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)

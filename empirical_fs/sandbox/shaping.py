@@ -1,4 +1,4 @@
-"""How actions of the plan change an answer: put in its place, or done to it on its way out."""
+"""Applies the actions of the plan: replaces an answer, or changes it while it is sent."""
 
 from collections.abc import Awaitable, Callable
 
@@ -32,10 +32,10 @@ _PAGE = "<!doctype html><html><head><title>Sign in</title></head><body><h1>Sign 
 
 
 async def prevent(action: Action | None, connection: Connection) -> None:
-    """Do what the action wants in place of any answer.
+    """Carry out an action that leaves no answer to give; do nothing for other actions.
 
     Raises:
-        ClientGone: that was done.
+        ClientGone: the action was carried out.
     """
     match action:
         case Reset():
@@ -50,10 +50,10 @@ async def prevent(action: Action | None, connection: Connection) -> None:
 
 
 def mistaken(request: Request, action: Action | None, project: ProjectFolder) -> Request:
-    """The request as a server takes it that mistakes it as the action says.
+    """The request as a faulty server understands it, as the action says.
 
     Raises:
-        NoSuchResource: the action names none of the project.
+        NoSuchResource: the action names a resource that the project does not have.
     """
     match action:
         case Whole():
@@ -69,7 +69,7 @@ def mistaken(request: Request, action: Action | None, project: ProjectFolder) ->
 
 
 def substitute(action: Action | None, call: Call) -> Response | None:
-    """The answer to give in place of the normal one; None if the normal one is wanted."""
+    """The answer that replaces the normal one; None to give the normal one."""
     match action:
         case Status():
             return _status(action, call)
@@ -84,7 +84,7 @@ def substitute(action: Action | None, call: Call) -> Response | None:
 
 
 def altered(send: Send, action: Action | None, connection: Connection) -> Send:
-    """A `send` that does to an answer what the action asks for."""
+    """Wrap `send` so that it changes the answer as the action says."""
     match action:
         case Headers():
             return _with_headers(send, action)
@@ -97,7 +97,7 @@ def altered(send: Send, action: Action | None, connection: Connection) -> Send:
 
 
 def paced(send: Send, bytes_per_second: float, connection: Connection) -> Send:
-    """A `send` that lets a body through at this pace."""
+    """Wrap `send` so that it sends the body at this rate."""
     slice_size = max(1, int(bytes_per_second / _SLICES_PER_SECOND))
 
     async def send_slowly(message: Message) -> None:

@@ -14,16 +14,16 @@ class BadSidecar(Exception):
 
 
 class Sidecar:
-    """Fields by relative path, as the file has them now: `{"a/b.csv": {"size_bytes": null}}`."""
+    """The file's current content, fields by relative path: `{"a/b.csv": {"size_bytes": null}}`."""
 
     def __init__(self, root: Path) -> None:
-        """Use the file of the folder `root`, which may come and go."""
+        """Use the file in the folder `root`; it may be created and deleted at any time."""
         self._path = root / SIDECAR
         self._version: tuple[int, int] | None = None
         self._fields: dict[str, Fields] = {}
 
     def refresh(self) -> None:
-        """Read the file again if it changed.
+        """Read the file again if it has changed.
 
         Raises:
             BadSidecar: it is not JSON, or not of the right shape.
@@ -44,9 +44,9 @@ class Sidecar:
         self._fields, self._version = fields, version
 
     def fields(self, path: str) -> Fields:
-        """What the file says of the resource at `path`, verbatim."""
+        """The fields that the file gives for the resource at `path`, verbatim."""
         return self._fields.get(path, {})
 
     def paths_with_id(self, shown_id: str) -> list[str]:
-        """The paths that the file gives an id that reads `shown_id`."""
+        """The paths to which the file gives an id that, as text, is `shown_id`."""
         return [path for path, fields in self._fields.items() if str(fields.get("id", "")) == shown_id]

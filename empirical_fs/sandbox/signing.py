@@ -2,9 +2,9 @@
 
 Source: "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)" of the S3 API reference.
 
-    Refused                 the URL opens nothing
+    Refused                 the URL is not valid
     ├── SignatureMismatch   it was not signed with these credentials, or was altered since
-    └── UrlExpired          it was, and its time is over
+    └── UrlExpired          its signature is valid, but it has expired
 """
 
 import hashlib
@@ -19,20 +19,20 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class Refused(Exception):
-    """A URL that opens nothing."""
+    """The URL is not valid."""
 
 
 class SignatureMismatch(Refused):
-    """The signature is missing, or is not the one of this request."""
+    """The signature is missing, or is not that of this request."""
 
 
 class UrlExpired(Refused):
-    """The signature is right, but the time it was given is over."""
+    """The signature is valid, but the URL has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key pair of the store, and the scope it signs for; R2 calls its only region `auto`."""
+    """A key pair of the store, and the region for which it signs; R2 calls its only region `auto`."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -60,9 +60,9 @@ class Target:
 
 
 def presigned_query(credentials: Credentials, target: Target, at: float, expires_s: float) -> str:
-    """The query that opens `target` from `at` (seconds since the epoch) on, for `expires_s` seconds.
+    """The query that authorizes requests to `target` for `expires_s` seconds from `at` (Unix time).
 
-    The URL holds whole seconds: the start is rounded down and the span up.
+    The URL contains whole seconds: the start is rounded down, the duration up.
     """
     stamp = datetime.fromtimestamp(math.floor(at), UTC).strftime(_STAMP)
     parameters = {
@@ -77,7 +77,7 @@ def presigned_query(credentials: Credentials, target: Target, at: float, expires
 
 
 def verify(credentials: Credentials, target: Target, query: str, at: float) -> None:
-    """Check that `query` opens `target` at the moment `at`, in seconds since the epoch.
+    """Check that `query` authorizes a request to `target` at the time `at`, in seconds since the epoch.
 
     Raises:
         SignatureMismatch: any part of the request differs from what was signed.
@@ -112,7 +112,7 @@ def _signature(credentials: Credentials, target: Target, stamp: str, canonical_q
 
 
 def _canonical_path(path: str) -> str:
-    # Clients may write the same path with more or fewer escapes than were signed; a %2F stays a %2F.
+    # Clients may escape more or fewer characters of the path than the signer; %2F stays %2F.
     return "/".join(quote(unquote_to_bytes(segment), safe="") for segment in path.split("/"))
 
 

@@ -1,4 +1,4 @@
-"""The object store: signed URLs in the manner of R2, and what they open."""
+"""The object store: makes signed URLs like R2's, and serves the objects behind them."""
 
 from urllib.parse import quote
 
@@ -23,10 +23,9 @@ _BUCKET = "project-resources"
 
 
 class Store:
-    """Signs URLs of objects, and serves them to whoever brings one.
+    """Signs URLs of objects, and serves an object to any client with a valid URL.
 
-    The signature covers the method, so that HEAD is refused with a URL that was signed for GET, as R2
-    does.
+    The signature covers the method, so HEAD with a URL that was signed for GET is refused, as by R2.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class Store:
         self._host = origin.partition("://")[2]
 
     def url(self, item: Item) -> str:
-        """A URL that opens the item's object from now on, for as long as the plan says."""
+        """A signed URL of the item's object, valid from now for as long as the plan says."""
         name = quote(item.path.rpartition("/")[2].encode(errors="surrogateescape"), safe="")
         path = f"/{_BUCKET}/{item.number}/{name}"
         query = presigned_query(
@@ -52,7 +51,7 @@ class Store:
         return f"{self._origin}{path}?{query}"
 
     async def answer(self, request: Request) -> ASGIApp:
-        """The object that the URL opens, or the store's refusal."""
+        """The object of a valid signed URL, else the store's error."""
         if "authorization" in request.headers:
             return two_authorizations()
         raw_path = request.scope["raw_path"].decode("ascii", errors="replace")
@@ -68,18 +67,18 @@ class Store:
 
 
 def two_authorizations() -> Response:
-    """The refusal of an `Authorization` header beside a signature in the query."""
+    """The error for an `Authorization` header in addition to a signature in the query."""
     message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the header"
     return store_error(400, "InvalidArgument", message)
 
 
 def bad_signature() -> Response:
-    """The refusal of a URL that was not signed here, or for another method."""
+    """The error for a URL that was not signed here, or was signed for another method."""
     message = "The request signature we calculated does not match the signature you provided."
     return store_error(403, "SignatureDoesNotMatch", message)
 
 
 def expired(status: int) -> Response:
-    """The refusal of a URL whose time is over; R2's documents name more than one status for it."""
+    """The error for an expired URL; R2's documentation names more than one status for it."""
     code = {400: "ExpiredRequest", 401: "Unauthorized"}.get(status, "AccessDenied")
     return store_error(status, code, "Request has expired")

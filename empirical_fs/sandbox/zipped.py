@@ -1,15 +1,15 @@
-"""Archives that are the same on every run."""
+"""Makes zip archives with the same bytes on every run."""
 
 import io
 import zipfile
 from datetime import UTC, datetime
 
 FIRST = datetime(2026, 3, 20, 10, 30, tzinfo=UTC)
-"""The date of the first sample, and of all that is in an archive."""
+"""The date of the first sample, and of all files in archives."""
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
-    """An archive of these files."""
+    """A zip archive of these files (name: content)."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for name, content in files.items():
