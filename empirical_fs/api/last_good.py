@@ -169,7 +169,7 @@ class _Gathering:
             came = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
             lines[reason] = f"{first.who}{more} cannot be read: {reason} ({came})"
         if self.undated:
-            lines["dates"] = f"resources have lost their updated_at: {self.undated}, shown with those before"
+            lines["dates"] = f"resources have lost their updated_at: {self.undated}, shown with earlier dates"
         return lines
 
     def _count(self, error: Malformed, outcome: str) -> None:
@@ -178,6 +178,7 @@ class _Gathering:
         self.kept += outcome == _KEPT
 
     def _with_id(self, error: Malformed, resource_id: int) -> str:
+        """Decide what to show for an unreadable entry with an id; returns the outcome for the log."""
         if resource_id in self.shown:
             return _LEFT_OUT
         was_shown = resource_id in self._before.shown
@@ -203,6 +204,7 @@ class _Gathering:
         return len(lost)
 
     def _without_id(self, error: Malformed, lost: dict[str, list[int]]) -> str:
+        """The same for an entry without an id; `lost` are the ids of missing files by name."""
         if error.name is None or error.name not in lost:
             self.strangers += 1
             return _LEFT_OUT
@@ -229,6 +231,6 @@ def _of_suspects(strangers: int, suspects: Sequence[int]) -> dict[str, str]:
     if not suspects:
         return {}
     return {
-        "suspects": f"files that are listed no more are shown as last read: {len(suspects)}, for which any of"
-        f" the unreadable entries of unknown files may stand: {strangers}"
+        "suspects": f"files that are no longer listed are shown as last read: {len(suspects)}, as any of them"
+        f" may be one of the unreadable entries: {strangers}"
     }

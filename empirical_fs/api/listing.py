@@ -149,6 +149,7 @@ def fetch_listing(
 
 
 def _fetch_once(fetch_pages: FetchPages, progress: Progress, leisure: Leisure) -> _Pass:
+    """Make one pass over all pages; the first page says how many there are."""
     begin = time.monotonic()
     (first,) = fetch_pages([1], 1)
     page_seconds = time.monotonic() - begin
@@ -203,6 +204,7 @@ def _is_more_likely(first: Page, listed: int) -> bool:
 
 
 def _combined(passes: Sequence[_Pass]) -> Listing:
+    """Merge passes into one listing; of several versions of a resource the newest counts."""
     pages = [page for each in passes for page in each.pages]
     server_time = next((page.server_time for page in pages if page.server_time is not None), time.time())
     resources: dict[int, Resource] = {}

@@ -262,5 +262,5 @@ def _external_page(url: str) -> str:
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError("a URL that cannot be parsed") from error
     if parsed.scheme not in ("http", "https") or not has_host:
-        raise ValueError("a URL that is none of the web")
+        raise ValueError("not a web URL")
     return quote(url, safe=_URL_CHARACTERS, errors="replace")

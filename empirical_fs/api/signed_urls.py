@@ -143,7 +143,7 @@ class SignedUrls:
             self._listing.do(None, lambda: self.list_resources({}, patience=patience), deadline)
             return self._cache.newest(resource_id)
         except (ApiUnavailable, NotTheApi) as error:
-            log.debug("the listing does not sign: %s", error)
+            log.debug("the listing cannot be fetched for its signed URLs: %s", error)
             return None
 
     def _sign_by_id(self, resource_id: int, deadline: Deadline) -> str:

@@ -296,4 +296,4 @@ class Catalog:
             if kind not in before and self._news.is_news(kind):
                 log.warning("%s", trouble)
         if before and not known.troubles:
-            log.info("the listing is well again")
+            log.info("the listing is correct again")

@@ -107,6 +107,7 @@ class Refreshing:
         return asked
 
     def _work(self) -> None:
+        """Run one refresh if it is due or was asked for, and finish the reloads that were pending."""
         with self._lock:
             asked, self._reloads = self._reloads, []
             is_due = aging_clock() >= self._due_at
@@ -150,5 +151,5 @@ class Refreshing:
 
     def _failed(self, error: EmpiricalError) -> None:
         if str(error) != self._failure:
-            log.warning("the listing could not be refreshed, the last one goes on: %s", error)
+            log.warning("the listing could not be refreshed, so the last one stays in use: %s", error)
         self._failure = str(error)

@@ -146,6 +146,7 @@ class Sizes:
         self._found.pop(_version(resource), None)
 
     def _forget_all_but(self, resources: Mapping[int, Resource]) -> None:
+        """Forget the versions that are not listed any more, or for which the API now gives a size."""
         for version in [*self._found, *self._failed]:
             listed = resources.get(version[0])
             if listed is None or listed.size or _version(listed) != version:

@@ -128,6 +128,7 @@ class Outages:
         )
 
     def _probe_until_found(self, server: Server) -> None:
+        """Probe once; while the server is lost, go on with growing pauses until it answers."""
         known = self._servers.peek(server)
         for pause in chain([_FIRST_PAUSE, _SECOND_PAUSE], repeat(_LONG_PAUSE)):
             if self._probe(server):

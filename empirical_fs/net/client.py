@@ -121,7 +121,7 @@ class Http:
 
     @property
     def is_here(self) -> bool:
-        """Whether the last connection was made to this machine; a proxy there does not count."""
+        """Whether the last direct connection was to this machine; proxies do not count."""
         return self._transport.is_here
 
     @property
@@ -173,7 +173,7 @@ class Http:
             is_let_through = self._check_reach(server)
             pause = self._turns.pause(server)
             if pause and pause >= deadline.remaining():
-                raise self._unavailable(f"{server.host} wants to be left alone for {pause:.0f} s", pause)
+                raise self._unavailable(f"{server.host} asks for a pause of {pause:.0f} s", pause)
             turn = yield from self._turns.take(server, deadline, cancellation)
             try:
                 if not is_let_through:

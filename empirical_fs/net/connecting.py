@@ -74,7 +74,7 @@ class Connector:
         permitted = [each for each in found if self._permit(server.scheme, ip_address(each.text))]
         if not permitted:
             raise UnsafeUrl(
-                "a URL whose name leads to this machine or its link, from a server that is not there"
+                "a URL whose name leads to this machine or a link-local address, from a server elsewhere"
                 if server.scheme == "https"
                 else "a URL in plain http whose name does not lead to this machine"
             )

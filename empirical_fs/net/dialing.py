@@ -96,7 +96,7 @@ class Dialer:
             encrypted.close()
             if cancellation is not None and cancellation.is_cancelled:
                 # The address is not to blame (see `Connector.judging`).
-                raise httpx.ReadError("nobody wants the answer any more") from error
+                raise httpx.ReadError("the request was cancelled") from error
             raise
         return encrypted
 
@@ -108,4 +108,4 @@ def attach(cancellation: Cancellation | None, connected: socket.socket) -> None:
         httpx.ReadError: it was cancelled.
     """
     if cancellation is not None and not cancellation.attach(connected):
-        raise httpx.ReadError("nobody wants the answer any more")
+        raise httpx.ReadError("the request was cancelled")

@@ -96,6 +96,7 @@ class GatheredSocket(RawIOBase):
         return head
 
     def _has_head(self) -> bool:
+        """Drop complete interim heads; whether a final head is complete, or the bytes are not HTTP."""
         while (end := _END_OF_HEAD.search(self._gathered)) and _INTERIM_LINE.match(self._gathered):
             self._skipped += end.end()
             del self._gathered[: end.end()]

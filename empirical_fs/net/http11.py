@@ -150,6 +150,7 @@ class PooledTransport(httpx.BaseTransport):
         _close(idle)
 
     def _take(self, route: Route) -> HTTPConnection | None:
+        """An idle connection; those on which data or the end has arrived are unusable, and closed."""
         while True:
             with self._lock:
                 connection, over = self._idle.take(route)

@@ -24,11 +24,11 @@ def told(host: str, status: int) -> Trouble:
         return Trouble(f"the network wants a sign-in (HTTP {status})", "open any page in a browser")
     if status == _PROXY_WANTS_MORE:
         return Trouble(
-            f"a proxy before {host} wants a user name and a password (HTTP {status})",
+            f"a proxy in front of {host} wants a user name and a password (HTTP {status})",
             "see the proxy variables",
         )
     if status in _OF_CDNS:
-        return Trouble(f"what stands before {host} cannot reach it (HTTP {status})", "try again in a while")
+        return Trouble(f"the CDN in front of {host} cannot reach it (HTTP {status})", "try again in a while")
     if is_busy(status):
         return Trouble(f"{host} answered HTTP {status}")
     return Trouble(

@@ -92,7 +92,7 @@ def _of_connecting(cause: BaseException | None, server: Server) -> Trouble:
             trouble = Trouble(f"{host}:{server.port} is not speaking TLS", "is it http://, or another port?")
         case ssl.SSLError() if not isinstance(cause, _PASSING):
             why = (reason or "no reason given").lower().replace("_", " ")
-            trouble = Trouble(f"no TLS can be agreed on with {host} ({why})")
+            trouble = Trouble(f"the TLS handshake with {host} failed ({why})")
         case socket.gaierror(errno=socket.EAI_AGAIN):
             trouble = Trouble(f"no name server says where {host} is", "check the network and its DNS")
         case socket.gaierror() | UnicodeError():
@@ -100,7 +100,7 @@ def _of_connecting(cause: BaseException | None, server: Server) -> Trouble:
         case ConnectionRefusedError():
             trouble = Trouble(f"{host}:{server.port} refused the connection")
         case OSError(errno=number) if number in _NO_WAY:
-            trouble = Trouble(f"there is no way from here to {host}", "is the network up?")
+            trouble = Trouble(f"there is no network route to {host}", "is the network up?")
         case OSError(errno=number, strerror=shortage) if number in _SHORTAGES:
             trouble = Trouble(f"no connection can be made to {host}: {shortage}")
         case _:

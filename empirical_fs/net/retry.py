@@ -108,6 +108,7 @@ class Tries:
         return isinstance(failure, Unavailable) and failure.lasting
 
     def _seconds(self, failure: Exception) -> float:
+        """How long to wait before the next try: what the server asked for, else the growing wait."""
         asked = failure.retry_after if isinstance(failure, Unavailable) else None
         if asked:
             # Clients that the server refused at the same time must not all come back at the same time.

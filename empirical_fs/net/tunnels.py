@@ -115,7 +115,7 @@ def _by_socks(connected: socket.socket, proxy: Proxy, server: Server, ends_at: f
         _send(connected, protocol.data_to_send(), ends_at)
         verdict = protocol.receive_data((yield from _received(connected, 2, ends_at)))
         if not isinstance(verdict, SOCKS5UsernamePasswordReply) or not verdict.success:
-            raise ProxyRefused("it does not know them", wants_name=True)
+            raise ProxyRefused("it rejected them", wants_name=True)
     protocol.send(SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, (host, server.port)))
     _send(connected, protocol.data_to_send(), ends_at)
     # A proxy that refuses may send only these four bytes.

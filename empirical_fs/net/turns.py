@@ -145,7 +145,7 @@ class Turns:
             if cancellation is not None:
                 cancellation.stop_telling()
         if waiter.sent_at is None:
-            raise AssertionError("nobody waits any more who has no turn")
+            raise AssertionError("the wait ended without a turn")
         deadline.leave_line(waiter.since, waiter.sent_at)
         return Turn(self, server, waiter, waiter.sent_at)
 
@@ -191,7 +191,7 @@ class Turns:
             raise (
                 Closing("the file system is being unmounted")
                 if self._is_closed
-                else Abandoned("nobody waits")
+                else Abandoned("the request was cancelled")
             )
         if waiter.sent_at is not None:
             return None

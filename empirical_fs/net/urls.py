@@ -51,7 +51,7 @@ def parse_fetchable(text: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(text)
-        host = url.host  # where httpx decodes `xn--` labels, and fails if they are none
+        host = url.host  # httpx decodes `xn--` labels here, and raises if they are not valid
     except (httpx.InvalidURL, UnicodeError, ValueError):
         # The parser's message may quote the URL with its signature.
         raise UnsafeUrl("a URL that cannot be parsed") from None
@@ -75,7 +75,7 @@ def parse_given(text: str, giver: httpx.URL) -> httpx.URL:
     """
     url = parse_fetchable(text)
     if _may_be_this_machine(url.host) and not is_loopback(giver):
-        raise UnsafeUrl("a URL on this machine, from a server that is not")
+        raise UnsafeUrl("a URL on this machine, from a server that is not on it")
     return url
 
 
@@ -124,7 +124,7 @@ def _may_be_this_machine(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        # The old spellings too: 127.1, 0x7f.1, 2130706433.
+        # inet_aton also accepts the old spellings: 127.1, 0x7f.1, 2130706433.
         address = ip_address(host) if ":" in host else ip_address(inet_aton(host))
     except (ValueError, OSError):
         return False

@@ -51,6 +51,7 @@ def _with_slow_head(send: Send, action: SlowHead, connection: Connection) -> Sen
 def _with_body(
     send: Send, change: Callable[[bytes], bytes], headers: dict[str, str], length: str = "true"
 ) -> Send:
+    """Wrap `send` so that it collects the whole body, changes it, and sends it with matching headers."""
     start: Message = {}
     body = bytearray()
 

@@ -138,6 +138,7 @@ def _with_headers(send: Send, action: Headers) -> Send:
 
 
 def _interrupted(send: Send, after: int, interrupt: Callable[[], Awaitable[None]]) -> Send:
+    """Wrap `send` so that it calls `interrupt` once, after so many bytes of the body."""
     left: int | None = after
 
     async def send_interrupted(message: Message) -> None:

@@ -84,7 +84,7 @@ class Configuration:
         said = [] if self.unused_key is None else [f"the key is that of {self.key_origin}"]
         if self.unused_api is not None:
             other = f"api_url of {self.unused_api} (to use that: unset {API_URL_VARIABLE})"
-            said.append(f"the API is that of {API_URL_VARIABLE}, which counts before {other}")
+            said.append(f"the API is that of {API_URL_VARIABLE}, which takes precedence over {other}")
         return said
 
     @property
@@ -96,7 +96,7 @@ class Configuration:
         if self.unused_key is None:
             return KEY_VARIABLE
         other = f"key_file of {self.unused_key} (to use that: unset {KEY_VARIABLE})"
-        return f"{KEY_VARIABLE}, which counts before {other}"
+        return f"{KEY_VARIABLE}, which takes precedence over {other}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ def _check_trust(place: Path, descriptor: int) -> None:
 
 def _check_characters(name: str, text: str, source: str) -> None:
     if "\0" in text:
-        raise UsageError(f"{source}: {name} has a character in it that no setting has")
+        raise UsageError(f"{source}: {name} has a character in it (NUL) that no setting may have")
 
 
 def _texts(given: object, source: str) -> list[str]:

@@ -68,7 +68,7 @@ def _read_key_file(path: Path, source: str) -> str:
         # If there is no such file, the path may be the key itself, which must not be shown.
         if not os.path.lexists(path):
             raise SetupError(
-                f"cannot read the key file: {source} names none that is there",
+                f"cannot read the key file: {source} names a file that does not exist",
                 advice="it takes the name of a file, and not the key",
             ) from None
         raise SetupError(f"cannot read the key file {path}: {error.strerror}") from error

@@ -72,7 +72,7 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     for name in given:
         if name.lower().replace("-", "_") in _KEYS:
             raise UsageError(
-                f"-o {name.lower()}: a key is no option, which everybody could see",
+                f"-o {name.lower()}: a key must not be given as an option, which every user can see",
                 advice="write it into a file of its own, and its name as key_file=",
             )
     contrary = sorted(_CONTRARY & set(given))

@@ -42,4 +42,4 @@ def _wait(descriptor: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
-        raise OSError(errno.ETIMEDOUT, f"nobody writes to it, for {_PATIENCE:.0f} s")
+        raise OSError(errno.ETIMEDOUT, f"it did not arrive within {_PATIENCE:.0f} s")

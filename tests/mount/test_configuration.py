@@ -81,7 +81,9 @@ def test_the_environment_before_the_file(sandbox: Sandbox, config: Path, tmp_pat
     command = mount_command("--config", config, "--profile", "sandbox", tmp_path / "mnt")
     line = said(run(*command, check=False, env=variables))
     assert "refused the key" in line
-    assert f"check EMPIRICALRUN_KEY, which counts before key_file of {config} [profiles.sandbox]" in line
+    assert (
+        f"check EMPIRICALRUN_KEY, which takes precedence over key_file of {config} [profiles.sandbox]" in line
+    )
 
 
 def test_the_default_file(sandbox: Sandbox, config: Path, tmp_path: Path) -> None:

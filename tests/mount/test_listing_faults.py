@@ -199,7 +199,7 @@ NEVER_MOUNTED = ["sizes in words", "no names", "another status", "null for an id
 
 @pytest.mark.warns(
     r"(resource \d+|an entry without an id) and \d+ more of the listing cannot be read: it",
-    "files that are listed no more are shown as last read",
+    "files that are no longer listed are shown as last read",
 )
 def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     """If no entry can be read any more, all files stay as they were, and the state says that they are old."""
@@ -232,7 +232,7 @@ def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("updated_at", [None, 0, "0001-01-01T00:00:00Z"])
-@pytest.mark.warns(r"resources have lost their updated_at: \d+, shown with those before")
+@pytest.mark.warns(r"resources have lost their updated_at: \d+, shown with earlier dates")
 def test_dates_that_are_lost(project: Sandbox, mount: Mount, updated_at: object) -> None:
     """If the API gives no dates any more, files keep those that they had, and the state says so."""
     with mount("--refresh", "1000") as mounted:
@@ -261,7 +261,7 @@ def test_another_project(project: Sandbox, mount: Mount) -> None:
 
 @pytest.mark.warns(
     r"an entry without an id and \d+ more of the listing cannot be read",
-    "files that are listed no more are shown as last read",
+    "files that are no longer listed are shown as last read",
 )
 def test_strangers(project: Sandbox, mount: Mount) -> None:
     """Entries that cannot be read, and are of no known file, let none go."""

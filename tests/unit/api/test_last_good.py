@@ -231,8 +231,8 @@ def test_files_that_may_be_among_the_nameless() -> None:
     """A line says that files are shown that the listing does not name."""
     now = known(THREE, listing([1], [NULL]))
     assert tuple(now.troubles.values())[1:] == (
-        "files that are listed no more are shown as last read: 2, for which any of the unreadable entries of"
-        " unknown files may stand: 1",
+        "files that are no longer listed are shown as last read: 2, as any of them may be one of the"
+        " unreadable entries: 1",
     )
 
 
@@ -258,7 +258,7 @@ def test_a_date_that_is_lost() -> None:
     now = known(listing([1, 2]), undated, undated)
     assert now.shown == {1: resource(1), 2: resource(2)}
     assert (now.unreadable, now.kept) == (1, 1)
-    assert now.troubles == {"dates": "resources have lost their updated_at: 1, shown with those before"}
+    assert now.troubles == {"dates": "resources have lost their updated_at: 1, shown with earlier dates"}
     assert not known(undated).unreadable
 
 

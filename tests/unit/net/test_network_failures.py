@@ -43,7 +43,7 @@ def untrusted(code: int, message: str = "") -> ssl.SSLCertVerificationError:
         (OSError(errno.ECONNREFUSED, "Connection refused"), "api.example:8443 refused the connection", False),
         (
             OSError(errno.ENETUNREACH, "Network is unreachable"),
-            "no way from here to api.example; is the net",
+            "no network route to api.example; is the net",
             False,
         ),
         (OSError(errno.EMFILE, "Too many open files"), "to api.example: Too many open files", False),

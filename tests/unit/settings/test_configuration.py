@@ -101,7 +101,7 @@ def test_a_key_in_the_environment_before_a_key_file_of_the_file(config: Path) ->
     given = found(config, "staging", EMPIRICALRUN_KEY="secret")
     assert given["key_file"] is None
     assert given.shown["key_file"] == {"value": "-", "source": "EMPIRICALRUN_KEY"}
-    assert given.key_origin.startswith(f"EMPIRICALRUN_KEY, which counts before key_file of {config}")
+    assert given.key_origin.startswith(f"EMPIRICALRUN_KEY, which takes precedence over key_file of {config}")
     by_flag = found(config, "staging", {"key_file": Path("mine")}, EMPIRICALRUN_KEY="secret")
     assert by_flag["key_file"] == Path("mine")
     assert by_flag.key_origin == "mine, by --key-file"

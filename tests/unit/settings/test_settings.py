@@ -131,7 +131,7 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("text", [KEY, "k" * 300, f"folder/{KEY}", f"/{KEY}"])
 def test_a_key_in_place_of_the_name_of_a_file(text: str) -> None:
     """What is no file may be the key itself, and is not shown; who named it is."""
-    with pytest.raises(SetupError, match=r"-o key_file names none .* not the key") as caught:
+    with pytest.raises(SetupError, match=r"-o key_file names a file that .* not the key") as caught:
         take_key(Path(text), None, "-o key_file")
     assert text not in str(caught.value)
 
