@@ -1,12 +1,16 @@
-"""The life of a mount: from the check of its directory until nothing is left of it.
+"""The life of a mount: from the check of its directory to the end of its process.
 
-serving.py puts all parts together and serves; lifecycle.py says what happens when the kernel takes a
-mount and lets go of it, signals.py ends it, captured_stderr.py hears what libfuse says. Before that:
-resolving.py, mount_table.py, preparing.py, claim.py and held_directory.py (the directory, which nobody
-else may take), descriptors.py, memory.py, kernel_deadline.py and kernel_read_ahead.py (the limits of the
-system), refusals.py, unknown_options.py and surroundings.py (why a mount was refused), daemon.py and
-service_manager.py (the background, and who is told). status.py says how a mount is, affinity.py keeps a
-busy process on one CPU, unmount.py takes a mount away.
+While a mount is served:
+serving.py creates all parts and serves; lifecycle.py acts when the kernel accepts and when it ends the
+mount; signals.py unmounts on a signal; captured_stderr.py captures what libfuse writes to stderr; status.py
+reports the state of the mount; affinity.py keeps a busy process on one CPU.
 
-It knows every package below it. cli/ and doctor/ may import it.
+Before that:
+resolving.py, mount_table.py, preparing.py, claim.py and held_directory.py find, check, create, lock and hold
+the directory; descriptors.py, memory.py, kernel_deadline.py and kernel_read_ahead.py look at the limits of
+the system; refusals.py, unknown_options.py and surroundings.py explain why a mount was refused; daemon.py
+runs the process in the background, and service_manager.py notifies systemd.
+
+unmount.py unmounts on request. This package may import every package below it; only cli/ and doctor/ may
+import this one.
 """

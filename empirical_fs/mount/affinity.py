@@ -1,12 +1,12 @@
-"""Keeps the process on one CPU while it moves much data.
+"""Keeps the process on one CPU while it moves much data, if that is faster.
 
-Python runs one of its threads at a time. Where the scheduler spreads those that receive and those that
-answer the kernel over the CPUs, each hand-over of a read has to wake another CPU and moves the bytes into
-its caches, which costs more than everything else: of 1 GiB from loopback on two CPUs, a GB took 1.5 s of
-CPU that way and came at 640 MB/s; on one of the two, 1.0 s at 930 MB/s. On a machine with more CPUs, or
-where TLS has to be decrypted, one CPU may well be too little. So both ways are tried for a moment, and the
-process stays on one CPU only where that is faster. What is no bulk transfer gains nothing by it: `ls` is
-answered faster by whichever CPU is idle.
+Python runs one of its threads at a time. If the scheduler spreads the threads that receive data and those
+that answer the kernel over several CPUs, then each read that one thread passes to another wakes another CPU
+and moves the bytes into its caches. That costs more than everything else: reading 1 GiB from loopback on two
+CPUs took 1.5 s of CPU time per GB, at 640 MB/s; on one of the two, 1.0 s, at 930 MB/s. On a machine with more
+CPUs, or if TLS must be decrypted, one CPU may be too little. So we try both ways for a moment, and stay on
+one CPU only if that is faster. Other work than a bulk transfer gains nothing: any idle CPU answers an `ls`
+faster than a certain one.
 """
 
 import ctypes
@@ -21,19 +21,19 @@ from typing import Protocol
 from empirical_fs.work.jobs import Job
 
 _BULK = 64 * 2**20
-"""Bytes within a second from which that matters."""
+"""Bytes moved within a second that count as a bulk transfer."""
 
 _TRIAL_SECONDS = 0.1
 """How long each way is tried; at 600 MB/s, that is 60 MB."""
 _GAIN = 1.05
-"""So many times as fast it has to be on one CPU: less is chance."""
+"""One CPU must be this many times as fast as all of them: a smaller difference may be chance."""
 _ROUNDS = 10
 """How many times the process stays on one CPU before both ways are tried again."""
 _APART_SECONDS = 5.0
-"""How long the scheduler is left alone where one CPU is no gain."""
+"""How long the scheduler chooses the CPUs, if one CPU was not faster, before both ways are tried again."""
 _STAY_SECONDS = 1.0
 _FREE_SECONDS = 0.03
-"""Now and then the scheduler chooses again: another process may have come to our CPU."""
+"""After each stay on one CPU, the scheduler may choose again for so long: our CPU may have become busy."""
 
 _HANGS_SECONDS = 60.0
 
@@ -46,59 +46,59 @@ class Cpus(Protocol):
     """The CPUs that the threads of a process may run on."""
 
     def allowed(self) -> Collection[int]:
-        """Those that they may run on now; a single one, where there is nothing to choose."""
+        """The CPUs that the threads may run on now; a single one if there is no choice."""
 
     def current(self) -> int:
-        """The one that the caller runs on."""
+        """The CPU that the calling thread runs on."""
 
     def confine(self, cpus: Collection[int]) -> None:
-        """Have every thread run on `cpus` alone.
+        """Let every thread of the process run on `cpus` only.
 
         Raises:
-            OSError: the system does not want that.
+            OSError: the system refuses that.
         """
 
 
 class OwnCpus:
-    """The CPUs of this process, as Linux has it (sched_setaffinity(2)); elsewhere there is no choice."""
+    """The CPUs of this process on Linux (sched_setaffinity(2)); on other systems there is no choice."""
 
     def __init__(self) -> None:
-        """Find what the C library offers."""
-        # PyDLL keeps Python's lock: giving it away would take longer than the call.
+        """Look up sched_getcpu(3) in the C library."""
+        # PyDLL keeps Python's lock during a call: releasing it would take longer than the call.
         self._sched_getcpu = getattr(ctypes.PyDLL(None), "sched_getcpu", None)
 
     def allowed(self) -> Collection[int]:
-        """Those of the first thread, from which the others have theirs."""
+        """The CPUs of the main thread, which the other threads inherit."""
         if self._sched_getcpu is None:
             return (0,)
         return os.sched_getaffinity(os.getpid())
 
     def current(self) -> int:
-        """The one that the caller runs on."""
+        """The CPU that the calling thread runs on."""
         return int(self._sched_getcpu()) if self._sched_getcpu is not None else 0
 
     def confine(self, cpus: Collection[int]) -> None:
-        """Have every thread run on `cpus` alone, and with them all that they start.
+        """Let every thread of this process, and all threads that they start, run on `cpus` only.
 
         Raises:
-            OSError: the system does not want that.
+            OSError: the system refuses that.
         """
         for task in os.listdir(_TASKS):  # noqa: PTH208 - names and not paths are wanted
             try:
                 os.sched_setaffinity(int(task), cpus)
             except ProcessLookupError:
-                continue  # it ended meanwhile
+                continue  # the thread has ended meanwhile
 
 
 def is_gain(alone: float, spread: float) -> bool:
-    """Whether a rate on one CPU is so much better than the rate on all of them that it is no chance."""
+    """Whether the rate on one CPU is better than that on all of them by more than chance (`_GAIN`)."""
     return alone > spread * _GAIN
 
 
 class Affinity:
-    """Has the process stay on one CPU as long as much data moves, where it moves faster there.
+    """Keeps the process on one CPU during a bulk transfer, if data moves faster there.
 
-    The lock guards what was moved lately, and where.
+    The lock guards the counts of bytes moved and the CPU that moved them last.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class Affinity:
         wait: Callable[[float], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing was moved yet.
+        """Begin with no bytes moved.
 
         Args:
-            cpus: what is chosen from.
-            wait: waits for so many seconds, or less when all is over.
-            clock: tells seconds.
+            cpus: the CPUs of the process.
+            wait: waits for the given seconds, or less if the mount is ending.
+            clock: returns seconds.
         """
         self._cpus = cpus
         self._wait = wait
@@ -125,7 +125,7 @@ class Affinity:
         self._job = Job("affinity", self._see_to_it, _HANGS_SECONDS)
 
     def moved(self, count: int) -> None:
-        """Take note that the calling thread has just moved `count` bytes."""
+        """Count `count` bytes that the calling thread has just moved."""
         now = self._clock()
         is_seen_to = self._job.is_busy
         with self._lock:
@@ -139,6 +139,7 @@ class Affinity:
             self._job.ask()
 
     def _see_to_it(self) -> None:
+        """While a bulk transfer lasts, try both ways, and stay on one CPU if that is faster."""
         allowed = self._cpus.allowed()
         rounds = 0
         try:
@@ -157,24 +158,24 @@ class Affinity:
             log.debug("the CPUs cannot be chosen: %s", error)
 
     def _stay_on(self, cpu: int, allowed: Collection[int], seconds: float) -> float:
-        """Stay on `cpu` for a while; the bytes a second that were moved there."""
+        """Stay on `cpu` for so many seconds; returns the bytes per second that were moved meanwhile."""
         self._cpus.confine({cpu})
         try:
             return self._rate(seconds)
         finally:
-            # Else somebody has confined us meanwhile, and knows better.
+            # If not, another program has changed our CPUs meanwhile (taskset(1)): leave them so.
             if set(self._cpus.allowed()) == {cpu}:
                 self._cpus.confine(allowed)
 
     def _rate(self, seconds: float) -> float:
-        """The bytes a second that are moved in the next seconds."""
+        """Wait for so many seconds; returns the bytes per second that were moved meanwhile."""
         begin, before = self._clock(), self._total
         self._wait(seconds)
         elapsed = self._clock() - begin
         return (self._total - before) / elapsed if elapsed > 0 else 0.0
 
     def _cpu_if_busy(self) -> int | None:
-        """Where the data moves, if it is still as much."""
+        """The CPU that moves the data; None if the bulk transfer is over. Resets the count of bytes."""
         with self._lock:
             moved, self._moved = self._moved, 0
             self._since = self._clock()

@@ -1,4 +1,4 @@
-"""What libfuse and fusermount say while they mount."""
+"""Captures what libfuse and fusermount write to stderr while they mount."""
 
 import os
 import tempfile
@@ -8,31 +8,31 @@ from empirical_fs import macos
 
 
 class CapturedStderr:
-    """What libfuse and fusermount write to file descriptor 2 while they mount, to be said in one line."""
+    """What libfuse and fusermount write to file descriptor 2 while they mount, for a message of one line."""
 
     def __init__(self) -> None:
         """Capture nothing yet."""
         if macos.IS_MACOS:
             self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
         else:
-            # There may be no folder that can be written to.
+            # A memfd, as there may be no writable folder for a file.
             self._file = os.fdopen(os.memfd_create("stderr"), "w+b")
         self._saved: int | None = None
 
     def start(self) -> None:
-        """Capture from now on."""
+        """Start to capture."""
         self._saved = os.dup(2)
         os.dup2(self._file.fileno(), 2)
 
     def stop(self) -> None:
-        """Capture no more."""
+        """Stop capturing."""
         if self._saved is not None:
             os.dup2(self._saved, 2)
-            # A daemon that kept it would keep whoever waits for the end of our output waiting.
+            # A program that reads our stderr to its end would wait for as long as a daemon kept this open.
             os.close(self._saved)
             self._saved = None
 
     def text(self) -> str:
-        """What was written meanwhile, in one line."""
+        """What was captured, in one line."""
         self._file.seek(0)
         return " ".join(self._file.read().decode(errors="replace").split())

@@ -1,7 +1,8 @@
-"""The right to mount on a directory, which one process at a time has: a lock that leaves no file behind.
+"""A lock by which only one process at a time may mount on a directory; it leaves no file behind.
 
-The lock is on the directory itself, under what will be mounted on it: whoever opens the path before that
-opens the same directory, and whoever opens it later finds the mount in the kernel's table.
+The lock is on the directory itself, which the mount will cover. A process that opens the path before the
+mount opens the same directory, and finds it locked; one that opens it later finds the mount in the kernel's
+table.
 """
 
 import contextlib
@@ -21,25 +22,25 @@ _TURN_SECONDS, _PAUSE = 5.0, 0.02
 
 
 class Claim:
-    """A directory that is ready to be mounted on, and nobody else's until it is released.
+    """A locked directory that is ready to be mounted on.
 
-    Whoever inherits it by a fork has it too, until both have released it or ended.
+    A child process inherits the lock by fork(2); it lasts until both processes have released it or ended.
     """
 
     def __init__(self, place: Path, descriptor: int, made: tuple[Path, ...]) -> None:
-        """Keep the directory that is locked, and what was made for this, the innermost first."""
+        """Keep the descriptor that holds the lock, and the directories we created, the innermost first."""
         self._place = place
         self._made = made
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Let others mount here: the mount is in the kernel's table, where they find it."""
+        """Release the lock: the mount is in the kernel's table now, where other processes find it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def undo(self) -> None:
-        """Nothing was mounted: take away what was made, and a mount of ours that has no process."""
+        """Clean up after a mount that failed: unmount it if it has no process, remove what we created."""
         with contextlib.suppress(SetupError, OSError):
             top = mount_table.mount_at(self._place)
             if top is not None and top.is_ours and mount_table.is_dead(self._place):
@@ -49,10 +50,10 @@ class Claim:
 
 
 def claim(place: Path, *, nonempty: bool) -> Claim:
-    """Make the directory ready to be mounted on by this process alone.
+    """Prepare the directory, and lock it so that only this process may mount on it.
 
     Raises:
-        SetupError: it cannot be mounted on, or somebody else is about to.
+        SetupError: it cannot be mounted on, or another process is about to mount on it.
     """
     made: tuple[Path, ...] = ()
     with _turn(place.parent):
@@ -62,8 +63,8 @@ def claim(place: Path, *, nonempty: bool) -> Claim:
             try:
                 if not _lock(descriptor):
                     what = f"{place} is being mounted on by {_holder(descriptor)}"
-                    raise SetupError(what, advice="wait for that")
-                # Meanwhile it may have been mounted on, or another directory may have come to its place.
+                    raise SetupError(what, advice="wait until that has ended")
+                # Before we had the lock, it may have been mounted on, or replaced by another directory.
                 again = preparing.prepare(place, nonempty=nonempty)
                 if not again and os.path.samestat(place.stat(), os.fstat(descriptor)):
                     return Claim(place, descriptor, made)
@@ -83,7 +84,7 @@ def _open(place: Path) -> int:
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether the lock is ours, or there are no locks here, as on some network file systems."""
+    """Lock the directory; False if another process has. Some network file systems have no locks: True."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -94,7 +95,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> str:
-    """Who has the lock, by the kernel's table of locks (proc(5)), which has the numbers of inodes."""
+    """The process that holds the lock, found by inode number in the kernel's table of locks (proc(5))."""
     inode = str(os.fstat(descriptor).st_ino)
     with contextlib.suppress(OSError):
         for line in _LOCKS.read_text(encoding="utf-8").splitlines():
@@ -106,14 +107,15 @@ def _holder(descriptor: int) -> str:
 
 @contextmanager
 def _turn(parent: Path) -> Iterator[None]:
-    """Keep others from the same while a dead mount is taken away, which they might do to the next one.
+    """Lock the parent directory, so that one process at a time unmounts a dead mount and mounts again.
 
-    Not for longer than it takes: who has the lock for other reasons holds nobody up.
+    Otherwise a second process might unmount the new mount of the first. If the lock is not free within
+    `_TURN_SECONDS`, go on without it: another program may hold it for other reasons.
     """
     try:
         descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        yield  # it is to be made, or cannot be listed
+        yield  # the parent does not exist yet, or we may not read it
         return
     try:
         deadline = time.monotonic() + _TURN_SECONDS

@@ -1,4 +1,4 @@
-"""Running in the background, and telling the parent when it may say that all is well."""
+"""Runs the mount in a background process, which reports to its parent when it is ready or has failed."""
 
 import logging
 import os
@@ -17,42 +17,43 @@ from empirical_fs.errors import EmpiricalError, UsageError
 
 _READY, _GOES_ON = b"ready\n", b".\n"
 _ENCODING = "utf-8", "surrogatepass"
-"""Of what is said: it may name a mount point that is not in the encoding of the locale."""
+"""Encoding of the messages, which may name a mount point that is not valid in the locale's encoding."""
 _GONE = "the mount was there, and is gone again; the log may say why"
 _FAILED, _USAGE = 1, 2
 _READ_MAX = 4096
 _END_SECONDS, _PAUSE = 2.0, 0.02
 _SIGNALLED = 128
-"""Added to the number of a signal, the exit status that it leads to, as shells have it."""
+"""The exit status of a process that a signal ended is this plus the signal's number, as in shells."""
 
 log = logging.getLogger(__name__)
 
 Tell = Callable[[], None]
 Serve = Callable[[Tell, Tell], None]
-"""Told how to say that it is ready, and how to say that it goes on."""
+"""Serves a mount. Its arguments: a function to call when it is ready, and one to call at each progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What became of a process that was not ready."""
+    """Why a background process does not serve a mount."""
 
     reason: str
     is_usage: bool = False
-    """Whether it was asked for what cannot be."""
+    """Whether the command line is wrong (exit status 2)."""
 
 
 def in_background(
     serve: Serve, explain: Callable[[BaseException], str], patience: float, answers: Callable[[], bool]
 ) -> Failure | None:
-    """Run `serve` in a new session, and return once it is ready and answers, or has failed.
+    """Run `serve` in a forked process with a new session; return once it is ready and answers, or has failed.
 
-    It fails, and is ended, when it says nothing for `patience` seconds. Whoever says that it is ready may end
-    a moment later, so `answers` is asked then. None if it answers; otherwise what `explain` makes of the
-    exception by which it ended. Only the caller returns from this.
+    If the child reports nothing for `patience` seconds, it is ended, and that is a failure. A child that is
+    ready may end a moment later, so `answers` is called then. The child never returns from this function.
+
+    Returns:
+        None if the mount answers; otherwise why it failed: what `explain` makes of the child's exception.
 
     Raises:
-        BaseException: what `answers` raises, or the user did not want to wait; the background process is
-            ended.
+        BaseException: `answers` raised it, or a signal interrupted the wait; the child has been ended.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -83,9 +84,9 @@ def in_background(
 
 
 def _last_word(pipe: FileIO, patience: float, said: bytes = b"") -> bytes | None:
-    """What the child says after its reports that it goes on, until it is ready or ends.
+    """Read from the child until it is ready or ends; returns what it wrote, without its reports of progress.
 
-    None if it is silent for so long; `said` is what it has said before.
+    None if it writes nothing for `patience` seconds. `said` is what was read from it before.
     """
     while select.select([pipe], [], [], patience)[0]:
         more = pipe.read(_READ_MAX)
@@ -98,7 +99,7 @@ def _last_word(pipe: FileIO, patience: float, said: bytes = b"") -> bytes | None
 
 
 def _end(child: int) -> None:
-    """End the child, by force where it does not listen, as one that is stopped."""
+    """End the child with SIGTERM; with SIGKILL if that has no effect, as on a stopped process."""
     os.kill(child, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
     while os.waitpid(child, os.WNOHANG)[0] == 0:
@@ -111,7 +112,7 @@ def _end(child: int) -> None:
 
 @contextmanager
 def ending_by_exception() -> Iterator[None]:
-    """Turn signals that would end the process at once into SystemExit, for what was made to be taken away."""
+    """Raise SystemExit on signals that would end the process at once, so that `finally` blocks clean up."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(_SIGNALLED + number)
@@ -130,11 +131,12 @@ def _is_default(number: signal.Signals) -> bool:
 
 
 def _run_child(serve: Serve, explain: Callable[[BaseException], str], writing: int) -> None:
+    """Serve, report to the parent by the pipe `writing`, and end this process."""
     parent = os.fdopen(writing, "wb", buffering=0)
     was_ready = False
 
     def tell(what: bytes) -> None:
-        with suppress(BrokenPipeError):  # the parent may have been killed; the mount is up all the same
+        with suppress(BrokenPipeError):  # the parent may have been killed; the mount works all the same
             parent.write(what)
 
     def ready() -> None:
@@ -147,14 +149,14 @@ def _run_child(serve: Serve, explain: Callable[[BaseException], str], writing: i
 
     status = _FAILED
     try:
-        # Before the mount: afterwards there may be no descriptor left, and nobody would be told.
+        # Opened before the mount: afterwards the process may have no descriptor left, and could not report.
         null = os.open(os.devnull, os.O_RDWR)
         serve(ready, partial(tell, _GOES_ON))
         status = 0
     except BaseException as error:
         if isinstance(error, UsageError):
             status = _USAGE
-        # The parent may ask the mount just now whether it answers, or be gone.
+        # After `ready`, the parent may still check whether the mount answers; or it has ended, so log it too.
         tell(explain(error).encode(*_ENCODING))
         if was_ready and isinstance(error, EmpiricalError):
             log.error("%s", error)
@@ -162,5 +164,5 @@ def _run_child(serve: Serve, explain: Callable[[BaseException], str], writing: i
             log.exception("the file system ended in a way that it should not")
     finally:
         logging.shutdown()
-        # Threads that wait for the network would otherwise hold up the end of the process.
+        # Not sys.exit, which would wait for threads that wait for the network.
         os._exit(status)

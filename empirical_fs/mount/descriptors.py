@@ -1,4 +1,4 @@
-"""Whether the process may have as many file descriptors as a mount needs."""
+"""Checks that the process can open as many file descriptors as a mount needs."""
 
 import errno
 import os
@@ -7,17 +7,17 @@ import resource
 from empirical_fs.errors import SetupError
 
 NEEDED = 20
-"""For the device, the API, the store, a program that unmounts and the log, with some to spare: with fewer a
-mount comes up, and then can neither say so nor read."""
+"""For the device, the API, the store, fusermount and the log, with some to spare. With fewer, the kernel
+accepts the mount, but its process can then neither report that nor read."""
 
 _ADVICE = "run: ulimit -n 1024 (LimitNOFILE= of systemd)"
 
 
 def check_descriptors() -> None:
-    """See whether there are enough, by opening them.
+    """Check that there are enough, by opening `NEEDED` of them.
 
     Raises:
-        SetupError: there are not.
+        SetupError: there are too few.
     """
     opened: list[int] = []
     try:

@@ -1,4 +1,7 @@
-"""The directory to mount on, held from its check on: who may write above it can put no other in its place."""
+"""Holds the directory to mount on from its check until it is mounted.
+
+Otherwise a user who may write to a directory above it could put another directory in its place meanwhile.
+"""
 
 import os
 from collections.abc import Iterator
@@ -16,13 +19,13 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 
 class HeldDirectory:
-    """A directory that stays the same one, whatever becomes of its path."""
+    """A directory held by a descriptor, which stays the same directory even if its path is changed."""
 
     def __init__(self, path: Path) -> None:
-        """Hold what is at `path`, which is absolute and has no symbolic links in it.
+        """Open the directory at `path`, which must be absolute and without symbolic links.
 
         Raises:
-            SetupError: there is no such directory, or it is reached by way of a symbolic link after all.
+            SetupError: there is no such directory, or a symbolic link leads to it after all.
         """
         self.path = path
         try:
@@ -36,20 +39,20 @@ class HeldDirectory:
             raise
 
     def __enter__(self) -> Self:
-        """The directory, which is let go of at the end."""
+        """The directory, which `__exit__` releases."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of it."""
+        """Release the directory."""
         self.release()
 
     def check(self) -> None:
-        """See that it is where it was.
+        """Check that the directory is still at `path`.
 
         Raises:
-            SetupError: it was moved or deleted, or the path leads elsewhere.
+            SetupError: it was moved or deleted, or the path leads to another directory.
         """
         if macos.IS_MACOS or self._descriptor is None:
             return
@@ -62,12 +65,13 @@ class HeldDirectory:
 
     @contextmanager
     def entered(self) -> Iterator[str]:
-        """Be in the directory; the name that it has there, which nobody can have lead elsewhere.
+        """Make the directory the working directory, and yield the path to mount on.
 
-        Libfuse hands it to mount(2), or to fusermount, which does its own looking for users.
+        On Linux that path is `.`, which nobody can redirect. Libfuse passes it to mount(2), or to fusermount,
+        which resolves it itself and checks the user's rights.
 
         Raises:
-            SetupError: as `check`.
+            SetupError: as for `check`.
         """
         self.check()
         if macos.IS_MACOS or self._descriptor is None:
@@ -84,26 +88,26 @@ class HeldDirectory:
             os.close(before)
 
     def check_mounted(self) -> None:
-        """See that our mount is at the path now; take it away if it is not.
+        """Check that our mount is at `path` now; if it is elsewhere, unmount it.
 
         Raises:
-            SetupError: it is not.
+            SetupError: it is not at `path`.
         """
         try:
             self.check()
             mount = mount_table.mount_at(self.path)
             if mount is None or not mount.is_ours:
-                what = f"the mount has not come to {self.path}"
-                raise SetupError(what, advice="somebody has changed what is there")
+                what = f"the mount did not appear at {self.path}"
+                raise SetupError(what, advice="another process has changed what is there")
         except SetupError:
             self.abandon()
             raise
 
     def abandon(self) -> None:
-        """Take away the mount that was made on it and that nobody serves, wherever it is by now.
+        """Unmount our mount on this directory, which no process serves, wherever the directory is now.
 
         Raises:
-            SetupError: it could not be taken away.
+            SetupError: it could not be unmounted.
         """
         place = self.path if self._descriptor is None else self._place(self._descriptor)
         mount = mount_table.mount_at(place)
@@ -111,13 +115,13 @@ class HeldDirectory:
             mount_table.unmount(place, lazy=True)
 
     def release(self) -> None:
-        """Let go of it: a directory that is held keeps the file system that it is on busy."""
+        """Close the descriptor: while it is open, the file system of the directory is busy."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def _place(self, descriptor: int) -> Path:
-        """Where it is now, in the kernel's words."""
+        """The path of the directory now, as the kernel reports it (`/proc/self/fd`)."""
         if macos.IS_MACOS:
             return self.path
         try:

@@ -1,13 +1,14 @@
-"""How far the kernel reads ahead in the files of a mount, which only root may raise."""
+"""Raises the kernel's read-ahead in the files of a mount, which only root may do."""
 
 import logging
 from pathlib import Path
 
 KIB = 256
-"""What programs that read on get at a time; the kernel's default of 128 KiB costs twice the requests.
+"""The kernel's read-ahead that we set: the size of the requests of programs that read on. The default of the
+kernel, 128 KiB, costs twice as many requests.
 
-A page fault in a mapped file brings as much (do_sync_mmap_readahead in Linux), and each of many readers waits
-for an answer of this size: with 512, 32 of them took 90 MiB more, and were no faster. Hence no more.
+A page fault in a mapped file reads as much (do_sync_mmap_readahead in Linux), and each of many concurrent
+readers waits for an answer of this size: with 512, 32 readers took 90 MiB more memory and were no faster.
 """
 
 _DEFAULT_KIB = 128
@@ -19,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 def widen(device: str, devices: Path = _DEVICES) -> int:
-    """Raise the read-ahead of a mount to `KIB`, where we may and the administrator has set no more.
+    """Raise the kernel's read-ahead of a mount to `KIB`, if we may and the administrator has not set more.
 
     Returns the KiB that the kernel reads ahead from then on.
 
     Args:
-        device: the mount's major and minor number, as in `0:45`; none on macOS.
-        devices: where the kernel keeps this (Documentation/ABI/testing/sysfs-class-bdi in Linux).
+        device: the mount's major and minor number, as in `0:45`; empty on macOS.
+        devices: the directory of these settings (Documentation/ABI/testing/sysfs-class-bdi in Linux).
     """
     path, found = devices / device / "read_ahead_kb", _DEFAULT_KIB
     try:
@@ -34,5 +35,5 @@ def widen(device: str, devices: Path = _DEVICES) -> int:
             path.write_text(str(KIB))
             found = KIB
     except OSError as error:
-        log.info("the kernel reads %d KiB ahead, for only root may have it read more: %s", found, error)
+        log.info("the kernel reads %d KiB ahead, and only root may raise that: %s", found, error)
     return found

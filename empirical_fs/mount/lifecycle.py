@@ -1,4 +1,4 @@
-"""What happens when the kernel accepts a mount, and when it lets go of it."""
+"""What to do when the kernel accepts a mount, when we unmount it, and when the kernel ends it."""
 
 import logging
 import os
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the mount comes, and whether the kernel is to read further ahead there."""
+    """The mount point, and whether (`widens`) to raise the kernel's read-ahead there."""
 
     path: Path
     widens: bool
 
 
 class Lifecycle:
-    """What happens when the kernel accepts the mount, and when it lets go of it."""
+    """Acts when the kernel accepts the mount, when we unmount it, and when the kernel ends it."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class Lifecycle:
         place: Place,
         ready: Callable[[], None],
     ) -> None:
-        """Have `readers` stop before an unmount, and tell `ready` once the mount is there.
+        """Keep the parts: `unmount` stops `readers` first, and `ready` is called once the mount is there.
 
         Raises:
-            OSError: the table of mounts could not be opened.
+            OSError: the kernel's table of mounts could not be opened.
         """
         self._is_connected = threading.Event()
         self._path = place.path
@@ -56,7 +56,7 @@ class Lifecycle:
         self._ready = ready
 
     def connected(self) -> None:
-        """The kernel has accepted the mount."""
+        """Called once the kernel has accepted the mount."""
         self._mount = mount_table.mount_at(self._path)
         if self._mount is not None and self._widens:
             widen = threading.Thread(
@@ -65,27 +65,28 @@ class Lifecycle:
             try:
                 widen.start()
             except RuntimeError as error:
-                log.info("the kernel reads 128 KiB ahead: %s", error)
+                log.info("the kernel keeps its read-ahead of 128 KiB: %s", error)
         self._stderr.stop()
         self._ready()
         self._is_connected.set()
 
     def _widen(self, device: str) -> None:
-        # The kernel narrows it again when it has the answer to FUSE_INIT; whatever it asks comes after that.
+        # The kernel resets the read-ahead when it gets the answer to FUSE_INIT. It sends a request only after
+        # that: so send one, and wait for its answer.
         with suppress(OSError):
             os.statvfs(self._path)
         self._readers.kernel_window = kernel_read_ahead.widen(device) * 2**10
 
     def unmount(self) -> bool:
-        """Have every reader stop, and take the mount away; False if its users keep the process from ending.
+        """Stop all reads, and unmount; False if open files keep libfuse, and so the process, from ending.
 
         Raises:
-            SetupError: it could not be taken away.
+            SetupError: it could not be unmounted.
         """
         self._is_connected.wait(_CONNECT_SECONDS)
         self._readers.close()
         if self.was_unmounted:
-            return False  # somebody was faster; what is mounted there now is not ours
+            return False  # another program has unmounted it; what is mounted there now is not ours
         try:
             mount_table.unmount(self._path)
         except mount_table.Busy:
@@ -96,30 +97,30 @@ class Lifecycle:
 
     @property
     def was_unmounted(self) -> bool:
-        """Whether the mount was there, and somebody has taken it away."""
+        """Whether the mount was there, and has been unmounted."""
         return self._mount is not None and not self._table.has(self._mount)
 
     @property
     def is_still_mounted(self) -> bool:
-        """Whether the mount is there, although nobody is asked for it any more."""
+        """Whether the mount is in the kernel's table, which says nothing about whether it is served."""
         return self._mount is not None and self._table.has(self._mount)
 
     def see_to_end(self) -> None:
-        """The kernel asks nothing any more: it has unmounted this, or else it gave up the connection.
+        """Called when the kernel sends no more requests: after an unmount, or as it has ended the connection.
 
         Raises:
-            ConnectionAborted: that, and the mount is taken away.
-            SetupError: that, and it could not be taken away.
+            ConnectionAborted: the kernel has ended the connection; the mount has been unmounted.
+            SetupError: the kernel has ended the connection, and the mount could not be unmounted.
         """
         if self.is_still_mounted and not macos.IS_MACOS:
             self.abandon()
             raise ConnectionAborted(_ABORTED.format(self._path))
 
     def abandon(self) -> None:
-        """Take away the mount, for which nobody answers any more, from under its users.
+        """Unmount, lazily, a mount that no process serves any more.
 
         Raises:
-            SetupError: it could not be taken away.
+            SetupError: it could not be unmounted.
         """
         if self.is_still_mounted:
             mount_table.unmount(self._path, lazy=True)

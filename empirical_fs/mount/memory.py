@@ -1,4 +1,4 @@
-"""The memory that a mount takes, found out before anything is mounted."""
+"""Checks, before mounting, that there is enough memory for a mount."""
 
 import mmap
 import resource
@@ -6,7 +6,7 @@ import resource
 from empirical_fs.errors import SetupError
 
 NEEDED = 16 * 2**20
-"""Bytes that must be to spare. An idle mount takes 14 MB of data more than the command that begins it."""
+"""Bytes that must be available. An idle mount takes 14 MB of data more than the command that starts it."""
 
 _KIB, _MIB = 2**10, 2**20
 _LIMITS = {
@@ -16,10 +16,10 @@ _LIMITS = {
 
 
 def check_memory() -> None:
-    """See whether there is enough, by taking it: with less a mount comes up, and then ends at once.
+    """Check that there is enough memory, by mapping it. With less, a mount would end just after its start.
 
     Raises:
-        SetupError: there is not.
+        SetupError: there is too little.
     """
     try:
         mmap.mmap(-1, NEEDED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
@@ -31,7 +31,7 @@ def check_memory() -> None:
 
 
 def _advice() -> str:
-    """The limits that there are, with how systemd calls them."""
+    """Advice that names the limits that are set, and the settings of systemd for them."""
     named = [
         f"{name}, which is {most // _KIB} ({setting} of systemd)"
         for name, (limit, setting) in _LIMITS.items()

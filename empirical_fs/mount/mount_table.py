@@ -1,4 +1,4 @@
-"""What is mounted, whether it lives, and taking it away."""
+"""Finds mounts in the kernel's table, checks whether they answer, and unmounts them."""
 
 import ctypes
 import errno
@@ -20,7 +20,7 @@ from empirical_fs.settings.mount_options import FUSE_SUBTYPE, SOURCE_PREFIX
 
 FUSE_DEVICE = Path("/dev/fuse")
 TYPE = f"fuse.{FUSE_SUBTYPE}"
-"""What the table of mounts says of ours."""
+"""The type of our mounts in the kernel's table."""
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _UNMOUNT_SECONDS = 30
@@ -32,48 +32,49 @@ _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A line of the table of mounts."""
+    """A line of the kernel's table of mounts."""
 
     mountpoint: str
     kind: str
     source: str
     device: str
-    """Major and minor number: no other mount's while anybody uses this one, mounted or not; none on macOS."""
+    """Major and minor number, as in `0:45`; empty on macOS. No other mount gets them while a program still
+    uses this one, even after its unmount."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether this program made it."""
+        """Whether empirical-mount made the mount."""
         return self.kind == TYPE or ("fuse" in self.kind and self.source.startswith(SOURCE_PREFIX))
 
 
 class Partition(Protocol):
-    """What psutil tells of a mount."""
+    """What psutil reports about a mount."""
 
     @property
     def mountpoint(self) -> str:
-        """Where."""
+        """The path of the mount."""
 
     @property
     def fstype(self) -> str:
-        """What it is."""
+        """The type of the file system."""
 
     @property
     def device(self) -> str:
-        """Its source."""
+        """The source of the mount."""
 
 
 class Busy(SetupError):
-    """Somebody has a file open or a working directory in the mount."""
+    """A process has a file open or its working directory in the mount."""
 
     def __init__(self, mountpoint: Path) -> None:
-        """Say so."""
+        """Name the mount that is in use."""
         super().__init__(
             f"{mountpoint} is busy: close the files that are open there, and leave the directory"
         )
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
-    """The mounts of a /proc/PID/mountinfo, in the order in which they were made (proc(5))."""
+    """The mounts in the text of a /proc/PID/mountinfo, in the order in which they were made (proc(5))."""
     mounts = []
     for line in filter(None, text.split("\n")):
         before, _, after = line.partition(" - ")
@@ -84,52 +85,52 @@ def parse_mountinfo(text: str) -> list[Mount]:
 
 
 def _unescaped(text: str) -> str:
-    """mountinfo writes space, tab, newline and backslash as three octal digits."""
+    """Replace escapes: mountinfo writes space, tab, newline and backslash as `\\` and three octal digits."""
     for character in " \t\n":
         text = text.replace(f"\\{ord(character):03o}", character)
     return text.replace("\\134", "\\")
 
 
 def mount_at(mountpoint: Path) -> Mount | None:
-    """What is mounted at exactly this path, if anything; asks the kernel's table and never the mount."""
+    """The mount at exactly this path, if any; looks into the kernel's table only, not at the mount itself."""
     mounts = layers(mountpoint)
     return mounts[-1] if mounts else None
 
 
 def layers(mountpoint: Path) -> list[Mount]:
-    """What is mounted at exactly this path, the one on top last."""
+    """All mounts at exactly this path, the one on top last."""
     return [mount for mount in _table() if mount.mountpoint == str(mountpoint)]
 
 
 def ours() -> list[Mount]:
-    """The mounts of this program that can be seen from here."""
+    """All mounts of this program in our mount namespace."""
     return [mount for mount in _table() if mount.is_ours]
 
 
 def fuse_mounts() -> int:
-    """How many FUSE mounts there are, of whatever program, as fusermount counts them."""
+    """The number of FUSE mounts of all programs, as fusermount counts them."""
     return sum(mount.kind == "fuse" or mount.kind.startswith("fuse.") for mount in _table())
 
 
 class HeldTable:
-    """The kernel's table for who asks it when no descriptor may be left to open it with."""
+    """The kernel's table, opened in advance for a time when the process may have no descriptor left."""
 
     def __init__(self) -> None:
-        """Open it.
+        """Open the table.
 
         Raises:
-            OSError: there is no descriptor now.
+            OSError: the process has no descriptor left, or /proc is missing.
         """
-        # Guards the place in the file up to which it was read.
+        # Guards the offset of the open file.
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         if not macos.IS_MACOS:
             self._descriptor = os.open(_MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
-            # Whoever has the table may ask until the end.
+            # Not closed at the exit of Python, when a thread may still call `has`.
             weakref.finalize(self, os.close, self._descriptor).atexit = False
 
     def has(self, mount: Mount) -> bool:
-        """Whether nobody has taken this very mount away; another one at its place does not count."""
+        """Whether this very mount is still mounted; another mount at the same path does not count."""
         if self._descriptor is None:
             return mount in _table()
         with self._lock:
@@ -139,16 +140,16 @@ class HeldTable:
 
 
 def from_partitions(partitions: Iterable[Partition]) -> list[Mount]:
-    """The mounts of psutil's table, for systems that have no /proc."""
+    """The mounts in psutil's table, for systems without /proc."""
     return [Mount(each.mountpoint, each.fstype, each.device, "") for each in partitions]
 
 
 def check_answers(paths: Iterable[Path]) -> None:
-    """See that mounts of ours in which these paths lie answer: nobody comes past one that hangs.
+    """Check that our mounts that contain these paths answer: access to a path in a mount that hangs, hangs.
 
     Raises:
-        Silent: one does not answer.
-        OSError: one cannot be asked.
+        Silent: a mount does not answer.
+        OSError: a mount cannot be asked.
     """
     places = {Path(mount.mountpoint) for mount in ours()}
     for place in places.intersection(parent for path in paths for parent in path.parents):
@@ -156,21 +157,21 @@ def check_answers(paths: Iterable[Path]) -> None:
 
 
 def is_dead(mountpoint: Path) -> bool:
-    """Whether what is mounted here lost its process; waits two seconds for a living one to answer.
+    """Whether the process of the mount at this path has ended; waits two seconds for the mount's answer.
 
     Raises:
-        Silent: it does not answer.
-        OSError: it cannot be asked.
+        Silent: the mount does not answer.
+        OSError: the mount cannot be asked.
     """
     return lost_its_process(Question(mountpoint))
 
 
 def lost_its_process(question: Question) -> bool:
-    """As `is_dead`, of a mount that was asked before.
+    """As `is_dead`, for a mount that `question` has asked already.
 
     Raises:
-        Silent: it does not answer.
-        OSError: it cannot be asked.
+        Silent: the mount does not answer.
+        OSError: the mount cannot be asked.
     """
     try:
         question.answer()
@@ -183,30 +184,30 @@ def lost_its_process(question: Question) -> bool:
 
 def _table() -> list[Mount]:
     if macos.IS_MACOS:
-        import psutil  # noqa: PLC0415 - it takes a while, and Linux does without
+        import psutil  # noqa: PLC0415 - slow to import, and not needed on Linux
 
         return from_partitions(psutil.disk_partitions(all=True))
     return parse_mountinfo(os.fsdecode(_MOUNTINFO.read_bytes()))
 
 
 def check_machine() -> None:
-    """See whether this machine can mount at all.
+    """Check that this machine can mount at all: that there are /dev/fuse and, for users, fusermount.
 
     Raises:
-        SetupError: it cannot.
+        SetupError: one of them is missing.
     """
     if macos.IS_MACOS:
-        return  # macFUSE loads what it needs when it is asked to mount
+        return  # macFUSE loads its kernel extension when it mounts
     check_device()
     if os.getuid() != 0:
         find_fusermount()
 
 
 def check_device() -> None:
-    """See whether the kernel's side of FUSE is there.
+    """Check that the device of FUSE exists.
 
     Raises:
-        SetupError: it is not.
+        SetupError: it does not.
     """
     if not FUSE_DEVICE.exists():
         raise SetupError(
@@ -217,10 +218,10 @@ def check_device() -> None:
 
 
 def find_fusermount() -> str:
-    """The program that mounts and unmounts for those who may not.
+    """The path of fusermount, the set-uid program that mounts and unmounts for users without the right to.
 
     Raises:
-        SetupError: it is not there.
+        SetupError: it is not installed.
     """
     found = _fusermount()
     if found is None:
@@ -230,11 +231,11 @@ def find_fusermount() -> str:
 
 
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
-    """Take the mount away; `lazy`, at once for new users and from the present ones as they finish.
+    """Unmount; with `lazy`, the mount disappears from its path at once, and programs that use it may finish.
 
     Raises:
         Busy: it is in use.
-        SetupError: it could not be taken away.
+        SetupError: it could not be unmounted.
     """
     fusermount = _fusermount()
     if macos.IS_MACOS:
@@ -268,7 +269,7 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
 
 
 def _unmount_directly(mountpoint: Path, *, lazy: bool) -> None:
-    """As root can where nothing is installed, in a container of this program alone (umount2(2))."""
+    """Call umount2(2), as root may: for a container in which fusermount is not installed."""
     system = ctypes.CDLL(None, use_errno=True)
     flags = _UMOUNT_NOFOLLOW | (_MNT_DETACH if lazy else 0)
     if system.umount2(os.fsencode(mountpoint), flags) == 0:
@@ -280,10 +281,10 @@ def _unmount_directly(mountpoint: Path, *, lazy: bool) -> None:
 
 
 def find_ours(mountpoint: Path) -> Path:
-    """The mountpoint, if a mount of this program is there, alive or dead.
+    """Return `mountpoint` if a mount of this program is there, whether its process runs or not.
 
     Raises:
-        SetupError: there is none.
+        SetupError: no mount of this program is there.
     """
     mount = mount_at(mountpoint)
     if mount is None:

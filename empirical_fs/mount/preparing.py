@@ -1,4 +1,4 @@
-"""The directory to mount on: whether it can be, and making it."""
+"""Checks the directory to mount on, and creates it if it is missing."""
 
 import errno
 import os
@@ -17,9 +17,9 @@ _PROC, _ETC = Path("/proc"), Path("/etc")
 
 
 def prepare(mountpoint: Path, *, nonempty: bool) -> tuple[Path, ...]:
-    """Make the directory ready to be mounted on; what had to be made for that, the innermost first.
+    """Make the directory ready to be mounted on; returns the directories it created, the innermost first.
 
-    A mount of ours whose process is gone is taken away.
+    A mount of ours whose process has ended is unmounted.
 
     Raises:
         SetupError: it cannot be mounted on.
@@ -35,17 +35,17 @@ def prepare(mountpoint: Path, *, nonempty: bool) -> tuple[Path, ...]:
 
 
 def remove(made: Iterable[Path]) -> None:
-    """Take away directories that were made, the innermost first; those that have something in them stay."""
+    """Remove directories that we created, the innermost first; those that are not empty stay."""
     for each in made:
         with suppress(OSError):
             each.rmdir()
 
 
 def foresee(mountpoint: Path, *, nonempty: bool) -> str:
-    """What `prepare` would find, in a few words; nothing is changed.
+    """Describe in a few words what `prepare` would find, without changing anything.
 
     Raises:
-        SetupError: it could not be mounted on.
+        SetupError: it cannot be mounted on.
     """
     with _in_words(mountpoint):
         _check_place(mountpoint)
@@ -63,6 +63,7 @@ def foresee(mountpoint: Path, *, nonempty: bool) -> str:
 
 @contextmanager
 def _in_words(mountpoint: Path) -> Iterator[None]:
+    """Turn an OSError into a SetupError that users understand."""
     try:
         yield
     except PermissionError as error:
@@ -78,7 +79,11 @@ def _in_words(mountpoint: Path) -> Iterator[None]:
 
 
 def _is_recoverable(mountpoint: Path) -> bool:
-    """Whether a dead mount of ours is here, which may be taken away; others, and living ones, must not be."""
+    """Whether a mount of ours whose process has ended is here, which may be unmounted.
+
+    Raises:
+        SetupError: there is a mount that we must not unmount: another program's, or one that works or hangs.
+    """
     mount = mount_at(mountpoint)
     if mount is None:
         return False
@@ -112,7 +117,7 @@ def _check_directory(mountpoint: Path, *, nonempty: bool) -> None:
             raise SetupError(
                 f"{mountpoint} is not empty", advice="choose an empty directory, or give -o nonempty"
             )
-    # Fusermount asks that of users; root mounts on any directory, in a read-only root too.
+    # For users, fusermount requires a writable directory; root may mount on any, even if it is read-only.
     if os.geteuid() != _ROOT:
         _check_writable(mountpoint)
 
@@ -125,7 +130,7 @@ def _check_writable(directory: Path) -> None:
 
 
 def _check_place(mountpoint: Path) -> None:
-    """See that the mount would not hide what it needs itself: it would wait for its own answers."""
+    """Check that the mount would not cover files that its own process needs: it would wait for itself."""
     if mountpoint.is_relative_to(_PROC):
         raise SetupError(f"nothing can be mounted in {_PROC}", advice="choose another directory")
     ours = (
@@ -145,12 +150,12 @@ def _check_place(mountpoint: Path) -> None:
 
 
 def _made(mountpoint: Path) -> tuple[Path, ...]:
-    """Make the directory, and those above it that are missing; all of them, the innermost first."""
+    """Create the directory and its missing parents; returns all that were created, the innermost first."""
     missing = [each for each in (mountpoint, *mountpoint.parents) if not each.exists()]
     made: list[Path] = []
     try:
         for each in reversed(missing):
-            with suppress(FileExistsError):  # somebody else has made it meanwhile
+            with suppress(FileExistsError):  # another process has created it meanwhile
                 each.mkdir()
                 made.insert(0, each)
     except OSError:

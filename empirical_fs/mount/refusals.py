@@ -1,6 +1,6 @@
-"""Why a mount was refused, by what libfuse and fusermount say and by what stands in the way here; pure.
+"""Why a mount was refused, from the messages of libfuse and fusermount and the obstacles found here; pure.
 
-AppArmor's profile of fusermount3 is as in Ubuntu 25.04 and newer (apparmor.d/fusermount3 of AppArmor 4.1).
+Source of AppArmor's profile of fusermount3: Ubuntu 25.04 and newer (apparmor.d/fusermount3 of AppArmor 4.1).
 """
 
 import re
@@ -13,7 +13,7 @@ PROFILE = Path("/etc/apparmor.d/fusermount3")
 PROFILE_ADDITIONS = Path("/etc/apparmor.d/local/fusermount3")
 ALLOWED_BY_PROFILE = "a home directory, /mnt, /media, /tmp and /run/user"
 MOUNT_MAX_DEFAULT = 1000
-"""Of fusermount, for all FUSE mounts together (fuse.conf(5))."""
+"""Fusermount's default limit on the number of all FUSE mounts together (fuse.conf(5))."""
 
 _ALLOWED = re.compile(r"(/home/[^/]+|/root|/mnt|/media|/tmp|/run/user/[0-9]+)/.+")
 _MOUNT_MAX = re.compile(r"mount_max = (?P<number>[0-9]{1,9})\s*")
@@ -35,12 +35,12 @@ _KNOWN = {
     "not owned by user": _OWN,
     "no write access": _OWN,
 }
-"""What they say, and what that means and takes."""
+"""Phrases in the messages of libfuse and fusermount, and for each what it means and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What decides here who may mount where."""
+    """What decides on this machine who may mount where."""
 
     is_root: bool
     has_profile: bool = False
@@ -58,7 +58,7 @@ def is_allowed(place: Path) -> bool:
 
 
 def of_profile(place: Path) -> str:
-    """What to do where that profile forbids it."""
+    """What to do if AppArmor's profile forbids a mount at `place`."""
     top = Path(*place.parts[:2])
     rules = f"mount fstype=@{{fuse_types}} options=(nosuid,nodev,ro) -> {top}/**/, and umount {top}/**/,"
     return (
@@ -68,7 +68,7 @@ def of_profile(place: Path) -> str:
 
 
 def refusal(said: str, place: Path, around: Surroundings) -> Trouble:
-    """What libfuse and fusermount `said` of a mount at `place`, and what to do about it."""
+    """Why a mount at `place` was refused, and what to do; `said` is what libfuse and fusermount wrote."""
     known = next((known for phrase, known in _KNOWN.items() if phrase in said), None)
     if known is not None:
         return Trouble(known.what.format(said=said), known.advice)
@@ -78,6 +78,7 @@ def refusal(said: str, place: Path, around: Surroundings) -> Trouble:
 
 
 def _of_refusal(place: Path, around: Surroundings) -> str:
+    """What to do about a refusal of mount(2), by the most probable obstacle here."""
     if around.has_profile and not around.is_root and not is_allowed(place):
         return f"AppArmor's profile fusermount3 ({PROFILE}) forbids it there: {of_profile(place)}"
     if not around.is_root and not around.has_set_uid:
@@ -90,6 +91,6 @@ def _of_refusal(place: Path, around: Surroundings) -> str:
 
 
 def mount_max(fuse_conf: str) -> int:
-    """How many FUSE mounts there may be for users to add one, by the text of /etc/fuse.conf."""
+    """The limit on FUSE mounts, above which users may add none, from the text of /etc/fuse.conf."""
     found = [match for match in map(_MOUNT_MAX.fullmatch, fuse_conf.split("\n")) if match]
     return int(found[-1]["number"]) if found else MOUNT_MAX_DEFAULT

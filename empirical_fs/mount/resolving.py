@@ -1,4 +1,4 @@
-"""Whole paths without symbolic links, found without a look at a mount, whose process may hang."""
+"""Resolves symbolic links without access to a mount, whose process may hang."""
 
 import os
 from collections.abc import Collection
@@ -7,16 +7,16 @@ from pathlib import Path
 from empirical_fs.errors import SetupError
 
 _LINKS_MAX = 40
-"""As many as the kernel follows (path_resolution(7))."""
+"""As many links as the kernel follows (path_resolution(7))."""
 
 
 def resolved(path: Path, mountpoints: Collection[str]) -> Path:
-    """As Path.resolve, but that it asks nothing of what is mounted at `mountpoints`, nor looks below.
+    """As Path.resolve, but without access to the mounts at `mountpoints` or anything below them.
 
-    Reading a link asks only the file system that has the link's directory.
+    To read a link is safe: the kernel asks only the file system of the directory that has the link.
 
     Raises:
-        SetupError: the links lead nowhere, or there is no current directory.
+        SetupError: there are too many links, or the current directory was deleted.
     """
     ahead, found, links = _names(str(path)), "/", 0
     if not path.is_absolute():
@@ -27,13 +27,13 @@ def resolved(path: Path, mountpoints: Collection[str]) -> Path:
     while ahead:
         name = ahead.pop()
         if name == "..":
-            found = os.path.dirname(found)  # noqa: PTH120 - texts, as the kernel's table has them
+            found = os.path.dirname(found)  # noqa: PTH120 - strings, as in the kernel's table
             continue
         here = os.path.join(found, name)  # noqa: PTH118
         try:
             target = "" if _is_within(found, mountpoints) else os.readlink(here)  # noqa: PTH115
         except OSError:
-            target = ""  # it is no link, or not there
+            target = ""  # it is not a link, or does not exist
         if not target:
             found = here
             continue
@@ -47,7 +47,7 @@ def resolved(path: Path, mountpoints: Collection[str]) -> Path:
 
 
 def _names(path: str) -> list[str]:
-    """The last one first."""
+    """The names in a path, the last one first, without empty ones and `.`."""
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 

@@ -1,4 +1,4 @@
-"""Telling the service manager that the mount is there (systemd's Type=notify)."""
+"""Tells the service manager that the mount is ready (systemd's Type=notify)."""
 
 import logging
 import os
@@ -10,9 +10,9 @@ log = logging.getLogger(__name__)
 
 
 def tell_ready() -> None:
-    """Say that the mount answers, if a service manager wants to know.
+    """Report that the mount answers, if a service manager has asked for that (NOTIFY_SOCKET).
 
-    By the protocol of sd_notify(3), whose page asks programs to speak it rather than to link a library.
+    The protocol is that of sd_notify(3), whose page suggests to implement it rather than to link a library.
     """
     address = os.environ.pop(_VARIABLE, "")
     if not address:

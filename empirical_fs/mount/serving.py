@@ -1,4 +1,4 @@
-"""A mount from its first request to its unmounting: what is made, in which order, and how it ends."""
+"""Serves a mount: creates its parts in order, mounts, and closes them after the unmount."""
 
 import logging
 import os
@@ -58,13 +58,15 @@ _NAMES_SECONDS_MAX = 60.0
 _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 4096
-"""Requests that the kernel makes ahead of its readers; one that waits holds no thread."""
+"""Requests that the kernel may have under way in the background, for its read-ahead (`max_background` of
+libfuse). A request that waits occupies no thread here."""
 _WANTED_THREADS, _AHEAD_THREADS = 6, 10
-"""For the requests to the store: for what readers wait for, and for what lies ahead. Who waits needs none."""
+"""Threads for requests to the store: for data that reads wait for, and for read-ahead. Waiting needs none."""
 _ELSEWHERE_THREADS = 32
-"""For requests to the API for another URL, which wait themselves: made only where the API lets them wait."""
+"""Threads for requests to the API for a new signed URL. Such a request blocks its thread, so these threads
+are started only if the API makes it wait."""
 _LATER_THREADS = 8
-"""For opens of files whose size is not known, each of which asks the store for it."""
+"""Threads for opens of files whose size is unknown: each open asks the store for the size."""
 _COMMAND_THREADS = 2
 _GENERATION_BYTES = 4
 _STACK = 2**20
@@ -76,17 +78,18 @@ log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
-    """List, mount at `place`, call `ready` once the kernel has the mount, and return when it is unmounted.
+    """Fetch the listing, mount at `place`, call `ready` once the kernel has the mount; return at the unmount.
 
-    A mount that the kernel has ended by itself is made anew.
+    If the kernel ends the mount by itself, mount again.
 
     Raises:
-        ApiError: the listing could not be had.
+        ApiError: the listing could not be fetched.
         SetupError: the mount failed.
     """
-    # What runs here is Python, whose own stack is elsewhere; the default of 8 MiB may be more than there is.
+    # Python keeps its own stack elsewhere; 8 MiB for each thread, the default, may exceed a memory limit.
     threading.stack_size(_STACK)
-    # Python's default of 5 ms is a long wait for who answers the kernel beside a thread that computes.
+    # While one thread computes, another that answers the kernel waits so long for Python's lock; the default
+    # of 5 ms is too long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     signals = Signals()
     try:
@@ -98,7 +101,9 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
 
 
 def _is_served_again(settings: Settings, signals: Signals) -> bool:
-    """Mount where the kernel has ended a mount, until it is unmounted; False if that is to be done again.
+    """Mount again where the kernel has ended the mount, and serve; False if the caller must try once more.
+
+    True once the mount was unmounted as usual.
 
     Raises:
         SetupError: the mount failed, or something else is mounted there.
@@ -131,23 +136,23 @@ def _serve_once(
     progress: Progress,
     signals: Signals,
 ) -> None:
-    """Serve one mount.
+    """Create the parts of one mount, and serve it until it is unmounted.
 
     Raises:
-        ApiError: the listing could not be had.
+        ApiError: the listing could not be fetched.
         SetupError: the mount failed.
-        ConnectionAborted: the kernel has ended it.
+        ConnectionAborted: the kernel has ended the mount.
     """
     library = load_library()
     options = fuse_options(
         library,
         _given(settings),
-        # The kernel asks again when their time is over; only then do we learn that somebody still looks.
+        # The kernel asks again once these times are over; that alone shows us that programs still use a name.
         entry_seconds=min(settings.refresh, _NAMES_SECONDS_MAX),
         attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
     )
     closing = threading.Event()
-    # A little less than the readers wait, so that they hear what went wrong, and the next one at once.
+    # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
     api = Api(settings.api_url, settings.key, closing, patience)
@@ -163,7 +168,7 @@ def _serve_once(
     inodes = InodeTable(session)
 
     def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
-        # The kernel comes last: to tell it may take a while.
+        # The kernel comes last: notifying it may take a while.
         readers.relisted(newer.touched_since(older, names), newer.resources)
         inodes.changed(names, older, newer)
 
@@ -218,7 +223,7 @@ def _serve_once(
 
 @contextmanager
 def _failures_of_libfuse(lifecycle: Lifecycle) -> Iterator[None]:
-    """Take the mount away where libfuse fails; as it is unmounted, that may be how it ends."""
+    """Unmount if libfuse fails. If the mount was unmounted already, its failure is no error."""
     try:
         yield
     except LibfuseFailed as error:
@@ -233,11 +238,11 @@ def _times(settings: Settings) -> DirectoryTimes:
 
 
 def _given(settings: Settings) -> dict[str, str | bool]:
-    """The mount options of the user, and those that nobody has to give."""
+    """The user's mount options, and the defaults of this program."""
     host = settings.api_url.netloc.decode("ascii")
     options: dict[str, str | bool] = {
         "fsname": f"{SOURCE_PREFIX}{host}",
-        # By the kernel's default a dozen reads that wait would hold up all others.
+        # By the kernel's default, a dozen waiting reads would delay all others.
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
         **settings.options.fuse,
     }
@@ -245,7 +250,7 @@ def _given(settings: Settings) -> dict[str, str | bool]:
 
 
 def _refused(said: str, place: Path) -> SetupError:
-    """What libfuse has said is why it cannot mount at `place`."""
+    """The error for a mount at `place` that was refused; `said` is what libfuse wrote to stderr."""
     unknown = unknown_option(said)
     if unknown is not None:
         return UsageError(unknown)

@@ -1,4 +1,4 @@
-"""Ends a mount on the signals that end a process."""
+"""Unmounts on the signals that usually end a process."""
 
 import logging
 import os
@@ -18,20 +18,20 @@ log = logging.getLogger(__name__)
 
 
 class Signals:
-    """Ends the mount that there is, on a signal.
+    """Unmounts the present mount on a signal.
 
-    No lock: the main thread sets which it is, and another reads it.
+    It needs no lock: the main thread sets which mount that is, and one other thread reads it.
     """
 
     def __init__(self) -> None:
-        """Catch none yet."""
+        """Catch no signals yet."""
         self._lifecycle: Lifecycle | None = None
 
     def end(self, lifecycle: Lifecycle) -> None:
-        """Unmount this one on a signal from now on.
+        """Unmount this mount, and no longer the one before, on a signal from now on.
 
         Raises:
-            NoThread: there is nobody to wait for one.
+            NoThread: the system has no thread that could wait for signals.
         """
         is_first = self._lifecycle is None
         self._lifecycle = lifecycle
@@ -43,12 +43,12 @@ class Signals:
 
 
 def _stop_on_signals(unmount: Callable[[], bool]) -> None:
-    """Unmount on a signal, from a thread of its own.
+    """Start a thread that waits for signals and unmounts on each.
 
-    The main thread is inside libfuse, where Python runs no handler, and libfuse's own would wait for
-    reads that wait for the network.
+    A signal handler would not do: the main thread is inside libfuse, where Python runs no handlers, and
+    libfuse's own handlers would wait for reads, which wait for the network.
     """
-    # Under nohup, what is blocked would come in spite of being ignored.
+    # Nohup ignores SIGHUP; if we blocked that signal, sigwait would return it all the same.
     stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
 
@@ -62,7 +62,8 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
                 log.error("%s", error)
             else:
                 if not is_ending:
-                    # Who ends the process wants it gone; open files get ENOTCONN, as from any FUSE program.
+                    # The user wants the process to end, so do not wait for open files: they get ENOTCONN, as
+                    # with any FUSE program.
                     logging.shutdown()
                     os._exit(0)
 
@@ -73,10 +74,10 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
 
 
 def _insistently(unmount: Callable[[], bool]) -> bool:
-    """What `unmount` returns, which may fail for want of descriptors that the readers are about to free.
+    """What `unmount` returns; a few tries, as it may lack file descriptors that reads are about to close.
 
     Raises:
-        SetupError, OSError: it failed each time.
+        SetupError, OSError: every try failed.
     """
     for _ in range(_UNMOUNT_TRIES - 1):
         try:

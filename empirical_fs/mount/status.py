@@ -1,4 +1,4 @@
-"""The state of a mount, for the commands that ask for it."""
+"""Reports the state of a mount to the commands that ask for it, and reloads its listing."""
 
 import os
 import time
@@ -16,10 +16,10 @@ from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
 
 Lost = Callable[[], Mapping[str, float]]
-"""The hosts that are out of reach, and since how many seconds."""
+"""Returns the hosts that are out of reach, each with the seconds since then."""
 
 _RELOAD_SECONDS = 0.5
-"""Who asks for a reload waits so long for a first answer: most are done by then."""
+"""How long one answer about a reload waits for its end: most reloads are done by then."""
 
 
 class Status:
@@ -33,7 +33,7 @@ class Status:
         budget: Budget,
         lost: Iterable[Lost],
     ) -> None:
-        """Tell of these."""
+        """Report on these parts of the mount; `lost` has one function each for the API and the store."""
         self._settings = settings
         self._catalog = catalog
         self._statistics = statistics
@@ -44,7 +44,7 @@ class Status:
 
     @property
     def commands(self) -> Mapping[int, Callable[[], dict[str, Any]]]:
-        """What answers each command."""
+        """The function that answers each command."""
         return {
             Command.STATUS: self.report,
             Command.RELOAD: self._reload,
@@ -52,7 +52,7 @@ class Status:
         }
 
     def report(self) -> dict[str, Any]:
-        """The state now; times in seconds, sizes in bytes."""
+        """The state now: times in seconds, sizes in bytes."""
         snapshot, counts = self._catalog.latest, self._statistics.counts()
         known = self._catalog.known
         return {
@@ -84,7 +84,7 @@ class Status:
         }
 
     def _reload(self) -> dict[str, Any]:
-        """Begin to fetch the listing; of several who ask for that, all wait for the last one."""
+        """Start to fetch the listing. If several commands ask for that, all wait for the last fetch."""
         try:
             self._reload_asked_for = self._catalog.reload()
         except NoThread as error:
@@ -92,7 +92,7 @@ class Status:
         return self._reloading()
 
     def _reloading(self) -> dict[str, Any]:
-        """How far that is, after a moment; in the end, why it failed, if it did."""
+        """The progress of the reload after a moment; once it has ended, why it failed, if it did."""
         asked = self._reload_asked_for
         if asked is None:
             return {"ended": True}

@@ -1,4 +1,4 @@
-"""What decides on this machine who may mount where."""
+"""Finds what decides on this machine who may mount where: AppArmor, SELinux, set-uid programs."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ _OWN_STATUS, _NO_NEW_PRIVILEGES = Path("/proc/self/status"), "\nNoNewPrivs:\t1\n
 
 
 def surroundings() -> Surroundings:
-    """Those of this process; what cannot be looked at stands in nobody's way."""
+    """The surroundings of this process; anything that cannot be examined counts as no obstacle."""
     path = _fusermount()
     return Surroundings(
         is_root=os.geteuid() == 0,
@@ -27,20 +27,20 @@ def surroundings() -> Surroundings:
 
 
 def is_set_uid(path: Path) -> bool:
-    """Whether the program at `path` runs as root, whoever starts it.
+    """Whether the program at `path` is set-uid root, so that it runs as root for every user.
 
     Raises:
-        OSError: it cannot be looked at.
+        OSError: the file cannot be examined.
     """
     status = path.stat()
     return bool(status.st_mode & stat.S_ISUID) and status.st_uid == 0
 
 
 def has_effect(path: Path) -> bool:
-    """Whether that has any effect, for this process and where the program is.
+    """Whether set-uid has any effect: not with no_new_privs of this process, nor on a nosuid file system.
 
     Raises:
-        OSError: it cannot be looked at.
+        OSError: the file system of `path` cannot be examined.
     """
     return not os.statvfs(path).f_flag & os.ST_NOSUID and _NO_NEW_PRIVILEGES not in _text(_OWN_STATUS)
 

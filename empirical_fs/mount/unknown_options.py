@@ -1,4 +1,4 @@
-"""A mount option that libfuse does not know: which it is, and which may have been meant; pure."""
+"""Finds which mount option libfuse does not know, and which one the user may have meant; pure."""
 
 import re
 
@@ -10,13 +10,13 @@ from empirical_fs.settings.options import OPTIONS
 
 _KNOWN = {*of_libfuse.NAMES, *of_mounting.NAMES, *OPTIONS, "config", "profile"}
 _UNKNOWN = re.compile(r"unknown option(?:\(s\):|s)? `(?P<options>.*)'")
-"""What libfuse 2 and 3 say: of one option or of several."""
+"""The messages of libfuse 2 and 3, about one option or several."""
 
 
 def unknown_option(said: str) -> Trouble | None:
-    """The option that libfuse does not know, by what it `said` without values that may be keys.
+    """The trouble with an option that libfuse does not know; None if libfuse complained of something else.
 
-    None if it said something else.
+    `said` is what libfuse wrote, without the values of options, which may be keys.
     """
     found = _UNKNOWN.search(said)
     if found is None:

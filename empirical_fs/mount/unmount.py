@@ -1,4 +1,4 @@
-"""Unmounting on request: until nothing is left of the mount, or with a word on who is in the way."""
+"""Unmounts on request: waits for the end of the mount's process, or names the programs that use the mount."""
 
 import contextlib
 import os
@@ -18,21 +18,22 @@ from empirical_fs.mount import mount_table
 _END_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 1.0, 0.02
 _NAMED_MAX = 5
 _HELD_SECONDS = 1.0
-"""After which whoever has the mount elsewhere is looked for."""
+"""After this wait, we search for processes that have the mount in another mount namespace."""
 _PROCESSES = Path("/proc")
 
 
 def unmount_ours(place: Path, *, lazy: bool) -> str | None:
-    """Take away a mount of this program, alive or dead, and wait for the end of its process.
+    """Unmount a mount of this program, whether its process runs or not, and wait for the end of its process.
 
-    `lazy`, at once for new users, and from the present ones as they finish; nobody is asked nor waited for.
-    Mounts that lie over each other are all taken away, as far as they are ours.
+    With `lazy`, the mount disappears from its path at once, and programs that use it may finish; we neither
+    ask its process nor wait for it. Where several mounts lie over each other, all those of this program are
+    unmounted.
 
     Returns:
-        What is left to say, if anything.
+        A message for the user, or None.
 
     Raises:
-        SetupError: there is none, it is in use, or its process does not end.
+        SetupError: nothing of ours is mounted there, it is in use, or its process does not end.
     """
     mount_table.find_ours(place)
     _leave()
@@ -41,7 +42,7 @@ def unmount_ours(place: Path, *, lazy: bool) -> str | None:
 
 
 def _leave() -> None:
-    """Be nobody who uses the mount: we may have been started there, and our input may be a file of it."""
+    """Stop using the mount ourselves: our working directory or our stdin may be in it."""
     os.chdir("/")
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(nothing, 0)
@@ -49,7 +50,7 @@ def _leave() -> None:
 
 
 def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | None:
-    """Take away that mount, if it is the one on top, and ours."""
+    """Unmount `mount` if it is ours and on top; returns a message for the user, or None."""
     if not mount.is_ours or mount_table.mount_at(place) != mount:
         return None
     if lazy:
@@ -62,7 +63,7 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
     except Silent as error:
         silence = error
     try:
-        # Whoever asked in vain is ended, and may need a moment for that, in which it uses the mount.
+        # A helper process that asked the mount in vain is being killed; until it ends, it uses the mount.
         _unmount(place, patience=0.0 if silence is None else _ASKER_SECONDS)
     except mount_table.Busy as error:
         if silence is not None:
@@ -70,18 +71,18 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
         named = list(_users(place))
         who = ", ".join(named[:_NAMED_MAX]) + (", ..." if len(named) > _NAMED_MAX else "")
         raise SetupError(
-            f"{place} is busy: in use by {who or 'somebody who cannot be seen from here'}",
+            f"{place} is busy: in use by {who or 'a process that cannot be seen from here'}",
             advice="close what is open there, or give --lazy",
         ) from error
     if silence is not None:
-        return f"{place} is unmounted; the process that served it does not answer, and may be left"
+        return f"{place} is unmounted; the process that served it does not answer, and may still run"
     if server is not None:
         return _wait_for_end(place, mount, server)
     return None
 
 
 def _wait_for_end(place: Path, mount: mount_table.Mount, server: psutil.Process) -> str | None:
-    """Wait for the end of the process that served the mount; what is left to say, if anything."""
+    """Wait for the end of the process that served the mount; returns a message for the user, or None."""
     begin = time.monotonic()
     while _runs(server):
         waited = time.monotonic() - begin
@@ -97,7 +98,7 @@ def _wait_for_end(place: Path, mount: mount_table.Mount, server: psutil.Process)
 
 
 def _holders(mount: mount_table.Mount, server: int) -> Iterator[str]:
-    """The processes that have the mount in another mount namespace, where it goes on."""
+    """The processes in other mount namespaces where this mount is still mounted."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             table = (_PROCESSES / str(process.pid) / "mountinfo").read_bytes()
@@ -106,6 +107,7 @@ def _holders(mount: mount_table.Mount, server: int) -> Iterator[str]:
 
 
 def _unmount(place: Path, patience: float) -> None:
+    """Unmount; while the mount is busy, try again for `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -119,7 +121,7 @@ def _unmount(place: Path, patience: float) -> None:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether it has not ended; in a container, nobody may ever ask how it did, and it stays a zombie."""
+    """Whether it still runs; a zombie does not, and in a container nobody may ever reap it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -127,25 +129,25 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _server(place: Path) -> psutil.Process | None:
-    """The process that serves the mount, if it can be asked.
+    """The process that serves the mount; None if it has ended, or is another user's.
 
     Raises:
-        Silent: it does not answer.
+        Silent: the mount does not answer.
     """
     try:
         process = psutil.Process(protocol.ask(place, protocol.Command.STATUS)["pid"])
-        # In another container the number means another process.
+        # The mount may be served from another container, where this pid means another process.
         if any("empirical" in argument for argument in process.cmdline()):
             return process
     except Silent:
         raise
     except (SetupError, psutil.Error):
-        pass  # it is gone, or another user's
+        pass  # the process has ended, or is another user's
     return None
 
 
 def _users(place: Path) -> Iterator[str]:
-    """The processes that have files below `place` open or mapped, or are there themselves."""
+    """The processes that have files below `place` open or mapped, or their working directory there."""
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and any(
@@ -153,18 +155,18 @@ def _users(place: Path) -> Iterator[str]:
             ):
                 yield f"{process.name()} (process {process.pid})"
         except (psutil.Error, OSError):
-            continue  # it has ended, or is another user's
+            continue  # the process has ended, or is another user's
 
 
 def _used_by(process: psutil.Process) -> Iterable[str]:
-    """The paths of what a process uses; none of them is looked at, for that may hang."""
+    """The paths that a process uses. They are never opened or stat'ed: in a mount that hangs, so would we."""
     yield process.cwd()
     if macos.IS_MACOS:
         yield from (file.path for file in process.open_files())
         return
     for descriptor in (_PROCESSES / str(process.pid) / "fd").iterdir():
-        with contextlib.suppress(OSError):  # it is closed by now
-            yield os.readlink(descriptor)  # noqa: PTH115 - it may be no path at all
+        with contextlib.suppress(OSError):  # closed meanwhile
+            yield os.readlink(descriptor)  # noqa: PTH115 - a link to a socket or pipe is no path
     for line in (_PROCESSES / str(process.pid) / "maps").read_bytes().splitlines():
         fields = line.split(None, 5)
         if len(fields) > 5:  # noqa: PLR2004 - the path is the sixth (proc(5))

@@ -45,7 +45,7 @@ def test_deleted(path: Path) -> None:
 
 def test_nothing_has_come(path: Path) -> None:
     """Without a mount of ours there, it is said that there is none."""
-    with HeldDirectory(path) as held, pytest.raises(SetupError, match="has not come"):
+    with HeldDirectory(path) as held, pytest.raises(SetupError, match="did not appear"):
         held.check_mounted()
 
 
