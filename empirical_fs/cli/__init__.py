@@ -1,9 +1,9 @@
-"""The commands: what the user asked for, and one line back.
+"""The commands: they do what the user asked for, and answer on stdout, or with one line on stderr.
 
 main.py is `empirical-mount`; it imports the modules of a command only for that command, so that each starts
-at once. arguments.py has the arguments, asked_for.py what they come to with the environment and the
-configuration file, places.py the paths among them. mounting.py mounts, asking.py asks mounts
-(status_table.py shows what they say), examining.py is `--doctor`. output.py says it, explaining.py what
-went wrong, progress_bar.py how far it is, logs.py is where log lines go. open_link.py is
-`empirical-open-link`. Nothing imports this package.
+at once. arguments.py defines the arguments, asked_for.py combines them with the environment and the
+configuration file, places.py resolves the paths among them. mounting.py mounts, asking.py asks mounts for
+their state (status_table.py formats it), examining.py is `--doctor`. output.py writes answers and errors,
+explaining.py makes one line of an error, progress_bar.py shows progress, logs.py configures the log.
+open_link.py is `empirical-open-link`. No other package imports this one.
 """

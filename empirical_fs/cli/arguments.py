@@ -1,4 +1,4 @@
-"""The arguments of `empirical-mount`: what there is, and what `--help` says of it."""
+"""The arguments of `empirical-mount`, and their descriptions in `--help`."""
 
 import argparse
 import re
@@ -17,14 +17,14 @@ from empirical_fs.settings.values import WrongValue, looks_like_a_word, parse_pa
 
 PROGRAM = "empirical-mount"
 PLACES_MAX = 2
-"""As mount(8) runs us: with the first field of fstab(5), and the mount point."""
+"""mount(8) gives us two arguments: the first field of fstab(5), and the mount point."""
 
 _VALUE_GIVEN = re.compile("ignored explicit argument .*", re.DOTALL)
 _AMBIGUOUS = re.compile("(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL)
-"""What argparse says of `--json=VALUE`, and of `--s=VALUE`."""
+"""The messages of argparse about `--json=VALUE` and `--s=VALUE`, both with the value, which may be a key."""
 
 _USAGE = 2
-"""The exit status."""
+"""The exit status of a usage error."""
 _HELP_COLUMN, _HELP_WIDTH = 27, 100
 
 _OF_SETTINGS = {
@@ -40,17 +40,17 @@ _OF_SETTINGS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, do not speak to a terminal and show no value that may be a key."""
+    """A parser whose errors are one line, without control characters and without values that may be keys."""
 
     def error(self, message: str) -> NoReturn:
-        """End with what is wrong and where to look, in one line."""
+        """Exit with one line that says what is wrong and where to look."""
         wrong = _AMBIGUOUS.sub(r"\1", _VALUE_GIVEN.sub("takes no value", message))
         trouble = Trouble(wrong.removeprefix("argument "), f"see {self.prog} --help")
         self.exit(_USAGE, f"{self.prog}: {printable(str(trouble))}\n")
 
     def refuse(self, rest: Sequence[str]) -> NoReturn:
-        """End with what is wrong about arguments that nobody knows."""
-        # A value may be a key.
+        """Exit with a message about the unknown arguments `rest`."""
+        # Without the values, which may be keys.
         unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
         if not unknown:
             self.error("too many arguments")
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         self.error(what if meant is None else str(Trouble(what, f"the nearest is {meant}")))
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Write the help or the version, as every answer is written, or on stderr what is wrong."""
+        """Write the help or the version to stdout like every answer, and errors to stderr."""
         if file is sys.stdout:
             say(message.rstrip("\n"))
         else:
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """The parser; what it does not find among the arguments is None, or says so."""
+    """The parser of the command line; settings that are not given become None."""
     parser = Parser(
         prog=PROGRAM,
         usage="%(prog)s [OPTION...] [SOURCE] MOUNTPOINT",
@@ -108,14 +108,16 @@ def _add_mounting(group: argparse._ArgumentGroup) -> None:
         default=[],
         help="mount options, as of mount(8): allow_other, uid=, gid=, umask=, fmask=, dmask=, remote, ...",
     )
-    group.add_argument("-f", "--foreground", action="store_true", help="stay; SIGINT and SIGTERM unmount")
+    group.add_argument(
+        "-f", "--foreground", action="store_true", help="stay in the foreground; SIGINT and SIGTERM unmount"
+    )
 
 
 def _add_commands(group: argparse._ArgumentGroup) -> None:
     instead = group.add_mutually_exclusive_group()
     instead.add_argument("-u", "--unmount", action="store_true", help="unmount MOUNTPOINT")
     group.add_argument(
-        "--lazy", action="store_true", help="with -u: though it is in use, as its users finish"
+        "--lazy", action="store_true", help="with -u: unmount though it is in use; its users may finish"
     )
     instead.add_argument(
         "--status", action="store_true", help="the state of the mount at MOUNTPOINT, or of all"
@@ -157,7 +159,7 @@ def _add_setting(group: argparse._ArgumentGroup, option: Option) -> None:
 
 
 def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """As `parse`, with the reason of a WrongValue shown, which argparse would hide."""
+    """As `parse`, but with the reason of a WrongValue in the message, which argparse would hide."""
 
     def explain(text: str) -> Any:
         try:
@@ -169,10 +171,10 @@ def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def is_source(text: str) -> bool:
-    """Whether it is what fstab(5) may have before the mount point: a URL of the API, or just a word."""
+    """Whether `text` may be the first field of fstab(5): a URL of the API, or any word that is no path."""
     return is_url(text) or "/" not in text
 
 
 def is_url(text: str) -> bool:
-    """Whether it is a URL, and not a path."""
+    """Whether `text` is a URL rather than a path."""
     return "://" in text

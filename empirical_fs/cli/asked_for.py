@@ -1,4 +1,4 @@
-"""What the user asked for: from the arguments, the environment and the configuration file."""
+"""Combines the arguments, the environment and the configuration file into the settings of a mount."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from empirical_fs.settings.mount_options import of_mount_command
 
 
 def asked_for(given: argparse.Namespace, variable: str | None) -> Configuration:
-    """What was asked for; `variable` is the key that was in the environment."""
+    """The settings that the user asked for; `variable` is the key from the environment, if it was there."""
     options, flags = given.options, vars(given)
     if len(given.places) == PLACES_MAX:
         options = of_mount_command(options)

@@ -1,4 +1,4 @@
-"""Asks mounts for their state, or to fetch their listing."""
+"""Asks mounts for their state, and shows it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from empirical_fs.errors import SetupError
 
 
 def show_status(places: Sequence[Path], *, as_json: bool) -> bool:
-    """Show the state of the mounts at these places, all of which are asked at once; whether all answer."""
+    """Show the state of the mounts at `places`, all asked at the same time; return whether all answer."""
     asked = [_asked(place) for place in places]
     reports = [report() for report in asked]
     if as_json:
@@ -23,7 +23,7 @@ def show_status(places: Sequence[Path], *, as_json: bool) -> bool:
 
 
 def _asked(place: Path) -> Callable[[], dict[str, Any]]:
-    """Ask for a report now, so that the wait for it goes along with that for the others."""
+    """Ask a mount for its report now; the function that is returned waits for it, and for all in parallel."""
     try:
         answer = protocol.Asked(place, protocol.Command.STATUS).answer
     except SetupError as error:
@@ -31,7 +31,7 @@ def _asked(place: Path) -> Callable[[], dict[str, Any]]:
 
     def report() -> dict[str, Any]:
         try:
-            # Where it is, it need not tell us.
+            # We know the path better: the mount reports the one that it was mounted on.
             return {**answer(), "mountpoint": str(place)}
         except SetupError as error:
             return status_table.unknown(str(place), str(error))

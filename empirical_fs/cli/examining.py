@@ -1,4 +1,4 @@
-"""`--doctor`: looks at everything that a mount needs."""
+"""The command `--doctor`: checks everything that a mount needs, and shows the findings."""
 
 import argparse
 from dataclasses import asdict
@@ -15,7 +15,7 @@ _ERRORS_ALONE = -1
 
 
 def examine(given: argparse.Namespace, variable: str | None) -> bool:
-    """Show each finding as it is there; whether all is well, or at least nothing failed."""
+    """Show each finding as soon as it is known; returns whether no check failed."""
     logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
     findings = []
     place = partial(place_of, given.places[-1]) if given.places else None

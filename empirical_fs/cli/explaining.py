@@ -1,4 +1,4 @@
-"""What went wrong, in the one line that users read."""
+"""Turns an exception into the one line that users read."""
 
 import errno
 
@@ -22,9 +22,9 @@ def explained(
     """What happened and what to do about it, in one line.
 
     Args:
-        error: what happened.
-        key_origin: where the key is from.
-        api_url_from: who said where the API is.
+        error: the exception.
+        key_origin: where the key is from, such as a file or a variable.
+        api_url_from: where the URL of the API is from, such as an option or a variable.
     """
     match error:
         case KeyRefused():

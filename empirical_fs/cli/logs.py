@@ -1,4 +1,4 @@
-"""Where our log lines go. Only this package's: httpx's would show signed URLs."""
+"""Configures where log lines go: those of this package only, as httpx's would show signed URLs."""
 
 import errno
 import io
@@ -20,7 +20,7 @@ _PACKAGE = "empirical_fs"
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
 _FILE_MAX, _FILES_KEPT = 10 * 10**6, 2
 _MODE = 0o600
-"""Lines name files, which are for who mounted."""
+"""Log lines have names of files, which only the user who mounted may see."""
 _APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _LINKS_MAX = 40
 """As many symbolic links as the kernel follows (path_resolution(7))."""
@@ -31,14 +31,14 @@ _ELSEWHERE = "empirical-mount: %(message)s"
 
 
 class _Formatter(logging.Formatter):
-    """Lines in which nothing speaks to a terminal; a record of several, a traceback say, keeps its lines."""
+    """Escapes control characters, which a terminal would obey; keeps the line breaks, as of a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 class _JournalFormatter(_Formatter):
-    """Lines that begin with their priority, which systemd takes off again (sd-daemon(3))."""
+    """Puts the priority at the start of each line, from which systemd removes it (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
         priority = f"<{_PRIORITIES.get(record.levelno, _PRIORITIES[logging.ERROR])}>"
@@ -46,12 +46,12 @@ class _JournalFormatter(_Formatter):
 
 
 class _File(RotatingFileHandler):
-    """A file for us alone, which is opened anew once it was moved, by logrotate(8) say."""
+    """A log file that only our user may read; it is opened anew after it was moved, as by logrotate(8)."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, under the lock of the handler."""
+        """Write a record; the caller holds the lock of the handler."""
         if self.stream is not None and self._was_moved(self.stream):
-            # What was moved is written to for as long as no other can be made.
+            # If the new file cannot be opened, go on with the one that was moved.
             with suppress(OSError):
                 opened = self._open()
                 self.stream.close()
@@ -59,7 +59,7 @@ class _File(RotatingFileHandler):
         super().emit(record)
 
     def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the base class has it so
-        """Whether the file is full; a pipe never is, and newer versions of Python fail to ask it."""
+        """Whether the file is full. A pipe never is; newer versions of Python fail on its `tell()`."""
         if self.stream is not None and not stat.S_ISREG(os.fstat(self.stream.fileno()).st_mode):
             return 0
         return super().shouldRollover(record)
@@ -67,7 +67,8 @@ class _File(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         descriptor = _opened(Path(self.baseFilename))
         found = os.fstat(descriptor)
-        # Earlier versions made files that everybody can read; that a group can is somebody's wish.
+        # Earlier versions of this program created files that all users can read. Where a group can read it,
+        # somebody has chosen that.
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & stat.S_IRWXO:
             os.fchmod(descriptor, _MODE)
         return TextIOWrapper(
@@ -77,7 +78,7 @@ class _File(RotatingFileHandler):
     def _was_moved(self, stream: TextIOWrapper) -> bool:
         ours = os.fstat(stream.fileno())
         if not stat.S_ISREG(ours.st_mode):
-            return False  # /dev/stdout, which leads elsewhere in the background
+            return False  # like /dev/stdout, whose path leads elsewhere in the background process
         try:
             there = Path(self.baseFilename).stat()
         except OSError:
@@ -86,18 +87,18 @@ class _File(RotatingFileHandler):
 
 
 def configure(verbosity: int, log_file: Path | None, *, daemon: bool) -> None:
-    """Send our log to `log_file`, else to stderr, and from a daemon to syslog too where there is one.
+    """Send our log to `log_file`; without it, to stderr, and from a daemon also to syslog if there is one.
 
-    The file is made for our user alone (0600). It is begun anew when it has 10 MB, and two older ones are
-    kept; one that was moved is made again. `verbosity` is -1 for errors alone,
-    0 for warnings, 1 for what happens, 2 for every operation and request.
+    The file is created with the mode 0600. It is rotated at 10 MB, and two older files are kept; a file that
+    was moved is created anew. `verbosity` is -1 for errors only, 0 for warnings, 1 for information, 2 for
+    every operation and request.
 
     Raises:
         SetupError: the file cannot be written.
     """
-    # A log that cannot be written, on a full disk perhaps, is no reason to write tracebacks elsewhere.
+    # If the log cannot be written, as on a full disk, Python would write tracebacks to stderr.
     logging.raiseExceptions = False
-    # For the name of a thread that it did not start, Python would keep an object for ever.
+    # For the name of each thread that Python did not start, it would keep an object for ever.
     logging.logThreads = False
     logger = logging.getLogger(_PACKAGE)
     logger.setLevel(_LEVELS.get(verbosity, logging.DEBUG))
@@ -115,7 +116,7 @@ def configure(verbosity: int, log_file: Path | None, *, daemon: bool) -> None:
 
 
 def _to_file(path: Path) -> logging.Handler:
-    # Where no other file can be made beside it, it is better to grow than to lose every line.
+    # If no older file can be kept beside it, the file grows without limit rather than lose every line.
     largest = _FILE_MAX if os.access(path.absolute().parent, os.W_OK) else 0
     try:
         handler = _File(
@@ -128,10 +129,10 @@ def _to_file(path: Path) -> logging.Handler:
 
 
 def _opened(path: Path) -> int:
-    """A descriptor that appends to the file at `path`, which is made for our user alone if it is missing.
+    """Open the file at `path` to append to it; a missing file is created with the mode 0600.
 
     Raises:
-        OSError: it cannot be opened, is another user's, or is reached through a symbolic link that is.
+        OSError: the file cannot be opened, or it or a symbolic link in its path is another user's.
     """
     for _ in range(_LINKS_MAX):
         for each in path.parents:
@@ -139,13 +140,17 @@ def _opened(path: Path) -> int:
         if not _check_link(path):
             return _ours(os.open(path, _APPENDING | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE))
         if path.parent.resolve().is_relative_to(_PROCESSES):
-            return os.open(path, _APPENDING, _MODE)  # a descriptor, whose name leads nowhere
+            return os.open(path, _APPENDING, _MODE)  # an open file, like /dev/stdout, whose link is no path
         path = path.parent / path.readlink()
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 def _ours(descriptor: int) -> int:
-    """The descriptor, unless it leads to a file of somebody else, who could read what is written."""
+    """Return `descriptor`, unless its file is another user's, who could read our log.
+
+    Raises:
+        PermissionError: it is another user's.
+    """
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and is_foreign(found.st_uid):
         os.close(descriptor)
@@ -154,7 +159,11 @@ def _ours(descriptor: int) -> int:
 
 
 def _check_link(path: Path) -> bool:
-    """Whether it is a symbolic link, of ours or of root."""
+    """Whether `path` is a symbolic link that is ours or root's.
+
+    Raises:
+        PermissionError: it is a symbolic link of another user.
+    """
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -171,5 +180,5 @@ def _is_journal() -> bool:
     try:
         about = os.fstat(sys.stderr.fileno())
     except OSError:
-        return False  # closed
+        return False  # stderr is closed
     return os.environ.get("JOURNAL_STREAM") == f"{about.st_dev}:{about.st_ino}"

@@ -1,6 +1,9 @@
-"""The command line: arguments in, one clear line out. Each command imports its own modules."""
+"""The command `empirical-mount`: parses the arguments, runs what was asked for, reports an error in one line.
 
-import empirical_fs.guarded  # noqa: F401 - before all else: what follows takes its time
+Each command imports its own modules, so that none waits for those of the others.
+"""
+
+import empirical_fs.guarded  # noqa: F401 - before all else: the imports below take a while
 
 # isort: split
 import argparse
@@ -22,7 +25,7 @@ _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `empirical-mount`; ends in SystemExit."""
+    """Run `empirical-mount`; always ends by SystemExit, or ends the process."""
     given: argparse.Namespace | None = None
     try:
         heed_interruptions()
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reading = parser()
         given, rest = reading.parse_known_args(arguments)
         _check_usage(reading, given, rest)
-        # Each command imports what it needs itself: all of it would take half a second.
+        # Each command imports what it needs: all the modules together would take half a second.
         if given.doctor:
             from empirical_fs.cli.examining import examine
 
@@ -77,13 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check_usage(reading: Parser, given: argparse.Namespace, rest: Sequence[str]) -> None:
-    """End with a usage error where the arguments make no sense together."""
+    """Exit with a usage error if the arguments do not fit together."""
     if rest:
         reading.refuse(rest)
-    # Of `--name=--`, argparse makes a list of no values.
+    # From `--name=--`, argparse makes an empty list.
     taken = {**vars(given), "places": None, "options": next(filter(_is_list, given.options or ()), None)}
     if valueless := [name for name, value in taken.items() if _is_list(value)]:
-        reading.error(f"{', '.join(valueless)}: -- is no value")
+        reading.error(f"{', '.join(valueless)}: -- is not a value")
     if "" in given.places:
         reading.error("MOUNTPOINT is empty")
     if given.lazy and not given.unmount:
@@ -101,9 +104,10 @@ def _is_list(value: object) -> bool:
 
 
 def _end(exit_status: int, given: argparse.Namespace | None) -> NoReturn:
+    """Exit; a mount in the foreground does so without waiting for its threads."""
     ignore_interruptions()
     if given is not None and given.foreground:
         logging.shutdown()
-        # Threads that wait for the network would otherwise hold up the end of the process.
+        # Not sys.exit, which would wait for threads that wait for the network.
         os._exit(exit_status)
     sys.exit(exit_status)

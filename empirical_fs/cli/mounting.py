@@ -1,4 +1,4 @@
-"""Mounts, in the foreground or in the background."""
+"""The command that mounts, in the foreground or in the background."""
 
 import argparse
 import logging
@@ -26,21 +26,21 @@ from empirical_fs.settings.mount_options import parse_mount_options
 from empirical_fs.settings.settings import Settings, parse_api_url
 
 _SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
-"""How long the background process may say nothing before it is ready: so much, and so many timeouts."""
+"""How long the background process may report nothing before it is ready: 60 s and twice the `timeout`."""
 
 log = logging.getLogger(__name__)
 
 
 def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
-    """Mount at `place`; returns once the mount answers, or in the foreground once it is unmounted.
+    """Mount at `place`; returns once the mount answers, or, in the foreground, once it is unmounted.
 
     Args:
-        place: the whole path.
+        place: the mount point, as an absolute path without symbolic links.
         given: the arguments.
-        variable: the key that was in the environment.
+        variable: the key from the environment, if it was there.
 
     Raises:
-        EmpiricalError: it cannot be mounted.
+        EmpiricalError: the mount failed.
         OSError: the system refused something.
     """
     check_descriptors()
@@ -78,6 +78,12 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
 def _serve(
     settings: Settings, place: HeldDirectory, claimed: Claim, given: argparse.Namespace, found: Configuration
 ) -> None:
+    """Serve in this process or in the background, and release the claim once the mount is there.
+
+    Raises:
+        EmpiricalError: the mount failed.
+    """
+
     def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
         def mounted() -> None:
             claimed.release()
@@ -105,11 +111,11 @@ def _serve(
 
 
 def _answers(place: Path) -> bool:
-    """Whether the mount is there and answers: where there is none, the directory below answers as well.
+    """Whether our mount is at `place` and answers; without a mount, the directory there would answer too.
 
     Raises:
-        Silent: it does not answer.
-        OSError: it cannot be asked.
+        Silent: the mount does not answer.
+        OSError: the mount cannot be asked.
     """
     if mount_table.lost_its_process(Question(place, seconds=_SILENCE_SECONDS)):
         return False
@@ -118,6 +124,7 @@ def _answers(place: Path) -> bool:
 
 
 def _timeout(wanted: float) -> float:
+    """The deadline of a read in seconds: `wanted`, or less if the kernel would end the mount before that."""
     limit = kernel_deadline()
     timeout = below(wanted, limit)
     if limit is not None and timeout < wanted:

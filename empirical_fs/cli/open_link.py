@@ -1,4 +1,4 @@
-"""The command `empirical-open-link`: opens the page that a link file names, for desktops that cannot."""
+"""The command `empirical-open-link`: opens the web page of a `.url` file, for desktops that cannot."""
 
 import configparser
 import os
@@ -20,16 +20,16 @@ _USAGE_LINE = "usage: empirical-open-link FILE.url"
 
 
 class NoLink(Exception):
-    """The file names no page that a browser may be sent to."""
+    """The file has no URL that a browser may open."""
 
 
 def page_in(text: str) -> str:
-    """The page that the text of an InternetShortcut names.
+    """The URL in the text of an InternetShortcut.
 
-    Any program may have written the file, so nothing but a web page is opened.
+    Any program may have written the file, so only http and https URLs are accepted.
 
     Raises:
-        NoLink: there is none.
+        NoLink: there is no such URL.
     """
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
@@ -37,15 +37,15 @@ def page_in(text: str) -> str:
         url = parser.get(_SECTION, _OPTION)
         parts = urlsplit(url)
     except (configparser.Error, ValueError) as error:
-        raise NoLink("it is no link to a page") from error
+        raise NoLink("this is not a link to a web page") from error
     if parts.scheme not in _SCHEMES or not parts.hostname or not url.isprintable():
-        raise NoLink("what it names is no web page")
+        raise NoLink("its URL is not that of a web page")
     return url
 
 
 def main() -> None:
-    """Run the command on a `.url` file; the browser takes the place of this process."""
-    take_key_variable()  # the browser, and what it starts, need not have it
+    """Run the command on a `.url` file; the opener replaces this process."""
+    take_key_variable()  # the browser, and the programs that it starts, must not inherit the key
     try:
         (name,) = sys.argv[1:]
     except ValueError:

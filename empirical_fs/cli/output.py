@@ -1,4 +1,4 @@
-"""What the commands say: answers on stdout, one line of trouble on stderr."""
+"""Writes what the commands say: answers to stdout, and one line about an error to stderr."""
 
 import json
 import os
@@ -9,20 +9,20 @@ from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.printing import printable
 
 _LINE_MAX = 2000
-"""Characters; a path may have 4096, and what somebody took for one many more."""
+"""Characters of a line on stderr; a path may have 4096, and an argument taken for one many more."""
 _FOR_NOBODY = os.O_WRONLY | os.O_CLOEXEC
 
 
 class ReaderGone(EmpiricalError):
-    """Nobody reads the answer any more, as after `| head -1`; that is no fault."""
+    """The program that reads our stdout has ended, as after `| head -1`; that is not an error."""
 
 
 def say(text: str) -> None:
-    """Write what was asked for.
+    """Write an answer to stdout.
 
     Raises:
-        ReaderGone: nobody reads it.
-        SetupError: it cannot be written.
+        ReaderGone: the program that reads stdout has ended.
+        SetupError: stdout cannot be written.
     """
     try:
         print(text, flush=True)  # noqa: T201 - what was asked for
@@ -35,22 +35,22 @@ def say(text: str) -> None:
 
 
 def say_json(value: object) -> None:
-    """Write it as JSON of ASCII alone, in which nothing speaks to a terminal.
+    """Write a value to stdout as JSON in printable ASCII, without characters that control a terminal.
 
     Raises:
-        ReaderGone, SetupError: as `say`.
+        ReaderGone, SetupError: as for `say`.
     """
     say(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 
 def warn(program: str, message: str) -> None:
-    """Write a line on stderr, if that can be written to: there is nobody else to tell."""
+    """Write a line with the program's name to stderr; if that fails, do nothing."""
     line = f"{program}: {printable(message)}"
     tell(line if len(line) <= _LINE_MAX else f"{line[:_LINE_MAX]}...")
 
 
 def tell(text: str) -> None:
-    """Write a text on stderr, if that can be written to."""
+    """Write a text to stderr; if that fails, do nothing."""
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - what users read
     except OSError:
@@ -58,7 +58,7 @@ def tell(text: str) -> None:
 
 
 def _write_no_more(stream: TextIO) -> None:
-    """Have Python write what is left to nobody: it would try once more at its end, and fail then."""
+    """Redirect a stream to /dev/null: at its exit, Python flushes it once more, and would fail again."""
     nobody = os.open(os.devnull, _FOR_NOBODY)
     os.dup2(nobody, stream.fileno())
     os.close(nobody)

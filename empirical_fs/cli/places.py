@@ -1,4 +1,4 @@
-"""The paths that a user names, found without a look at a mount, whose process may hang."""
+"""Resolves the paths that a user gives without access to a mount, whose process may hang."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,11 @@ _OF_MOUNT_FUSE = re.compile("/dev/fd/[0-9]+")
 
 
 def place_of(path: str) -> Path:
-    """The whole path that a user means.
+    """The absolute path without symbolic links and `~` for a path that the user gave.
 
     Raises:
-        SetupError: it begins with `~`, and no home directory is known; or mount.fuse has mounted already.
+        SetupError: it begins with `~` and no home directory is known, it cannot be resolved, or mount.fuse
+            has mounted already.
     """
     if _OF_MOUNT_FUSE.fullmatch(path):
         # mount.fuse3(8) has opened the device and mounted it, and hands on its descriptor.
@@ -29,9 +30,9 @@ def place_of(path: str) -> Path:
 
 
 def check_ways(paths: Iterable[str | Path | None]) -> None:
-    """See that no path leads into a mount that hangs, where whoever looks hangs, too.
+    """Check that no path leads into a mount that hangs: access to such a path would hang, too.
 
     Raises:
-        SetupError: one does.
+        SetupError: a path leads into a mount that does not answer.
     """
     mount_table.check_answers([place_of(str(path)) for path in paths if path is not None])

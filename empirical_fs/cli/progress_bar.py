@@ -1,4 +1,4 @@
-"""A progress bar on a terminal."""
+"""Shows a progress bar on a terminal."""
 
 import contextlib
 import sys
@@ -10,11 +10,11 @@ from empirical_fs.work.progress import Progress, unseen
 
 @contextlib.contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Progress]:
-    """A bar for a listing of more than a page, on a terminal; gone when the listing is there."""
+    """A progress bar for a listing of several pages, if stderr is a terminal; it is removed at the end."""
     if quiet or not sys.stderr.isatty():
         yield unseen
         return
-    from tqdm import tqdm  # noqa: PLC0415 - it takes a while, and few see it
+    from tqdm import tqdm  # noqa: PLC0415 - slow to import, and rarely needed
 
     with contextlib.ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []

@@ -1,4 +1,4 @@
-"""The states of mounts, for people."""
+"""Formats the states of mounts as text for people."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from empirical_fs.settings.values import DEFAULT
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
 _SHOWN = {"key_file": "key"}
-"""Settings that are shown by another name."""
+"""Settings that are shown under another name."""
 _NOT_SHOWN = "-"
 _MINUTE, _HOUR = 60, 3600
 _FAILING_AT = 3
@@ -17,12 +17,12 @@ _FAILING_AT = 3
 
 
 def unknown(mountpoint: str, reason: str) -> dict[str, Any]:
-    """The report on a mount that does not answer: its process is gone, say, or it is another user's."""
+    """The report on a mount that does not answer: its process may have ended, or it is another user's."""
     return {"mountpoint": mountpoint, "error": reason}
 
 
 def table(reports: Iterable[Mapping[str, Any]]) -> str:
-    """Reports for people."""
+    """The reports as text, with an empty line between mounts."""
     return "\n\n".join("\n".join(map(printable, _lines(report))) for report in reports)
 
 
@@ -48,7 +48,7 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
     }
     for name, given in report["settings"].items():
         if given["source"] != DEFAULT:
-            # What is held says how much may be.
+            # A setting that has a row already, like memory, gets its source added to that row.
             value = rows.get(name, given["value"])
             rows[_SHOWN.get(name, name)] = _from(value, given["source"])
     for name, text in rows.items():
@@ -56,7 +56,7 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _from(value: str, source: str) -> str:
-    """A value and who said so; of a key that a variable has, only that is said."""
+    """A value and its source; for a key from the environment, whose value is not shown, the source only."""
     return f"from {source}" if value == _NOT_SHOWN else f"{value}, by {source}"
 
 
@@ -64,7 +64,7 @@ def _state(report: Mapping[str, Any]) -> str:
     away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
     if report["listing_failure"]:
         away.append(f"the listing could not be refreshed: {report['listing_failure']}")
-    # A mount that an older version serves does not count these.
+    # A mount that is served by an older version does not report these counts.
     if (failed := report.get("failed_in_a_row", 0)) >= _FAILING_AT:
         away.append(f"reads fail for {_duration(report['failing_for'])}, the last {failed} of them")
     if unreadable := report.get("unreadable_entries"):
