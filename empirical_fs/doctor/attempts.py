@@ -1,4 +1,4 @@
-"""Work that may fail or hang, looked at for so long."""
+"""Runs a check that may fail or hang, with a limit on its time."""
 
 import threading
 from collections.abc import Callable
@@ -11,10 +11,10 @@ _Value = TypeVar("_Value")
 
 
 def attempt(work: Callable[[], _Value], patience: float) -> _Value | EmpiricalError:
-    """What `work` comes to, or why it came to nothing within `patience` seconds.
+    """What `work` returns, or the error that it raised, or DeadlinePassed after `patience` seconds.
 
     Raises:
-        BaseException: what nobody but ourselves can have caused.
+        BaseException: any other exception of `work`, which is a bug of ours.
     """
     try:
         return begin(work).result(patience)
@@ -28,17 +28,19 @@ def attempt(work: Callable[[], _Value], patience: float) -> _Value | EmpiricalEr
 
 
 def begin(work: Callable[[], _Value]) -> Future[_Value]:
-    """Do it in a thread that nobody has to wait for: a resolver or a file system may hang for ages.
+    """Run `work` in a daemon thread, which does not delay the end of the process if it hangs.
+
+    A name server or a file system may hang for a long time.
 
     Raises:
-        NoThread: the system has none to spare.
+        NoThread: the system has no thread to spare.
     """
     future = Future[_Value]()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - handed to who asked for the result
+        except BaseException as error:  # noqa: BLE001 - raised again by `result()`
             future.set_exception(error)
 
     try:

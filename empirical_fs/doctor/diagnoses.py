@@ -1,4 +1,4 @@
-"""What the doctor makes of what it saw: verdicts, and what to do about them; pure, no I/O."""
+"""Turns what the doctor found into verdicts and advice; pure, no I/O."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -25,10 +25,10 @@ from empirical_fs.privacy import KEY_VARIABLE
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
 PATIENCE_MAX = 10.0
-"""Seconds that one check takes at most."""
+"""The most seconds that one check may take."""
 
 _SKEW_MAX = 60.0
-"""Seconds; as much as is left unused of a signed URL's life at most (signed_urls.py)."""
+"""Seconds; the longest time before its expiry for which a signed URL stays unused (api/url_cache.py)."""
 _DATE_RESOLUTION = 1.0
 _NAME_WIDTH, _VERDICT_WIDTH = 16, 7
 _MINUTE, _HOUR = 60, 3600
@@ -37,59 +37,59 @@ _IN_TROUBLE = "it answers, and is in trouble itself: try again in a while"
 
 
 class Verdict(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """It can be mounted, and something will not be as it should."""
+    """A mount is possible, but something will not work as it should."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """It could not be looked at before something else is mended."""
+    """The check needs something else that failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check saw, in a line, and what to do about it; neither holds a key or a signed URL."""
+    """What one check found, in a line, and what to do about it; neither has a key or a signed URL in it."""
 
     name: str
     verdict: Verdict
     seen: str
     advice: str | None = None
-    """None where there is nothing to do."""
+    """None if there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The first page of the listing, and when it was asked for and there; in seconds since the epoch."""
+    """The first page of the listing, and when it was requested and received, in seconds since the epoch."""
 
     page: Page
     asked_at: float
     answered_at: float
     seconds: float
-    """How long it took, by a clock that nobody sets."""
+    """How long the request took, by the monotonic clock."""
 
 
 def ok(name: str, seen: str) -> Finding:
-    """All is well."""
+    """A finding without a problem."""
     return Finding(name, Verdict.OK, seen)
 
 
 def of_error(name: str, error: EmpiricalError, advice: str) -> Finding:
-    """It failed; `advice` stands in where the error does not say what to do."""
+    """The finding for a check that failed with `error`; `advice` is used if the error has none."""
     seen, said = (" ".join(text.split()) for text in (error.what, error.advice or advice))
     return Finding(name, Verdict.FAILED, seen, said)
 
 
 def skipped(names: Iterable[str], first: str) -> Iterable[Finding]:
-    """What cannot be looked at before `first` is well."""
+    """Findings for checks that were skipped because `first` failed."""
     return (
-        Finding(name, Verdict.SKIPPED, f"not without the {first}", f"see to the {first} first")
+        Finding(name, Verdict.SKIPPED, f"cannot be checked without the {first}", f"see to the {first} first")
         for name in names
     )
 
 
 def sources(given: Mapping[str, str]) -> str:
-    """Who gave which setting, without those that nobody gave."""
+    """The settings that were given, each with its source, in one line; `given` has sources by name."""
     return (
         ", ".join(f"{'the key' if name == 'key_file' else name} by {each}" for name, each in given.items())
         or "the defaults"
@@ -97,7 +97,7 @@ def sources(given: Mapping[str, str]) -> str:
 
 
 def lines(finding: Finding) -> Iterable[str]:
-    """A finding for people."""
+    """The lines that show a finding to people."""
     verdict = finding.verdict.upper() if finding.verdict is Verdict.FAILED else finding.verdict
     yield printable(f"{verdict:<{_VERDICT_WIDTH}}  {finding.name:<{_NAME_WIDTH}}  {finding.seen}")
     if finding.advice is not None:
@@ -105,27 +105,31 @@ def lines(finding: Finding) -> Iterable[str]:
 
 
 def allows_others(fuse_conf: str) -> bool:
-    """Whether the text of /etc/fuse.conf has `user_allow_other`, as fusermount reads it (mount.fuse(8))."""
+    """Whether the text of /etc/fuse.conf has `user_allow_other`, read as by fusermount (mount.fuse(8))."""
     return any(line.partition("#")[0].strip() == "user_allow_other" for line in fuse_conf.split("\n"))
 
 
 def pruned_types(updatedb_conf: str) -> frozenset[str]:
-    """The types of file systems that PRUNEFS names, in lower case, as updatedb compares them."""
+    """The types of file systems in PRUNEFS, in lower case, as updatedb ignores case."""
     matches = map(_PRUNEFS.fullmatch, updatedb_conf.split("\n"))
     return frozenset(name.lower() for match in matches if match for name in match["names"].split())
 
 
 def skew(server_time: float, asked_at: float, answered_at: float) -> float:
-    """The seconds by which a server's clock is ahead of ours for certain, negative if it is behind.
+    """The seconds by which a server's clock is certainly ahead of ours; negative if it is behind.
 
-    `server_time` is from a Date header, in whole seconds, made somewhere between `asked_at` and
-    `answered_at` on our clock.
+    `server_time` is from a Date header, in whole seconds, which the server wrote at some moment between
+    `asked_at` and `answered_at` by our clock.
     """
     return max(server_time - answered_at, 0.0) + min(server_time + _DATE_RESOLUTION - asked_at, 0.0)
 
 
 def of_others(*, is_allowed: bool | None, is_asked: bool, is_root: bool) -> Finding:
-    """On `user_allow_other`: whether it is in the file, None if that cannot be read; and who asks for it."""
+    """The finding on `user_allow_other`.
+
+    `is_allowed` is whether /etc/fuse.conf has it, None if that cannot be read; `is_asked`, whether a mount
+    option needs it.
+    """
     name = "user_allow_other"
     advice = "add the line user_allow_other to /etc/fuse.conf"
     if is_allowed:
@@ -140,7 +144,7 @@ def of_others(*, is_allowed: bool | None, is_asked: bool, is_root: bool) -> Find
 
 
 def of_number(count: int, most: int, *, is_root: bool) -> Finding:
-    """On how many FUSE mounts there are, and how many there may be for users to add one."""
+    """The finding on the number of FUSE mounts: users may add one only while there are fewer than `most`."""
     name, seen = "mount_max", f"{count} FUSE mounts of {most} at most"
     if is_root or count < most:
         return ok(name, f"{seen} for users")
@@ -148,7 +152,7 @@ def of_number(count: int, most: int, *, is_root: bool) -> Finding:
 
 
 def of_confinement(place: Path | None, around: Surroundings) -> Finding:
-    """On AppArmor's profile of fusermount, and SELinux; a mount is to come to `place`, if that is given."""
+    """The finding on AppArmor's profile of fusermount and on SELinux, for a mount at `place` if given."""
     name = "confinement"
     if around.is_root:
         return ok(name, "root mounts without fusermount")
@@ -163,7 +167,7 @@ def of_confinement(place: Path | None, around: Surroundings) -> Finding:
 
 
 def of_key(source: str, answered: Answered | EmpiricalError) -> Finding:
-    """On the key from `source`, by what the API said to it."""
+    """The finding on the key, which is from `source`, by the answer of the API to it."""
     if isinstance(answered, Answered):
         return ok(KEY, f"{source}, and the API accepts it")
     if isinstance(answered, KeyRefused):
@@ -177,7 +181,7 @@ def of_key(source: str, answered: Answered | EmpiricalError) -> Finding:
 
 
 def of_api(url: str, answered: Answered | EmpiricalError, source: str = "--api-url") -> Finding:
-    """On the API at `url`, which `source` has said."""
+    """The finding on the API at `url`; `source` is the option or variable with that URL."""
     if isinstance(answered, Answered):
         return _of_page(url, answered)
     if isinstance(answered, KeyRefused):
@@ -191,6 +195,7 @@ def of_api(url: str, answered: Answered | EmpiricalError, source: str = "--api-u
 
 
 def _of_page(url: str, answered: Answered) -> Finding:
+    """The finding on the API, by how many entries of the first page can be read."""
     page = answered.page
     if not page.malformed:
         count = "an unknown number of" if page.total is None else page.total
@@ -205,7 +210,7 @@ def _of_page(url: str, answered: Answered) -> Finding:
 
 
 def of_clock(answered: Answered | EmpiricalError) -> Finding:
-    """On our clock beside the API's."""
+    """The finding on our clock, compared with the API's."""
     if not isinstance(answered, Answered):
         seen, advice = "the API did not answer with its time", "see to the key and the API first"
         return Finding(CLOCK, Verdict.SKIPPED, seen, advice)
@@ -224,16 +229,18 @@ def of_clock(answered: Answered | EmpiricalError) -> Finding:
 
 
 def of_store(host: str, fetched: str | EmpiricalError) -> Finding:
-    """On the store at `host`; `fetched` is what came from it."""
+    """The finding on the store at `host`; `fetched` describes what it sent, or is the error."""
     if not isinstance(fetched, EmpiricalError):
         return ok(STORE, f"{host}: {fetched}")
     match fetched:
         case ContentChanged():
-            advice = "run this again; if it stays so, upload that file again, or find out who answers instead"
+            advice = (
+                "run this again; if the error stays, upload that file again, or find out what answers instead"
+            )
         case UrlRefused():
             advice = "see to the clock first; a proxy that changes URLs would do this too"
         case UnsafeUrl():
-            advice = "ask who runs the API: it gives URLs that must not be fetched"
+            advice = "tell who runs the API: it sends URLs that must not be fetched"
         case ApiError():
             advice = "see to the API first: it did not sign the URL again"
         case BadAnswer():
@@ -247,7 +254,7 @@ def of_store(host: str, fetched: str | EmpiricalError) -> Finding:
 
 
 def _unavailable(error: EmpiricalError, unreached: str) -> str:
-    """What to do where a server gave no answer; `unreached`, if nothing at all came from it."""
+    """What to do if a server answered with an error of its own; if it did not answer at all, `unreached`."""
     match error:
         case ApiUnavailable(silent=None) | StoreUnavailable(silent=None):
             return _IN_TROUBLE

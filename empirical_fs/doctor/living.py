@@ -1,4 +1,4 @@
-"""What the doctor learns from a mount that lives: it has a key and an API, which this shell may not have."""
+"""What the doctor learns from a running mount: it has a key and an API, which this shell may not have."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -18,25 +18,25 @@ from empirical_fs.settings.values import DEFAULT
 from empirical_fs.work.progress import unseen
 
 _KEY = "key_file"
-_UNASKED = "a mount does not tell"
-_GIVE = f"to look at it, set {KEY_VARIABLE} and the API, or give --key-file and --api-url"
+_UNASKED = "a mount does not report this"
+_GIVE = f"to check it, set {KEY_VARIABLE} and the API, or give --key-file and --api-url"
 
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A mount of ours that answers; what it says may be anybody's word, and is shown, not acted upon."""
+    """A mount of ours that answers. Its report may be forged by another user: only show it."""
 
     place: Path
     report: Mapping[str, Any]
 
     @property
     def api_url(self) -> str:
-        """The API that it asks."""
+        """The URL of the API that the mount uses."""
         return str(self.report["api_url"])
 
     @property
     def sources(self) -> str:
-        """Who gave its settings, which are not the defaults."""
+        """The settings of the mount that are not the defaults, each with its source, in one line."""
         settings: Mapping[str, Mapping[str, str]] = self.report["settings"]
         return diagnoses.sources(
             {name: each["source"] for name, each in settings.items() if each["source"] != DEFAULT}
@@ -44,16 +44,16 @@ class Living:
 
     @property
     def key_origin(self) -> str:
-        """Where its key is from."""
+        """Where the key of the mount is from."""
         given: Mapping[str, str] = self.report["settings"].get(_KEY, {"value": "-", "source": "itself"})
         return given["source"] if given["value"] == "-" else f"{given['value']}, by {given['source']}"
 
 
 def living(place: Path) -> Living | None:
-    """The mount of ours at `place`, if one is there and answers.
+    """Our mount at `place`, if there is one that answers; None if not.
 
     Raises:
-        SetupError: there is no process to ask it by.
+        OSError: the kernel's table of mounts cannot be read.
     """
     mount = mount_table.mount_at(place)
     if mount is None or not mount.is_ours:
@@ -63,9 +63,9 @@ def living(place: Path) -> Living | None:
 
 
 def examine_by(mount: Living, patience: float) -> Iterator[Finding]:
-    """The findings on the project, for which the mount fetches its listing by its own key.
+    """The findings on the key, the API, the clock and the store, from a running mount.
 
-    Its key stays where it is.
+    The mount fetches its listing for this; its key does not leave its process.
     """
     begun = time.monotonic()
     listed = attempt(lambda: reload(mount.place, unseen), patience)

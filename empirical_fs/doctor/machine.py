@@ -1,4 +1,4 @@
-"""What the doctor looks at on this machine; each check is quick, or is given its time by who asks."""
+"""The doctor's checks of this machine; each is quick, or the caller limits its time."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ _DEVICE_ADVICE = {
 
 
 class _State(Enum):
-    """What a mount's process does."""
+    """The state of a mount's process: it answers, has ended, or does not answer."""
 
     WELL = auto()
     DEAD = auto()
@@ -38,20 +38,20 @@ class _State(Enum):
 
 
 def libfuse() -> Finding:
-    """On the library.
+    """The finding on libfuse.
 
     Raises:
-        SetupError: it is missing.
+        SetupError: libfuse is missing.
     """
     return diagnoses.ok("libfuse", f"libfuse {check_library()} is there")
 
 
 def fusermount() -> Finding:
-    """On the program that mounts for users; root needs none.
+    """The finding on fusermount, which mounts for users; root does not need it.
 
     Raises:
         SetupError: it is missing and needed.
-        OSError: it cannot be looked at.
+        OSError: the file cannot be examined.
     """
     name, is_root = "fusermount", os.getuid() == 0
     try:
@@ -67,15 +67,15 @@ def fusermount() -> Finding:
         return Finding(name, Verdict.FAILED, f"{path} is not set-uid root", advice)
     if not has_effect(path):
         advice = "mount as root, or where set-uid programs have effect (no nosuid, no NoNewPrivileges)"
-        return Finding(name, Verdict.FAILED, f"{path} is set-uid root, without effect here", advice)
+        return Finding(name, Verdict.FAILED, f"{path} is set-uid root, but that has no effect here", advice)
     return diagnoses.ok(name, f"{path}, set-uid root")
 
 
 def device(path: Path = mount_table.FUSE_DEVICE) -> Finding:
-    """On the kernel's side.
+    """The finding on the device of FUSE, which libfuse opens as the user, before fusermount runs.
 
     Raises:
-        SetupError: it is missing, or cannot be opened: libfuse does that as the user, before fusermount runs.
+        SetupError: it is missing, or cannot be opened.
     """
     mount_table.check_device()
     if os.statvfs(path).f_flag & os.ST_NODEV:
@@ -92,10 +92,10 @@ def device(path: Path = mount_table.FUSE_DEVICE) -> Finding:
 
 
 def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
-    """On whether other users may be let in, which `options` may ask for.
+    """The finding on whether other users may be given access, if the mount `options` ask for that.
 
     Raises:
-        OSError: the file cannot be looked at.
+        OSError: /etc/fuse.conf cannot be read.
     """
     is_allowed: bool | None
     try:
@@ -110,11 +110,7 @@ def others(etc: Path, options: Mapping[str, str | bool]) -> Finding:
 
 
 def table_of_mounts(etc: Path) -> Finding:
-    """On /etc/mtab, by which fusermount finds what users have mounted.
-
-    Raises:
-        OSError: it cannot be looked at.
-    """
+    """The finding on /etc/mtab, where fusermount looks up the mounts of users."""
     path = etc / _MTAB
     try:
         path.open("rb").close()
@@ -127,10 +123,10 @@ def table_of_mounts(etc: Path) -> Finding:
 
 
 def how_many(etc: Path) -> Finding:
-    """On `mount_max` of /etc/fuse.conf, which counts all FUSE mounts, and holds for users alone.
+    """The finding on `mount_max` in /etc/fuse.conf, a limit on all FUSE mounts, which root may exceed.
 
     Raises:
-        OSError: the file cannot be looked at.
+        OSError: /etc/fuse.conf cannot be read.
     """
     try:
         text = _text(etc / _FUSE_CONF)
@@ -140,7 +136,7 @@ def how_many(etc: Path) -> Finding:
 
 
 def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:
-    """On how long the kernel lets a request wait, and so a read, which may take `timeout` seconds."""
+    """The finding on the kernel's limit for a request, which may be below `timeout`, a read's seconds."""
     name, limit = "request timeout", kernel_deadline(sysctls)
     if limit is None:
         return diagnoses.ok(name, "the kernel sets none")
@@ -153,10 +149,10 @@ def request_timeout(timeout: float, sysctls: Path = SYSCTLS) -> Finding:
 
 
 def updatedb(etc: Path) -> Finding:
-    """On the indexer of locate(1), which would read the directory every day.
+    """The finding on updatedb, which indexes files for locate(1) and would read the directory every day.
 
     Raises:
-        OSError: its configuration cannot be read.
+        OSError: /etc/updatedb.conf cannot be read.
     """
     name, path, kind = "updatedb", etc / _UPDATEDB_CONF, mount_table.TYPE
     try:
@@ -169,7 +165,7 @@ def updatedb(etc: Path) -> Finding:
 
 
 def stale_mounts() -> Finding:
-    """On mounts of ours whose process is gone, or does not answer."""
+    """The finding on mounts of ours whose process has ended or does not answer."""
     name, places = "stale mounts", [Path(mount.mountpoint) for mount in mount_table.ours()]
     asked = [(place, Question(place)) for place in places]
     states = [(place, _state(question)) for place, question in asked]
@@ -186,11 +182,11 @@ def stale_mounts() -> Finding:
 
 
 def mount_point(place: Path, *, nonempty: bool) -> Finding:
-    """On the directory.
+    """The finding on the directory to mount on.
 
     Raises:
         SetupError: it cannot be mounted on.
-        OSError: it cannot be looked at.
+        OSError: the mount there cannot be asked.
     """
     name, mount = "mount point", mount_table.mount_at(place)
     if mount is not None and mount.is_ours and not mount_table.is_dead(place):
@@ -212,4 +208,4 @@ def _state(question: Question) -> _State:
     except Silent:
         return _State.SILENT
     except OSError:
-        return _State.WELL  # it is another user's, or was taken away meanwhile
+        return _State.WELL  # the mount is another user's, or was unmounted meanwhile

@@ -1,4 +1,4 @@
-"""Looks at everything that a mount needs, by the means of a mount, and changes nothing."""
+"""Runs all checks, which change nothing; those of the key, the API and the store use the code of a mount."""
 
 import threading
 import time
@@ -33,13 +33,14 @@ from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import drive
 
 _FETCHING_SHARE = 0.9
-"""Of a check's time, what its requests may take: they know better what went wrong than that it took long."""
+"""The part of a check's time that its requests may take: so they fail first, with a better message than that
+the check took too long."""
 _CONFIGURATION = "configuration"
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What was asked for."""
+    """The settings of the mount that is to be checked."""
 
     sources: Mapping[str, Mapping[str, str]]
     key_file: Path | None
@@ -54,18 +55,18 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """What speaks to the API and the store."""
+    """The clients of the API and the store."""
 
     urls: SignedUrls
     ranges: Ranges
     patience: float
-    """Seconds for each of its requests."""
+    """Seconds that each request may take."""
     listed: dict[int, Resource]
-    """What is to be read, by the ids."""
+    """The resources to read, by id."""
 
 
 class _OneByte:
-    """A sink for one byte, which nobody needs."""
+    """A sink for one byte, which is thrown away."""
 
     def __init__(self) -> None:
         self.cancellation = Cancellation()
@@ -75,10 +76,10 @@ class _OneByte:
         return memoryview(self._room)
 
     def advance(self, count: int) -> None:
-        """It was wanted for its coming."""
+        """Do nothing: the check needs only that a byte arrives."""
 
     def has_kept(self, at: int, again: memoryview) -> bool:
-        """There is nothing to compare: one byte comes once."""
+        """Accept everything: a byte that came once has no earlier copy to compare with."""
         return True
 
 
@@ -88,15 +89,15 @@ def examine(
     place: Callable[[], Path] | None,
     etc: Path = machine.ETC,
 ) -> Iterator[Finding]:
-    """The findings, one after the other as they are there.
+    """Run the checks, and yield each finding as soon as it is known.
 
-    Each takes ten seconds at most, or the `timeout` of the configuration.
+    Each check takes at most ten seconds, or the `timeout` of the configuration if that is less.
 
     Args:
-        configure: what was asked for; may raise SetupError.
+        configure: returns the settings that the user asked for; may raise SetupError.
         variable: the key from the environment, if it was there.
-        place: where it is to be mounted, if that is to be looked at too; may raise SetupError.
-        etc: where the system's configuration is.
+        place: returns the mount point, if that is to be checked too; may raise SetupError.
+        etc: the directory of the system's configuration.
     """
     wanted = attempt(lambda: _wanted(configure()), PATIENCE_MAX)
     patience = PATIENCE_MAX if isinstance(wanted, EmpiricalError) else min(wanted.timeout, PATIENCE_MAX)
@@ -121,7 +122,7 @@ def examine(
         timeout = wanted.timeout
         yield check("request timeout", lambda: machine.request_timeout(timeout), "look at /proc/sys/fs/fuse")
     if isinstance(wanted, EmpiricalError):
-        yield diagnoses.of_error(_CONFIGURATION, wanted, "mend it, or leave it out")
+        yield diagnoses.of_error(_CONFIGURATION, wanted, "correct it, or leave it out")
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
     else:
         mount = None if place is None else _living(place, patience)
@@ -163,7 +164,7 @@ def _sources(wanted: _Wanted) -> str:
 
 
 def _living(place: Callable[[], Path], patience: float) -> Living | None:
-    """The mount that is there already, if it answers."""
+    """The mount that is at `place` already, if it answers within `patience` seconds."""
     found = attempt(lambda: living(place()), patience)
     return None if isinstance(found, EmpiricalError) else found
 
@@ -173,13 +174,13 @@ def _has_no_key(wanted: _Wanted, variable: str | None) -> bool:
 
 
 def _is_elsewhere(wanted: _Wanted, mount: Living) -> bool:
-    """Whether the mount asks another API than that of this shell, and nobody has asked for this one here."""
+    """Whether the mount uses another API than this shell, whose API no option or configuration file names."""
     is_said = wanted.sources["api_url"]["source"] not in (DEFAULT, API_URL_VARIABLE)
     return not is_said and mount.api_url != str(wanted.api_url)
 
 
 def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator[Finding]:
-    """On the key, and on all that needs it."""
+    """The findings on the key, and on the API, the clock and the store, which need the key."""
     source = wanted.sources["key_file"]["source"]
     key = attempt(lambda: take_key(wanted.key_file, variable, source), patience)
     if isinstance(key, EmpiricalError):
@@ -219,6 +220,7 @@ def _first_page(service: _Service) -> Answered:
 def _of_store(
     wanted: _Wanted, service: _Service, answered: Answered | EmpiricalError, patience: float
 ) -> Finding:
+    """The finding on the store: fetch a byte of the first resource on the first page that has any bytes."""
     if isinstance(answered, EmpiricalError):
         return next(iter(diagnoses.skipped([STORE], f"{KEY} and the {API}")))
     urls = answered.page.urls
@@ -234,7 +236,7 @@ def _of_store(
 
 
 def _first_byte(ranges: Ranges, resource: Resource) -> str:
-    """Fetch it, and tell of that."""
+    """Fetch the first byte of `resource`; returns a description of what came."""
     begun = time.monotonic()
     size = ranges.measure(resource)[0] if resource.size is None else resource.size
     fetched = drive(ranges.fetch(Content(resource, size), 0, min(size, 1), _OneByte()))

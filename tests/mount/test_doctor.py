@@ -290,7 +290,7 @@ def test_as_another_user(project: Sandbox) -> None:
     assert found["fusermount"]["verdict"] == "failed"
     assert "install fuse" in found["fusermount"]["advice"]
     found = findings(project.url, inside=[*somebody, "--no-new-privs"])
-    assert "without effect" in found["fusermount"]["seen"]
+    assert "has no effect here" in found["fusermount"]["seen"]
 
 
 def test_usage() -> None:
