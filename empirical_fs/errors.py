@@ -1,37 +1,37 @@
-"""Everything that can go wrong, as data.
+"""All errors of this package, as a tree of exceptions.
 
     EmpiricalError
-    ├── SetupError            the command line, the key file or the machine is not as it must be
-    │   └── UsageError        an option has a value that it cannot have
-    ├── NoSuchFile            no file of that name in the snapshot
+    ├── SetupError            the command line, the key file or the machine does not allow a mount
+    │   └── UsageError        an option has an invalid value
+    ├── NoSuchFile            the snapshot has no file of that name
     ├── DeadlinePassed        the time that a caller may wait is over
     ├── ConnectionAborted     the kernel has ended a mount that nobody unmounted
     ├── Closing               the file system is being unmounted
-    ├── SpoolFailed           no room for a file from a server without ranges
-    ├── NoThread              the system has no thread to spare
-    ├── NoMemory              the system has no memory to spare
-    ├── Abandoned             whoever asked does not wait any more
-    │   └── Interrupted       and handles a signal: it may ask again
-    ├── OutOfReach            a server that did not answer others before, so it was not asked
-    ├── Unavailable           no answer, or one that asks to come again: the base of the two below
+    ├── SpoolFailed           no room for a file from a server that ignores ranges
+    ├── NoThread              the system cannot start another thread
+    ├── NoMemory              the system has no more memory
+    ├── Abandoned             the program that made the request does not wait for it any more
+    │   └── Interrupted       it handles a signal, and may make the request again
+    ├── OutOfReach            the server did not answer earlier requests, so this one was not sent
+    ├── Unavailable           no answer, or one that asks to retry later: the base of the two below
     ├── ApiError
-    │   ├── ApiUnavailable    no answer, or 429 or 5xx: worth asking again
+    │   ├── ApiUnavailable    no answer, or 429 or 5xx: worth a retry
     │   ├── KeyRefused        the API does not accept the key
-    │   ├── ResourceGone      the API knows no such resource
-    │   └── NotTheApi         what answered does not speak as the Empirical API does
-    │       └── Foreign       it does not even try to: another server, or something in between
+    │   ├── ResourceGone      the API has no resource of that id
+    │   └── NotTheApi         the answer is not one of the Empirical API
+    │       └── Foreign       it is not even similar: from another server, or something in between
     └── StoreError
-        ├── StoreUnavailable  no answer, a body that broke off, 429 or 5xx: worth asking again
+        ├── StoreUnavailable  no answer, a body that broke off, 429 or 5xx: worth a retry
         ├── UrlRefused        the store does not accept the signed URL
         ├── UnsafeUrl         a URL that must not be fetched
-        ├── BadAnswer         an answer that is of no use: worth asking again, a few times
+        ├── BadAnswer         an unusable answer: worth a few retries
         │   ├── TooManyRedirects
-        │   └── OtherLength   one of another length, which may be the object by now, or some page
-        └── ContentChanged    the object is not the one that the reader opened
+        │   └── OtherLength   of another length than listed: the new content of the object, or a web page
+        └── ContentChanged    the object is not the one that the program opened
 
-Only the messages are for people: they say what happened, and `advice` says what to do about it. `str` of an
-error is the line that has both. `fuse/errnos.py` maps the classes to errno in one table. No message and no
-advice holds a key or a signed URL.
+Only the messages are for people: they say what happened, and `advice` says what to do about it; `str` of an
+error has both in one line. Code looks only at the classes and their attributes: `fuse/errnos.py` maps the
+classes to errno in one table. No message and no advice has a key or a signed URL in it.
 """
 
 from dataclasses import dataclass
@@ -45,15 +45,15 @@ class Trouble:
 
     what: str
     advice: str | None = None
-    """What to do, or what else it may be; None where nobody can say."""
+    """What to do, or another possible cause; None if neither is known."""
 
     def __str__(self) -> str:
-        """Both in the line that people read."""
+        """Both, in one line for people."""
         return self.what if self.advice is None else f"{self.what}; {self.advice}"
 
 
 class EmpiricalError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """The base of every error that this package raises on purpose."""
 
     def __init__(self, what: str | Trouble = "", *, advice: str | None = None) -> None:
         """Say what happened, and what to do about it."""
@@ -72,7 +72,7 @@ class EmpiricalError(Exception):
 
     @property
     def advice(self) -> str | None:
-        """What to do about it; None where who raised it cannot say."""
+        """What to do about it; None if that is not known."""
         return self.trouble.advice
 
 
@@ -81,7 +81,7 @@ class SetupError(EmpiricalError):
 
 
 class UsageError(SetupError):
-    """An option has a value that it cannot have; the message says which."""
+    """An option has an invalid value; the message names it."""
 
 
 class NoSuchFile(EmpiricalError):
@@ -93,7 +93,7 @@ class DeadlinePassed(EmpiricalError):
 
 
 class ConnectionAborted(EmpiricalError):
-    """The kernel has ended the mount, which nobody has unmounted."""
+    """The kernel has ended the mount, although nobody has unmounted it."""
 
 
 class Closing(EmpiricalError):
@@ -101,24 +101,24 @@ class Closing(EmpiricalError):
 
 
 class SpoolFailed(EmpiricalError):
-    """A file from a server without ranges could not be kept on the local disk."""
+    """A file from a server that ignores ranges could not be stored on the local disk."""
 
 
 class NoThread(EmpiricalError):
-    """The system has no thread to spare, just now."""
+    """The system cannot start another thread just now."""
 
     def __init__(self) -> None:
-        """Say what may help."""
+        """Name the limits that may be the cause."""
         super().__init__(
             "the system has no thread to spare", advice="see ulimit -u, -d and -v, or TasksMax of systemd"
         )
 
 
 class NoMemory(EmpiricalError):
-    """The system has no memory to spare, just now."""
+    """The system has no more memory just now."""
 
     def __init__(self) -> None:
-        """Say what may help."""
+        """Name the limits that may be the cause."""
         super().__init__(
             "the system has no memory to spare",
             advice="see ulimit -v and -d, the container's limit, or --memory",
@@ -126,27 +126,27 @@ class NoMemory(EmpiricalError):
 
 
 class Abandoned(EmpiricalError):
-    """Whoever asked does not wait any more: it was interrupted, or is gone."""
+    """The program that made the request does not wait any more: it was interrupted, or has ended."""
 
 
 class Interrupted(Abandoned):
-    """Whoever asked handles a signal, and may ask for the same again."""
+    """The program that made the request handles a signal, and may make the same request again."""
 
 
 class OutOfReach(EmpiricalError):
-    """A server did not answer others for as long as one may wait, so it was not asked."""
+    """The server did not answer earlier requests in time, so this request was not sent."""
 
     def __init__(self, host: str) -> None:
-        """Keep the name of the server's host."""
+        """Keep the host name of the server."""
         super().__init__(f"{host} is out of reach")
         self.host = host
 
 
 class Unavailable(EmpiricalError):
-    """A server gave no answer, or one that asks to come again.
+    """A server gave no answer, or one that asks to retry later.
 
-    `retry_after` is in seconds; `silent` is the server if nothing at all came, not even the head of an
-    answer; `lasting`, whether it will not be otherwise in a moment, so that asking again is in vain.
+    `retry_after` is in seconds. `silent` is the server if it sent nothing at all, not even the head of an
+    answer. `lasting` tells that the cause will not go away soon, so that retries are in vain.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Unavailable(EmpiricalError):
         silent: Server | None = None,
         lasting: bool = False,
     ) -> None:
-        """Say what happened, and when the server asks to be called again."""
+        """Keep what happened, and after how many seconds the server asks for a retry."""
         super().__init__(what, advice=advice)
         self.retry_after = retry_after
         self.silent = silent
@@ -170,7 +170,7 @@ class ApiError(EmpiricalError):
 
 
 class ApiUnavailable(ApiError, Unavailable):
-    """The API gave no answer, or one that asks to come again."""
+    """The API gave no answer, or one that asks to retry later."""
 
 
 class KeyRefused(ApiError):
@@ -183,20 +183,20 @@ class KeyRefused(ApiError):
 
 
 class ResourceGone(ApiError):
-    """The API knows no resource of that id."""
+    """The API has no resource of that id."""
 
     def __init__(self, resource_id: int) -> None:
-        """Keep the id that was asked for."""
+        """Keep the id of the request."""
         super().__init__(f"resource {resource_id} is gone")
         self.resource_id = resource_id
 
 
 class NotTheApi(ApiError):
-    """What answered does not speak as the Empirical API does."""
+    """The answer is not one of the Empirical API."""
 
 
 class Foreign(NotTheApi):
-    """What answered is no part of the API: another server, or something in between."""
+    """The answer is from another server, or from something in between, such as a proxy."""
 
 
 class StoreError(EmpiricalError):
@@ -204,13 +204,13 @@ class StoreError(EmpiricalError):
 
 
 class StoreUnavailable(StoreError, Unavailable):
-    """The store gave no whole answer."""
+    """The store gave no answer, an incomplete one, or one that asks to retry later."""
 
 
 class UrlRefused(StoreError):
-    """The store does not accept the signed URL, or finds nothing behind it.
+    """The store does not accept the signed URL, or has no object for it.
 
-    `is_of_another` tells whether it may be something in between that says so, by a web page.
+    `is_of_another` tells that the answer is a web page, which may be from something in between.
     """
 
     def __init__(self, status: int, *, is_of_another: bool = False) -> None:
@@ -225,22 +225,22 @@ class UnsafeUrl(StoreError):
 
 
 class BadAnswer(StoreError):
-    """An answer of the store that does not fit the request, or cannot be tied to the object."""
+    """An answer of the store that does not fit the request, or does not show that it is of the object."""
 
 
 class TooManyRedirects(BadAnswer):
-    """Redirects that may go on forever."""
+    """More redirects than we follow: they may never end."""
 
 
 class OtherLength(BadAnswer):
-    """A whole of another length than the listing says, and nothing that says what it is of."""
+    """A whole body of another length than in the listing, which does not show that it is the object."""
 
     def __init__(self, found: int | None, listed: int | None) -> None:
-        """Say how many bytes came, and how many the listing says."""
+        """Name both lengths: of the answer, and in the listing; in bytes."""
         super().__init__(
             f"the store sent something of {found} bytes, which may be a web page: the listing says {listed}"
         )
 
 
 class ContentChanged(StoreError):
-    """The object is not, or no longer, the one that the reader opened."""
+    """The object is not, or no longer, the one that the program opened."""
