@@ -39,7 +39,6 @@ class Counts:
     """Seconds since the first of these; 0 without any."""
 
 
-
 class Statistics:
     """Counts what happens. The lock guards all counts."""
 

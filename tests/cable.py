@@ -1,4 +1,4 @@
-"""A cable between a client and its server, which can be cut, unplugged and plugged in again."""
+"""A TCP forwarder between client and server, like a cable that a test can cut, unplug and plug in again."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class _Line:
-    """One connection through the cable: a client's, and the one to the server once bytes have passed."""
+    """One connection through the cable: that of a client, and that to the server once it is made."""
 
     def __init__(self, client: asyncio.StreamWriter) -> None:
         self.ends = [client]
@@ -23,7 +23,7 @@ class _Line:
         self.is_severed = False
 
     def reset(self) -> None:
-        """Have the kernels at both ends report a reset."""
+        """Close both connections so that each peer gets a TCP reset."""
         for end in self.ends:
             if not end.transport.is_closing():
                 peer = end.get_extra_info("socket")
@@ -32,15 +32,15 @@ class _Line:
 
 
 class Cable:
-    """Forwards TCP connections from `host` to a server; not plugged in at first, which refuses them.
+    """Forwards TCP connections from `host` to a server; until `plug` is called, it refuses them.
 
-    Any thread may pull at it: all that is known belongs to the loop, which runs in a thread of its own.
+    Any thread may call the methods: an event loop in a thread of its own holds all state.
     """
 
     def __init__(self, encryption: ssl.SSLContext | None = None) -> None:
-        """Speak TLS to the clients by `encryption`, if that is given; to the server, never."""
+        """Use TLS with the clients if `encryption` is given; never with the server."""
         self._encryption = encryption
-        # Bound and never listening, so that nobody else gets the port while connections to it are refused.
+        # Bound, but never listening: it keeps the port from other programs while connections are refused.
         self._placeholder = _bound_to(0)
         self._port = int(self._placeholder.getsockname()[1])
         self.host = f"{_ADDRESS}:{self._port}"
@@ -56,11 +56,11 @@ class Cable:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """The number of connected clients."""
         return len(self._lines)
 
     def plug(self, server: str | None = None) -> None:
-        """Let bytes pass, from now on to the URL `server` if one is given; what was held back goes on."""
+        """Accept connections and forward bytes, also those held back; `server` is the URL of a new server."""
         if server is not None:
             self._server_port = int(server.rpartition(":")[2])
 
@@ -77,11 +77,11 @@ class Cable:
         asyncio.run_coroutine_threadsafe(plug(), self._loop).result(_PATIENCE)
 
     def cut(self) -> None:
-        """Reset every connection; new ones are carried."""
+        """Reset every connection; new ones are forwarded."""
         self._do(self._reset_all)
 
     def refuse(self) -> None:
-        """Reset every connection, and refuse new ones."""
+        """Reset every connection, and refuse new ones until `plug` is called."""
 
         def refuse() -> None:
             if self._listener is not None:
@@ -92,7 +92,7 @@ class Cable:
         self._do(refuse)
 
     def darken(self) -> None:
-        """Accept connections, but let no byte pass on them or on any other."""
+        """Accept connections, but forward no bytes on any connection until `plug` is called."""
 
         def darken() -> None:
             self._is_dark = True
@@ -102,7 +102,7 @@ class Cable:
         self._do(darken)
 
     def sever(self) -> None:
-        """Never let a byte pass again on the connections that there are; new ones are carried."""
+        """Never again forward bytes on the present connections; new ones are forwarded."""
 
         def sever() -> None:
             for line in self._lines:
@@ -112,7 +112,7 @@ class Cable:
         self._do(sever)
 
     def close(self) -> None:
-        """Reset every connection and give the port back."""
+        """Reset every connection, and release the port."""
         self.refuse()
 
         async def finish() -> None:
@@ -166,11 +166,11 @@ async def _pump(line: _Line, reader: asyncio.StreamReader, writer: asyncio.Strea
         piece = await reader.read(_PIECE)
         await line.open.wait()
         if not piece:
-            with suppress(OSError):  # not connected any more: the other end was as quick
+            with suppress(OSError):  # the other end has closed its connection at the same time
                 if writer.can_write_eof():
                     writer.write_eof()
                 else:
-                    writer.close()  # TLS has no half of a connection
+                    writer.close()  # TLS cannot close one direction only
             return
         writer.write(piece)
         await writer.drain()
@@ -185,7 +185,7 @@ def _bound_to(port: int) -> socket.socket:
 
 @contextmanager
 def laid(encryption: ssl.SSLContext | None = None) -> Iterator[Cable]:
-    """A cable that is taken away afterwards; it speaks TLS by `encryption`, if that is given."""
+    """A cable that is closed afterwards; it uses TLS with the clients if `encryption` is given."""
     cable = Cable(encryption)
     try:
         yield cable

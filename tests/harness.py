@@ -1,4 +1,4 @@
-"""What the tests of real mounts are made with: a sandbox project, a mount of it, waiting with a deadline."""
+"""Tools for tests of real mounts: a sandbox project, a mount of it, and waiting with a deadline."""
 
 import json
 import os
@@ -23,13 +23,13 @@ PATIENCE = 20.0
 _MOUNTING_SECONDS = 60.0
 _STARTS_ANEW = os.environ.get("EMPIRICAL_FS_TESTS_START") == "anew"
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
-"""Those of a mount with the umask 0."""
+"""The modes of files and of the root directory in a mount with the umask 0."""
 
 _Value = TypeVar("_Value")
 
 
 def wait_until(probe: Callable[[], _Value], what: str, patience: float = PATIENCE) -> _Value:
-    """What `probe` returns once it is true; fails after `patience` seconds."""
+    """Call `probe` until it returns something true, and return that; fails after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (value := probe()):
         assert time.monotonic() < deadline, f"in {patience} s not seen: {what}"
@@ -38,22 +38,22 @@ def wait_until(probe: Callable[[], _Value], what: str, patience: float = PATIENC
 
 
 def noise(size: int, seed: int = 0) -> bytes:
-    """Bytes that no two places share, the same for the same seed."""
+    """Random bytes, so that each range is different; the same bytes for the same seed."""
     return random.Random(seed).randbytes(size)
 
 
 def environment(**changes: str | None) -> dict[str, str]:
     """The environment for a program under test: no key, proxy or configuration; messages in English."""
-    # What forbids to keep compiled modules would cost every command a third of its time to start.
+    # PYTHONDONTWRITEBYTECODE prevents compiled modules: each command would take a third longer to start.
     removed = {"EMPIRICALRUN_KEY", "EMPIRICAL_API_URL", "PYTHONDONTWRITEBYTECODE"}
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in removed and not name.lower().endswith("_proxy")
     }
-    # Nothing is remembered from one test to the other.
+    # No configuration file, and no state that is kept from one test to the next.
     nowhere = {"XDG_CONFIG_HOME": "/nowhere", "XDG_STATE_HOME": "/proc/nowhere"}
-    # To read the authorities of all the world takes a mount longer than all else that it does to start.
+    # One certificate: loading those of all authorities takes a mount longer than the rest of its start.
     quick = {"SSL_CERT_FILE": str(Path(__file__).with_name("nobodys_authority.pem"))}
     wanted = {**kept, "LC_ALL": "C.UTF-8", **nowhere, **quick, **changes}
     return {name: value for name, value in wanted.items() if value is not None}
@@ -62,7 +62,7 @@ def environment(**changes: str | None) -> dict[str, str]:
 def run(
     *command: str | Path, timeout: float = 60, check: bool = True, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, and show what it said if it failed."""
+    """Run a program to its end; if it fails, show its output."""
     options.setdefault("env", environment())
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
     assert done.returncode == 0 or not check, (
@@ -73,7 +73,7 @@ def run(
 
 @contextmanager
 def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
-    """A descriptor, for which the kernel reads `ahead` or just what it is asked for."""
+    """A descriptor of an open file; the kernel reads ahead for it only with `ahead`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         if not ahead:
@@ -84,14 +84,14 @@ def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
 
 
 class Sandbox:
-    """An Empirical project served from `folder` by the real sandbox server, in a process of its own."""
+    """An Empirical project that the real sandbox server serves from `folder`, in a process of its own."""
 
     def __init__(self, folder: Path, process: BaseProcess, url: str) -> None:
         self.folder = folder
         self.process = process
         self.url = url
         headers = {"Authorization": f"Bearer {KEY}"}
-        # There is no TLS to verify, and to load the certificates takes longer than most requests.
+        # No TLS is used here, and loading the certificates takes longer than most requests.
         self._client = httpx.Client(base_url=url, headers=headers, trust_env=False, verify=False)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Sandbox:
         os.kill(self.process.pid, number)
 
     def put(self, path: str, content: bytes, mtime: float | None = None) -> Path:
-        """Upload or replace a resource, whole at once."""
+        """Upload or replace a resource, atomically."""
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name[:200]}.partial")
@@ -117,20 +117,20 @@ class Sandbox:
         return target
 
     def override(self, fields: Mapping[str, Mapping[str, Any]]) -> None:
-        """Have the API answer these fields of the resources at these paths, whatever they are."""
+        """Let the API report these fields for the resources at these paths, whatever the real values are."""
         self.put(".sandbox.json", json.dumps(fields).encode())
 
     def plan(self, **fields: Any) -> None:
-        """Misbehave from now on as `fields` say, and in no other way."""
+        """Replace the server's plan of misbehaviour by `fields`."""
         self._client.put("/sandbox/plan", json=fields).raise_for_status()
 
     def requests(self) -> dict[str, Any]:
-        """What was asked of the server since it started or was last told to forget."""
+        """The requests to the server since its start or the last `forget_requests`."""
         answer: dict[str, Any] = self._client.get("/sandbox/requests").raise_for_status().json()
         return answer
 
     def spans(self) -> list[tuple[int, int]]:
-        """The ranges that were asked of the store, in order of their starts."""
+        """The ranges requested from the store, as (start, end), in the order of their starts."""
         asked = [each["range"] for each in self.requests()["log"] if each["kind"] == "object"]
         pairs = (text.removeprefix("bytes=").split("-") for text in asked)
         return sorted((int(first), int(last) + 1) for first, last in pairs)
@@ -142,7 +142,7 @@ class Sandbox:
         self._client.patch(f"/api/resources/{resource_id}", json=fields).raise_for_status()
 
     def listing(self) -> list[dict[str, Any]]:
-        """Every resource as the API lists it."""
+        """All resources, as the API lists them."""
         resources: list[dict[str, Any]] = []
         page, pages = 1, 1
         while page <= pages:
@@ -162,7 +162,7 @@ class Sandbox:
 def serving(
     folder: Path, ready_file: Path, *options: str, plan: Mapping[str, Any] | None = None
 ) -> Iterator[Sandbox]:
-    """A sandbox serving `folder`."""
+    """A running sandbox server for `folder`; `plan` is its misbehaviour."""
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [str(folder), "--port", "0", "--key", KEY, "--ready-file", str(ready_file), *options]
     process = start_sandbox(arguments)
@@ -186,7 +186,7 @@ def serving(
 
 
 def mount_command(*arguments: str | Path) -> list[str | Path]:
-    """The command line of the real program."""
+    """The command line that runs the real program."""
     return [sys.executable, "-m", "empirical_fs", *arguments]
 
 
@@ -206,14 +206,14 @@ def processes(mountpoint: Path) -> list[int]:
                 return (process / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
             command = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
-            return False  # it ended meanwhile
+            return False  # the process has ended meanwhile
         return b"empirical_fs" in command and place in command
 
     return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and serves(each)]
 
 
 class Mounted:
-    """A mount that runs."""
+    """A running mount."""
 
     def __init__(self, path: Path, log: Path) -> None:
         self.path = path
@@ -234,7 +234,7 @@ class Mounted:
         return self.log.read_text().splitlines()
 
     def kill(self, number: signal.Signals) -> None:
-        """Send a signal to the file system and wait until its process is gone."""
+        """Send a signal to the process of the mount, and wait for its end."""
         pid = self.pid
         os.kill(pid, number)
         wait_until(lambda: not processes(self.path), f"the end of {pid} after {number.name}")
@@ -248,9 +248,9 @@ def mounted(
     key: str = KEY,
     variables: Mapping[str, str | None] | None = None,
 ) -> Iterator[Mounted]:
-    """Mount the project at `url` in the background; afterwards nothing is left.
+    """Mount the project at `url` in the background, and unmount afterwards.
 
-    The command is forked from a process that has imported it, or starts anew where `scripts/test` says so.
+    The command is forked from a process that has imported it, or starts anew if `scripts/test` says so.
     """
     if _STARTS_ANEW:
         with mounted_by_program(path, url, *options, key=key, variables=variables) as by_program:
@@ -279,7 +279,7 @@ def mounted_by_program(
     key: str = KEY,
     variables: Mapping[str, str | None] | None = None,
 ) -> Iterator[Mounted]:
-    """The same by a command that starts as it does for users, for what the system tells of its process."""
+    """As `mounted`, but by the command as users start it, for tests of what the system shows of a mount."""
     log = path.with_name(f"{path.name}.log")
     arguments = mount_command("--api-url", url, "--log-file", log, *options, path)
     run(*arguments, env=environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})}))
@@ -290,7 +290,7 @@ def mounted_by_program(
 
 
 def unmount(path: Path) -> None:
-    """Leave no mount and no process, whatever the test did to them."""
+    """Unmount if necessary, and check that neither the mount nor its process is left."""
     if str(path) in mounts():
         run("fusermount", "-u", "-z", path)
     wait_until(lambda: not processes(path), f"the end of the process that served {path}")
@@ -298,7 +298,7 @@ def unmount(path: Path) -> None:
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a failed program left on stderr."""
+    """The line that a failed program wrote to stderr; fails unless there is exactly one."""
     lines: Sequence[str] = done.stderr.splitlines()
     assert len(lines) == 1, f"one line expected: {done.stderr!r}"
     return lines[0]

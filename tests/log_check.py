@@ -1,7 +1,7 @@
-"""A pytest plugin: a line of our log that is a warning or worse fails its test, unless a marker announces it.
+"""A pytest plugin: a log line of level WARNING or higher fails its test, unless a marker announces the line.
 
-It looks at what the process of the test has logged, at the log files below `tmp_path`, and at what programs
-wrote to a stderr that the test did not take: lines of a mount in the foreground, libfuse's, tracebacks.
+It checks what the process of the test has logged, the log files below `tmp_path`, and what programs wrote to
+a stderr that the test did not capture: lines of a mount in the foreground, of libfuse, and tracebacks.
 """
 
 import logging
@@ -26,14 +26,14 @@ _ON_STDERR = re.compile(r"(?:<\d>|empirical-mount: |fuse: |Traceback |Fatal Pyth
 
 
 class _Logged(logging.Handler):
-    """What is logged in this process, as the log file has it."""
+    """Collects the warnings and errors logged in this process, in the format of the log file."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name != "empirical_fs":  # what the tests of the log write themselves
+        if record.name != "empirical_fs":  # tests of the log itself write to this one
             self.lines.append(f"{record.levelname} {record.name}: {record.getMessage()}")
 
 
@@ -42,12 +42,12 @@ _PASSED = pytest.StashKey[bool]()
 
 
 def worthy_records(log: str) -> list[str]:
-    """The records of a log file that are warnings or worse, or have a traceback, without their times."""
+    """The records in the text of a log file that are warnings or worse or have a traceback, without times."""
     return [each.rstrip("\n") for each in _RECORD.split(log) if _WORTHY.match(each)]
 
 
 def complaints(lines: list[str], must: list[str], may: list[str]) -> list[str]:
-    """What is wrong with these lines, of which those come that `must` or `may` match."""
+    """What is wrong with `lines`: each must match a pattern, and each pattern in `must` must match one."""
     unexpected = [each for each in lines if not any(re.search(pattern, each) for pattern in must + may)]
     missing = [pattern for pattern in must if not any(re.search(pattern, each) for each in lines)]
     return [
@@ -57,7 +57,7 @@ def complaints(lines: list[str], must: list[str], may: list[str]) -> list[str]:
 
 
 def _log_files(folder: Path) -> Iterator[Path]:
-    """Those below `folder`; in what is mounted there, nobody looks."""
+    """The log files below `folder`, except those in mounts."""
     mounted = set(mounts())
     for place, folders, names in os.walk(folder):
         folders[:] = [each for each in folders if str(Path(place) / each) not in mounted]
@@ -65,7 +65,7 @@ def _log_files(folder: Path) -> Iterator[Path]:
 
 
 def _lines(item: pytest.Function, stderr: str) -> list[str]:
-    """What was logged since the test began, and is a warning or worse."""
+    """The warnings and worse that were logged since the test began."""
     lines = [*item.stash[_LOGGED].lines, *_ON_STDERR.findall(stderr)]
     folder = item.funcargs.get("tmp_path")
     if isinstance(folder, Path):
@@ -79,14 +79,14 @@ def _patterns(item: pytest.Item, name: str) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pytest know the markers."""
+    """Register the markers."""
     for each in _MARKERS:
         config.addinivalue_line("markers", each)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hear what this process logs while a test and its fixtures run."""
+    """Collect what this process logs while a test and its fixtures run."""
     item.stash[_LOGGED] = logged = _Logged()
     logger = logging.getLogger("empirical_fs")
     logger.addHandler(logged)
@@ -100,7 +100,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn the end of a test that has passed into an error, if something is wrong with its log."""
+    """Turn the teardown of a test that has passed into an error, if something is wrong with its log."""
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
