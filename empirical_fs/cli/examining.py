@@ -15,7 +15,7 @@ _ERRORS_ALONE = -1
 
 
 def examine(given: argparse.Namespace, variable: str | None) -> bool:
-    """Show each finding as soon as it is known; returns whether no check failed."""
+    """Show each finding as soon as it is known; returns True if no check failed."""
     logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
     findings = []
     place = partial(place_of, given.places[-1]) if given.places else None

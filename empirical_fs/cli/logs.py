@@ -67,8 +67,8 @@ class _File(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         descriptor = _opened(Path(self.baseFilename))
         found = os.fstat(descriptor)
-        # Earlier versions of this program created files that all users can read. Where a group can read it,
-        # somebody has chosen that.
+        # Earlier versions of this program created files that all users can read. A mode like 0640, which lets
+        # only a group read it, is somebody's choice, and stays.
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & stat.S_IRWXO:
             os.fchmod(descriptor, _MODE)
         return TextIOWrapper(

@@ -1,4 +1,4 @@
-"""Writes what the commands say: answers to stdout, and one line about an error to stderr."""
+"""Writes the answers of the commands to stdout, and one line about an error to stderr."""
 
 import json
 import os

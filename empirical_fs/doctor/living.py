@@ -24,7 +24,7 @@ _GIVE = f"to check it, set {KEY_VARIABLE} and the API, or give --key-file and --
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A mount of ours that answers. Its report may be forged by another user: only show it."""
+    """A mount of ours that answers. Its report may be forged by another user: show it, do not act on it."""
 
     place: Path
     report: Mapping[str, Any]

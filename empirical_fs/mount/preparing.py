@@ -79,7 +79,7 @@ def _in_words(mountpoint: Path) -> Iterator[None]:
 
 
 def _is_recoverable(mountpoint: Path) -> bool:
-    """Whether a mount of ours whose process has ended is here, which may be unmounted.
+    """Whether our mount is here and its process has ended, so that we may unmount it.
 
     Raises:
         SetupError: there is a mount that we must not unmount: another program's, or one that works or hangs.

@@ -21,7 +21,7 @@ def resolved(path: Path, mountpoints: Collection[str]) -> Path:
     ahead, found, links = _names(str(path)), "/", 0
     if not path.is_absolute():
         try:
-            found = os.getcwd()  # noqa: PTH109 - what Path.cwd says, and what it may raise
+            found = os.getcwd()  # noqa: PTH109 - a string, as all paths here
         except OSError as error:
             raise SetupError(f"{path} cannot be found, for the current directory is gone") from error
     while ahead:

@@ -74,7 +74,7 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
 
 
 def _insistently(unmount: Callable[[], bool]) -> bool:
-    """What `unmount` returns; a few tries, as it may lack file descriptors that reads are about to close.
+    """Call `unmount`, a few times if it fails: it may lack file descriptors that reads are about to close.
 
     Raises:
         SetupError, OSError: every try failed.
