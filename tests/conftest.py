@@ -1,4 +1,4 @@
-"""Fixtures for every test; what they are made of is in harness.py."""
+"""Fixtures for every test; what they are made of is in support/harness.py."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cable import Cable, laid
-from tests.harness import Mounted, Sandbox, mounted, serving
+from tests.support.cable import Cable, laid
+from tests.support.harness import Mounted, Sandbox, mounted, serving
 
-pytest_plugins = ["tests.log_check"]
+pytest_plugins = ["tests.support.log_check"]
 
 Mount = Callable[..., AbstractContextManager[Mounted]]
 

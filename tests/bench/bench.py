@@ -14,7 +14,7 @@ from typing import ClassVar
 from tests.bench.figures import MOUNTS, Line, Who
 from tests.bench.mounts import RCLONE, Mount, mounting
 from tests.bench.store import MIB, Project, Store
-from tests.harness import mount_command, run
+from tests.support.harness import mount_command, run
 
 _PROGRAMS = ("dd", "cmp", "ls", "rsync", "file", "head")
 _TOUCHED = 2 * 2**30

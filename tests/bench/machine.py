@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from empirical_fs import __version__
-from tests import nginx
 from tests.bench.mounts import RCLONE
-from tests.harness import run
+from tests.support import nginx
+from tests.support.harness import run
 
 _TOP = Path(__file__).parents[2]
 

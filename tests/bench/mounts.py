@@ -10,7 +10,15 @@ from pathlib import Path
 
 from tests.bench.figures import STREAMS, Who
 from tests.bench.store import Project, Store
-from tests.harness import PATIENCE, environment, mounted_by_program, processes, run, unmount, wait_until
+from tests.support.harness import (
+    PATIENCE,
+    environment,
+    mounted_by_program,
+    processes,
+    run,
+    unmount,
+    wait_until,
+)
 
 RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
 _TICKS = os.sysconf("SC_CLK_TCK")

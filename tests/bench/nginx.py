@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import nginx
+from tests.support import nginx
 
 _MAIN = """\
 load_module /usr/lib/nginx/modules/ndk_http_module.so;

@@ -15,7 +15,7 @@ from tests.bench.figures import Line, NoMoreThan, Who
 from tests.bench.mounts import Mount
 from tests.bench.store import File, Location, Project
 from tests.bench.work import PAGE, timed
-from tests.harness import mount_command, run, wait_until
+from tests.support.harness import mount_command, run, wait_until
 
 _MS = 1000
 _LINKS_MAX = 50_000

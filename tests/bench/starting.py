@@ -9,7 +9,7 @@ from tests.bench.bench import Bench, Row, Sizes
 from tests.bench.figures import Better, Caption, Line, NoMoreThan, Who
 from tests.bench.mounts import RCLONE
 from tests.bench.store import MIB, File, Location, Project
-from tests.harness import environment, mount_command, run
+from tests.support.harness import environment, mount_command, run
 
 _NEVER = NoMoreThan(0.12)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.bench import nginx
-from tests.nginx import authority
+from tests.support.nginx import authority
 
 MIB = 2**20
 PER_PAGE = 100

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from tests.bench.store import MIB, PER_PAGE, Project, Store
-from tests.harness import environment
+from tests.support.harness import environment
 
 PATIENCE = 900.0
 """Seconds after which a program that reads has failed."""

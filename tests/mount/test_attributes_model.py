@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from tests.mount.attributes_machine import run_machine
-from tests.mount.attributes_world import project_in
+from tests.models.attributes.machine import run_machine
+from tests.models.attributes.world import project_in
 
 CAMPAIGN = int(os.environ.get("EMPIRICAL_ATTRIBUTE_MOUNTS", "0"))
 MOUNTS, STEPS = (CAMPAIGN, 50) if CAMPAIGN else (5, 15)

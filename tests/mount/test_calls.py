@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Sandbox, mounted
-from tests.mount.calls_comparison import UMASKS, differences, ext4_like, fill, options, why_not
+from tests.models.calls.comparison import UMASKS, differences, ext4_like, fill, options, why_not
+from tests.support.harness import Sandbox, mounted
 
 _FLAGS = 2
 """How many flags an `open` has at most; scripts/soak takes more."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,

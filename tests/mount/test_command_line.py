@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     Sandbox,
     environment,

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.harness import mounts, run
+from tests.support.harness import mounts, run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SETUP = """

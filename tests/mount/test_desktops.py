@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, environment, mount_command, run, said, wait_until
+from tests.support.harness import Sandbox, environment, mount_command, run, said, wait_until
 
 PROBES = (".Trash", ".Trash-1000", ".hidden", "autorun.inf", ".~lock.Plan.odt#", ".DS_Store", "._a", ".git")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Mounted, Sandbox, mounted, run, wait_until
+from tests.support.harness import Mounted, Sandbox, mounted, run, wait_until
 
 FILES = 1000
 FEW = 30

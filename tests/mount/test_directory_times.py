@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.harness import Mounted, Sandbox, mounted, wait_until
+from tests.support.harness import Mounted, Sandbox, mounted, wait_until
 
 OLD_TIME = 1_600_000_000
 

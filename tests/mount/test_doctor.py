@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import KEY, Sandbox, environment, mount_command, mounts, run
 from tests.mount.test_command_line import WITHOUT_FUSE_DEVICE
+from tests.support.harness import KEY, Sandbox, environment, mount_command, mounts, run
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can have a mount namespace")
 HOURS = 3600

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, run
+from tests.support.harness import Sandbox, run
 
 FIELDS: dict[str, Any] = {
     "mime_type": "text/markdown",

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, opened, wait_until
+from tests.support.harness import Sandbox, noise, opened, wait_until
 
 SIZE = 200_123
 AT, LENGTH = 123_456, 5000

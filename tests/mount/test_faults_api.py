@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, wait_until
 from tests.mount.test_faults import (
     PASSING,
     RIGHT,
@@ -18,6 +17,7 @@ from tests.mount.test_faults import (
     outcome_anew,
     status,
 )
+from tests.support.harness import Sandbox, noise, wait_until
 
 AGES = 600
 LATER = 2 * 3600.0

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox
 from tests.mount.test_faults import FAILED, PASSING, SIZE, STALE, WELL, Fault, check
+from tests.support.harness import Sandbox
 
 AGES = 600
 TWO_LENGTHS = f"HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nContent-Length: 10\r\n\r\n0123456789"

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cable import Cable
-from tests.harness import Mounted, Sandbox, mounted, noise, opened, run, wait_until
 from tests.mount.test_faults import (
     FAILED,
     PASSING,
@@ -26,6 +24,8 @@ from tests.mount.test_faults import (
     afterwards,
     outcome_anew,
 )
+from tests.support.cable import Cable
+from tests.support.harness import Mounted, Sandbox, mounted, noise, opened, run, wait_until
 
 MOMENT = 0.5
 WELL_CONTENT = noise(SIZE, 1)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Mounted, Sandbox, mounted, opened, wait_until
 from tests.mount.test_inodes import SIZE, library, put, version
+from tests.support.harness import Mounted, Sandbox, mounted, opened, wait_until
 
 __all__ = ["library"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import PATIENCE, Sandbox, environment, mounted, opened, run, wait_until
 from tests.mount.test_inodes import OLD_TIME, library, put, shows
 from tests.mount.test_old_paths import redate
+from tests.support.harness import PATIENCE, Sandbox, environment, mounted, opened, run, wait_until
 
 __all__ = ["library"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, environment, noise, opened, run, wait_until
+from tests.support.harness import Mounted, Sandbox, environment, noise, opened, run, wait_until
 
 KIB, MIB = 2**10, 2**20
 SIZE = MIB + 1

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, wait_until
+from tests.support.harness import Sandbox, noise, wait_until
 
 KIB, MIB = 2**10, 2**20
 LATENCY = 0.2

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
@@ -28,7 +28,7 @@ from tests.harness import (
 
 SOON = 10.0
 """Seconds for a command that waits for two, on a machine with other work."""
-MUTE = Path(__file__).with_name("mute.py")
+MUTE = Path(__file__).parents[1] / "support" / "mute.py"
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount without libfuse")
 SILENT = "does not answer"
 

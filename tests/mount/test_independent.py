@@ -15,7 +15,7 @@ import pytest
 
 from empirical_fs.sandbox.signing import Credentials, Target, presigned_query
 from tests.conftest import Mount
-from tests.harness import Sandbox, environment, noise, wait_until
+from tests.support.harness import Sandbox, environment, noise, wait_until
 
 CREDENTIALS = Credentials("access-key-0123", "secret-key-0123", "us-east-1")
 CONTENT = noise(3_000_000, 1)

@@ -18,8 +18,8 @@ import pytest
 
 from empirical_fs.control.reloading import reload
 from empirical_fs.work.progress import unseen
-from tests.harness import PATIENCE, Sandbox, environment, mounted, noise, opened, run, wait_until
 from tests.mount.test_directory import LIBRARIES
+from tests.support.harness import PATIENCE, Sandbox, environment, mounted, noise, opened, run, wait_until
 
 SIZE = 300_000
 OLD_TIME = 1_600_000_000

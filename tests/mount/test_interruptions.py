@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import PATIENCE, Mounted, Sandbox, environment, noise, run, wait_until
+from tests.support.harness import PATIENCE, Mounted, Sandbox, environment, noise, run, wait_until
 
 CONTENT = noise(3_000_000)
 AT_ONCE = 2.0

@@ -8,7 +8,7 @@ import pytest
 
 from empirical_fs.control.reloading import reload
 from tests.conftest import Mount
-from tests.harness import Sandbox, mount_command, noise, run, said, wait_until
+from tests.support.harness import Sandbox, mount_command, noise, run, said, wait_until
 
 FILES = 950
 SOON = 15.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Mounted,

@@ -14,7 +14,7 @@ import pytest
 
 from empirical_fs.fuse.session import LIBFUSE_FAILED
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,
@@ -28,7 +28,7 @@ from tests.harness import (
     unmount,
     wait_until,
 )
-from tests.mount.lives import (
+from tests.support.lives import (
     GONE,
     SOON,
     errors,

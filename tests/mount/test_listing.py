@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,

@@ -15,7 +15,9 @@ from empirical_fs.control.protocol import Command
 from empirical_fs.errors import SetupError
 from empirical_fs.work.progress import unseen
 from tests.conftest import Mount
-from tests.harness import (
+from tests.mount.test_listing import warnings
+from tests.mount.test_status import empirical_mount, status
+from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
@@ -27,8 +29,6 @@ from tests.harness import (
     said,
     wait_until,
 )
-from tests.mount.test_listing import warnings
-from tests.mount.test_status import empirical_mount, status
 
 COUNT = 12
 SIZES = {f"{number:02}.bin": 100 + number for number in range(COUNT)}

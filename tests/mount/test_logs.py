@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,

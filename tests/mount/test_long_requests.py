@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, noise, opened, wait_until
+from tests.support.harness import Mounted, Sandbox, noise, opened, wait_until
 
 MIB = 2**20
 COUNT, SIZE = 20, 10 * MIB

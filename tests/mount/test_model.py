@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from tests.harness import noise
-from tests.mount.model_comparison import EVERYTHING, Comparison
-from tests.mount.model_world import BREAKS, STUMBLES, OpenFile, Project, project_in
+from tests.models.contents.comparison import EVERYTHING, Comparison
+from tests.models.contents.world import BREAKS, STUMBLES, OpenFile, Project, project_in
+from tests.support.harness import noise
 
 KIB = 2**10
 CAMPAIGN = int(os.environ.get("EMPIRICAL_MODEL_EXAMPLES", "0"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, opened, wait_until
+from tests.support.harness import Sandbox, noise, opened, wait_until
 
 SIZE = 300_000
 OLD, NEW, SMALL = noise(SIZE, 1), noise(SIZE, 2), b"small"

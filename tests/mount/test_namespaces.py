@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness import (
+from tests.mount.test_inodes import ONLY_ROOT, library
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Mounted,
@@ -19,7 +20,6 @@ from tests.harness import (
     run,
     wait_until,
 )
-from tests.mount.test_inodes import ONLY_ROOT, library
 
 __all__ = ["library"]
 

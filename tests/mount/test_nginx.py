@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import harness
-from tests.harness import KEY, noise, run, wait_until
-from tests.mount.nginx_project import Project, nginx_project
+from tests.support import harness
+from tests.support.harness import KEY, noise, run, wait_until
+from tests.support.nginx_project import Project, nginx_project
 
 KIB, MIB = 2**10, 2**20
 CONTENT = noise(3_000_000, 1)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Mounted, Sandbox, environment, mounted, wait_until
 from tests.mount.test_inodes import OLD_TIME, ONLY_ROOT, library, put, shows, version
+from tests.support.harness import Mounted, Sandbox, environment, mounted, wait_until
 
 __all__ = ["library"]
 

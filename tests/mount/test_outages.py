@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
-from tests.unit.wire import Listening, hang_up
+from tests.support.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
+from tests.support.wire import Listening, hang_up
 
 TIMEOUT = 3.0
 AT_ONCE = 0.5

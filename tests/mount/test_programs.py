@@ -11,9 +11,9 @@ import pytest
 
 from empirical_fs.sandbox.samples import write_samples
 from tests.conftest import Mount
-from tests.harness import Sandbox, run
-from tests.mount.calls_comparison import ext4_image, image_mounted, why_not
-from tests.mount.system_calls import faccessat
+from tests.models.calls.comparison import ext4_image, image_mounted, why_not
+from tests.models.calls.system_calls import faccessat
+from tests.support.harness import Sandbox, run
 
 NOBODY = 65534
 

@@ -16,9 +16,9 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreUnavailable
 from empirical_fs.net.addresses import permits_no_local
 from empirical_fs.net.client import Http
-from tests import nginx
-from tests.cable import Cable, laid
-from tests.harness import (
+from tests.support import nginx
+from tests.support.cable import Cable, laid
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Mounted,
@@ -32,7 +32,7 @@ from tests.harness import (
     serving,
     wait_until,
 )
-from tests.tinyproxy import ONLY_ROOT, TinyProxy, forwarding
+from tests.support.tinyproxy import ONLY_ROOT, TinyProxy, forwarding
 
 pytestmark = ONLY_ROOT
 

@@ -13,7 +13,7 @@ import pytest
 
 from empirical_fs.reading.read_ahead import KEPT_BEHIND
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, noise, run, wait_until
+from tests.support.harness import Mounted, Sandbox, noise, run, wait_until
 
 KIB, MIB = 2**10, 2**20
 STEP = 128 * KIB

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, environment, mounted, noise, run, serving
+from tests.support.harness import Mounted, Sandbox, environment, mounted, noise, run, serving
 
 KIB, MIB = 2**10, 2**20
 BIG = 20 * MIB

@@ -14,7 +14,7 @@ import httpx
 from empirical_fs.control.reloading import reload
 from empirical_fs.work.progress import unseen
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, wait_until
+from tests.support.harness import Sandbox, noise, wait_until
 
 
 @contextmanager

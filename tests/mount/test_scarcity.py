@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Mounted,
@@ -29,7 +29,7 @@ from tests.harness import (
     unmount,
     wait_until,
 )
-from tests.mount.lives import SOON, hashing, is_gone
+from tests.support.lives import SOON, hashing, is_gone
 
 SIZE = 1_000_000
 STALL = {"type": "stall", "after": 1000, "seconds": 600}

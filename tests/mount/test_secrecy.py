@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,
@@ -134,7 +134,7 @@ ANSWERS = {
     "missing keys": b'{"pid": 1, "\\u001b[2J": 5}\0',
     "escapes": b'{"error": "\\u001b[2J\\u202e\\n\\u009b"}\0',
 }
-"""Others are in tests/unit/test_report.py."""
+"""Others are in tests/unit/control/test_report.py."""
 
 
 def test_whatever_answers(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:

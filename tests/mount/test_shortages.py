@@ -14,8 +14,8 @@ import pytest
 from empirical_fs.cli.status_table import table
 from empirical_fs.control import protocol
 from empirical_fs.control.protocol import Command
-from tests.cable import Cable
-from tests.harness import (
+from tests.support.cable import Cable
+from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,

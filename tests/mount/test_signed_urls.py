@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import harness
 from tests.conftest import Mount
-from tests.harness import KEY, Sandbox, noise, wait_until
+from tests.support import harness
+from tests.support.harness import KEY, Sandbox, noise, wait_until
 
 KIB, MIB = 2**10, 2**20
 HOURS = 3600.0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Mounted, Sandbox, mount_command, noise, opened, run, said, wait_until
+from tests.support.harness import Mounted, Sandbox, mount_command, noise, opened, run, said, wait_until
 
 MIB = 2**20
 STALL = {"type": "stall", "after": 1000, "seconds": 600}

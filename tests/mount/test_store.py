@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, mounted, noise, opened, run
+from tests.support.harness import Sandbox, mounted, noise, opened, run
 
 KIB, MIB = 2**10, 2**20
 SIZE = MIB + 4321

@@ -9,8 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import KEY, Mounted, environment, mount_command, mounted, noise, opened, run, wait_until
-from tests.mount.signing_api import SigningApi, signing_api
+from tests.support.harness import (
+    KEY,
+    Mounted,
+    environment,
+    mount_command,
+    mounted,
+    noise,
+    opened,
+    run,
+    wait_until,
+)
+from tests.support.signing_api import SigningApi, signing_api
 from tests.unit.conftest import Answer, Asked, Server
 
 KIB = 2**10

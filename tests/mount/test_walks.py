@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.harness import Sandbox, noise, run, wait_until
+from tests.support.harness import Sandbox, noise, run, wait_until
 
 KIB = 2**10
 COUNT = 120

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.harness import run
+from tests.support.harness import run
 
 TOP = Path(__file__).parents[2]
 

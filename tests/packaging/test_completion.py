@@ -7,7 +7,7 @@ import pytest
 
 from empirical_fs.cli.arguments import PROGRAM, parser
 from scripts.packaging.generate import COMPLETIONS, generated
-from tests.harness import environment, run
+from tests.support.harness import environment, run
 
 Complete = Callable[..., set[str]]
 

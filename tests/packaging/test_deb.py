@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import empirical_fs
-from tests.harness import environment, run
 from tests.packaging.conftest import Built
+from tests.support.harness import environment, run
 
 _MODULES = "usr/lib/empirical-fs"
 

@@ -8,7 +8,7 @@ import pytest
 from empirical_fs.cli.arguments import parser
 from empirical_fs.settings.options import OPTIONS
 from scripts.packaging.generate import MANUAL, generated
-from tests.harness import environment, run
+from tests.support.harness import environment, run
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import KEY, Sandbox, environment, run
 from tests.packaging.conftest import TOP
+from tests.support.harness import KEY, Sandbox, environment, run
 
 SYSTEMD = Path("/lib/systemd/systemd")
 VARIABLES = {"XDG_RUNTIME_DIR": "/run/user/0", "DBUS_SESSION_BUS_ADDRESS": None, "container": "docker"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import empirical_fs
 from scripts.packaging.generate import generated
-from tests.harness import environment, run
 from tests.packaging.conftest import TOP, Built
+from tests.support.harness import environment, run
 
 _AS_THEY_ARE = (
     "share/systemd/user/empirical-mount@.service",

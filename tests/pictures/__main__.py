@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tests.harness import environment, mounted_by_program, run, serving, wait_until
+from tests.support.harness import environment, mounted_by_program, run, serving, wait_until
 
 _FOLDER = Path(__file__).parents[2] / ".github" / "pictures"
 _COMMANDS = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sandbox.served import Served, serving
+from tests.support.served import Served, serving
 
 
 @pytest.fixture(scope="session")

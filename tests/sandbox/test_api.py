@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.served import KEY, Served, serving
+from tests.support.served import KEY, Served, serving
 
 
 def test_shape_of_the_listing(sandbox: Served) -> None:

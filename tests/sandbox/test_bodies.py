@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.sandbox.served import Served, receive
+from tests.support.served import Served, receive
 
 CONTENT = b"0123456789" * 10_000
 RANGE = {"range": "bytes=5-14"}

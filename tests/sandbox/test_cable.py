@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.cable import Cable, laid
-from tests.sandbox.served import Served, await_true, serving
+from tests.support.cable import Cable, laid
+from tests.support.served import Served, await_true, serving
 
 CONTENT = bytes(range(256)) * 4000
 

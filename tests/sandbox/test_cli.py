@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from empirical_fs.sandbox.samples import write_samples
-from tests.sandbox.served import KEY, Served, await_true, command, serving
+from tests.support.served import KEY, Served, await_true, command, serving
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.sandbox.served import Served, receive
+from tests.support.served import Served, receive
 
 CONTENT = b"0123456789" * 100_000
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.sandbox.served import Served
+from tests.support.served import Served
 
 CONTENT = b"0123456789" * 1000
 

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.sandbox.served import Served
+from tests.support.served import Served
 
 
 def test_counts(sandbox: Served) -> None:

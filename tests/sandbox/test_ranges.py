@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empirical_fs.sandbox.ranges import Unsatisfiable, requested_span
-from tests.sandbox.served import Served
+from tests.support.served import Served
 
 CONTENT = bytes(range(256)) * 3
 POSITIONS = st.integers(0, len(CONTENT) + 10)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.sandbox.served import KEY, Served, receive
+from tests.support.served import KEY, Served, receive
 
 
 @pytest.fixture(params=["store", "content-endpoint"])

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from tests import nginx
-from tests.cable import laid
-from tests.harness import Mounted, Sandbox, mounted_by_program, serving, wait_until
 from tests.soak.gauges import gauges
 from tests.soak.project import Contents, faults
 from tests.soak.readers import Readers, Seen
 from tests.soak.shown import soak_attributes, soak_calls
+from tests.support import nginx
+from tests.support.cable import laid
+from tests.support.harness import Mounted, Sandbox, mounted_by_program, serving, wait_until
 
 _TIMEOUT = 10.0
 _STALL_MAX = 2 * _TIMEOUT + 3.0

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.harness import Mounted, Sandbox, wait_until
+from tests.support.harness import Mounted, Sandbox, wait_until
 
 _THREADS_MORE, _DESCRIPTORS_MORE, _MEMORY_MORE_MIB = 12, 64, 48
 """What pools may still have grown by: threads of libfuse's, idle connections, freed blocks."""

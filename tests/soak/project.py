@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from tests.harness import Sandbox, noise
+from tests.support.harness import Sandbox, noise
 
 KIB, MIB = 2**10, 2**20
 

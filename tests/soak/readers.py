@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness import environment
 from tests.soak.project import KIB, Contents
+from tests.support.harness import environment
 
 _ALLOWED = (errno.EIO, errno.ESTALE)
 _PIECES = (4 * KIB, 16 * KIB, 128 * KIB)

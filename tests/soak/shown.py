@@ -5,10 +5,10 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from tests.harness import mounted_by_program, serving
-from tests.mount import calls_comparison as calls
-from tests.mount.attributes_machine import run_machine
-from tests.mount.attributes_world import project_in
+from tests.models.attributes.machine import run_machine
+from tests.models.attributes.world import project_in
+from tests.models.calls import comparison as calls
+from tests.support.harness import mounted_by_program, serving
 
 Say = Callable[[str], object]
 

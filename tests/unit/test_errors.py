@@ -16,7 +16,7 @@ from empirical_fs.fuse.errnos import ERRNO, Refusal
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.threads import Pool
-from tests.unit.fuse.answers import NoLibrary, requests
+from tests.support.fuse_answers import NoLibrary, requests
 
 PATIENCE = 10.0
 

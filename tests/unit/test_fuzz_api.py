@@ -32,9 +32,9 @@ from empirical_fs.errors import (
 from empirical_fs.net.client import Http
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.urls import parse_fetchable
+from tests.support.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
+from tests.support.listed import fetched
 from tests.unit.conftest import Arrived
-from tests.unit.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
-from tests.unit.listed import fetched
 
 KEY = "key-of-this-test"
 TTL = 3000.0

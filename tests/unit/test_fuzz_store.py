@@ -13,7 +13,7 @@ from empirical_fs.errors import StoreError, StoreUnavailable
 from empirical_fs.net.retry import Tries, retry_after
 from empirical_fs.reading.fetch.answer_heads import measured, read_head
 from empirical_fs.reading.version import Extent, Head, Validators, Version, judge
-from tests.unit.hostile import DATES, INTEGER_MAX, outcome
+from tests.support.hostile import DATES, INTEGER_MAX, outcome
 
 Headers = list[tuple[bytes, bytes]]
 

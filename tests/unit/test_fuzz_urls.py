@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from empirical_fs.api.url_cache import lifetime
 from empirical_fs.errors import UnsafeUrl
 from empirical_fs.net.urls import declared_expiry, looks_signed, parse_fetchable, parse_given, redirected
-from tests.unit.hostile import outcome
+from tests.support.hostile import outcome
 
 HOSTS = ["x.org", "localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.1", "0x7f.1", "2130706433"]
 HOSTS += ["0.0.0.0"]

@@ -20,8 +20,8 @@ from empirical_fs.errors import (
     StoreUnavailable,
 )
 from empirical_fs.net import client
-from tests.unit.hostile import outcome
-from tests.unit.wire import (
+from tests.support.hostile import outcome
+from tests.support.wire import (
     AGAIN,
     EVIL,
     GOOD,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import run
+from tests.support.harness import run
 
 TESTS = """
 import logging, os, sys
@@ -60,7 +60,7 @@ def test_what_fails(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
     options = [
         "-rE",
         "-p",
-        "tests.log_check",
+        "tests.support.log_check",
         "-p",
         "no:cacheprovider",
         "-c",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import environment, mount_command, run
+from tests.support.harness import environment, mount_command, run
 
 REPORT = """
 import os, resource, sys

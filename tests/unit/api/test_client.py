@@ -20,8 +20,8 @@ from empirical_fs.errors import (
     NotTheApi,
     ResourceGone,
 )
+from tests.support.wire import sending, talking
 from tests.unit.conftest import Answer, Asked, Server
-from tests.unit.wire import sending, talking
 
 KEY = "key-of-this-test"
 DATE = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}

@@ -12,7 +12,7 @@ from empirical_fs.api.last_good import Known, after, at_first
 from empirical_fs.api.listing import Listing
 from empirical_fs.api.resource import Malformed, Resource
 from empirical_fs.errors import ApiUnavailable, SetupError
-from tests.unit.listed import said
+from tests.support.listed import said
 
 
 def resource(identity: int, name: str = "", **fields: object) -> Resource:

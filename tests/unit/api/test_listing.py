@@ -15,7 +15,7 @@ from empirical_fs.api.listing import PAGES_MAX, Listing, at_once
 from empirical_fs.api.pages import IN_FLIGHT, Page
 from empirical_fs.api.resource import Malformed, Resource
 from empirical_fs.errors import ApiUnavailable, KeyRefused, NotTheApi
-from tests.unit.listed import fetched
+from tests.support.listed import fetched
 
 PER_PAGE = 3
 PATIENCE = 10.0

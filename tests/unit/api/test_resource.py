@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from empirical_fs.api.resource import Malformed, Resource, parse_resource, readable_id, signed_url
-from tests.unit.listed import said
+from tests.support.listed import said
 
 SIGNED = "https://b.r2.cloudflarestorage.com/o?X-Amz-Expires=3600&X-Amz-Signature=abc"
 PAGE = "https://docs.google.com/spreadsheets/d/1/edit"

@@ -26,7 +26,7 @@ from empirical_fs.errors import (
     ResourceGone,
 )
 from empirical_fs.statistics import Statistics
-from tests.harness import wait_until
+from tests.support.harness import wait_until
 from tests.unit.conftest import NotingDeadline
 
 PATIENCE = 10.0

@@ -15,8 +15,8 @@ from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.errors import ApiUnavailable, NoSuchFile, SetupError, StoreUnavailable
 from empirical_fs.work.progress import unseen
-from tests.harness import wait_until
-from tests.unit.listed import said
+from tests.support.harness import wait_until
+from tests.support.listed import said
 
 PATIENCE = 10.0
 PAGE = "https://x/page"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.snapshot import ROOT_INODE, Entry, Snapshot, directory_time
 from empirical_fs.fuse.xattrs import extended_attributes
-from tests.unit.listed import said
+from tests.support.listed import said
 
 PAGE = "https://x/page"
 SECOND = 10**9

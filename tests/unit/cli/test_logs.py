@@ -11,7 +11,7 @@ import pytest
 
 from empirical_fs.cli import logs
 from empirical_fs.errors import SetupError
-from tests.harness import PATIENCE, run
+from tests.support.harness import PATIENCE, run
 
 LOGGER = logging.getLogger("empirical_fs")
 LINE = "x" * 10_000

@@ -25,8 +25,8 @@ from empirical_fs.settings.mount_options import parse_mount_options
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Alarm, Timer
-from tests.unit.fuse.answers import NoLibrary, requests
-from tests.unit.listed import said
+from tests.support.fuse_answers import NoLibrary, requests
+from tests.support.listed import said
 
 BYTES = b"0123456789"
 TIMEOUT = 30.0

@@ -11,7 +11,7 @@ import pytest
 
 from empirical_fs.fuse import callers as module
 from empirical_fs.fuse.callers import has_ended, is_ending
-from tests.harness import PATIENCE, wait_until
+from tests.support.harness import PATIENCE, wait_until
 
 NO_THREAD = 2**22 + 1
 """More than Linux numbers (PID_MAX_LIMIT)."""

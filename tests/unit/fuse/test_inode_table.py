@@ -7,7 +7,7 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import ROOT_NUMBER
-from tests.unit.listed import said
+from tests.support.listed import said
 
 SECONDS = 6.0
 

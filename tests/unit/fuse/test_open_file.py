@@ -17,8 +17,8 @@ from empirical_fs.fuse.open_file import OpenFile, WaitingRead
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.handle import Handle
 from empirical_fs.work.timer import Timer
-from tests.harness import wait_until
-from tests.unit.fuse.answers import NoLibrary, requests
+from tests.support.fuse_answers import NoLibrary, requests
+from tests.support.harness import wait_until
 
 ENTRY = Entry("a", Resource(id=1, name="a", size=9, updated_ns=0, link=None))
 

@@ -12,8 +12,8 @@ from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalErr
 from empirical_fs.fuse import request as module
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.work.timer import Timer
-from tests.harness import wait_until
-from tests.unit.fuse.answers import NoLibrary, requests
+from tests.support.fuse_answers import NoLibrary, requests
+from tests.support.harness import wait_until
 
 PATIENCE = 10.0
 NO_THREAD = 2**22 + 1

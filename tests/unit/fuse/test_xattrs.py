@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.fuse.xattrs import extended_attributes
-from tests.unit.listed import said
+from tests.support.listed import said
 
 
 def resource(name: str = "a", **details: str) -> Resource:

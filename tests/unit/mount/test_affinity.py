@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Collection
 
 from empirical_fs.mount.affinity import Affinity, is_gain
-from tests.harness import wait_until
+from tests.support.harness import wait_until
 
 MIB = 2**20
 BULK = 64 * MIB

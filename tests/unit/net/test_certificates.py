@@ -15,8 +15,8 @@ import pytest
 
 from empirical_fs.errors import SetupError
 from empirical_fs.net.certificates import create_context
-from tests import nginx
-from tests.harness import run
+from tests.support import nginx
+from tests.support.harness import run
 
 PATIENCE = 10.0
 

@@ -6,7 +6,7 @@ import pytest
 
 from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.server import Server
-from tests.harness import wait_until
+from tests.support.harness import wait_until
 
 STORE = Server("https", "store.example", 443)
 OTHER = Server("https", "other.example", 443)

@@ -16,8 +16,8 @@ from empirical_fs.errors import ApiUnavailable, BadAnswer, OutOfReach, StoreUnav
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from empirical_fs.server import Server
-from tests.harness import wait_until
-from tests.unit.wire import GOOD, Listening, hang_up
+from tests.support.harness import wait_until
+from tests.support.wire import GOOD, Listening, hang_up
 
 
 class Silent(Listening):

@@ -7,7 +7,7 @@ import pytest
 
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, BadAnswer, Foreign, StoreUnavailable
-from tests.unit.wire import AGAIN, EVIL, IN_TIME, Kind, flooding, read, sending, talking
+from tests.support.wire import AGAIN, EVIL, IN_TIME, Kind, flooding, read, sending, talking
 
 MANY = b"".join(b"X-%d: %s\r\n" % (number, b"v" * 300) for number in range(130))
 

@@ -14,8 +14,8 @@ import pytest
 
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.http11 import BODY, PooledTransport
-from tests import nginx
-from tests.unit.wire import Listening, Send, hang_up
+from tests.support import nginx
+from tests.support.wire import Listening, Send, hang_up
 
 PATIENCE = 10.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"

@@ -18,9 +18,9 @@ from empirical_fs.net.connecting import ResolverSilent
 from empirical_fs.net.network_failures import described, is_lasting, is_silence
 from empirical_fs.net.proxies import is_excepted
 from empirical_fs.server import Server
-from tests import nginx
-from tests.unit.proxy import Socks
-from tests.unit.wire import Listening
+from tests.support import nginx
+from tests.support.small_proxies import Socks
+from tests.support.wire import Listening
 
 SERVER = Server("https", "api.example", 8443)
 PATIENCE = 10.0

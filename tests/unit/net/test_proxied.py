@@ -27,11 +27,11 @@ from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.tunnels import ProxyRefused, tunnel
 from empirical_fs.server import Server
 from empirical_fs.work.waits import drive
-from tests import nginx
-from tests.harness import noise, wait_until
+from tests.support import nginx
+from tests.support.harness import noise, wait_until
+from tests.support.small_proxies import PASSWORD, USER, HttpProxy, Socks, basic
+from tests.support.wire import SPOILT, Listening, Send, sending
 from tests.unit.net.test_http11 import Encrypted, Scripted, answer, read_all, silence
-from tests.unit.proxy import PASSWORD, USER, HttpProxy, Socks, basic
-from tests.unit.wire import SPOILT, Listening, Send, sending
 
 PATIENCE = 10.0
 AT_ONCE = 3.0

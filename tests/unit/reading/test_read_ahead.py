@@ -20,7 +20,7 @@ from empirical_fs.reading.read_ahead import (
     Range,
     ReadAhead,
 )
-from tests.unit.simulated_link import Shape, Simulation, Wait
+from tests.support.simulated_link import Shape, Simulation, Wait
 
 KIB, MIB = 2**10, 2**20
 STEP = 128 * KIB

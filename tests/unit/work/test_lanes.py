@@ -11,7 +11,7 @@ from empirical_fs.errors import NoThread
 from empirical_fs.work.lanes import Lane, Waits
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Elsewhere, Pause, Readable, Steps, drive, elsewhere, is_readable
-from tests.harness import wait_until
+from tests.support.harness import wait_until
 
 PATIENCE = 10.0
 MOST, THREADS = 40, 4

@@ -9,7 +9,7 @@ from empirical_fs.errors import NoThread
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.side_by_side import side_by_side
 from empirical_fs.work.threads import Bell, Pool, Worker
-from tests.harness import wait_until
+from tests.support.harness import wait_until
 
 PATIENCE = 10.0
 

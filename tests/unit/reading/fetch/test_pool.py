@@ -19,7 +19,7 @@ from empirical_fs.statistics import Statistics
 from empirical_fs.work.lanes import Lane, Waits
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Readable, Steps
-from tests.harness import wait_until
+from tests.support.harness import wait_until
 from tests.unit.conftest import read_part, zeros
 
 PATIENCE = 10.0

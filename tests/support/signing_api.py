@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.harness import KEY
+from tests.support.harness import KEY
 
 _RESOURCES = "/api/resources"
 

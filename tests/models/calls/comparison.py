@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import Mounted, Sandbox, environment, run
-from tests.mount.calls import FILES
+from tests.models.calls.table import FILES
+from tests.support.harness import Mounted, Sandbox, environment, run
 
 NOBODY = 65534
 USERS = (0, NOBODY)
 UMASKS = ("022", "077")
 """With the second one, only the owner may read."""
 
-_TOP = Path(__file__).parents[2]
+_TOP = Path(__file__).parents[3]
 _DATE = 1_600_000_000
 _IMAGE_MIB = 4
 
@@ -140,7 +140,7 @@ def differences(here: Path, there: Path, most_flags: int) -> tuple[int, list[Dif
 
 
 def _outcomes(directory: Path, user: int, most_flags: int) -> Mapping[str, str]:
-    command = (sys.executable, "-m", "tests.mount.calls", directory, str(user), str(most_flags))
+    command = (sys.executable, "-m", "tests.models.calls.table", directory, str(user), str(most_flags))
     said: dict[str, str] = json.loads(run(*command, cwd=_TOP, timeout=1200).stdout)
     return said
 

@@ -1,6 +1,6 @@
 """A program that lists a directory and looks at its files until its stdin is closed, and tells what it saw.
 
-python -m tests.mount.attributes_walker DIRECTORY
+python -m tests.models.attributes.walker DIRECTORY
 """
 
 import errno

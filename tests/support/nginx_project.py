@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from tests import nginx
-from tests.harness import Mounted, mounted, run, wait_until
-from tests.mount.signing_api import SigningApi, signing_api
+from tests.support import nginx
+from tests.support.harness import Mounted, mounted, run, wait_until
+from tests.support.signing_api import SigningApi, signing_api
 
 HOUR = 3600
 FIRST = "2026-01-01T00:00:00Z"

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from tests.cable import Cable, laid
-from tests.harness import KEY, Sandbox, serving
-from tests.mount.model import Handle, Model, Outcome
+from tests.models.contents.model import Handle, Model, Outcome
+from tests.support.cable import Cable, laid
+from tests.support.harness import KEY, Sandbox, serving
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN = 10**9

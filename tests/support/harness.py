@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.forked import mark, start_mount, start_sandbox
+from tests.support.forked import mark, start_mount, start_sandbox
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0

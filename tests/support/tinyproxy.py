@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import PATIENCE, environment, wait_until
+from tests.support.harness import PATIENCE, environment, wait_until
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a proxy names of its own")
 _ASKED = re.compile(r"Request \(file descriptor [0-9]+\): ([A-Z]+) (\S+) HTTP")

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.harness import FILE_MODE, ROOT_MODE
+from tests.support.harness import FILE_MODE, ROOT_MODE
 
 ROOT_INODE = 1
 _NAME_MAX = 255

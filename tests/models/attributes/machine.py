@@ -24,9 +24,8 @@ from hypothesis.stateful import (
 
 from empirical_fs.control.reloading import reload
 from empirical_fs.work.progress import unseen
-from tests.harness import Mounted, mounted
-from tests.mount.attributes_changes import CHANGES, Change, Changing
-from tests.mount.attributes_model import (
+from tests.models.attributes.changes import CHANGES, Change, Changing
+from tests.models.attributes.model import (
     ROOT_INODE,
     Attributes,
     Owner,
@@ -36,7 +35,8 @@ from tests.mount.attributes_model import (
     shown,
     space,
 )
-from tests.mount.attributes_world import OpenFile, Project, Walker
+from tests.models.attributes.world import OpenFile, Project, Walker
+from tests.support.harness import Mounted, mounted
 
 _HANDLES_MAX = 4
 _SECOND = 10**9

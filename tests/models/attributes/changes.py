@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from tests.harness import noise
-from tests.mount.attributes_model import Json, Told
+from tests.models.attributes.model import Json, Told
+from tests.support.harness import noise
 
 _FILES_MAX = 9
 _SECOND = 10**9

@@ -1,6 +1,6 @@
 """Every call that a program makes on a path, and what comes of it: run as one user in one directory.
 
-    python -m tests.mount.calls DIRECTORY UID FLAGS
+    python -m tests.models.calls.table DIRECTORY UID FLAGS
 
 prints, as JSON, the outcome of each call on each kind of path: `OK` with what it told, or the errno. FLAGS is
 how many flags beside the way of access an `open` has at most. The directory holds what `FILES` has.
@@ -21,8 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import combinations, product
 
-from tests.harness import noise
-from tests.mount.system_calls import (
+from tests.models.calls.system_calls import (
     AT_EACCESS,
     EXCHANGE,
     FIONREAD,
@@ -50,6 +49,7 @@ from tests.mount.system_calls import (
     told,
     watch,
 )
+from tests.support.harness import noise
 
 LONGEST = b"n" * 255
 FILES: dict[bytes, bytes] = {b"file.txt": noise(10_000), b"empty": b"", LONGEST: b"long"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.harness import (
+from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,

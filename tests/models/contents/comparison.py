@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from tests.harness import Mounted, mounted, wait_until
-from tests.mount.model import File, Outcome
-from tests.mount.model_world import OpenFile, Project
+from tests.models.contents.model import File, Outcome
+from tests.models.contents.world import OpenFile, Project
+from tests.support.harness import Mounted, mounted, wait_until
 
 EVERYTHING = 4_000_000
 _FAILED_READS = 2

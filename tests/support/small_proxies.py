@@ -6,7 +6,7 @@ import threading
 from base64 import b64encode
 from contextlib import suppress
 
-from tests.unit.wire import Listening
+from tests.support.wire import Listening
 
 USER, PASSWORD = "me", "se:cret ü"
 

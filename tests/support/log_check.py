@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.printing import printable
-from tests.harness import mounts
+from tests.support.harness import mounts
 
 _MARKERS = (
     "warns(*patterns): lines of the log that are warnings or worse and must come, one for each pattern",

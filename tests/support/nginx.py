@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.harness import PATIENCE, environment, run, wait_until
+from tests.support.harness import PATIENCE, environment, run, wait_until
 
 # Started by root, the workers could not enter a folder that only root may enter.
 USER = "user root;" if os.geteuid() == 0 else ""

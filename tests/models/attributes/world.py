@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.harness import PATIENCE, Sandbox, environment, serving
-from tests.mount.attributes_model import Json, Told
+from tests.models.attributes.model import Json, Told
+from tests.support.harness import PATIENCE, Sandbox, environment, serving
 
 _DATE = 1_000_000_000
-_TOP = Path(__file__).parents[2]
+_TOP = Path(__file__).parents[3]
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Walker:
     """The program that looks all the time."""
 
     def __init__(self, path: Path) -> None:
-        command = [sys.executable, "-m", "tests.mount.attributes_walker", str(path)]
+        command = [sys.executable, "-m", "tests.models.attributes.walker", str(path)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_TOP, env=environment()
         )
