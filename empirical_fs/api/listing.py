@@ -79,14 +79,17 @@ class _Pass:
     def is_sound(self) -> bool:
         """Whether nothing moved: no id twice, the same total on every page, and as many entries as that.
 
-        Without a total, no page but the last one may be empty.
+        Without a total only a single short page is sound by itself: an entry that is deleted from a page that
+        was read already moves another one there unseen.
         """
         first, known = self.pages[0], self.known_ids()
         if len(set(known)) < len(known):
             return False
         if any((page.total, page.total_pages) != (first.total, first.total_pages) for page in self.pages):
             return False
-        return not self.is_gappy() if first.total is None else first.total == len(self.ids())
+        if first.total is None:
+            return len(self.pages) == 1 and len(first.ids) < first.per_page
+        return first.total == len(self.ids())
 
     def is_gappy(self) -> bool:
         """Whether a page is empty although the API counts resources, or although other pages follow it."""
@@ -119,7 +122,7 @@ def fetch_listing(
     API's own count nothing can be missing.
 
     If the API does not count its resources or number its pages, the pages themselves must show that they are
-    complete: each has different entries, and the last one is not full.
+    complete: each has different entries, the last one is not full, and a second pass brings the same.
 
     Raises:
         ApiUnavailable: the listing changed too fast, or is empty although the API counts resources; or as
