@@ -85,7 +85,7 @@ def test_a_link_opens_the_browser(project: Sandbox, mount: Mount, tmp_path: Path
         assert (
             run(*command, mounted / "Plan.url", env=wanted).stdout == "https://docs.example.org/plan?a=b&c=d"
         )
-        assert "is no link" in said(run(*command, mounted / "a", env=wanted, check=False))
+        assert "is not a link" in said(run(*command, mounted / "a", env=wanted, check=False))
         assert "cannot read" in said(run(*command, mounted / "missing.url", env=wanted, check=False))
         alone = environment(PATH=str(tmp_path))
         assert "xdg-utils" in said(run(*command, mounted / "Plan.url", env=alone, check=False))

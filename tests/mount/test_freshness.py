@@ -84,7 +84,7 @@ def test_attributes_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> Non
         wait_until(lambda: (mounted / "a.txt").stat().st_size == 6, "the new size", patience=4)
 
 
-@pytest.mark.warns("read /a.txt: the (file changed since|object is gone)")
+@pytest.mark.warns("read /a.txt: the (file changed since|object was deleted)")
 def test_the_date_of_the_directory_that_the_kernel_keeps(sandbox: Sandbox, mount: Mount) -> None:
     """A new file shows in the date of the directory at once, though nothing else has changed."""
     sandbox.put("a.txt", b"a", OLD_TIME)
@@ -124,7 +124,7 @@ def test_a_long_refresh_does_not_keep_names_alive(sandbox: Sandbox, mount: Mount
         assert not (mounted / "b.txt").exists()
 
 
-@pytest.mark.warns(r"read /a.bin: (the (file changed since|object is gone)|resource \d+ is gone)")
+@pytest.mark.warns(r"read /a.bin: (the (file changed since|object was deleted)|resource \d+ is gone)")
 def test_a_file_that_is_deleted_while_open_is_stale(sandbox: Sandbox, mount: Mount) -> None:
     """A handle on a deleted file gives the bytes that the kernel holds, and ESTALE for all others."""
     content = noise(SIZE)
@@ -490,7 +490,10 @@ def test_a_listing_that_moves_misses_nothing(sandbox: Sandbox, mount: Mount) -> 
             wait_until(is_gone, "the deletion")
 
 
-@pytest.mark.warns(r"the API counts \d+ resources and lists \d+$")
+@pytest.mark.may_warn(
+    r"the API counts \d+ resources and lists \d+$",
+    "the listing could not be refreshed, .*: .*changed too fast",
+)
 def test_a_listing_that_grows_at_its_top_shows_nothing_twice(sandbox: Sandbox, mount: Mount) -> None:
     """Uploads while pages are fetched push entries to the next page; each is still there, and once."""
     lasting = {f"{number:03}.txt" for number in range(250)}

@@ -99,7 +99,7 @@ def test_everything(project: Sandbox, mount: Mount) -> None:
         assert "line\nbreak" not in log()
 
 
-@pytest.mark.warns("read /bad: the (file changed since|object is gone)")
+@pytest.mark.warns("read /bad: the (file changed since|object was deleted)")
 def test_quiet_by_default(project: Sandbox, mount: Mount) -> None:
     """What works is not told of; what does not, is, in a line."""
     with mount() as mounted:

@@ -295,7 +295,7 @@ def test_a_replaced_object(project: Project, size: int) -> None:
         assert_reads(mounted / "data.bin", newer)
 
 
-@pytest.mark.warns("read /data.bin: the (file changed since|object is gone)")
+@pytest.mark.warns("read /data.bin: the (file changed since|object was deleted)")
 def test_a_removed_object(project: Project) -> None:
     """A handle on a removed object (nginx: 404) gets ESTALE, and the file is gone once it is not listed."""
     with project.mount("--refresh", "0.2") as mounted, opened(mounted / "data.bin") as old:

@@ -157,7 +157,7 @@ def test_a_full_disk_for_the_log_of_a_foreground_mount(failing: Sandbox, tmp_pat
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a tmpfs")
-@pytest.mark.warns("read /bad: the (file changed since|object is gone)")
+@pytest.mark.warns("read /bad: the (file changed since|object was deleted)")
 def test_a_disk_that_fills_and_one_that_is_taken_away(failing: Sandbox, mount: Mount, tmp_path: Path) -> None:
     """A log on a disk that is full after the start, then read-only, then gone, holds up nothing."""
     disk = tmp_path / "disk"
@@ -269,7 +269,7 @@ def wear(mounted: Mounted, sandbox: Sandbox, share: float) -> None:
             future.result(60)
 
 
-@pytest.mark.warns("read /bad: the (file changed since|object is gone)")
+@pytest.mark.warns("read /bad: the (file changed since|object was deleted)")
 def test_ten_thousand_opens_leave_nothing(sandbox: Sandbox, mount: Mount) -> None:
     """Threads, descriptors and memory are afterwards what they were when everything had happened once."""
     for name, content in SMALL.items():

@@ -146,9 +146,10 @@ def test_whatever_answers(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> Non
         try:
             for what, text in ANSWERS.items():
                 answer.write_bytes(text)
-                shown = run(*mount_command("--status", path))
+                shown = run(*mount_command("--status", path), check=False)
                 assert len(shown.stdout.splitlines()) == 2, (what, shown.stdout)
-                as_json = run(*mount_command("--status", "--json", path))
+                as_json = run(*mount_command("--status", "--json", path), check=False)
+                assert (shown.returncode, as_json.returncode) == (1, 1), what
                 assert "error" in json.loads(as_json.stdout)[0], what
                 reloaded = run(*mount_command("--reload", path), check=False)
                 assert "Traceback" not in (shown.stderr + as_json.stderr + reloaded.stderr), what

@@ -398,7 +398,7 @@ def test_one_broken_file_does_not_hold_up_others(project: Sandbox, mount: Mount)
         assert (mounted_ / "b.bin").read_bytes() == CONTENT[::-1]
 
 
-@pytest.mark.warns("read /a.bin: the (file changed since|object is gone)")
+@pytest.mark.warns("read /a.bin: the (file changed since|object was deleted)")
 def test_an_object_that_is_gone_is_stale(project: Sandbox, mount: Mount) -> None:
     """A listed file whose object the store does not have is ESTALE, and not for longer than that lasts."""
     project.plan(faults=[fault({"type": "status", "status": 404})])

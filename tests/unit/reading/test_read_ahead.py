@@ -178,7 +178,8 @@ def test_a_sequential_reader_never_starves_with_window_to_spare(
 ) -> None:
     """Who reads on waits only for a window that is used up, but for the few requests in which it grows."""
     reads = sequential(0, SIZE, step)
-    if is_shuffled and step == STEP:
+    # In less memory, what the kernel reorders is most of what can be ahead.
+    if is_shuffled and step == STEP and budget >= 4 * MIB:
         reads = shuffled(reads, Random(1))
     shown = Simulation(shape, budget, SIZE).run(reads)
     starved = [wait for wait in shown.waits if has_window_to_spare(wait, budget, step, SIZE)]
