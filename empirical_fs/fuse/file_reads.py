@@ -18,8 +18,6 @@ from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
 _CHANGED = (ContentChanged, ResourceGone, OtherLength)
-_WAITED_MAX = 0.75
-"""The share of a read's time that its open may have used up."""
 _NEW_VERSIONS = 2
 """How many new versions a read may go on with: the listing may lag behind the store by one."""
 
@@ -88,9 +86,7 @@ class FileReads:
                 self._fail(opened.node, request, others.error)
                 return
         before = opened.failures.take(offset, stop, now)
-        waited, opened.waited = opened.waited, 0.0
-        patience = self._answering.timeout - min(waited, self._answering.timeout * _WAITED_MAX)
-        deadline = now + patience if before is None else before.deadline
+        deadline = now + self._answering.timeout if before is None else before.deadline
         extent = _Extent(source.content, offset, size, deadline, _NEW_VERSIONS)
         if before is None:
             on_failed: OnFailed = partial(self._fail_first, opened, extent)

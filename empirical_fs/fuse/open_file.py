@@ -33,8 +33,6 @@ class OpenFile:
     left: tuple[Handle | bytes, ...] = ()
     """The sources that it read before its inode became another version."""
     opened_at: float = field(default_factory=time.monotonic)
-    waited: float = 0.0
-    """Seconds that the open took and that its first read has less: both wait for the same store."""
     is_closed: bool = False
     leavers: tuple[int, ...] = ()
     """The threads that last closed a descriptor; a new tuple each time."""

@@ -154,8 +154,7 @@ class Opener:
         info.fh, info.direct_io = next(self._numbers), self._is_direct
         # Old cached pages of a node are of its version too, if validators distinguish versions.
         info.keep_cache = isinstance(source, bytes) or not source.content.is_without_validators
-        waited = time.monotonic() - request.deferred_at if request.is_deferred else 0.0
-        self._open_files[info.fh] = OpenFile(source, node, waited=waited)
+        self._open_files[info.fh] = OpenFile(source, node)
         if not request.give_open(info):
             self.close(info.fh)
 

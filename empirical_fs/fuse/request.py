@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -99,16 +98,7 @@ class OpenRequests:
 class Request:
     """A request of the kernel."""
 
-    __slots__ = (
-        "_alarm",
-        "_first",
-        "_on_given_up",
-        "_requests",
-        "caller",
-        "deferred_at",
-        "is_deferred",
-        "raw",
-    )
+    __slots__ = ("_alarm", "_first", "_on_given_up", "_requests", "caller", "is_deferred", "raw")
 
     def __init__(self, requests: OpenRequests, raw: int) -> None:
         """Wrap the request at libfuse's pointer `raw`, which is valid until the answer."""
@@ -116,8 +106,6 @@ class Request:
         self.raw = raw
         self.is_deferred = False
         """Whether it is answered later, after the operation has returned."""
-        self.deferred_at = 0.0
-        """When it was deferred, on the monotonic clock; 0 if it was not."""
         self._on_given_up: OnGivenUp | None = None
         self._alarm: Alarm | None = None
         self.caller = 0
@@ -138,7 +126,7 @@ class Request:
 
         Call this before another thread may answer, since the answer makes libfuse free the request.
         """
-        self.is_deferred, self.deferred_at = True, time.monotonic()
+        self.is_deferred = True
         self._on_given_up = on_given_up
         self._first = [None]
         self.caller = self.context.pid

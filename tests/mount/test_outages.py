@@ -169,17 +169,16 @@ def test_one_silent_file_costs_one_deadline(project: Sandbox, mount: Mount) -> N
     """A read of it fails by the deadline, though the kernel asks for its pages twice; then it can be read."""
     bad = project.id_of(NAMES[0])
     project.plan(faults=[{"on": "object", "ids": [bad], "action": {"type": "silence"}}])
-    with mount("--timeout", str(TIMEOUT)) as mounted:
+    with mount("--timeout", str(TIMEOUT)) as mounted, (mounted / NAMES[0]).open("rb", buffering=0) as file:
         # Nobody waits for an answer to find that the server is there.
         assert failure(mounted / NAMES[1])[0] is None
         begun = time.monotonic()
-        with (mounted / NAMES[0]).open("rb", buffering=0) as file:
-            got = bytearray()
-            assert reads(file.read, got) == errno.EIO
-            assert TIMEOUT * 0.7 < time.monotonic() - begun < TIMEOUT * 1.5
-            project.plan()
-            assert reads(file.read, got) is None
-            assert CONTENT.startswith(bytes(got))
+        got = bytearray()
+        assert reads(file.read, got) == errno.EIO
+        assert TIMEOUT * 0.7 < time.monotonic() - begun < TIMEOUT * 1.5
+        project.plan()
+        assert reads(file.read, got) is None
+        assert CONTENT.startswith(bytes(got))
 
 
 def said(mounted: Mounted, words: str) -> int:
