@@ -83,6 +83,7 @@ class Catalog:
         self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
         self._refreshing = Refreshing(self._refresh, max_age, partial(self._tell_settled, lambda _: True))
         self._asked_at = float("-inf")
+        self._is_telling = False
 
     def load(self, fetch: Fetch, progress: Progress) -> None:
         """Fetch the first snapshot in this thread, with `fetch` in place of the usual function.
@@ -143,6 +144,11 @@ class Catalog:
     def age(self) -> float:
         """Seconds since the request for the snapshot's listing was made."""
         return aging_clock() - self._asked_at
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether `on_change` still runs for the current snapshot, so that the kernel may hold old names."""
+        return self._is_telling
 
     @property
     def failure(self) -> str:
@@ -275,14 +281,18 @@ class Catalog:
             self._times.changed(((older.by_name.get(name), now) for name, now in changed.items()), changed_ns)
         with self._lock:
             # In this order: a program that sees the new mtime must not find the old files.
+            self._is_telling = bool(changed)
             self._snapshot = newer
             self._changed_ns = changed_ns
             self._young = now_young
             self._asked_at = asked_at
             self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
         self._tell_settled(lambda resource_id: resource_id not in self._doubts)
-        if changed:
-            on_change(changed, older, newer)
+        try:
+            if changed:
+                on_change(changed, older, newer)
+        finally:
+            self._is_telling = False
 
     def _was_awaited(self, before: Entry | None, now: Entry | None) -> bool:
         """Whether `now` is `before` with its size; look-ups waited for that, so no program saw `before`."""
