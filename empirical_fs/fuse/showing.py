@@ -57,10 +57,11 @@ class Showing:
         now = self._catalog.current(node.entry)
         if now is None or not node.is_superseded_by(now):
             self._show(request, node.entry)
+        elif now.name != node.entry.name and self._catalog.is_telling:
+            # By a name that the kernel is about to drop, no program must see what has another name now.
+            self._show(request, node.entry)
         elif not node.handles:
-            # A program that asks by a name which the kernel is about to drop must not see what is renamed.
-            is_by_old_name = now.name != node.entry.name and self._catalog.is_telling
-            self._show(request, node.entry if is_by_old_name else now)
+            self._show(request, now)
         elif self._inodes.renew_told(node, now):
             self._show(request, node.entry)
         elif self._redating.is_possible(node, now):

@@ -133,6 +133,7 @@ class FakeCatalog:
     def __init__(self) -> None:
         self.changed_ns = 9
         self.asked_at = 0.0
+        self.is_telling = False
         self.doubts: set[int] = set()
         self.settled: list[Callable[[], object]] = []
         self.sized: list[Callable[[], object]] = []

@@ -171,6 +171,16 @@ class TestGetattr:
         assert answer is not None
         assert answer[1].st_size == len(BYTES)
 
+    def test_a_renamed_file_by_its_old_name(self, served: Served) -> None:
+        """Until the kernel has dropped the old name, it is shown as it was under that name."""
+        number = served.find("a")
+        served.catalog.change(replace(RESOURCES[0], name="new", updated_ns=50, size=3))
+        for is_telling, size in ((True, len(BYTES)), (False, 3)):
+            served.catalog.is_telling = is_telling
+            answer = served.ask("getattr", number, None)
+            assert answer is not None
+            assert answer[1].st_size == size
+
     def test_an_open_version_that_is_over(self, served: Served) -> None:
         """It is ESTALE, by which those who follow a file notice; a listing in doubt is waited for."""
         info, node = served.open("a"), served.node("a")
