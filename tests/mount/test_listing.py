@@ -415,8 +415,9 @@ def test_a_size_that_cannot_be_found_does_not_cost_the_file(sandbox: Sandbox, mo
     sandbox.plan(faults=[{"on": "object", "action": refusal}])
     with mount() as mounted:
         assert mounted.names() == {"a.bin"}
-        sandbox.plan()
+        # Look-ups wait until it is known that the size cannot be found.
         assert (mounted / "a.bin").stat().st_size == 0
+        sandbox.plan()
         with (mounted / "a.bin").open("rb") as file:
             assert os.fstat(file.fileno()).st_size == (mounted / "a.bin").stat().st_size == len(content)
             assert file.read() == content

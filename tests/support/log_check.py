@@ -22,7 +22,9 @@ _MARKERS = (
 _LOG_FILE = re.compile(r"(?:.*\.)?log(?:\.\d+)?")
 _RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?=[A-Z]+ empirical_fs\.)", re.M)
 _WORTHY = re.compile(r"(?:WARNING|ERROR|CRITICAL) |(?s:.*)^Traceback ", re.M)
-_ON_STDERR = re.compile(r"(?:<\d>|empirical-mount: |fuse: |Traceback |Fatal Python error|Exception ).*", re.M)
+_ON_STDERR = re.compile(
+    r"(?:<\d>|empirical-mount: |fuse: |Traceback |Fatal Python error|Exception (?!in ASGI)).*", re.M
+)
 
 
 class _Logged(logging.Handler):

@@ -30,7 +30,7 @@ WAN = Shape(latency=0.03, each=40e6)
 BURSTS = Shape(latency=0.03, each=40e6, burst=2 * MIB)
 LOOPBACK = Shape(latency=0.0007, each=1.3e9, together=1.3e9)
 HOME = Shape(latency=0.05, each=12e6, together=12e6)
-GROWING = 24
+GROWING = 48
 """Requests after which a window is as large as it gets."""
 
 
