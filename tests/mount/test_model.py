@@ -192,7 +192,7 @@ class Machine(Comparison):
 
 
 @pytest.mark.may_warn(
-    "read /[^:]*: ",
+    "(read|open) /[^:]*: ",
     "127.0.0.1 (is out of reach|answers again)",
     "the listing could not be refreshed, .*: ",
 )
