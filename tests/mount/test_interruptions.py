@@ -173,6 +173,7 @@ MAPPER = """if True:
         else:
             found = mapped[offset : offset + 10]
         print(found.hex(), flush=True)
+    signal.setitimer(signal.ITIMER_REAL, 0)  # as it ends, Python hears no signal any more
     assert handled
 """
 
