@@ -83,31 +83,32 @@ def test_one_that_fails_leaves_the_place_to_the_next(sandbox: Sandbox, path: Pat
     assert mounts().count(str(path)) == 1
 
 
+def refused_under(limit: str, sandbox: Sandbox, path: Path, *options: str) -> str:
+    """The line with which mounting fails under a limit of prlimit, before anything is mounted."""
+    command = mount_command("--api-url", sandbox.url, *options, path)
+    variables = environment(EMPIRICALRUN_KEY=KEY)
+    done = run("prlimit", limit, *command, check=False, env=variables, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert str(path) not in mounts()
+    assert not path.exists()
+    return said(done)
+
+
 @pytest.mark.parametrize("limit", [10, 16])
 @pytest.mark.parametrize("foreground", [[], ["--foreground"]], ids=["background", "foreground"])
 def test_too_few_descriptors(sandbox: Sandbox, path: Path, limit: int, foreground: list[str]) -> None:
     """A line says so before anything is mounted."""
-    command = mount_command("--api-url", sandbox.url, *foreground, path)
-    variables = environment(EMPIRICALRUN_KEY=KEY)
-    done = run("prlimit", f"--nofile={limit}:{limit}", *command, check=False, env=variables, timeout=PATIENCE)
-    assert done.returncode == 1
-    assert "too few file descriptors" in said(done)
-    assert "ulimit -n" in said(done)
-    assert str(path) not in mounts()
-    assert not path.exists()
+    line = refused_under(f"--nofile={limit}:{limit}", sandbox, path, *foreground)
+    assert "too few file descriptors" in line
+    assert "ulimit -n" in line
 
 
 @pytest.mark.parametrize("kib", [24_000, 40_000], ids=["while it imports", "before it mounts"])
 def test_too_little_memory(sandbox: Sandbox, path: Path, kib: int) -> None:
     """A line says so, and names the limit, before anything is mounted (`ulimit -d`)."""
-    command = mount_command("--api-url", sandbox.url, path)
-    variables = environment(EMPIRICALRUN_KEY=KEY)
-    done = run("prlimit", f"--data={kib * 1024}", *command, check=False, env=variables, timeout=PATIENCE)
-    assert done.returncode == 1
-    assert "memory" in said(done)
-    assert "-d" in said(done)
-    assert str(path) not in mounts()
-    assert not path.exists()
+    line = refused_under(f"--data={kib * 1024}", sandbox, path)
+    assert "memory" in line
+    assert "-d" in line
 
 
 def test_a_process_that_is_stopped_before_it_is_ready(sandbox: Sandbox, path: Path) -> None:
