@@ -121,7 +121,8 @@ def test_a_long_refresh_does_not_keep_names_alive(sandbox: Sandbox, mount: Mount
         assert (mounted / "b.txt").stat().st_size == 1
         path.unlink()
         wait_until(lambda: mounted.names() == {"a.txt"}, "the end of the file")
-        assert not (mounted / "b.txt").exists()
+        # The kernel is told right after the listing shows it.
+        wait_until(lambda: not (mounted / "b.txt").exists(), "the kernel to forget the name")
 
 
 @pytest.mark.warns(r"read /a.bin: (the (file changed since|object was deleted)|resource \d+ is gone)")
@@ -148,7 +149,8 @@ def test_a_renamed_file_is_the_same_file(sandbox: Sandbox, mount: Mount) -> None
             assert pread(descriptor, 4 * KIB, 0) == content[: 4 * KIB]
             sandbox.patch(sandbox.id_of("a.bin"), name="b.bin")
             wait_until(lambda: mounted.names() == {"b.bin"}, "the new name")
-            assert not (mounted / "a.bin").exists()
+            # The kernel is told right after the listing shows it.
+            wait_until(lambda: not (mounted / "a.bin").exists(), "the kernel to forget the old name")
             assert (mounted / "b.bin").stat().st_ino == inode
             assert (mounted / "b.bin").read_bytes() == content
             for offset in (500 * KIB, 900 * KIB, SIZE - 1, SIZE):
