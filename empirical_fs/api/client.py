@@ -22,7 +22,7 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, Foreign, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.net.addresses import permits_all
-from empirical_fs.net.client import Http
+from empirical_fs.net.client import Common, Http
 from empirical_fs.net.in_between import NEVER_OF_THE_SERVER, is_of_another, told
 from empirical_fs.net.retry import Tries, is_busy, retry_after
 from empirical_fs.net.tracing import traced
@@ -55,12 +55,12 @@ class Api:
     not be faster, and the threads that answer the kernel would have to wait for all of them.
     """
 
-    def __init__(self, base_url: httpx.URL, key: str, closing: threading.Event, patience: float) -> None:
-        """Send requests to `base_url` with `key`; `closing` and `patience` (seconds) are as for `Http`."""
-        self._http = Http(IN_FLIGHT, ApiUnavailable, closing, patience, permit=permits_all)
+    def __init__(self, base_url: httpx.URL, key: str, common: Common) -> None:
+        """Send requests to `base_url` with `key`."""
+        self._http = Http(IN_FLIGHT, ApiUnavailable, common, permit=permits_all)
         self._base = base_url
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
-        self._closing = closing
+        self._closing = common.closing
         self._key = KeyStanding()
         self._decoding = threading.Lock()
         self.lost = self._http.lost

@@ -25,7 +25,7 @@ _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `empirical-mount`; always ends by SystemExit, or ends the process."""
+    """Run `empirical-mount`, and end the process."""
     given: argparse.Namespace | None = None
     try:
         heed_interruptions()
@@ -68,15 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             mount(place, given, variable)
     except SystemExit as error:
-        _end(error.code if isinstance(error.code, int) else _FAILED, given)
+        _end(error.code if isinstance(error.code, int) else _FAILED)
     except KeyboardInterrupt:
-        _end(_INTERRUPTED, given)
+        _end(_INTERRUPTED)
     except ReaderGone:
-        _end(0, given)
+        _end(0)
     except (EmpiricalError, OSError, MemoryError) as error:
         warn(PROGRAM, explained(error))
-        _end(_USAGE if isinstance(error, UsageError) else _FAILED, given)
-    _end(0, given)
+        _end(_USAGE if isinstance(error, UsageError) else _FAILED)
+    _end(0)
 
 
 def _check_usage(reading: Parser, given: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -103,11 +103,12 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
-def _end(exit_status: int, given: argparse.Namespace | None) -> NoReturn:
-    """Exit; a mount in the foreground does so without waiting for its threads."""
+def _end(exit_status: int) -> NoReturn:
+    """End the process; what was said is written by then.
+
+    Not by sys.exit, which would wait for threads that wait for the network, and take apart all modules, which
+    takes as long as a tenth of a mount's start.
+    """
     ignore_interruptions()
-    if given is not None and given.foreground:
-        logging.shutdown()
-        # Not sys.exit, which would wait for threads that wait for the network.
-        os._exit(exit_status)
-    sys.exit(exit_status)
+    logging.shutdown()
+    os._exit(exit_status)

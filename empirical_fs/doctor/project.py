@@ -18,6 +18,8 @@ from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, PATIENCE_MAX, STORE, 
 from empirical_fs.doctor.living import Living, examine_by, living
 from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.mount.surroundings import surroundings
+from empirical_fs.net.certificates import create_context
+from empirical_fs.net.client import Common
 from empirical_fs.net.urls import parse_given
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.reading.content import Content
@@ -189,8 +191,9 @@ def _project(wanted: _Wanted, variable: str | None, patience: float) -> Iterator
         return
     closing, limit = threading.Event(), patience * _FETCHING_SHARE
     try:
-        api = Api(wanted.api_url, key, closing, limit)
-        store = Store(wanted.api_url, closing, limit, lambda: api.is_here)
+        common = Common(create_context(), closing, limit)
+        api = Api(wanted.api_url, key, common)
+        store = Store(wanted.api_url, common, lambda: api.is_here)
     except SetupError as error:
         yield from diagnoses.skipped([KEY], API)
         yield diagnoses.of_error(API, error, "check the environment")

@@ -36,6 +36,8 @@ from empirical_fs.mount.signals import Signals
 from empirical_fs.mount.status import Status
 from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.mount.unknown_options import unknown_option
+from empirical_fs.net.certificates import create_context
+from empirical_fs.net.client import Common
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, STALLED, Store
@@ -155,9 +157,10 @@ def _serve_once(
     # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
-    api = Api(settings.api_url, settings.key, closing, patience)
+    common = Common(create_context(), closing, patience)
+    api = Api(settings.api_url, settings.key, common)
     runs = Runs()
-    store = Store(settings.api_url, closing, patience, lambda: api.is_here, runs.close_parked)
+    store = Store(settings.api_url, common, lambda: api.is_here, runs.close_parked)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:

@@ -1,9 +1,11 @@
 """All requests to the network go through here: httpx with our connection pools, timeouts and precautions."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +24,6 @@ from empirical_fs.errors import (
     Unavailable,
 )
 from empirical_fs.net.addresses import Permit
-from empirical_fs.net.certificates import create_context
 from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, PooledTransport
 from empirical_fs.net.incoming import Incoming, InTurn
@@ -66,6 +67,19 @@ class _Question(NamedTuple):
     target: bytes | None = None
 
 
+@dataclass(frozen=True)
+class Common:
+    """What the clients of one mount have in common."""
+
+    context: ssl.SSLContext
+    """How certificates are checked."""
+    closing: threading.Event
+    """Set when the file system is being unmounted."""
+    patience: float
+    """Seconds that a caller waits. A try ends after half of it without the head of an answer, or after a
+    fourth of it without a byte of a body, so that there is time for another one."""
+
+
 class Http:
     """Sends GET requests over pooled connections to any host; to this machine never through a proxy.
 
@@ -73,12 +87,11 @@ class Http:
     redirects, never keeps cookies, and never asks for compressed bodies.
     """
 
-    def __init__(  # noqa: PLR0913 - all that differs between the API and the store
+    def __init__(
         self,
         connections: int,
         unavailable: type[ApiUnavailable] | type[StoreUnavailable],
-        closing: threading.Event,
-        patience: float,
+        common: Common,
         *,
         permit: Permit,
         relieve: Callable[[], object] = nothing,
@@ -88,20 +101,18 @@ class Http:
         Args:
             connections: how many are open at most.
             unavailable: the exception that transport errors are raised as.
-            closing: set when the file system is being unmounted.
-            patience: seconds that a caller waits. A try ends after half of it without the head of an answer,
-                or after a fourth of it without a byte of a body, so that there is time for another one.
+            common: what it shares with the other clients.
             permit: which addresses may be connected to. Not checked behind a proxy, which connects itself.
             relieve: called when a server refuses a request as too many: ends requests that no caller waits
                 for at the moment.
 
         Raises:
-            SetupError: the environment names certificates or a proxy that cannot be used.
+            SetupError: the environment names a proxy that cannot be used.
         """
         self._unavailable = unavailable
-        self._idle = min(IDLE_SECONDS, patience / 2)
-        self._stall = min(STALL_SECONDS, patience / 4)
-        self._outages = Outages(self._probe, closing.wait)
+        self._idle = min(IDLE_SECONDS, common.patience / 2)
+        self._stall = min(STALL_SECONDS, common.patience / 4)
+        self._outages = Outages(self._probe, common.closing.wait)
         self._samples = Samples()
         self.gave_up = self._outages.gave_up
         self._vouching = Vouching(self._ask_soon, self._samples)
@@ -109,10 +120,9 @@ class Http:
         self._turns = Turns()
         self._relieve = relieve
         self._were_well = Recent[Server, bool]()
-        context = create_context()
         # Not httpx.Client, whose redirects, cookies and so on we do not want: without it a request takes a
         # fifth less CPU.
-        self._transport = PooledTransport(connections, context, permit)
+        self._transport = PooledTransport(connections, common.context, permit)
         self._proxies = Proxies()
 
     def lost(self) -> dict[str, float]:

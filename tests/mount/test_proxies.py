@@ -3,7 +3,6 @@
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from empirical_fs.net.addresses import permits_no_local
 from empirical_fs.net.client import Http
 from tests.support import nginx
 from tests.support.cable import Cable, laid
+from tests.support.common import common
 from tests.support.harness import (
     KEY,
     PATIENCE,
@@ -185,7 +185,7 @@ def test_plain_http(proxied: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     port = proxied.sandbox.url.rpartition(":")[2]
     url = httpx.URL(f"http://{STORE}:{port}/sandbox/requests?x=%2f")
-    http = Http(2, StoreUnavailable, threading.Event(), PATIENCE, permit=permits_no_local)
+    http = Http(2, StoreUnavailable, common(PATIENCE), permit=permits_no_local)
     with closing(http):
         response = http.get(url, {"Authorization": f"Bearer {KEY}"}, Deadline.after(PATIENCE))
         assert response.status_code == httpx.codes.OK

@@ -14,6 +14,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, StoreUnavailable
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
+from tests.support.common import common
 
 PATIENCE = 0.4
 """Seconds; a fourth of it is how long a body may pause."""
@@ -134,7 +135,10 @@ def dripping(beginning: bytes, drip: bytes) -> Send:
 
 @contextmanager
 def talking(first: Send, then: bytes | None, kind: Kind = StoreUnavailable) -> Iterator[tuple[Wire, Http]]:
-    wire, http = Wire(first, then), Http(2, kind, threading.Event(), PATIENCE, permit=permits_all)
+    wire, http = (
+        Wire(first, then),
+        Http(2, kind, common(PATIENCE), permit=permits_all),
+    )
     try:
         yield wire, http
     finally:

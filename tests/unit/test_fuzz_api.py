@@ -32,6 +32,7 @@ from empirical_fs.errors import (
 from empirical_fs.net.client import Http
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.urls import parse_fetchable
+from tests.support.common import common
 from tests.support.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
 from tests.support.listed import fetched
 from tests.unit.conftest import Arrived
@@ -79,7 +80,7 @@ def answered(
     """A client of an API that answers so."""
     raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in (headers or {}).items()]
     patch.setattr("empirical_fs.api.client.Http", lambda *_, **__: Canned(body, raw, status))
-    return Api(httpx.URL("https://api.example"), KEY, CLOSING, 30)
+    return Api(httpx.URL("https://api.example"), KEY, common(30, CLOSING))
 
 
 @pytest.fixture(scope="module")

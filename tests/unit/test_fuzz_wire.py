@@ -1,8 +1,6 @@
 """A server that sends any bytes at all: the request fails as documented, in time, and spoils no other."""
 
-import ssl
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
@@ -19,7 +17,6 @@ from empirical_fs.errors import (
     Foreign,
     StoreUnavailable,
 )
-from empirical_fs.net import client
 from tests.support.hostile import outcome
 from tests.support.wire import (
     AGAIN,
@@ -38,16 +35,6 @@ from tests.support.wire import (
     sending,
     talking,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_context() -> Iterator[None]:
-    """The certificates are read once, since none of these servers has any."""
-    context = ssl.create_default_context()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client, "create_context", lambda: context)
-        yield
-
 
 OF_THE_STORE = (StoreUnavailable, BadAnswer)
 LENGTH_2 = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -14,7 +13,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
 from empirical_fs.net.addresses import Address, permits_all, permits_no_local
-from empirical_fs.net.client import Http, nothing
+from empirical_fs.net.client import Common, Http, nothing
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.samples import Sample
 from empirical_fs.net.tracing import traced
@@ -182,8 +181,7 @@ class Store:
     def __init__(
         self,
         api_url: httpx.URL,
-        closing: threading.Event,
-        patience: float,
+        common: Common,
         is_api_here: Callable[[], bool] = lambda: False,
         relieve: Callable[[], object] = nothing,
     ) -> None:
@@ -191,7 +189,7 @@ class Store:
 
         Args:
             api_url: the API, whose server signs the URLs.
-            closing, patience, relieve: as `Http` takes them.
+            common, relieve: as `Http` takes them.
             is_api_here: tells whether that server turned out to be on this machine, though its name does not
                 say so.
         """
@@ -204,7 +202,7 @@ class Store:
         # Many ranges are requested from one URL, and checking it takes a sixth of the CPU of a request.
         self._parse_given = lru_cache(_URLS_CHECKED)(partial(_parsed, giver=api_url))
         connections = IN_FLIGHT + STALLED + LEFT_OPEN
-        self._http = Http(connections, StoreUnavailable, closing, patience, permit=permit, relieve=relieve)
+        self._http = Http(connections, StoreUnavailable, common, permit=permit, relieve=relieve)
         self.gave_up = self._http.gave_up
         self.lost = self._http.lost
 

@@ -20,6 +20,7 @@ from empirical_fs.errors import (
     NotTheApi,
     ResourceGone,
 )
+from tests.support.common import common
 from tests.support.wire import sending, talking
 from tests.unit.conftest import Answer, Asked, Server
 
@@ -36,7 +37,7 @@ def closing() -> threading.Event:
 
 @pytest.fixture
 def api(server: Server, closing: threading.Event) -> Iterator[Api]:
-    api = Api(httpx.URL(server.url), KEY, closing, 30)
+    api = Api(httpx.URL(server.url), KEY, common(30, closing))
     yield api
     api.close()
 
@@ -281,7 +282,7 @@ def test_hostile_retry_after(api: Api, server: Server, value: str) -> None:
 
 def test_nobody_there(server: Server) -> None:
     """Where nobody listens the API is unavailable by the deadline."""
-    api = Api(httpx.URL("http://127.0.0.1:1"), KEY, threading.Event(), 30)
+    api = Api(httpx.URL("http://127.0.0.1:1"), KEY, common(30))
     with pytest.raises(ApiUnavailable):
         api.page(1, soon(0.2), {})
     with pytest.raises(DeadlinePassed):
@@ -344,7 +345,7 @@ def test_by_id_in_vain(api: Api, server: Server, answer: Answer, error: type[Emp
 def test_a_base_with_a_path(server: Server) -> None:
     """An API behind a path is asked behind that path."""
     server.answer = always(Answer(body=one(entry(7))))
-    api = Api(httpx.URL(f"{server.url}/base/"), KEY, threading.Event(), 30)
+    api = Api(httpx.URL(f"{server.url}/base/"), KEY, common(30))
     api.resource(7, soon())
     api.close()
     assert server.asked[0].path == "/base/api/resources/7"
@@ -426,7 +427,7 @@ def test_something_in_between_comes_and_goes(
 def test_an_answer_that_cannot_be_read() -> None:
     """It is said as that, at once, and who it was."""
     with talking(sending(b"SSH-2.0-OpenSSH_9.2\r\n"), None, ApiUnavailable) as (wire, _):
-        api = Api(httpx.URL(wire.origin), KEY, threading.Event(), 30)
+        api = Api(httpx.URL(wire.origin), KEY, common(30))
         with pytest.raises(NotTheApi, match=r"127\.0\.0\.1 cannot be understood.*not HTTP"):
             api.page(1, soon(), {})
         api.close()

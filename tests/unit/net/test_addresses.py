@@ -20,6 +20,7 @@ from empirical_fs.net.proxies import Proxies
 from empirical_fs.reading.fetch.object_store import Asked, Store
 from empirical_fs.server import Server
 from empirical_fs.work.waits import drive
+from tests.support.common import common
 
 HERE = [
     "127.0.0.1",
@@ -104,7 +105,7 @@ def test_localhost_that_is_elsewhere(names: dict[str, list[str]]) -> None:
 
 @contextmanager
 def store(api: str, *, is_api_here: bool = False) -> Iterator[Store]:
-    store = Store(httpx.URL(api), threading.Event(), 5, lambda: is_api_here)
+    store = Store(httpx.URL(api), common(5), lambda: is_api_here)
     yield store
     store.close()
 
@@ -202,7 +203,7 @@ def test_a_proxy_on_this_machine(listener: socket.socket, monkeypatch: pytest.Mo
 
     refusing = threading.Thread(target=refuse)
     refusing.start()
-    http = Http(2, StoreUnavailable, threading.Event(), 5, permit=permits_no_local)
+    http = Http(2, StoreUnavailable, common(5), permit=permits_no_local)
     with pytest.raises(StoreUnavailable):
         http.get(httpx.URL("https://store.example/secret"), {}, Deadline.after(5))
     refusing.join()

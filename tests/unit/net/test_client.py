@@ -16,6 +16,7 @@ from empirical_fs.errors import ApiUnavailable, BadAnswer, OutOfReach, StoreUnav
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from empirical_fs.server import Server
+from tests.support.common import common
 from tests.support.harness import wait_until
 from tests.support.wire import GOOD, Listening, hang_up
 
@@ -43,7 +44,7 @@ def probes(http: Http) -> int:
 def test_only_silence_is_looked_into(silent: Silent, *, is_cancelled: bool) -> None:
     """A request that we end ourselves says nothing of the server, and has nobody probe it."""
     closing, cancellation = threading.Event(), Cancellation()
-    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    http = Http(4, StoreUnavailable, common(2.0, closing), permit=permits_all)
     if is_cancelled:
         timer = threading.Timer(0.2, cancellation.cancel)
         timer.start()
@@ -73,7 +74,7 @@ def no_descriptors() -> Iterator[None]:
 def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
     """What we lack ourselves says nothing of the server, which is neither probed nor held to be lost."""
     closing = threading.Event()
-    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    http = Http(4, StoreUnavailable, common(2.0, closing), permit=permits_all)
     with no_descriptors(), pytest.raises(StoreUnavailable) as caught:
         http.get(httpx.URL(silent.origin), {}, Deadline.after(5))
     assert caught.value.silent is None
@@ -85,7 +86,7 @@ def test_having_no_descriptor_is_no_silence(silent: Silent) -> None:
 def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
     """Whether an API is on this machine is known by the address that was connected to."""
     closing = threading.Event()
-    http = Http(4, ApiUnavailable, closing, 0.4, permit=permits_all)
+    http = Http(4, ApiUnavailable, common(0.4, closing), permit=permits_all)
     assert not http.is_here
     with pytest.raises(ApiUnavailable):
         http.get(httpx.URL(silent.origin), {}, Deadline.after(0.4))
@@ -106,7 +107,7 @@ class Garbage(Listening):
 def test_where_a_server_is_that_has_not_proved_itself() -> None:
     """What does not show a certificate may be anybody, so it says nothing of where the server is."""
     server, closing = Garbage(), threading.Event()
-    http = Http(4, ApiUnavailable, closing, 2.0, permit=permits_all)
+    http = Http(4, ApiUnavailable, common(2.0, closing), permit=permits_all)
     try:
         with pytest.raises(ApiUnavailable):
             http.get(httpx.URL(server.origin.replace("http:", "https:")), {}, Deadline.after(5))
@@ -120,7 +121,7 @@ def test_where_a_server_is_that_has_not_proved_itself() -> None:
 def test_what_cannot_be_parsed_is_no_silence() -> None:
     """It may be one object's answer: the server is neither probed nor held to be lost."""
     server, closing = Garbage(), threading.Event()
-    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    http = Http(4, StoreUnavailable, common(2.0, closing), permit=permits_all)
     try:
         with pytest.raises(BadAnswer):
             http.get(httpx.URL(server.origin), {}, Deadline.after(5))
@@ -151,7 +152,7 @@ class Choosy(Listening):
 def test_an_outage_ends_when_the_server_answers(*, is_known: bool) -> None:
     """It is asked for what it answered before; where that is nothing, somebody who asks is let through."""
     server, closing = Choosy(), threading.Event()
-    http = Http(4, StoreUnavailable, closing, 2.0, permit=permits_all)
+    http = Http(4, StoreUnavailable, common(2.0, closing), permit=permits_all)
     url = httpx.URL(f"{server.origin}/object")
     try:
         if is_known:

@@ -13,7 +13,8 @@ import pytest
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, SetupError
 from empirical_fs.net.addresses import permits_all
-from empirical_fs.net.client import Http
+from empirical_fs.net.certificates import create_context
+from empirical_fs.net.client import Common, Http
 from empirical_fs.net.connecting import ResolverSilent
 from empirical_fs.net.network_failures import described, is_lasting, is_silence
 from empirical_fs.net.proxies import is_excepted
@@ -102,7 +103,9 @@ def failure(http: Http, url: str) -> ApiUnavailable:
 
 
 def api() -> Http:
-    return Http(2, ApiUnavailable, threading.Event(), PATIENCE, permit=permits_all)
+    # The variables that name certificates are read now.
+    common = Common(create_context(), threading.Event(), PATIENCE)
+    return Http(2, ApiUnavailable, common, permit=permits_all)
 
 
 def test_a_server_that_speaks_no_tls() -> None:

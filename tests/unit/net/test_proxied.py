@@ -20,7 +20,8 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import StoreUnavailable
 from empirical_fs.net.addresses import permits_all, permits_no_local
-from empirical_fs.net.client import Http
+from empirical_fs.net.certificates import create_context
+from empirical_fs.net.client import Common, Http
 from empirical_fs.net.http11 import CANCELLATION, PROXY, PooledTransport
 from empirical_fs.net.network_failures import described
 from empirical_fs.net.proxies import Proxies, Proxy
@@ -185,7 +186,9 @@ def test_a_body_that_stalls(way: str, tmp_path: Path, monkeypatch: pytest.Monkey
     stall: list[Send] = [sending(PARTIAL), silence]
     with world(way, tmp_path, monkeypatch, [stall, [answer(b"again")]]) as it:
         monkeypatch.setenv("SSL_CERT_FILE", str(nginx.authority(tmp_path)))
-        http = Http(2, StoreUnavailable, threading.Event(), 4 * 0.3, permit=permits_no_local)
+        http = Http(
+            2, StoreUnavailable, Common(create_context(), threading.Event(), 4 * 0.3), permit=permits_no_local
+        )
         with closing(http):
             url = httpx.URL(it.server.named)
             response = http.get(url, {}, Deadline.after(PATIENCE))

@@ -29,6 +29,7 @@ from empirical_fs.reading.fetch.concurrency import LEFT_OPEN
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, Body, Store
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
 from empirical_fs.work.waits import drive
+from tests.support.common import common
 from tests.unit.conftest import Answer, Asked, Server
 
 DATA = bytes(range(256)) * 1024
@@ -108,7 +109,7 @@ class Reading:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    store = Store(httpx.URL("http://127.0.0.1"), threading.Event(), 5)
+    store = Store(httpx.URL("http://127.0.0.1"), common(5))
     yield store
     store.close()
 
@@ -533,7 +534,7 @@ def test_measured(reading: Reading, answer: Answer, size: int) -> None:
 
 def test_an_api_on_the_network_cannot_send_us_to_this_machine(server: Server) -> None:
     """No listing from elsewhere has us call on a service of the user's own."""
-    store = Store(httpx.URL("https://api.example"), threading.Event(), 5)
+    store = Store(httpx.URL("https://api.example"), common(5))
     reading = Reading(server, store)
     with pytest.raises(UnsafeUrl):
         reading.fetch(0, 10)
@@ -656,7 +657,7 @@ class Refusing(Collected):
 def test_a_body_is_closed_where_nobody_wants_its_bytes(server: Server) -> None:
     """However often a body is handed back in vain, the next request finds a connection."""
     server.answer = served
-    store = Store(httpx.URL("http://127.0.0.1"), threading.Event(), 5)
+    store = Store(httpx.URL("http://127.0.0.1"), common(5))
     reading = Reading(server, store)
     for _ in range(2 * (IN_FLIGHT + LEFT_OPEN)):
         body = left_open(reading, 10, 20)
