@@ -62,12 +62,15 @@ def test_whoever_waits_for_the_listing(sandbox: Sandbox, tmp_path: Path, options
 
 
 AT_THE_END = """
-import atexit, sys
+import os, sys
 from pathlib import Path
 from empirical_fs.cli.main import main
-environ = Path("/proc/self/environ")
+environ, leave = Path("/proc/self/environ"), os._exit
 assert b"sandbox-key" in environ.read_bytes()
-atexit.register(lambda: print("kept" if b"sandbox-key" in environ.read_bytes() else "wiped"))
+def end(status):
+    print("kept" if b"sandbox-key" in environ.read_bytes() else "wiped", flush=True)
+    leave(status)
+os._exit = end
 main(sys.argv[1:])
 """
 
