@@ -90,9 +90,11 @@ class Connection:
 
     async def reset(self) -> NoReturn:
         """Reset the connection (the client gets ECONNRESET), and raise ClientGone."""
-        peer = self.wire.get_extra_info("socket")
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
-        self.wire.abort()
+        # The client may have closed it a moment ago, and then it has no socket any more.
+        if not self.wire.is_closing():
+            peer = self.wire.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
+            self.wire.abort()
         await self.outlast()
 
 
