@@ -62,17 +62,18 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     )
     mount_table.check_machine()
     check_library()
-    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
-
-    try:
-        with HeldDirectory(settings.mountpoint) as held:
-            _serve(settings, held, claimed, given, found)
-    except ApiError as error:
-        claimed.undo()
-        raise SetupError(explained(error, found.key_origin, found.api_url_from)) from error
-    except BaseException:
-        claimed.undo()
-        raise
+    # From here on there is something to clean up.
+    with daemon.ending_by_exception():
+        claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
+        try:
+            with HeldDirectory(settings.mountpoint) as held:
+                _serve(settings, held, claimed, given, found)
+        except ApiError as error:
+            claimed.undo()
+            raise SetupError(explained(error, found.key_origin, found.api_url_from)) from error
+        except BaseException:
+            claimed.undo()
+            raise
 
 
 def _serve(
@@ -100,8 +101,7 @@ def _serve(
             serving.serve(settings, place, mounted, progress)
 
     if given.foreground:
-        with daemon.ending_by_exception():
-            serve(tell_ready, lambda: None)
+        serve(tell_ready, lambda: None)
         return
     patience = _SILENCE_SECONDS + _SILENT_TIMEOUTS * settings.timeout
     explain = partial(explained, key_origin=found.key_origin, api_url_from=found.api_url_from)

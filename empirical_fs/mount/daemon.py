@@ -21,6 +21,7 @@ _ENCODING = "utf-8", "surrogatepass"
 _GONE = "the mount was there, and is gone again; the log may say why"
 _FAILED, _USAGE = 1, 2
 _READ_MAX = 4096
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _END_SECONDS, _PAUSE = 2.0, 0.02
 _SIGNALLED = 128
 """The exit status of a process that a signal ended is this plus the signal's number, as in shells."""
@@ -56,8 +57,12 @@ def in_background(
         BaseException: `answers` raised it, or a signal interrupted the wait; the child has been ended.
     """
     reading, writing = os.pipe()
+    # A signal that arrives here waits until each of the two processes is ready to handle it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, signal.SIGINT))
     child = os.fork()
     if child == 0:
+        _end_by_default()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(reading)
         os.setsid()
         os.chdir("/")
@@ -65,6 +70,7 @@ def in_background(
     os.close(writing)
     try:
         with ending_by_exception(), os.fdopen(reading, "rb", buffering=0) as pipe:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             said = _last_word(pipe, patience)
             was_ready = said is not None and said.startswith(_READY)
             if said is not None and was_ready:
@@ -117,13 +123,19 @@ def ending_by_exception() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(_SIGNALLED + number)
 
-    numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
-    replaced = {number: signal.signal(number, end) for number in numbers if _is_default(number)}
+    replaced = {number: signal.signal(number, end) for number in _ENDING if _is_default(number)}
     try:
         yield
     finally:
         for number, handler in replaced.items():
             signal.signal(number, handler)
+
+
+def _end_by_default() -> None:
+    """Let signals that raise SystemExit end the process at once again."""
+    for number in _ENDING:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _is_default(number: signal.Signals) -> bool:
