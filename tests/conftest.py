@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cable import Cable, laid
-from tests.support.harness import Mounted, Sandbox, mounted, serving
+from tests.support.harness import Mounted, Sandbox, mounted, mounted_by_program, serving
 
 pytest_plugins = ["tests.support.log_check"]
 
@@ -35,10 +35,15 @@ def cabled(cable: Cable, tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def mount(sandbox: Sandbox, tmp_path: Path) -> Mount:
-    """Mounts the sandbox's project: `with mount("--refresh", "1") as mounted:`."""
+def mount(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Mount:
+    """Mounts the sandbox's project: `with mount("--refresh", "1") as mounted:`.
+
+    Most tests save time: the command is forked from a process that has imported it. With the marker
+    `by_program` it starts as it does for users.
+    """
+    way = mounted_by_program if request.node.get_closest_marker("by_program") else mounted
 
     def mount_it(*options: str | Path) -> AbstractContextManager[Mounted]:
-        return mounted(tmp_path / "mnt", sandbox.url, *options)
+        return way(tmp_path / "mnt", sandbox.url, *options)
 
     return mount_it

@@ -25,6 +25,8 @@ from empirical_fs.work.jobs import Job
 from empirical_fs.work.progress import Progress
 
 _HANGS_SECONDS = 600.0
+_ON_ITS_WAY_SECONDS = 1.0
+"""A request comes to its answer at most so long after the kernel has looked up the name, as a rule."""
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class Catalog:
         self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
         self._refreshing = Refreshing(self._refresh, max_age, partial(self._tell_settled, lambda _: True))
         self._asked_at = float("-inf")
-        self._is_telling = False
+        self._telling_until = float("-inf")
 
     def load(self, fetch: Fetch, progress: Progress) -> None:
         """Fetch the first snapshot in this thread, with `fetch` in place of the usual function.
@@ -147,8 +149,12 @@ class Catalog:
 
     @property
     def is_telling(self) -> bool:
-        """Whether `on_change` still runs for the current snapshot, so that the kernel may hold old names."""
-        return self._is_telling
+        """Whether a request may come by a name that the current snapshot no longer has.
+
+        That is so while `on_change` runs, which tells the kernel, and a moment longer: the kernel may have
+        looked the name up before, and its request is answered after.
+        """
+        return aging_clock() < self._telling_until
 
     @property
     def failure(self) -> str:
@@ -281,7 +287,7 @@ class Catalog:
             self._times.changed(((older.by_name.get(name), now) for name, now in changed.items()), changed_ns)
         with self._lock:
             # In this order: a program that sees the new mtime must not find the old files.
-            self._is_telling = bool(changed)
+            self._telling_until = float("inf") if changed else self._telling_until
             self._snapshot = newer
             self._changed_ns = changed_ns
             self._young = now_young
@@ -292,7 +298,7 @@ class Catalog:
             if changed:
                 on_change(changed, older, newer)
         finally:
-            self._is_telling = False
+            self._telling_until = aging_clock() + _ON_ITS_WAY_SECONDS if changed else self._telling_until
 
     def _was_awaited(self, before: Entry | None, now: Entry | None) -> bool:
         """Whether `now` is `before` with its size; look-ups waited for that, so no program saw `before`."""

@@ -6,35 +6,27 @@ from functools import partial
 from empirical_fs.catalog.names import NAME_MAX
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.errors import NoSuchFile
-from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import Request
-from empirical_fs.work.timer import Timer
+from empirical_fs.fuse.sizing import Sizing
 
 _SELF, _PARENT = b".", b".."
-_SIZE_SHARE, _SIZE_SECONDS_MAX = 0.9, 10.0
-"""How long a lookup waits for a size that the API did not give: this share of the deadline, at most 10 s.
-
-While it waits, the kernel cannot be notified of changes of the directory.
-"""
 
 
 class LookingUp:
     """Answers lookups. Its components are thread-safe."""
 
-    def __init__(
-        self, files: Files, answering: Answering, attributes: Attributes, options: FuseOptions, timer: Timer
-    ) -> None:
+    def __init__(self, files: Files, attributes: Attributes, options: FuseOptions, sizing: Sizing) -> None:
         """Find `files`, and answer with structures of `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
-        self._answering = answering
         self._attributes = attributes
         self._options = options
-        self._timer = timer
+        self._sizing = sizing
 
     def look_up(self, request: Request, parent: int, name: bytes) -> None:
         """Find a file by its name, or an inode by its number (the name `.` in `parent`, for file handles).
@@ -58,25 +50,16 @@ class LookingUp:
         if entry.is_sized:
             self._give(request, entry)
         else:
-            self._give_when_sized(request, entry)
+            give = partial(self._give_now, request, entry.name)
+            self._sizing.wait(request, About("lookup", f"/{entry.name}"), entry, give)
+
+    def _give_now(self, request: Request, name: str) -> None:
+        self._give(request, self._catalog.lookup(name))
 
     def _give(self, request: Request, entry: Entry) -> None:
         node = self._inodes.tell(entry, self._options.attribute_seconds)
         if not request.give_entry(self._attributes.of_node(node.number, node.entry)):
             self._inodes.take_back(node)
-
-    def _give_when_sized(self, request: Request, entry: Entry) -> None:
-        """Answer once the store has told the size: without it, a program would take the file for empty."""
-        about = About("lookup", f"/{entry.name}")
-        self._answering.defer(request, about)
-
-        def give() -> None:
-            self._give(request, self._catalog.lookup(entry.name))
-
-        go_on = partial(self._answering.go_on, request, about, give)
-        patience = min(self._answering.timeout * _SIZE_SHARE, _SIZE_SECONDS_MAX)
-        alarm = self._timer.after(patience, go_on)
-        self._catalog.when_sized(entry, alarm.ring)
 
     def _look_up_number(self, request: Request, number: int, name: bytes) -> None:
         if name == _PARENT or number == ROOT_NUMBER:

@@ -28,6 +28,7 @@ from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
+from empirical_fs.fuse.sizing import Sizing
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
@@ -83,8 +84,9 @@ class Operations:
             is_direct=tools.options.is_direct,
         )
         self._reads = FileReads(files, self._opener, tools.answering, settling, tools.timer)
-        self._showing = Showing(files, tools.attributes, tools.options, redating, followers, settling)
-        self._looking_up = LookingUp(files, tools.answering, tools.attributes, tools.options, tools.timer)
+        sizing = Sizing(files.catalog, tools.answering, tools.timer)
+        self._showing = Showing(files, tools.attributes, tools.options, redating, followers, settling, sizing)
+        self._looking_up = LookingUp(files, tools.attributes, tools.options, sizing)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
 

@@ -16,6 +16,7 @@ from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.fuse.settling import Settling
+from empirical_fs.fuse.sizing import Sizing
 
 
 class Showing:
@@ -29,6 +30,7 @@ class Showing:
         redating: Redating,
         followers: Followers,
         settling: Settling,
+        sizing: Sizing,
     ) -> None:
         """Answer for `files` with structures of `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
@@ -36,6 +38,7 @@ class Showing:
         self._redating = redating
         self._followers = followers
         self._settling = settling
+        self._sizing = sizing
 
     def show_root(self, request: Request) -> None:
         """Answer with the attributes of the directory."""
@@ -60,8 +63,10 @@ class Showing:
         elif now.name != node.entry.name and self._catalog.is_telling:
             # By a name that the kernel is about to drop, no program must see what has another name now.
             self._show(request, node.entry)
-        elif not node.handles:
+        elif not node.handles and now.is_sized:
             self._show(request, now)
+        elif not node.handles:
+            self._sizing.wait(request, _about(node), now, partial(self._show_current, request, node))
         elif self._inodes.renew_told(node, now):
             self._show(request, node.entry)
         elif self._redating.is_possible(node, now):
@@ -73,6 +78,9 @@ class Showing:
         else:
             self._followers.told(node.entry.resource.id, time.monotonic())
             raise Refusal(errno.ESTALE)
+
+    def _show_current(self, request: Request, node: Node) -> None:
+        self._show(request, self._catalog.current(node.entry) or node.entry)
 
     def _show_found(self, request: Request, node: Node) -> None:
         if node.is_over:

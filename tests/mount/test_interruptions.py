@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import PATIENCE, Mounted, Sandbox, environment, noise, run, wait_until
 
+pytestmark = pytest.mark.by_program
+
 CONTENT = noise(3_000_000)
 AT_ONCE = 2.0
 """Seconds; without an interruption, a stalled body is left alone for five."""

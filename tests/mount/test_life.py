@@ -20,7 +20,7 @@ from tests.support.harness import (
     Sandbox,
     environment,
     mount_command,
-    mounted,
+    mounted_by_program,
     mounts,
     noise,
     processes,
@@ -107,7 +107,10 @@ def test_a_second_signal_while_the_first_is_at_work(
     """The second signal changes nothing about a clean end: no process, no mount, no error in the log."""
     folder = tmp_path / "bin"
     variables = fusermount(folder, HELD)
-    with mounted(tmp_path / "mnt", stalled.url, variables=variables) as mount, ExitStack() as stack:
+    with (
+        mounted_by_program(tmp_path / "mnt", stalled.url, variables=variables) as mount,
+        ExitStack() as stack,
+    ):
         if is_read:
             stack.enter_context(waiting(mount / "large", stalled))
         pid = mount.pid
@@ -122,7 +125,7 @@ def test_a_second_signal_while_the_first_is_at_work(
 def test_a_signal_when_unmounting_fails_at_first(project: Sandbox, tmp_path: Path) -> None:
     """A fusermount that cannot run yet is run again; one signal is enough."""
     variables = fusermount(tmp_path / "bin", FAILING_TWICE)
-    with mounted(tmp_path / "mnt", project.url, variables=variables) as mount:
+    with mounted_by_program(tmp_path / "mnt", project.url, variables=variables) as mount:
         mount.kill(signal.SIGTERM)
         assert (tmp_path / "bin" / "second").exists()
         assert errors(mount) == []

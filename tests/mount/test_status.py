@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import Mounted, Sandbox, mount_command, noise, opened, run, said, wait_until
 
+pytestmark = pytest.mark.by_program
+
 MIB = 2**20
 STALL = {"type": "stall", "after": 1000, "seconds": 600}
 

@@ -21,7 +21,6 @@ from tests.support.forked import mark, start_mount, start_sandbox
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
 _MOUNTING_SECONDS = 60.0
-_STARTS_ANEW = os.environ.get("EMPIRICAL_FS_TESTS_START") == "anew"
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 """The modes of files and of the root directory in a mount with the umask 0."""
 
@@ -250,12 +249,8 @@ def mounted(
 ) -> Iterator[Mounted]:
     """Mount the project at `url` in the background, and unmount afterwards.
 
-    The command is forked from a process that has imported it, or starts anew if `scripts/test` says so.
+    The command is forked from a process that has imported it.
     """
-    if _STARTS_ANEW:
-        with mounted_by_program(path, url, *options, key=key, variables=variables) as by_program:
-            yield by_program
-        return
     log, said = (path.with_name(f"{path.name}.{each}") for each in ("log", "said"))
     arguments = [str(each) for each in ("--api-url", url, "--log-file", log, *options, path)]
     command = start_mount(

@@ -171,6 +171,18 @@ class TestGetattr:
         assert answer is not None
         assert answer[1].st_size == len(BYTES)
 
+    def test_a_version_without_a_size(self, served: Served) -> None:
+        """A node whose resource is another version now, of unknown size, is shown when the size is known."""
+        number = served.find("a")
+        served.catalog.change(replace(RESOURCES[0], size=None, updated_ns=50))
+        assert served.ask("getattr", number, None) is None
+        before = len(served.library.said)
+        served.catalog.change(replace(RESOURCES[0], size=3, updated_ns=50))
+        served.catalog.sized[0]()
+        answer = served.heard(before)
+        assert answer is not None
+        assert answer[1].st_size == 3
+
     def test_a_renamed_file_by_its_old_name(self, served: Served) -> None:
         """Until the kernel has dropped the old name, it is shown as it was under that name."""
         number = served.find("a")
