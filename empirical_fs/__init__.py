@@ -6,6 +6,7 @@ Imports go downwards:
     mount/  doctor/     the life of a mount; checks of everything that a mount needs
     fuse/               answers to the kernel's requests
     catalog/  reading/  names and attributes of files; their bytes
+    cache/              blocks of files on disk
     api/                the listing, and signed URLs
     net/                HTTP
     control/  settings/ how commands query a running mount; the options and the configuration

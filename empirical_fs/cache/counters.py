@@ -1,0 +1,125 @@
+"""The files in which each process counts what it has reserved, spent and freed."""
+
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+from xxhash import xxh3_64_intdigest
+
+from empirical_fs.cache.bounds import Amount, Counter
+from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.folder import Folder, random_name
+
+FORGOTTEN_NS = 3600 * 10**9
+"""After this time without a change the file of a process may be removed. Nobody uses a scan that is as old,
+nor what it reserved that long ago."""
+
+_NUMBERS = struct.Struct("<6Q")
+_CHECKSUM = struct.Struct("<Q")
+_SIZE = _NUMBERS.size + _CHECKSUM.size
+_TRIES = 3
+
+
+class OwnCounter:
+    """The counter of this process. Not thread-safe."""
+
+    def __init__(self, folder: Folder, io: Io) -> None:
+        """Create no file yet."""
+        self.name = random_name()
+        self.value = Counter()
+        self._folder = folder
+        self._io = io
+        self._descriptor: int | None = None
+
+    def publish(self, value: Counter) -> bool:
+        """Show others the counter; False if its file was removed and a new one begins at 0.
+
+        Raises:
+            OSError: the file cannot be written; the counter may be shown or not.
+        """
+        if self._descriptor is not None and not self._io.status_of(self._descriptor).st_nlink:
+            self.close()
+            self.name, self.value = random_name(), Counter()
+            return False
+        if self._descriptor is None:
+            self._descriptor = self._io.create(self._folder.processes / self.name)
+        numbers = _NUMBERS.pack(
+            value.reserved.bytes,
+            value.reserved.files,
+            value.spent.bytes,
+            value.spent.files,
+            value.freed.bytes,
+            value.freed.files,
+        )
+        self._io.write(self._descriptor, [numbers + _CHECKSUM.pack(xxh3_64_intdigest(numbers))], 0)
+        self.value = value
+        return True
+
+    def now_ns(self) -> int:
+        """The time of the file system's server when the counter was shown last, in ns since the epoch.
+
+        Raises:
+            OSError: the file cannot be asked.
+        """
+        return 0 if self._descriptor is None else self._io.status_of(self._descriptor).st_mtime_ns
+
+    def close(self) -> None:
+        """Close the file, which stays, so that others go on counting what was spent."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                self._io.close(descriptor)
+
+
+def read_counters(folder: Folder, io: Io) -> dict[str, Counter]:
+    """The counters of all processes, by their names.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    found = {}
+    for name in io.names(folder.processes):
+        path = folder.processes / name
+        for _ in range(_TRIES):
+            value = _read(io, path)
+            if value is not None:
+                found[name] = value
+                break
+        else:
+            # Its process has ended with the machine. If not, it notices, and begins another one.
+            with suppress(OSError):
+                io.unlink(path)
+    return found
+
+
+def remove_forgotten(folder: Folder, io: Io, now_ns: int) -> None:
+    """Remove the files of processes that have changed nothing for long.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    for name, status in io.files(folder.processes):
+        if status.st_mtime_ns < now_ns - FORGOTTEN_NS:
+            with suppress(OSError):
+                io.unlink(folder.processes / name)
+
+
+def _read(io: Io, path: Path) -> Counter | None:
+    """The counter in a file; None if it is torn."""
+    try:
+        descriptor = io.open(path, writable=False)
+    except FileNotFoundError:
+        return Counter()
+    data = bytearray(_SIZE)
+    try:
+        got = io.read(descriptor, [data], 0)
+    finally:
+        with suppress(OSError):
+            io.close(descriptor)
+    if not got:
+        return Counter()  # it is new: nothing is reserved before it is shown
+    numbers = bytes(data[: _NUMBERS.size])
+    if got < _SIZE or _CHECKSUM.unpack_from(data, _NUMBERS.size)[0] != xxh3_64_intdigest(numbers):
+        return None
+    values = _NUMBERS.unpack(numbers)
+    return Counter(Amount(*values[0:2]), Amount(*values[2:4]), Amount(*values[4:6]))

@@ -1,0 +1,95 @@
+"""Finds out what is on disk, and removes what crashes have left."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterator
+from contextlib import suppress
+from os import stat_result
+from pathlib import Path
+
+from empirical_fs.cache.bounds import Amount, Scanned
+from empirical_fs.cache.counters import FORGOTTEN_NS, read_counters
+from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.eviction import LeastRecent
+from empirical_fs.cache.files import read_header
+from empirical_fs.cache.folder import DATA, NEW, PROCESSES, RECORD, Folder, Place
+
+_STAT_BLOCK = 512
+_FOLDER = Amount(4096, 1)
+_BREATH = 0.0005
+"""Seconds after each of the 256 folders in which readers get the interpreter for sure."""
+
+
+def scan(folder: Folder, io: Io, now_ns: int) -> tuple[Scanned, LeastRecent]:
+    """Add up all files of the cache, and find those that were used longest ago.
+
+    Raises:
+        OSError: the disk does not say; then nothing is known.
+    """
+    before = read_counters(folder, io)
+    recent = LeastRecent()
+    size = files = 0
+    for resource in resource_folders(folder, io):
+        try:
+            found = io.files(resource)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        left = _remove_rests(io, resource, found, now_ns)
+        size += _FOLDER.bytes + sum(status.st_blocks for _, status in left) * _STAT_BLOCK
+        files += _FOLDER.files + len(left)
+        for name, status in left:
+            if name.endswith(RECORD):
+                recent.add(resource.name, name.removesuffix(RECORD), status.st_mtime_ns)
+    return Scanned(Amount(size, files), before, read_counters(folder, io)), recent
+
+
+def resource_folders(folder: Folder, io: Io) -> Iterator[Path]:
+    """The folders of all resources.
+
+    Raises:
+        OSError: the disk does not say.
+    """
+    for shard in io.names(folder.top):
+        if shard == PROCESSES:
+            continue
+        try:
+            names = io.names(folder.top / shard)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for name in names:
+            yield folder.top / shard / name
+        time.sleep(_BREATH)
+
+
+def _remove_rests(
+    io: Io, resource: Path, found: list[tuple[str, stat_result]], now_ns: int
+) -> list[tuple[str, stat_result]]:
+    """Remove old files that no record names; returns the others."""
+    records = {name.removesuffix(RECORD) for name, _ in found if name.endswith(RECORD)}
+    data = Tally(name.split(".")[0] for name, _ in found if name.endswith(DATA))
+    left = []
+    for name, status in found:
+        version = name.split(".")[0]
+        is_rest = name.endswith(NEW) or (
+            name.endswith(DATA)
+            and (version not in records or (data[version] > 1 and not _is_named(io, resource, version, name)))
+        )
+        if is_rest and status.st_mtime_ns < now_ns - FORGOTTEN_NS:
+            with suppress(OSError):
+                io.unlink(resource / name)
+                continue
+        left.append((name, status))
+    if not left:
+        with suppress(OSError):
+            io.remove_folder(resource)
+    return left
+
+
+def _is_named(io: Io, resource: Path, version: str, name: str) -> bool:
+    """Whether the record of that version names that data file, as far as can be told."""
+    place = Place(resource, resource.name, version)
+    try:
+        found = read_header(io, place)
+    except OSError:
+        return True
+    return not isinstance(found, tuple) or place.data(found[0].nonce).name == name

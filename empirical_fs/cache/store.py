@@ -1,0 +1,263 @@
+"""The cache of one process: finds versions on disk, and opens them."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from empirical_fs.cache.bounds import Limits
+from empirical_fs.cache.cached import Cached, Chore
+from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.files import Files, open_files, read_header
+from empirical_fs.cache.folder import RECORD, Folder, Place
+from empirical_fs.cache.inspection import Entry, Verified, entries, evict, verify
+from empirical_fs.cache.keys import Identity, Listed, ResourceKey
+from empirical_fs.cache.record import Unusable
+from empirical_fs.cache.room import Room
+from empirical_fs.cache.tallies import Counts, Patience, Tallies
+from empirical_fs.cache.writer import MakeJob, Writer
+from empirical_fs.clock import aging_clock
+from empirical_fs.work.jobs import Job
+
+log = logging.getLogger(__name__)
+
+_QUEUE = 32 * 2**20
+"""Bytes that may wait to be written."""
+_VERSIONS = 64
+"""How many versions of one resource are looked at."""
+
+
+def in_a_thread(name: str, work: Callable[[], object]) -> Job:
+    """A job with a thread of its own, which is left alone however long the disk takes."""
+    return Job(name, work, patience=float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the cache is, for people who ask."""
+
+    used: int | None
+    """Bytes on disk, with what is reserved by all processes; None before the first scan."""
+    limit: int
+    paused: str | None
+    """Why nothing is written at the moment; None if that is not so."""
+    counts: Counts
+
+
+class Store:
+    """The cache of one process.
+
+    The lock guards the table of open versions and their references; nothing else is done under it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        *,
+        io: Io | None = None,
+        queue: int = _QUEUE,
+        make_job: MakeJob = in_a_thread,
+    ) -> None:
+        """Check the folder, or create it; nothing in it is read yet.
+
+        Args:
+            folder: where the cache is kept.
+            limits: what it may take.
+            io: the system calls.
+            queue: the most bytes that may wait to be written.
+            make_job: makes the job that writes.
+
+        Raises:
+            SetupError: the folder cannot be used, or others could write to it.
+        """
+        self.io = io or Io()
+        self.folder = Folder(folder, self.io)
+        self.tallies = Tallies()
+        self.patience = Patience()
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._open: dict[tuple[str, str], Cached] = {}
+        self._has_told_damage = False
+        self._room = Room(self.folder, self.io, limits, self._is_open, aging_clock)
+        self._writer = Writer(self, self._room, queue, make_job)
+
+    @property
+    def state(self) -> State:
+        """How the cache is now."""
+        used = self._room.used
+        return State(
+            used=None if used is None else used.bytes,
+            limit=self._limits.size,
+            paused=self._writer.paused,
+            counts=self.tallies.counts,
+        )
+
+    def start(self) -> None:
+        """Begin to write; call it after the process has forked. Before, blocks are not taken."""
+        self._writer.start()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until everything handed over is written or dropped; False if `seconds` were not enough."""
+        return self._writer.drain(seconds)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write what waits, for up to `seconds`, and forget the rest."""
+        is_idle = self._writer.drain(seconds)
+        self._writer.stop()
+        if is_idle and self._writer.drain(0):
+            try:
+                self._room.close()
+            except OSError as error:
+                log.debug("what the cache had reserved is not given back: %s", error)
+
+    def listed(self, key: ResourceKey, listed: Listed) -> Cached | None:
+        """The version of a resource that was last seen listed as `listed`; None if it is not on disk.
+
+        The caller closes it.
+        """
+        resource, found = key.digest, list[tuple[int, Place]]()
+        try:
+            with self.patience.call():
+                names = self.io.names(self.folder.resource(resource))
+                for name in [each for each in names if each.endswith(RECORD)][:_VERSIONS]:
+                    place = self.folder.place(resource, name.removesuffix(RECORD))
+                    header = read_header(self.io, place)
+                    if isinstance(header, tuple):
+                        origin, note = header
+                        if note.listed == listed and origin.size == listed.size:
+                            found.append((note.noted_ns, place))
+        except OSError:
+            return None
+        if not found:
+            return None
+        place = max(found, key=lambda each: each[0])[1]
+        files = self._files(place)
+        if not isinstance(files, Files):
+            return None
+        identity = files.origin.identity
+        cached = self._share(Cached(self, place, identity, files.note.validators, files))
+        cached.describe({}, listed)
+        return cached
+
+    def version(self, key: ResourceKey, identity: Identity, validators: Mapping[str, str | None]) -> Cached:
+        """A version, whether it is on disk or not: its files are made when the first block is written.
+
+        The caller closes it.
+
+        Args:
+            key: the resource.
+            identity: what tells the version from others.
+            validators: `etag`, `version_id` and `last_modified` of the answer that brought its first bytes.
+        """
+        place = self.folder.place(key.digest, identity.digest)
+        with self._lock:
+            cached = self._open.get((place.resource, place.version))
+            if cached is not None and cached.suits(validators):
+                cached.references += 1
+            else:
+                cached = None
+        if cached is None:
+            files = self._files(place)
+            is_other = isinstance(files, Files) and not (identity.is_strong or files.note.fits(validators))
+            if isinstance(files, Files) and not is_other:
+                merged = files.note.with_validators(validators).validators
+                cached = Cached(self, place, identity, merged, files)
+                if merged != files.note.validators:
+                    self.put_chore(cached, Chore.NOTE)
+            else:
+                cached = Cached(self, place, identity, validators, None)
+                cached.replaces = is_other
+            cached = self._share(cached)
+        cached.describe(validators)
+        return cached
+
+    def entries(self) -> Iterator[Entry]:
+        """All versions on disk; those of a format of another release are left out.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        return entries(self.folder, self.io)
+
+    def verify(self, entry: Entry, progress: Callable[[int], object] = lambda _: None) -> Verified:
+        """Check every block of a version; `progress` is called with the bytes of each step.
+
+        Raises:
+            OSError: the record cannot be read.
+        """
+        return verify(self.folder, self.io, entry, progress)
+
+    def evict(self, entry: Entry) -> int:
+        """Remove a version, pinned or not; returns the bytes that are freed.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        freed = evict(self.folder, self.io, entry)
+        self._room.freed_by_command.append(freed)
+        return freed.bytes
+
+    # What follows is for the versions that are open.
+
+    def put_block(self, cached: Cached, block: int, data: bytes | memoryview) -> bool:
+        """Have a block written; False if it will not be."""
+        return self._writer.put_block(cached, block, data)
+
+    def put_drop(self, cached: Cached, block: int) -> None:
+        """Have a block recorded as absent."""
+        self._writer.put_drop(cached, block)
+
+    def put_chore(self, cached: Cached, chore: Chore) -> None:
+        """Have something small done."""
+        self._writer.put_chore(cached, chore)
+
+    def retain(self, cached: Cached) -> None:
+        """Give another reference."""
+        with self._lock:
+            cached.references += 1
+
+    def release(self, cached: Cached) -> None:
+        """Take back a reference; the files are closed with the last one."""
+        with self._lock:
+            cached.references -= 1
+            is_last = cached.references == 0
+            if is_last and self._open.get(_key(cached)) is cached:
+                del self._open[_key(cached)]
+        if is_last:
+            cached.finish()
+
+    def _is_open(self, resource: str, version: str) -> bool:
+        return (resource, version) in self._open
+
+    def _share(self, cached: Cached) -> Cached:
+        """Put a version into the table, or give the one that is there, if it has the same bytes."""
+        with self._lock:
+            there = self._open.get(_key(cached))
+            if there is not None and there.suits(cached.validators):
+                there.references += 1
+                return there
+            self._open[_key(cached)] = cached
+        if there is not None:
+            there.detach()
+        return cached
+
+    def _files(self, place: Place) -> Files | Unusable | None:
+        """The files of a version; None if there are none that can be read now."""
+        try:
+            with self.patience.call():
+                found = open_files(self.io, place)
+        except OSError as error:
+            log.debug("%s cannot be opened: %s", place.record, error)
+            return None
+        if found is Unusable.DAMAGED:
+            self.tallies.damaged()
+            if not self._has_told_damage:
+                self._has_told_damage = True
+                log.warning("%s in the cache is damaged; its file is fetched again", place.record)
+        return found
+
+
+def _key(cached: Cached) -> tuple[str, str]:
+    return cached.place.resource, cached.place.version
