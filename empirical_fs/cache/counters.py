@@ -1,5 +1,7 @@
 """The files in which each process counts what it has reserved, spent and freed."""
 
+import errno
+import os
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -51,7 +53,9 @@ class OwnCounter:
             value.freed.bytes,
             value.freed.files,
         )
-        self._io.write(self._descriptor, [numbers + _CHECKSUM.pack(xxh3_64_intdigest(numbers))], 0)
+        encoded = numbers + _CHECKSUM.pack(xxh3_64_intdigest(numbers))
+        if self._io.write(self._descriptor, [encoded], 0) < len(encoded):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.value = value
         return True
 

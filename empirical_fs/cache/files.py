@@ -1,6 +1,7 @@
 """The two files of a version: opening, creating, reading with verification, writing, removing."""
 
 import errno
+import os
 import weakref
 from array import array
 from collections.abc import Sequence
@@ -242,7 +243,7 @@ class Files:
             # A short write comes before an error, for example of a full disk.
             count = self._io.write(descriptor, [memoryview(b"".join(buffers))[done:]], offset + done)
             if not count:
-                raise OSError(errno.EIO, "the disk takes no bytes")
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
             done += count
 
 
@@ -326,7 +327,7 @@ def create_files(io: Io, folder: Folder, place: Place, identity: Identity, note:
         io.truncate(data, identity.size)
         record = io.create(new)
         if io.write(record, [header], 0) < len(header):
-            raise OSError(errno.ENOSPC, "the disk took half of a record")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         io.truncate(record, HEADER + count_blocks(identity.size) * ENTRY)
         is_made = _publish(io, new, place)
         if not is_made:

@@ -20,8 +20,10 @@ _VALID_SECONDS = 1800.0
 """Age of a scan after which usage is not known any more; half of what removes a process's counter."""
 _CURRENT_SECONDS = 300.0
 """Age of a scan from which eviction begins with a new one: others may have made room."""
-_AGAIN_SECONDS = 30.0
-"""Seconds between scans that find nothing to evict."""
+_AGAIN_SECONDS = 1.0
+"""The least number of seconds from scan to scan if nothing is left to evict."""
+_REST = 20
+"""The same as a multiple of the time that the last scan took."""
 _IDLE_SECONDS = 600.0
 """After this time a reservation is given back."""
 _ROUNDS = 2
@@ -55,6 +57,7 @@ class Room:
         self._scanned: Scanned | None = None
         self._oldest = LeastRecent()
         self._scanned_at = self._moved_at = float("-inf")
+        self._scan_took = 0.0
 
     def prepare(self) -> None:
         """Scan the folder if that has not been done lately.
@@ -149,7 +152,7 @@ class Room:
         while (over - freed).is_any:
             candidate = self._oldest.next()
             if candidate is None:
-                if self._age() < _AGAIN_SECONDS:
+                if self._age() < max(_AGAIN_SECONDS, _REST * self._scan_took):
                     break
                 self._scan()
                 continue
@@ -187,6 +190,7 @@ class Room:
         remove_forgotten(self._folder, self._io, now_ns)
         self._scanned, self._oldest = scan(self._folder, self._io, now_ns)
         self._scanned_at = begun_at
+        self._scan_took = self._clock() - begun_at
         self.used = self._scanned.found
 
     def _age(self) -> float:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from empirical_fs.cache.bounds import Limits
@@ -34,6 +34,16 @@ def in_a_thread(name: str, work: Callable[[], object]) -> Job:
 
 
 @dataclass(frozen=True, slots=True)
+class System:
+    """What a store uses of the system; tests use something else."""
+
+    io: Io = field(default_factory=Io)
+    make_job: MakeJob = in_a_thread
+    clock: Callable[[], float] = aging_clock
+    """Returns seconds, and counts suspend."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """How the cache is, for people who ask."""
 
@@ -56,23 +66,22 @@ class Store:
         folder: Path,
         limits: Limits,
         *,
-        io: Io | None = None,
         queue: int = _QUEUE,
-        make_job: MakeJob = in_a_thread,
+        system: System | None = None,
     ) -> None:
         """Check the folder, or create it; nothing in it is read yet.
 
         Args:
             folder: where the cache is kept.
             limits: what it may take.
-            io: the system calls.
             queue: the most bytes that may wait to be written.
-            make_job: makes the job that writes.
+            system: what to use of the system; None for the real one.
 
         Raises:
             SetupError: the folder cannot be used, or others could write to it.
         """
-        self.io = io or Io()
+        system = system or System()
+        self.io = system.io
         self.folder = Folder(folder, self.io)
         self.tallies = Tallies()
         self.patience = Patience()
@@ -80,8 +89,8 @@ class Store:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
         self._has_told_damage = False
-        self._room = Room(self.folder, self.io, limits, self._is_open, aging_clock)
-        self._writer = Writer(self, self._room, queue, make_job)
+        self._room = Room(self.folder, self.io, limits, self._is_open, system.clock)
+        self._writer = Writer(self, self._room, queue, system.make_job, system.clock)
 
     @property
     def state(self) -> State:

@@ -61,6 +61,7 @@ class Writer:
         room: Room,
         capacity: int,
         make_job: MakeJob,
+        clock: Callable[[], float],
     ) -> None:
         """Take nothing before `start`.
 
@@ -69,12 +70,14 @@ class Writer:
             room: what may be written.
             capacity: the most bytes that may wait.
             make_job: makes the job that does the work whenever asked.
+            clock: returns seconds.
         """
         self._upkeep = upkeep
         self._io = upkeep.io
         self._folder = upkeep.folder
         self._tallies = upkeep.tallies
         self._room = room
+        self._clock = clock
         self._capacity = capacity
         self._job = make_job("writing to the cache", self.work)
         self._lock = threading.Lock()
@@ -90,7 +93,7 @@ class Writer:
     @property
     def paused(self) -> str | None:
         """Why nothing is written at the moment; None if that is not so."""
-        return self._reason if time.monotonic() < self._paused_until else None
+        return self._reason if self._clock() < self._paused_until else None
 
     def start(self) -> None:
         """Begin to work."""
@@ -111,7 +114,7 @@ class Writer:
         """Have a block written; False if there is no room in memory or on the disk for it."""
         with self._lock:
             can_take = self._is_started and self._held + len(data) <= self._capacity
-            if can_take and time.monotonic() >= self._paused_until:
+            if can_take and self._clock() >= self._paused_until:
                 pending = self._pending_of(cached)
                 self._held += len(data) - len(pending.blocks.get(block, b""))
                 pending.blocks[block] = data
@@ -200,7 +203,7 @@ class Writer:
     def _write(self, cached: Cached, pending: Pending) -> None:
         kept = 0
         try:
-            if cached.may_write and time.monotonic() >= self._paused_until:
+            if cached.may_write and self._clock() >= self._paused_until:
                 kept = self._write_all(cached, pending)
         except OSError as error:
             if effect(error) is Effect.PAUSE:
@@ -290,7 +293,7 @@ class Writer:
         if self._room.reserve(wanted):
             return True
         with self._lock:
-            self._paused_until = time.monotonic() + _FULL_SECONDS
+            self._paused_until = self._clock() + _FULL_SECONDS
             self._reason = "it is full, and nothing in it may be evicted now"
         return False
 
@@ -299,7 +302,7 @@ class Writer:
         if reason != self.paused:
             log.warning("the cache in %s takes nothing for a minute: %s", self._folder.path, reason)
         with self._lock:
-            self._paused_until = time.monotonic() + _PAUSE_SECONDS
+            self._paused_until = self._clock() + _PAUSE_SECONDS
             self._reason = reason
 
     def _tell_format(self, cached: Cached) -> None:
