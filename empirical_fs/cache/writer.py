@@ -290,8 +290,12 @@ class Writer:
         return files
 
     def _reserve(self, wanted: Amount) -> bool:
-        if self._room.reserve(wanted):
-            return True
+        try:
+            if self._room.reserve(wanted):
+                return True
+        except OSError as error:
+            self._pause(error)
+            return False
         with self._lock:
             self._paused_until = self._clock() + _FULL_SECONDS
             self._reason = "it is full, and nothing in it may be evicted now"

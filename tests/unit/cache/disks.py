@@ -291,13 +291,15 @@ def replay(calls: Sequence[Call], top: Path, fate_of: Mapping[int, Fate]) -> Non
     try:
         for number, call in enumerate(calls):
             path = top / call.path
+            fate = fate_of.get(number, Fate.WRITTEN)
             match call.name:
                 case "create":
                     files[call.file] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
                 case "write":
-                    _write(files[call.file], call, fate_of.get(number, Fate.WRITTEN))
+                    _write(files[call.file], call, fate)
                 case "truncate":
-                    os.ftruncate(files[call.file], call.offset)
+                    if fate is Fate.WRITTEN:
+                        os.ftruncate(files[call.file], call.offset)
                 case "mkdir":
                     path.mkdir(0o700)
                 case "rmdir":
