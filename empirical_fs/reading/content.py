@@ -105,6 +105,25 @@ class Content:
         return self._validators is not None and self._settling.is_over
 
     @property
+    def updated_ns(self) -> int:
+        """The date by which the listing describes it, in nanoseconds since the epoch."""
+        return self._updated_ns
+
+    @property
+    def is_young(self) -> bool:
+        """Whether the store may still lag behind the listing."""
+        return self._settling.young_until > self._clock()
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether bytes of this version, kept somewhere, can be told from those of others for ever.
+
+        By a strong ETag; or, once the store cannot lag behind, by what the listing says.
+        """
+        validators = self._validators
+        return validators is not None and (validators.if_match is not None or self.has_settled)
+
+    @property
     def is_out_of_touch(self) -> bool:
         """Whether the store's last answer, a range of the object, could not be tied to this version."""
         return self._is_out_of_touch
@@ -188,6 +207,19 @@ class Content:
             self._has_ranges = self._has_ranges or head.brings_range
             self._is_out_of_touch = False
             self._confirmed_at = self._clock()
+
+    def recall(self, validators: Validators) -> bool:
+        """Take the validators that this version had when its bytes were kept; False if there are others.
+
+        From now on an answer of the store must have them, too.
+        """
+        with self._lock:
+            if self._validators is not None or self._over:
+                return False
+            self._validators = validators
+            self._settling.answered(self._clock(), is_another=False)
+            self._is_length_known = True
+            return True
 
     def _judge(self, head: Head, *, is_listed: bool) -> None:
         """Call `judge`, and note what its outcome shows. The lock is held."""

@@ -31,10 +31,16 @@ class Parts(Generic[_Owner]):
     A part is kept while a read uses it, and longer if it was fetched ahead for an owner that still wants it.
     """
 
-    def __init__(self, account: Account, blocks: Blocks) -> None:
-        """Begin without parts; their memory is taken from `blocks` and counted in `account`."""
+    def __init__(
+        self, account: Account, blocks: Blocks, widened: Callable[[Range], Range] = lambda extent: extent
+    ) -> None:
+        """Begin without parts; their memory is taken from `blocks` and counted in `account`.
+
+        New parts are as long as `widened` says, unless others are in the way.
+        """
         self._account = account
         self._blocks = blocks
+        self._widened = widened
         self._held: list[_Held[_Owner]] = []
 
     def covers(self, wanted: Range) -> bool:
@@ -49,7 +55,7 @@ class Parts(Generic[_Owner]):
         """
         # A fetch may fail at any moment, so decide once which parts are sound.
         sound = self._sound(wanted)
-        new = self._new(_gaps(sound, wanted), None)
+        new = self._new(self._wide(_gaps(sound, wanted)), None)
         self._account.reserve(sum(held.part.size for held in new))
         self._held += new
         used = sorted([*sound, *new], key=lambda held: held.part.start) if new else sound
@@ -65,7 +71,7 @@ class Parts(Generic[_Owner]):
 
     def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
         """New parts for the gaps in `planned`; None, without any new part, if there is no memory."""
-        gaps = _gaps(self._sound(planned), planned)
+        gaps = self._wide(_gaps(self._sound(planned), planned))
         size = sum(gap.size for gap in gaps)
         if not self._account.try_reserve(size):
             return None
@@ -125,6 +131,19 @@ class Parts(Generic[_Owner]):
             _give_back(new)
             raise
         return new
+
+    def _wide(self, gaps: Iterable[Range]) -> list[Range]:
+        """The same gaps, widened as far as no other part is in the way; they still do not overlap."""
+        wide: list[Range] = []
+        for gap in gaps:
+            room = self._widened(gap)
+            around = _gaps(self._sound(room), room)
+            start, stop = next(
+                (each.start, each.stop) for each in around if each.start <= gap.start < each.stop
+            )
+            start = max(start, wide[-1].stop) if wide else start
+            wide.append(Range(start, stop))
+        return wide
 
     def _sound(self, wanted: Range) -> list[_Held[_Owner]]:
         """The parts with bytes of `wanted` that have not ended, in order."""

@@ -17,6 +17,7 @@ from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
+from empirical_fs.reading.disk import Disk, on_grid
 from empirical_fs.reading.download import Download
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.pool import Fetcher
@@ -38,6 +39,7 @@ class Means:
     budget: Budget
     blocks: Blocks
     statistics: Statistics
+    disk: Disk | None = None
     habits: Habits = field(default_factory=Habits)
 
 
@@ -54,7 +56,7 @@ class Reader:
         self._means = means
         self._lock = threading.Lock()
         self._account = Account(means.budget, self._shrink)
-        self._parts = Parts[Cursor](self._account, means.blocks)
+        self._parts = self._made_parts()
         self._download = Download(content)
         self._closed = False
 
@@ -132,8 +134,17 @@ class Reader:
             self._closed = True
             waiting = [*self._parts.clear(), *self._download.clear()]
         self._means.fetcher.forget(self.content)
+        if self._means.disk is not None:
+            self._means.disk.close(self.content)
         for call in waiting:
             call()
+
+    def _made_parts(self) -> Parts[Cursor]:
+        disk = self._means.disk
+        if disk is None:
+            return Parts(self._account, self._means.blocks)
+        disk.open(self.content)
+        return Parts(self._account, self._means.blocks, partial(on_grid, size=self.content.size))
 
     def _go_on(self, read: PendingRead) -> None:
         """Finish a read if its bytes have arrived; otherwise a part calls this again later."""
@@ -248,7 +259,7 @@ class Reader:
                         is_refused = True
                         break
                     # If another handle already has some of it, a longer request would have a hole.
-                    is_all = sum(part.size for part in held) == planned.size
+                    is_all = sum(part.size for part in held) >= planned.size
                     ahead |= {part: planned.request_stop if is_all else part.stop for part in held}
             needed, new = self._cover(read)
             cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from empirical_fs.errors import EmpiricalError, NoMemory, NoThread, SpoolFailed
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.fetch.concurrency import Link
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
@@ -65,6 +66,7 @@ class Fetcher:
         wanted: Runner,
         ahead: Runner,
         runs: Runs | None = None,
+        disk: Disk | None = None,
     ) -> None:
         """Fetch through `ranges`.
 
@@ -75,12 +77,14 @@ class Fetcher:
             wanted: runs the fetches for which a read waits.
             ahead: runs the others, so that they never delay those of `wanted`.
             runs: the requests that fill several parts; given if other objects must know them too.
+            disk: has parts that were fetched before, and keeps those that are fetched; None without a cache.
         """
         self._ranges = ranges
         self._statistics = statistics
         self._on_moved = on_moved
         self._wanted, self._ahead = wanted, ahead
         self._runs = runs or Runs()
+        self._disk = disk
         self._lock = threading.Lock()
         self._link = Link()
         self._running: set[Part] = set()
@@ -157,24 +161,34 @@ class Fetcher:
     def _fill_whole(self, content: Content, whole: Part, body: Body) -> Steps[None]:
         with failing(whole), whole.filling(), self._counting(whole):
             yield from self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
+            self._keep(content, whole, whole.start)
 
     def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
         """Fill a part, if no other thread does, from the open body of `run` or by a new request."""
         with failing(part), part.filling() as is_ours:
-            if is_ours:
-                begun, at = run.take_body(part.start), time.monotonic()
-                with self._counting(part):
-                    fetched = yield from self._ranges.fetch(
-                        run.content, part.start, part.stop, part, run.stop, begun
-                    )
-                if begun is None:
-                    with self._lock:
-                        self._link.transferred(time.monotonic() - at)
-                match fetched:
-                    case Filled(left_open):
-                        run.body = left_open
-                    case WholeInstead(body):
-                        on_whole(body, part)
+            if not is_ours:
+                return
+            if self._disk is not None:
+                self._disk.fill(run.content, part)
+            start = part.start + part.arrived
+            if start == part.stop:
+                return
+            begun, at = run.take_body(start), time.monotonic()
+            with self._counting(part):
+                fetched = yield from self._ranges.fetch(run.content, start, part.stop, part, run.stop, begun)
+            if begun is None:
+                with self._lock:
+                    self._link.transferred(time.monotonic() - at)
+            match fetched:
+                case Filled(left_open):
+                    run.body = left_open
+                    self._keep(run.content, part, start)
+                case WholeInstead(body):
+                    on_whole(body, part)
+
+    def _keep(self, content: Content, part: Part, start: int) -> None:
+        if self._disk is not None:
+            self._disk.keep(content, part, start)
 
     @contextmanager
     def _counting(self, part: Part) -> Iterator[None]:
