@@ -35,6 +35,11 @@ _OF_SETTINGS = {
     "memory": ("SIZE", "read data held in memory at most ({default})"),
     "siblings": ("SIZE", "files up to SIZE are fetched ahead of a walk; 0: none ({default})"),
     "timeout": ("SECONDS", "deadline of one read ({default})"),
+    "cache": (None, "keep what was read on disk, for later mounts"),
+    "cache_dir": ("DIR", "the same, in DIR (~/.cache/empirical-fs)"),
+    "cache_size": ("SIZE", "what the cache takes on disk at most ({default})"),
+    "cache_min_free": ("SIZE|PERCENT", "what it leaves free on its disk ({default})"),
+    "offline": (None, "with the cache: start from it, without waiting for the API"),
     "log_file": ("FILE", "log to FILE, which is kept small"),
 }
 
@@ -84,6 +89,9 @@ def parser() -> Parser:
     reading = parser.add_argument_group("reading")
     for name in ("refresh", "url_ttl", "memory", "siblings", "timeout"):
         _add_setting(reading, OPTIONS[name])
+    cache = parser.add_argument_group("cache on disk")
+    for name in ("cache", "cache_dir", "cache_size", "cache_min_free", "offline"):
+        _add_setting(cache, OPTIONS[name])
     _add_others(parser.add_argument_group("log and help"))
     return parser
 
@@ -150,12 +158,12 @@ def _add_others(group: argparse._ArgumentGroup) -> None:
 
 def _add_setting(group: argparse._ArgumentGroup, option: Option) -> None:
     metavar, text = _OF_SETTINGS[option.name]
-    group.add_argument(
-        option.flag,
-        metavar=metavar,
-        type=_explaining(option.parse),
-        help=text.format(default=option.default, variable=option.variable),
-    )
+    shown = text.format(default=option.default, variable=option.variable).replace("%", "%%")
+    if option.is_switch:
+        # What is not given is None, so that the other sources count.
+        group.add_argument(option.flag, action="store_const", const=True, help=shown)
+    else:
+        group.add_argument(option.flag, metavar=metavar, type=_explaining(option.parse), help=shown)
 
 
 def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:

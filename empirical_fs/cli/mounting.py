@@ -20,6 +20,7 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
 from empirical_fs.mount.memory import check_memory
 from empirical_fs.mount.service_manager import tell_ready
+from empirical_fs.settings.caching import cache_settings
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import parse_mount_options
@@ -46,7 +47,7 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     check_descriptors()
     check_memory()
     found = asked_for(given, variable)
-    check_ways([place, found["log_file"], found["key_file"]])
+    check_ways([place, found["log_file"], found["key_file"], found["cache_dir"]])
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(
         mountpoint=place,
@@ -58,6 +59,8 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
         siblings=found["siblings"],
         timeout=_timeout(found["timeout"]),
         options=parse_mount_options(found.mount_options),
+        cache=cache_settings(found, place),
+        offline=bool(found["offline"]),
         sources=found.shown,
     )
     mount_table.check_machine()

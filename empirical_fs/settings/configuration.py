@@ -27,6 +27,8 @@ from empirical_fs.settings.values import (
 
 _PROFILES = "profiles"
 _CHOICES = ("config", "profile")
+_ON, _OFF = "on", "off"
+"""How a switch is written, and shown."""
 _FILE_MAX = 64 * 2**10
 _KIB, _MIB = 2**10, 2**20
 _DOTS_MAX = 64
@@ -74,7 +76,7 @@ class Configuration:
     def shown(self) -> dict[str, dict[str, str]]:
         """The settings as texts with their sources, to be shown; none of them is secret."""
         return {
-            name: {"value": "-" if given.value is None else str(given.value), "source": given.source}
+            name: {"value": _shown(given.value), "source": given.source}
             for name, given in self.values.items()
         }
 
@@ -181,23 +183,40 @@ def resolve(
         SetupError: a value that is used is not valid.
     """
     in_options, rest = _taken_from(options)
-    values = {}
+
+    def from_flag(option: Option) -> Value | None:
+        value = flags.get(option.name)
+        return None if value is None else Value(value, option.flag)
+
+    def from_options(option: Option) -> Value | None:
+        text = in_options.get(option.name)
+        return None if text is None else _parsed(option, text, f"-o {option.name}", UsageError)
+
+    def from_environment(option: Option) -> Value | None:
+        text = None if option.variable is None else environment.get(option.variable)
+        if not text or option.variable is None:
+            return None
+        # The variable may hold the key itself, which must not be shown.
+        is_key = option.variable == KEY_VARIABLE
+        return Value(None, KEY_VARIABLE) if is_key else _parsed(option, text, option.variable)
+
+    def from_file(option: Option) -> Value | None:
+        return file.values.get(option.name)
+
+    def by_default(option: Option) -> Value:
+        value = None if option.default is None else option.parse(option.default)
+        return defaults.get(option.name, Value(value, DEFAULT))
+
+    values: dict[str, Value] = {}
+    ranks: dict[str, int] = {}
     for name, option in OPTIONS.items():
-        if flags.get(name) is not None:
-            values[name] = Value(flags[name], option.flag)
-        elif name in in_options:
-            values[name] = _parsed(option, in_options[name], f"-o {name}", UsageError)
-        elif option.variable == KEY_VARIABLE and environment.get(KEY_VARIABLE):
-            # The variable holds the key itself, which must not be shown.
-            values[name] = Value(None, KEY_VARIABLE)
-        elif option.variable is not None and environment.get(option.variable):
-            values[name] = _parsed(option, environment[option.variable], option.variable)
-        elif name in file.values:
-            values[name] = file.values[name]
-        elif name in defaults:
-            values[name] = defaults[name]
-        else:
-            values[name] = Value(None if option.default is None else option.parse(option.default), DEFAULT)
+        for rank, source in enumerate((from_flag, from_options, from_environment, from_file, by_default)):
+            if (value := source(option)) is not None:
+                values[name], ranks[name] = value, rank
+                break
+    for name, option in OPTIONS.items():
+        if option.turns_on is not None and ranks[name] < ranks[option.turns_on]:
+            values[option.turns_on] = Value(True, values[name].source)  # noqa: FBT003 - what it means is its name
     is_in_environment = values["key_file"].source == KEY_VARIABLE
     unused_key = file.values["key_file"].source if is_in_environment and "key_file" in file.values else None
     api, named = values["api_url"], file.values.get("api_url")
@@ -233,11 +252,21 @@ def _taken_from(options: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     ours, rest = {}, []
     for item in split(options):
         name, equals, text = item.partition("=")
-        if equals and (name in OPTIONS or name in _CHOICES):
+        option = OPTIONS.get(name)
+        if equals and (option is not None or name in _CHOICES):
             ours[name] = text
+        elif option is not None and option.is_switch:
+            ours[name] = _ON
         else:
             rest.append(item)
     return ours, rest
+
+
+def _shown(value: object) -> str:
+    """A value as text; none of them is secret."""
+    if isinstance(value, bool):
+        return _ON if value else _OFF
+    return "-" if value is None else str(value)
 
 
 def _parsed(option: Option, text: str, source: str, wrong: type[SetupError] = UsageError) -> Value:
@@ -314,6 +343,10 @@ def _from_file(name: str, given: object, source: str, folder: Path) -> Value:
         # An unknown name may be a key, so it is shown only if it cannot be one.
         named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
         raise UsageError(f"{source}: there is no setting{named}", advice=advice)
+    if option.is_switch and isinstance(given, bool):
+        return Value(given, source)
+    if option.is_switch and not isinstance(given, str):
+        raise UsageError(f"{source}: {name} takes true or false")
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise UsageError(f"{source}: {name} takes a text or a number")
     if isinstance(given, int) and abs(given) > _INTEGER_MAX:

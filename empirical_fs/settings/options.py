@@ -9,10 +9,12 @@ from empirical_fs.settings.values import (
     API_URL_VARIABLE,
     DEFAULT_API_URL,
     parse_memory,
+    parse_min_free,
     parse_path,
     parse_positive_seconds,
     parse_seconds,
     parse_size,
+    parse_switch,
     parse_url_ttl,
 )
 
@@ -27,11 +29,20 @@ class Option:
     """Parses its value; may raise WrongValue."""
     variable: str | None = None
     """The environment variable that gives it."""
+    is_switch: bool = False
+    """Whether its name alone turns it on; the flag takes no value."""
+    turns_on: str | None = None
+    """The name of the switch that its value turns on, unless a source of the same or a higher precedence
+    says otherwise."""
 
     @property
     def flag(self) -> str:
         """Its name on the command line."""
         return f"--{self.name.replace('_', '-')}"
+
+
+def _switch(name: str) -> Option:
+    return Option(name, "off", parse_switch, is_switch=True)
 
 
 OPTIONS = {
@@ -44,7 +55,12 @@ OPTIONS = {
         Option("memory", "256M", parse_memory),
         Option("siblings", "256K", parse_size),
         Option("timeout", "30", parse_positive_seconds),
+        _switch("cache"),
+        Option("cache_dir", None, parse_path, turns_on="cache"),
+        Option("cache_size", "10G", parse_size),
+        Option("cache_min_free", "5%", parse_min_free),
+        _switch("offline"),
         Option("log_file", None, parse_path),
     )
 }
-"""All settings that take a value, in the order in which they are shown."""
+"""All settings, in the order in which they are shown."""

@@ -8,6 +8,7 @@ import httpx
 
 from empirical_fs.errors import SetupError, UnsafeUrl, UsageError
 from empirical_fs.net.urls import parse_fetchable
+from empirical_fs.settings.caching import CacheSettings
 from empirical_fs.settings.mount_options import MountOptions
 from empirical_fs.settings.values import DEFAULT_API_URL
 
@@ -30,6 +31,10 @@ class Settings:
     timeout: float
     """Seconds after which a read fails."""
     options: MountOptions
+    cache: CacheSettings | None = None
+    """The cache on disk; None if it is off."""
+    offline: bool = False
+    """Whether to start from the cache without waiting for the API."""
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Each setting's value as text, and its source: a flag, a variable, a file, or the default."""
 

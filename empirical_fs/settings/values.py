@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from empirical_fs.errors import Trouble
@@ -21,6 +22,9 @@ MEMORY_MIN = 2**20
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]{1,20}")
+_PERCENT = re.compile(r"(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,3})?)%")
+_PERCENT_MAX = 100
+_SWITCH = {"on": True, "true": True, "off": False, "false": False}
 _WORD = re.compile(r"[a-z_-]{1,20}")
 _NO_KEY_LENGTH = 5
 """A text of up to so many characters cannot be a key, and may be shown."""
@@ -33,6 +37,49 @@ class WrongValue(ValueError):
         """Store both texts; neither may contain a text that could be a key."""
         self.trouble = Trouble(what, advice)
         super().__init__(str(self.trouble))
+
+
+@dataclass(frozen=True, slots=True)
+class MinFree:
+    """How much of a disk is to be left free: a number of bytes, or a percentage of the disk."""
+
+    bytes: int = 0
+    percent: float = 0.0
+
+    def __str__(self) -> str:
+        """As the user may write it."""
+        return f"{self.percent:g}%" if self.percent else str(self.bytes)
+
+
+def parse_switch(text: str) -> bool:
+    """Parse the value of a switch.
+
+    Raises:
+        WrongValue: it is neither on nor off.
+    """
+    try:
+        return _SWITCH[text.strip().lower()]
+    except KeyError as error:
+        raise WrongValue(f"not a switch{_quoted(text)}", "write on or off") from error
+
+
+def parse_min_free(text: str) -> MinFree:
+    """Parse how much of a disk is to be left free: a size, or a percentage of the disk.
+
+    Raises:
+        WrongValue: it is neither, or more than 100%.
+    """
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        try:
+            return MinFree(bytes=parse_size(text))
+        except WrongValue as error:
+            raise WrongValue(
+                f"neither a size nor a percentage{_quoted(text)}", "write for example 2G or 5%"
+            ) from error
+    if (percent := float(match["percent"])) > _PERCENT_MAX:
+        raise WrongValue("must be 100% at most")
+    return MinFree(percent=percent)
 
 
 def parse_size(text: str) -> int:

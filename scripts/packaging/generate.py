@@ -45,6 +45,8 @@ def _with_places(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         elif action.metavar == "FILE":
             action.complete = shtab.FILE  # type: ignore[attr-defined]
+        elif action.metavar == "DIR":
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     return parser
 
 

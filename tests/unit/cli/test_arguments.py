@@ -10,7 +10,7 @@ from empirical_fs.cli.arguments import parser
 from empirical_fs.settings.options import OPTIONS
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
-_LINES_MAX, _COLUMNS_MAX = 40, 100
+_LINES_MAX, _COLUMNS_MAX = 50, 100
 
 
 def flags() -> list[str]:

@@ -63,6 +63,11 @@ def test_defaults() -> None:
         "memory": {"value": str(256 * 2**20), "source": "default"},
         "siblings": {"value": str(256 * 2**10), "source": "default"},
         "timeout": {"value": "30.0", "source": "default"},
+        "cache": {"value": "off", "source": "default"},
+        "cache_dir": {"value": "-", "source": "default"},
+        "cache_size": {"value": str(10 * 2**30), "source": "default"},
+        "cache_min_free": {"value": "5%", "source": "default"},
+        "offline": {"value": "off", "source": "default"},
         "log_file": {"value": "-", "source": "default"},
     }
     assert by_default.mount_options == ()
@@ -125,6 +130,10 @@ def test_surprises(config: Path) -> None:
         ('key_file = "a\\u0000b"', "key_file has a character in it"),
         ("refresh = 'secret'", "refresh: not a number of seconds"),
         ("refresh = true", "refresh takes a text or a number"),
+        ("cache = 1", "cache takes true or false"),
+        ("offline = 'maybe'", "offline: not a switch: 'maybe'; write on or off"),
+        ("cache_min_free = '101%'", "cache_min_free: must be 100% at most"),
+        ("cache_dir = true", "cache_dir takes a text or a number"),
         ("memory = '1K'", "memory: must be 1M or more"),
         ("url_ttl = 3600", "url_ttl: must be under 3600"),
         ("key = 'secret'", "key_file"),
@@ -170,7 +179,13 @@ def test_many_profiles_and_not_that_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "phrase"),
-    [("refresh=soon", "-o refresh: not a number of seconds"), ("memory=", "-o memory: not a size")],
+    [
+        ("refresh=soon", "-o refresh: not a number of seconds"),
+        ("memory=", "-o memory: not a size"),
+        ("cache=5", "-o cache: not a switch: '5'; write on or off"),
+        ("cache_size=5%", "-o cache_size: not a size"),
+        ("cache_min_free=-1", "-o cache_min_free: neither a size nor a percentage: '-1'"),
+    ],
 )
 def test_what_is_wrong_elsewhere(option: str, phrase: str) -> None:
     """The line names the option."""
