@@ -86,6 +86,8 @@ class Scanned:
 
 
 _NOTHING = Counter()
+_MOST_AT_ONCE = Amount(16 * 2**20, 64)
+_SHARE = 64
 
 
 def usage(scanned: Scanned, now: Mapping[str, Counter]) -> Amount:
@@ -112,6 +114,10 @@ def excess(limits: Limits, used: Amount, space: Space, counters: Mapping[str, Co
     return over
 
 
-def chunk(limits: Limits, most: int) -> int:
-    """Bytes to reserve at once: at most `most`, and few if the cache is small."""
-    return min(most, limits.size // 64)
+def chunk(limits: Limits, space: Space) -> Amount:
+    """What to reserve at once, so that it is not done for each block: little if cache or disk are small."""
+    files = min(limits.files, space.files or limits.files)
+    return Amount(
+        min(_MOST_AT_ONCE.bytes, limits.size // _SHARE, space.size // _SHARE),
+        min(_MOST_AT_ONCE.files, files // _SHARE),
+    )

@@ -271,7 +271,8 @@ def open_files(io: Io, place: Place) -> Files | Unusable | None:
         try:
             data = _open(io, place.data(decoded[0].nonce))
         except FileNotFoundError:
-            return Unusable.DAMAGED
+            # Who evicts removes the record first.
+            return Unusable.DAMAGED if io.status_of(record).st_nlink else None
         files = Files(io, place, (record, data), decoded)
         record = data = -1
         return files

@@ -14,8 +14,6 @@ from empirical_fs.cache.scan import scan
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 16 * 2**20
-_CHUNK_FILES = 64
 _VALID_SECONDS = 1800.0
 """Age of a scan after which usage is not known any more; half of what removes a process's counter."""
 _CURRENT_SECONDS = 300.0
@@ -79,10 +77,16 @@ class Room:
         held = counter.reserved - counter.spent
         if held.covers(wanted):
             return True
+        usual = chunk(self._limits, self._io.space(self._folder.top))
         more = Amount(
-            max(wanted.bytes - held.bytes, chunk(self._limits, _CHUNK)),
-            max(wanted.files - held.files, min(_CHUNK_FILES, self._limits.files // 64)),
+            max(wanted.bytes - held.bytes, usual.bytes), max(wanted.files - held.files, usual.files)
         )
+        # A try that fails gives back what was held.
+        return self._try(more) or self._try(wanted)
+
+    def _try(self, more: Amount) -> bool:
+        """Reserve that much beside what is reserved; False, and nothing is reserved any more, if not."""
+        counter = self._counter.value
         if not self._counter.publish(Counter(counter.reserved + more, counter.spent, counter.freed)):
             return False
         is_kept = False

@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -121,8 +121,11 @@ def usage_of(folder: Path) -> int:
 
 def age(folder: Path) -> None:
     """Make all records look as if they had not been used for long."""
-    for record in folder.rglob("*.record"):
-        os.utime(record, (LONG_AGO, LONG_AGO))
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".record"):
+                with suppress(FileNotFoundError):
+                    os.utime(Path(parent) / name, (LONG_AGO, LONG_AGO))
 
 
 class FailingIo(Io):

@@ -104,6 +104,7 @@ def test_free_files_count_where_the_file_system_has_a_limit() -> None:
     )
 
 
-def test_a_chunk_is_small_in_a_small_cache() -> None:
-    assert chunk(Limits(64 * 100), 16 * 2**20) == 100
-    assert chunk(Limits(2**40), 16 * 2**20) == 16 * 2**20
+def test_little_is_reserved_at_once_in_a_small_cache_and_on_a_small_disk() -> None:
+    assert chunk(Limits(64 * 100), Space(2**40, 0, 0, 0)) == Amount(100, 64)
+    assert chunk(Limits(2**40), Space(64 * 200, 0, 640, 0)) == Amount(200, 10)
+    assert chunk(Limits(2**40), Space(2**40, 0, 0, 0)) == Amount(16 * 2**20, 64)
