@@ -1,5 +1,6 @@
 """One version of one resource in the cache: what is there, reading it, handing over blocks."""
 
+import errno
 import logging
 import threading
 import time
@@ -100,7 +101,7 @@ class Cached:
         self._is_orphan = False
         self._has_told = False
         self._complete_to = 0
-        self._touched_at = time.monotonic()
+        self._touched_at = float("-inf")
 
     @property
     def size(self) -> int:
@@ -197,7 +198,7 @@ class Cached:
         files = self.files
         if files is None:
             return 0
-        into = into.cast("B")[: max(self.size - start, 0)]
+        into = (into if into.format == "B" else into.cast("B"))[: max(self.size - start, 0)]
         done = 0
         try:
             with self._upkeep.patience.call():
@@ -316,6 +317,9 @@ class Cached:
     def fail(self, error: OSError, verb: str) -> None:
         """Leave the files alone from now on, as the disk failed to `verb` them."""
         if isinstance(error, StuckDisk) or self._is_off:
+            return
+        if error.errno == errno.ESTALE:
+            self.adopt(None)  # evicted by another machine, over NFS
             return
         self._is_off = True
         self._upkeep.tallies.turned_off()

@@ -75,7 +75,7 @@ class Io:
         with os.scandir(path) as found:
             return [each.name for each in found]
 
-    def files(self, path: Path) -> list[tuple[str, os.stat_result]]:
+    def files(self, path: Path | str) -> list[tuple[str, os.stat_result]]:
         """The names in a folder with their status; those that vanish meanwhile are left out."""
         found = []
         with os.scandir(path) as entries:

@@ -33,8 +33,6 @@ from empirical_fs.cache.record import (
 _STAT_BLOCK = 512
 """The unit of st_blocks, whatever the file system's."""
 _PAGE = 4096
-OVERHEAD = Amount(4 * _PAGE, 3)
-"""What a version takes beside its blocks: a folder, a data file, a record."""
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
 _TRIES = 3
@@ -42,9 +40,15 @@ _READ_ONLY = (errno.EROFS, errno.EACCES)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-def reserve_for(blocks: int) -> Amount:
-    """What that many blocks may take on the disk, with the page of the record that has their checksums."""
-    return Amount(blocks * BLOCK + 2 * _PAGE)
+def room_for_files(size: int) -> Amount:
+    """What an object of `size` bytes takes beside its blocks: a folder, a record, a data file."""
+    entries = -(-count_blocks(size) * ENTRY // _PAGE)
+    return Amount((4 + entries) * _PAGE, 3)
+
+
+def room_for_blocks(count: int) -> Amount:
+    """What consecutive blocks take, with a page in which the file system notes where they are."""
+    return Amount(count * BLOCK + _PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,12 @@ class Files:
         Raises:
             OSError: the disk does not say.
         """
-        return not self._io.status_of(self._record).st_nlink or not self._io.status_of(self.data).st_nlink
+        try:
+            return not all(self._io.status_of(each).st_nlink for each in (self._record, self.data))
+        except OSError as error:
+            if error.errno != errno.ESTALE:  # what NFS says of a file that another machine has removed
+                raise
+            return True
 
     @property
     def is_verified(self) -> bool:
@@ -154,16 +163,24 @@ class Files:
             self.state[number] = VERIFIED
         return Found(len(middle))
 
-    def write_blocks(self, first: int, blocks: Sequence[bytes | memoryview]) -> None:
-        """Write consecutive blocks, then their checksums; those that are there already are left alone.
+    def checksums(self, first: int, blocks: Sequence[bytes | memoryview]) -> list[int]:
+        """The checksums of consecutive blocks."""
+        return [checksum(block, self._seed, number) for number, block in enumerate(blocks, first)]
+
+    def has(self, first: int, checksums: list[int]) -> bool:
+        """Whether consecutive blocks with these checksums are there already, from another process.
+
+        Raises:
+            OSError: the record cannot be read.
+        """
+        return self.entries(first, len(checksums)).tolist() == checksums
+
+    def write_blocks(self, first: int, blocks: Sequence[bytes | memoryview], checksums: list[int]) -> None:
+        """Write consecutive blocks, then their checksums.
 
         Raises:
             OSError: the disk is full, or has failed; the blocks then count as absent or damaged.
         """
-        checksums = [checksum(block, self._seed, number) for number, block in enumerate(blocks, first)]
-        there = self.entries(first, len(blocks)).tolist()
-        if there == checksums:
-            return
         self._write(self.data, list(blocks), first * BLOCK)
         self._write(self._record, [encode_entries(checksums)], HEADER + first * ENTRY)
         for number in range(first, first + len(blocks)):

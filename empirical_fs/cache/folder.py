@@ -18,6 +18,7 @@ from pathlib import Path
 
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.errors import SetupError
+from empirical_fs.settings.trust import check_folder
 
 LAYOUT = "v1"
 PROCESSES = "processes"
@@ -68,18 +69,21 @@ class Folder:
         Raises:
             SetupError: it cannot be created, or others could write to it.
         """
-        self.path = path
-        self.top = path / LAYOUT
-        self.processes = self.top / PROCESSES
         self._io = io
         try:
+            path = path.resolve()
+            self.path = path
+            self.top = path / LAYOUT
+            self.processes = self.top / PROCESSES
             path.parent.mkdir(parents=True, exist_ok=True)
+            check_folder(path.parent.stat(), "folder of the cache", str(path.parent))
             for each in (path, self.top, self.processes):
                 self._make(each)
                 _check(io.status(each), each)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "a symbolic link leads to itself"
             raise SetupError(
-                f"the cache folder {path} cannot be used: {error.strerror}",
+                f"the cache folder {path} cannot be used: {reason}",
                 advice="use another one, or none",
             ) from error
 

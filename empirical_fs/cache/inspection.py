@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import Io
@@ -61,15 +62,15 @@ def entries(folder: Folder, io: Io) -> Iterator[Entry]:
     Raises:
         OSError: the folder cannot be read.
     """
-    for resource in resource_folders(folder, io):
+    for resource, path in resource_folders(folder, io):
         try:
-            names = io.names(resource)
+            names = io.names(Path(path))
         except (FileNotFoundError, NotADirectoryError):
             continue
         for name in names:
             if not name.endswith(RECORD):
                 continue
-            place = Place(resource, resource.name, name.removesuffix(RECORD))
+            place = folder.place(resource, name.removesuffix(RECORD))
             with suppress(OSError):
                 files = open_files(io, place)
                 if isinstance(files, Files):

@@ -10,7 +10,14 @@ from typing import Protocol
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.cached import Cached, Chore, Upkeep
 from empirical_fs.cache.disk_failures import Effect, effect
-from empirical_fs.cache.files import OVERHEAD, Files, create_files, open_files, remove_files, reserve_for
+from empirical_fs.cache.files import (
+    Files,
+    create_files,
+    open_files,
+    remove_files,
+    room_for_blocks,
+    room_for_files,
+)
 from empirical_fs.cache.record import Note, Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.work.threads import Bell
@@ -235,13 +242,15 @@ class Writer:
             files.touch()
         kept = 0
         for first, run in runs(pending.blocks):
-            wanted = reserve_for(len(run))
-            if not self._reserve(wanted):
-                break
-            try:
-                files.write_blocks(first, run)
-            finally:
-                self._room.spend(wanted)
+            checksums = files.checksums(first, run)
+            if not files.has(first, checksums):
+                wanted = room_for_blocks(len(run))
+                if not self._reserve(wanted):
+                    break
+                try:
+                    files.write_blocks(first, run, checksums)
+                finally:
+                    self._room.spend(wanted)
             kept += len(run)
             self._tallies.kept(len(run))
         return kept
@@ -250,8 +259,10 @@ class Writer:
         """The files to write to; those that are missing are only made if there `must` be some."""
         files = cached.files
         if files is not None and files.is_gone:
-            cached.adopt(None)  # somebody has evicted them
+            # Somebody has evicted them. Who only reads goes on with them.
             files = None
+            if must:
+                cached.adopt(None)
         if files is None and must:
             files = self._open(cached) or self._create(cached) or self._open(cached)
             if files is not None:
@@ -279,13 +290,14 @@ class Writer:
         return None
 
     def _create(self, cached: Cached) -> Files | None:
-        if not cached.may_write or not self._reserve(OVERHEAD):
+        wanted = room_for_files(cached.size)
+        if not cached.may_write or not self._reserve(wanted):
             return None
         try:
             note = cached.wanted_note(Note(), time.time_ns())
             files = create_files(self._io, self._folder, cached.place, cached.identity, note)
         finally:
-            self._room.spend(OVERHEAD)
+            self._room.spend(wanted)
         cached.replaces = False
         return files
 

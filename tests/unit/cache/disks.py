@@ -198,7 +198,7 @@ class FailingIo(Io):
         self._count()
         return super().names(path)
 
-    def files(self, path: Path) -> list[tuple[str, os.stat_result]]:
+    def files(self, path: Path | str) -> list[tuple[str, os.stat_result]]:
         self._count()
         return super().files(path)
 

@@ -199,7 +199,7 @@ def _examine_copy(top: Path) -> None:
     ("error", "goes_on", "step"),
     [
         (errno.ENOSPC, True, 1),
-        (errno.EIO, False, 1),
+        (errno.EIO, False, 2),
         (errno.EIO, True, 4),
         (errno.EMFILE, False, 4),
         (errno.ENOENT, False, 4),

@@ -7,17 +7,20 @@ import shutil
 import stat
 import threading
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from empirical_fs.cache.bounds import Limits
+from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store, System
 from empirical_fs.errors import SetupError
 from tests.unit.cache.disks import (
     KEY,
+    LONG_AGO,
     PLENTY,
     Clock,
     FailingIo,
@@ -273,10 +276,67 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> 
         with pytest.raises(SetupError) as refused:
             Store(path, PLENTY)
         assert "\n" not in str(refused.value)
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
     with pytest.raises(SetupError):
-        Store(link, PLENTY)
+        Store(loop, PLENTY)
+
+
+def test_the_folder_may_be_a_symbolic_link_to_one_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    with opened(tmp_path / "link") as store:
+        fill(store, DATA)
+    with opened(tmp_path / "cache") as store:
+        assert check(version(store, DATA), DATA) == [True] * 4
+
+
+def test_a_folder_in_one_where_everybody_can_rename_it_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(SetupError, match="everybody can write"):
+        Store(tmp_path / "cache", PLENTY)
+    tmp_path.chmod(0o1777)
+    Store(tmp_path / "cache", PLENTY)
+
+
+def test_what_is_read_counts_as_used(folder: Path) -> None:
+    with opened(folder) as store:
+        fill(store, DATA)
+        age(folder)
+        cached = version(store, DATA)
+        assert cached.last_used == LONG_AGO
+        read(cached, 0, 1)
+        assert cached.last_used > LONG_AGO
+
+
+def test_blocks_that_another_process_has_written_take_no_room_again(folder: Path) -> None:
+    with opened(folder) as store, opened(folder) as beside:
+        cached = version(beside, DATA)
+        fill(store, DATA)
+        before = beside.state.used
+        keep_all(cached, DATA)
+        assert beside.state.used == before
+        assert check(cached, DATA) == [True] * 4
+
+
+def test_a_file_that_another_machine_has_removed_is_begun_anew(folder: Path) -> None:
+    class Stale(Io):
+        is_stale = False
+
+        def read(self, descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int) -> int:
+            if self.is_stale:
+                raise OSError(errno.ESTALE, "stale")
+            return super().read(descriptor, buffers, offset)
+
+    io = Stale()
+    with opened(folder, io=io) as store:
+        cached = version(store, DATA)
+        keep_all(cached, DATA)
+        io.is_stale = True
+        assert read(cached, 0, SIZE) == b""
+        io.is_stale = False
+        keep_all(cached, DATA)
+        assert check(cached, DATA) == [True] * 4
+        assert store.state.counts.files_off == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
