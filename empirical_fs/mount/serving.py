@@ -29,6 +29,7 @@ from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.mount.affinity import Affinity, OwnCpus
 from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.claim import claim
+from empirical_fs.mount.disk_cache import DiskCache
 from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.lifecycle import Lifecycle, Place
 from empirical_fs.mount.refusals import refusal
@@ -166,6 +167,7 @@ def _serve_once(
     def listed(resource_id: int) -> Resource | None:
         return catalog.latest.resources.get(resource_id)
 
+    cache = DiskCache(settings, listed)
     ranges = Ranges(store, urls, listed, patience, closing)
     session = Session(library, timer)
     inodes = InodeTable(session)
@@ -184,8 +186,9 @@ def _serve_once(
         Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
         Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
-    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs)
-    readers = Readers(Means(fetcher, budget, Blocks(), statistics), catalog.young_until, timer)
+    cache.start()
+    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs, cache.disk)
+    readers = Readers(Means(fetcher, budget, Blocks(), statistics, cache.disk), catalog.young_until, timer)
     walks = WalkPrefetch(readers, catalog.snapshot, settings.siblings, timer)
     stderr = CapturedStderr()
     where = Place(settings.mountpoint, "max_readahead" not in settings.options.fuse)
@@ -220,7 +223,7 @@ def _serve_once(
     finally:
         stderr.stop()
         closing.set()
-        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands):
+        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands, cache):
             each.close()
 
 

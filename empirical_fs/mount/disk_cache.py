@@ -1,0 +1,62 @@
+"""Opens the cache on disk as the settings say, and tells it which resource of which project is which."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+import httpx
+
+from empirical_fs.api.resource import Resource
+from empirical_fs.cache.bounds import Limits
+from empirical_fs.cache.keys import ResourceKey
+from empirical_fs.cache.store import Store
+from empirical_fs.reading.disk import Disk
+from empirical_fs.server import Server
+from empirical_fs.settings.settings import Settings
+
+
+class DiskCache:
+    """The cache of one mount, or nothing where the cache is off."""
+
+    def __init__(self, settings: Settings, listed: Callable[[int], Resource | None]) -> None:
+        """Check the folder; nothing is read or written before `start`.
+
+        Raises:
+            SetupError: the folder cannot be used, or others could write to it.
+        """
+        self.store: Store | None = None
+        self.disk: Disk | None = None
+        wanted = settings.cache
+        if wanted is None:
+            return
+        origin, owner = _origin(settings.api_url), _owner(settings.key)
+
+        def key_of(resource_id: int) -> ResourceKey | None:
+            resource = listed(resource_id)
+            if resource is None:
+                return None
+            # A key belongs to one project; where the API does not name it, the key tells projects apart.
+            return ResourceKey(origin, resource.project_id or owner, resource_id)
+
+        limits = Limits(wanted.size, wanted.min_free.bytes, wanted.min_free.percent)
+        self.store = Store(wanted.folder, limits)
+        self.disk = Disk(self.store, key_of)
+
+    def start(self) -> None:
+        """Begin to write."""
+        if self.store is not None:
+            self.store.start()
+
+    def close(self) -> None:
+        """Write what waits to be written, for a moment."""
+        if self.store is not None:
+            self.store.close()
+
+
+def _origin(api_url: httpx.URL) -> str:
+    """The API: its server, and where on that it is."""
+    scheme, host, port = Server.of(api_url)
+    return f"{scheme}://{host}:{port}{api_url.path.rstrip('/')}"
+
+
+def _owner(key: str) -> str:
+    return "key " + blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
