@@ -75,6 +75,8 @@ class Disk:
     def keep(self, content: Content, part: Part, start: int) -> None:
         """Hand the bytes of `part` from offset `start` over to be written; only whole blocks are.
 
+        Only for the thread that fills the part.
+
         Raises:
             OSError: the part is in a temporary file that cannot be read.
         """
@@ -83,14 +85,7 @@ class Disk:
             return
         for block in range(-(-start // BLOCK), -(-part.stop // BLOCK)):
             begin, end = block * BLOCK, min((block + 1) * BLOCK, content.size)
-            taken = part.take(begin, end) if end <= part.stop else None
-            if taken is None:
-                break
-            try:
-                data = b"".join(taken)
-            finally:
-                part.give_back()
-            if not cached.keep(block, data):
+            if end > part.stop or not cached.keep(block, b"".join(part.filled(begin, end))):
                 break
         if content.has_settled:
             cached.note_listed(_listed(content))

@@ -148,6 +148,16 @@ class Part:
             again = again[len(piece) :]
         return True
 
+    def filled(self, start: int, stop: int) -> list[memoryview]:
+        """The bytes from `start` to `stop`, which have arrived, even if the part has been dropped.
+
+        Only for the thread that fills the part, and only within `filling`.
+
+        Raises:
+            OSError: the disk on which they are kept cannot be read.
+        """
+        return self._buffer.pieces(start - self.start, stop - self.start)
+
     def fail(self, failure: EmpiricalError) -> None:
         """End the part: no more bytes will arrive. Waiting reads are called; the first reason is kept."""
         for call in self._ended(End.FAILED, failure):
