@@ -44,6 +44,7 @@ class OwnCounter:
             self.name, self.value = random_name(), Counter()
             return False
         if self._descriptor is None:
+            self._folder.make()
             self._descriptor = self._io.create(self._folder.processes / self.name)
         numbers = _NUMBERS.pack(
             value.reserved.bytes,

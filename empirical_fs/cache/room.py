@@ -8,8 +8,8 @@ from empirical_fs.cache.bounds import Amount, Counter, Limits, Scanned, chunk, e
 from empirical_fs.cache.counters import OwnCounter, read_counters, remove_forgotten
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.eviction import LeastRecent, may_go
-from empirical_fs.cache.files import remove_files
 from empirical_fs.cache.folder import Folder, Place
+from empirical_fs.cache.making import remove_files
 from empirical_fs.cache.scan import scan
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ class Room:
         finally:
             if not is_kept:
                 now = self._counter.value
+                if self.used is not None:
+                    self.used -= now.reserved - now.spent
                 self._counter.publish(Counter(now.spent, now.spent, now.freed))
         return is_kept
 

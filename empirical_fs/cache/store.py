@@ -9,10 +9,11 @@ from pathlib import Path
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached, Chore
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import Files, open_files, read_header
+from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
+from empirical_fs.cache.making import open_files, read_header
 from empirical_fs.cache.record import Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.tallies import Counts, Patience, Tallies
