@@ -17,7 +17,7 @@ from empirical_fs.cache.making import open_files, read_header
 from empirical_fs.cache.record import Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.tallies import Counts, Patience, Tallies
-from empirical_fs.cache.writer import MakeJob, Writer
+from empirical_fs.cache.writer import Means, Writer
 from empirical_fs.clock import aging_clock
 from empirical_fs.work.jobs import Job
 
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _QUEUE = 32 * 2**20
 """Bytes that may wait to be written."""
+_LINGER = 1.0
 _VERSIONS = 64
 """How many versions of one resource are looked at."""
 
@@ -39,9 +40,8 @@ class System:
     """What a store uses of the system; tests use something else."""
 
     io: Io = field(default_factory=Io)
-    make_job: MakeJob = in_a_thread
-    clock: Callable[[], float] = aging_clock
-    """Returns seconds, and counts suspend."""
+    means: Means = field(default_factory=lambda: Means(in_a_thread, aging_clock, _LINGER))
+    """How the writer works; its clock counts suspend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Store:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
         self._has_told_damage = False
-        self._room = Room(self.folder, self.io, limits, self._is_open, system.clock)
-        self._writer = Writer(self, self._room, queue, system.make_job, system.clock)
+        self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock)
+        self._writer = Writer(self, self._room, queue, system.means)
 
     @property
     def state(self) -> State:

@@ -53,6 +53,7 @@ class Waiting:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._changed = Bell(self._lock)
+        self._came = Bell(self._lock)
         self._pending: dict[Cached, Pending] = {}
         self._held = 0
         self._taken = 0
@@ -69,6 +70,7 @@ class Waiting:
             forgotten, self._pending = self._pending, {}
             self._held = 0
             self._changed.ring_for_all()
+            self._came.ring_for_all()
         for cached in forgotten:
             self._upkeep.release(cached)
 
@@ -98,9 +100,14 @@ class Waiting:
             self._of(cached).chores.add(chore)
             return True
 
-    def take(self) -> tuple[Cached, Pending] | None:
-        """Take what has waited longest, with its reference, until `done`; None if nothing waits."""
+    def take(self, linger: float) -> tuple[Cached, Pending] | None:
+        """Take what has waited longest, with its reference, until `done`.
+
+        If nothing waits, something may come within `linger` seconds; if not, the answer is None.
+        """
         with self._lock:
+            if not self._pending and self._is_started and linger:
+                self._came.wait(linger)
             if not self._pending:
                 return None
             cached = next(iter(self._pending))
@@ -141,4 +148,5 @@ class Waiting:
         if pending is None:
             self._upkeep.retain(cached)
             pending = self._pending[cached] = Pending()
+            self._came.ring()
         return pending

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from empirical_fs.cache.bounds import Amount
@@ -29,33 +30,39 @@ class Asked(Protocol):
         """Have it done; False if that is not possible now."""
 
 
-MakeJob = Callable[[str, Callable[[], object]], Asked]
-"""Makes a job of a name and of the work."""
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a writer works."""
+
+    make_job: Callable[[str, Callable[[], object]], Asked]
+    """Makes a job of a name and of the work."""
+    clock: Callable[[], float]
+    """Returns seconds."""
+    linger: float
+    """Seconds for which the job waits for more; a thread for each block would cost as much as to write it."""
 
 
 class Writer:
     """The work of the thread, and what hands it over. Only that thread sets `_paused_until` and `_reason`."""
 
-    def __init__(
-        self, upkeep: Upkeep, room: Room, capacity: int, make_job: MakeJob, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, upkeep: Upkeep, room: Room, capacity: int, means: Means) -> None:
         """Take nothing before `start`.
 
         Args:
             upkeep: the store.
             room: what may be written.
             capacity: the most bytes that may wait.
-            make_job: makes the job that does the work whenever asked.
-            clock: returns seconds.
+            means: how the work is done.
         """
         self._upkeep = upkeep
         self._io = upkeep.io
         self._folder = upkeep.folder
         self._tallies = upkeep.tallies
         self._room = room
-        self._clock = clock
+        self._clock = means.clock
+        self._linger = means.linger
         self._waiting = Waiting(upkeep, capacity)
-        self._job = make_job("writing to the cache", self.work)
+        self._job = means.make_job("writing to the cache", self.work)
         self._paused_until = float("-inf")
         self._reason: str | None = None
         self._has_told_format = False
@@ -102,7 +109,7 @@ class Writer:
             self._room.prepare()
         except OSError as error:
             self._pause(error)
-        while (taken := self._waiting.take()) is not None:
+        while (taken := self._waiting.take(self._linger)) is not None:
             cached, pending = taken
             size = pending.size
             try:
