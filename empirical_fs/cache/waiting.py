@@ -10,6 +10,9 @@ from empirical_fs.work.threads import Bell
 
 _AT_ONCE = 64
 """Blocks that are written for one version before another one has its turn."""
+_GATHERED = 2**20
+_GATHER_SECONDS = 0.005
+"""If fewer than _GATHERED bytes wait, more may come within this time: blocks written at once cost less CPU."""
 _CHORES = 4096
 """How many versions may wait for something small; more are forgotten, which only costs a fetch."""
 
@@ -108,6 +111,10 @@ class Waiting:
         with self._lock:
             if not self._pending and self._is_started and linger:
                 self._came.wait(linger)
+            is_little = 0 < self._held < _GATHERED
+        if linger and is_little:
+            time.sleep(_GATHER_SECONDS)
+        with self._lock:
             if not self._pending:
                 return None
             cached = next(iter(self._pending))

@@ -312,6 +312,19 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> 
         Store(loop, PLENTY)
 
 
+def test_opening_takes_no_longer_with_many_versions_in_the_folder(folder: Path) -> None:
+    calls = []
+    Store(folder, PLENTY)
+    for _ in range(2):
+        io = FailingIo()
+        Store(folder, PLENTY, system=System(io))
+        calls.append(io.calls)
+        with opened(folder) as store:
+            for number in range(30):
+                fill(store, DATA[:100], key=ResourceKey("", "", number))
+    assert calls[0] == calls[1]
+
+
 def test_the_folder_may_be_a_symbolic_link_to_one_of_ours(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "cache")
     with opened(tmp_path / "link") as store:
