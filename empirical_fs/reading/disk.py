@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from empirical_fs.api.resource import Resource
 from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
@@ -65,6 +66,11 @@ class OnDisk:
                 break
         if self._content.has_settled:
             cached.note_listed(self._listed)
+
+    def percent(self) -> int | None:
+        """How much is on disk, rounded down; None if it is not known which version that is."""
+        cached = self._version()
+        return None if cached is None else cached.percent
 
     def close(self) -> None:
         """Close the files. Nothing else is called afterwards."""
@@ -133,6 +139,27 @@ class Disk:
                 return
             del self._in_use[content]
         found.close()
+
+    def percent(self, resource: Resource) -> int:
+        """How much of the version that `resource` describes is on disk, rounded down; it reads the disk."""
+        if not resource.size:
+            return 100 if resource.is_sized else 0
+        with self._lock:
+            in_use = [each for each in self._in_use if each.resource_id == resource.id]
+        for content in in_use:
+            with self.of(content) as on_disk:
+                if on_disk is not None and content.is_as_listed(resource):
+                    percent = on_disk.percent()
+                    if percent is not None:
+                        return percent
+        key = self._key_of(resource.id)
+        found = None if key is None else self._store.listed(key, Listed(resource.size, resource.updated_ns))
+        if found is None:
+            return 0
+        try:
+            return found.percent
+        finally:
+            found.close()
 
     @contextmanager
     def of(self, content: Content) -> Iterator[OnDisk | None]:
