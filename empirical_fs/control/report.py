@@ -32,6 +32,20 @@ class _Setting(msgspec.Struct):
     source: str
 
 
+class _Cache(msgspec.Struct):
+    """The fields of the cache on disk."""
+
+    folder: str
+    used: _Count | None
+    limit: _Count
+    bytes_read: _Count
+    blocks_damaged: _Count
+    blocks_written: _Count
+    blocks_dropped: _Count
+    files_left_alone: _Count
+    paused: str | None
+
+
 class _Report(msgspec.Struct):
     """The fields that are shown; older versions do not send those with a default."""
 
@@ -60,6 +74,7 @@ class _Report(msgspec.Struct):
     entries_not_listed: _Difference = 0
     failed_in_a_row: _Count = 0
     failing_for: _Seconds = 0.0
+    cache: _Cache | None = None
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

@@ -25,20 +25,28 @@ _RELOAD_SECONDS = 0.5
 class Status:
     """Answers the commands of `control` for one mount."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it reports on
         self,
         settings: Settings,
         catalog: Catalog,
         statistics: Statistics,
         budget: Budget,
         lost: Iterable[Lost],
+        cache: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
-        """Report on these parts of the mount; `lost` has one function each for the API and the store."""
+        """Report on these parts of the mount.
+
+        Args:
+            settings, catalog, statistics, budget: parts of the mount.
+            lost: one function each for the API and the store.
+            cache: returns the state of the cache on disk; None if it is off.
+        """
         self._settings = settings
         self._catalog = catalog
         self._statistics = statistics
         self._budget = budget
         self._lost = tuple(lost)
+        self._cache = cache
         self._mounted_at = time.monotonic()
         self._reload_asked_for: Reload | None = None
 
@@ -80,6 +88,7 @@ class Status:
             "reads_from_memory": counts.reads_from_memory,
             "urls_signed": counts.urls_signed,
             "errors": counts.errors,
+            "cache": self._cache(),
             "settings": self._settings.sources,
         }
 
