@@ -12,7 +12,7 @@ _AT_ONCE = 64
 """Blocks that are written for one version before another one has its turn."""
 _GATHERED = 2**20
 _GATHER_SECONDS = 0.005
-"""If fewer than _GATHERED bytes wait, more may come within this time: blocks written at once cost less CPU."""
+"""If fewer than _GATHERED bytes wait, more may come within this time; blocks written at once cost less."""
 _CHORES = 4096
 """How many versions may wait for something small; more are forgotten, which only costs a fetch."""
 
