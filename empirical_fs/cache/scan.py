@@ -27,7 +27,7 @@ def scan(folder: Folder, io: Io, now_ns: int) -> tuple[Scanned, LeastRecent]:
     Raises:
         OSError: the disk does not say; then nothing is known.
     """
-    before = read_counters(folder, io)
+    before = read_counters(folder, io, now_ns)
     recent = LeastRecent()
     size = files = 0
     for resource, path in resource_folders(folder, io):
@@ -44,7 +44,7 @@ def scan(folder: Folder, io: Io, now_ns: int) -> tuple[Scanned, LeastRecent]:
             size += status.st_blocks * STAT_BLOCK
             if name.endswith(RECORD):
                 recent.add(resource, name.removesuffix(RECORD), status.st_mtime_ns)
-    return Scanned(Amount(size, files), before, read_counters(folder, io)), recent
+    return Scanned(Amount(size, files), before, read_counters(folder, io, now_ns)), recent
 
 
 def resource_folders(folder: Folder, io: Io) -> Iterator[tuple[str, str]]:

@@ -206,7 +206,7 @@ class Store:
             OSError: that cannot be done.
         """
         freed = evict(self.folder, self.io, entry)
-        self._room.freed_by_command.append(freed)
+        self._room.is_outdated = True
         return freed.bytes
 
     # What follows is for the versions that are open.

@@ -157,7 +157,7 @@ class Writer:
             there = files.entries(first, len(run)).tolist()
             if not cached.identity.is_strong and not _agree(there, checksums):
                 # Without an ETag, what seems to be one version may be two. Readers go on with the old files.
-                self._room.freed_by_command.append(remove_files(self._io, cached.place))
+                self._remove(cached)
                 break
             if there != checksums:  # if not, another process was faster
                 wanted = room_for_blocks(len(run))
@@ -202,8 +202,12 @@ class Writer:
                 cached.refuse()
                 return None
         if found is not None:
-            self._room.freed_by_command.append(remove_files(self._io, cached.place))
+            self._remove(cached)
         return None
+
+    def _remove(self, cached: Cached) -> None:
+        remove_files(self._io, cached.place)
+        self._room.is_outdated = True
 
     def _create(self, cached: Cached) -> Files | None:
         wanted = room_for_files(cached.size)
