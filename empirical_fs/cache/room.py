@@ -29,7 +29,8 @@ _ROUNDS = 2
 class Room:
     """The room that this process may use.
 
-    Only the thread of the writer calls it; `used` and `is_outdated` are for all. `is_open` tells whether this process has a version open (digests of resource and version).
+    Only the thread of the writer calls it; `used` and `is_outdated` are for all. `is_open` tells whether this
+    process has a version open (digests of resource and version).
     """
 
     def __init__(
