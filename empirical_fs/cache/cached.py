@@ -210,12 +210,19 @@ class Cached:
         except OSError as error:
             self.fail(error, "read")
         if done:
-            self._upkeep.tallies.read(done)
-            now = time.monotonic()
-            if now - self._touched_at > _TOUCH_SECONDS:
-                self._touched_at = now
-                self._upkeep.put_chore(self, Chore.TOUCH)
+            self._note_read(done)
         return done
+
+    def read_from_memory(self, start: int, into: memoryview) -> bool:
+        """Fill `into` with verified bytes from `start`, without waiting for the disk; False if it cannot.
+
+        `into` ends at or before the end of the object.
+        """
+        files = self.files
+        if files is None or not files.read_from_memory(start, into):
+            return False
+        self._note_read(len(into))
+        return True
 
     def keep(self, block: int, data: bytes | memoryview) -> bool:
         """Hand over a whole block, which must not be changed afterwards; it is written later.
@@ -334,6 +341,13 @@ class Cached:
         with self._lock:
             self._files = None
             self._lent.clear()
+
+    def _note_read(self, count: int) -> None:
+        self._upkeep.tallies.read(count)
+        now = time.monotonic()
+        if now - self._touched_at > _TOUCH_SECONDS:
+            self._touched_at = now
+            self._upkeep.put_chore(self, Chore.TOUCH)
 
     def _read_some(self, files: Files, start: int, into: memoryview) -> int:
         if files.state[start // BLOCK] == VERIFIED:

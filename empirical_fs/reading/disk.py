@@ -34,6 +34,20 @@ class OnDisk:
         self._lock = threading.Lock()
         self._cached: Cached | None = None
 
+    def take(self, start: int, stop: int) -> list[memoryview] | None:
+        """The bytes, if they are verified and in the kernel's memory; never waits for the disk.
+
+        Only once a thread that fetches has opened the files.
+        """
+        cached = self._cached
+        if cached is None:
+            return None
+        found = memoryview(bytearray(stop - start))
+        return [found] if cached.read_from_memory(start, found) else None
+
+    def give_back(self) -> None:
+        """End the use of bytes that `take` returned: they are a copy."""
+
     def fill(self, part: Part) -> None:
         """Put the bytes that the disk has into `part`, from where it has been filled, up to the first gap.
 
@@ -117,16 +131,17 @@ class Disk:
         self._lock = threading.Lock()
         self._in_use: dict[Content, OnDisk] = {}
 
-    def open(self, content: Content) -> None:
-        """Keep the files of `content` open until `close`."""
+    def open(self, content: Content) -> OnDisk | None:
+        """Keep the files of `content` open until `close`; None if the listing no longer has its resource."""
         with self._lock:
             found = self._in_use.get(content)
             if found is None:
                 key = self._key_of(content.resource_id)
                 if key is None:
-                    return
+                    return None
                 found = self._in_use[content] = OnDisk(self._store, key, content)
             found.users += 1
+            return found
 
     def close(self, content: Content) -> None:
         """Close the files of `content`, unless others use them."""

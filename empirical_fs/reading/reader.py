@@ -56,18 +56,19 @@ class Reader:
         self._means = means
         self._lock = threading.Lock()
         self._account = Account(means.budget, self._shrink)
+        self._on_disk = None if means.disk is None else means.disk.open(content)
         self._parts = self._made_parts()
         self._download = Download(content)
         self._closed = False
 
     def take_ready(self, cursor: Cursor, start: int, size: int) -> Taken | None:
-        """The `size` bytes from `start`, or None if not all have arrived.
+        """The `size` bytes from `start`, or None if not all have arrived or are in the disk cache's memory.
 
-        The caller must call `give_back` of the returned part.
+        The caller must call `give_back` of the returned object.
         """
         if self.content.is_over:
             return None
-        taken = cursor.take_ready(start, start + size)
+        taken = cursor.take_ready(start, start + size) or self._from_disk(start, start + size)
         if taken is not None:
             self._means.statistics.read(waited=False)
         return taken
@@ -134,16 +135,21 @@ class Reader:
             self._closed = True
             waiting = [*self._parts.clear(), *self._download.clear()]
         self._means.fetcher.forget(self.content)
-        if self._means.disk is not None:
+        if self._means.disk is not None and self._on_disk is not None:
             self._means.disk.close(self.content)
         for call in waiting:
             call()
 
+    def _from_disk(self, start: int, stop: int) -> Taken | None:
+        on_disk, stop = self._on_disk, min(stop, self.content.size)
+        if on_disk is None or start >= stop or self._closed:
+            return None
+        pieces = on_disk.take(start, stop)
+        return None if pieces is None else (on_disk, pieces)
+
     def _made_parts(self) -> Parts[Cursor]:
-        disk = self._means.disk
-        if disk is None:
+        if self._on_disk is None:
             return Parts(self._account, self._means.blocks)
-        disk.open(self.content)
         return Parts(self._account, self._means.blocks, partial(on_grid, size=self.content.size), GRID)
 
     def _go_on(self, read: PendingRead) -> None:
