@@ -32,11 +32,12 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         yield f"  {report['error']}"
         return
     hits = f" ({report['reads_from_memory'] * 100 // report['reads']}%)" if report["reads"] else ""
+    from_disk = ", kept on disk" if report.get("listing_from_disk") else ""
     flying = report["requests_in_flight"]
     rows = {
         "state": _state(report),
         "resources": f"{report['resources']}, {_size(report['total_size'])}",
-        "listing": f"{_duration(report['listing_age'])} old",
+        "listing": f"{_duration(report['listing_age'])} old{from_disk}",
         "api": report["api_url"],
         "throughput": f"{_size(report['throughput'])}/s; {_size(report['bytes_fetched'])} fetched so far",
         "in flight": f"{flying['store']} to the store, {flying['api']} to the API",
@@ -62,7 +63,8 @@ def _from(value: str, source: str) -> str:
 
 
 def _state(report: Mapping[str, Any]) -> str:
-    away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
+    away = ["offline"] if report.get("offline") else []
+    away += [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
     if report["listing_failure"]:
         away.append(f"the listing could not be refreshed: {report['listing_failure']}")
     # A mount that is served by an older version does not report these counts.

@@ -75,6 +75,8 @@ class _Report(msgspec.Struct):
     failed_in_a_row: _Count = 0
     failing_for: _Seconds = 0.0
     cache: _Cache | None = None
+    offline: bool = False
+    listing_from_disk: bool = False
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

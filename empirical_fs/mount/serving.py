@@ -34,7 +34,8 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.lifecycle import Lifecycle, Place
 from empirical_fs.mount.refusals import refusal
 from empirical_fs.mount.signals import Signals
-from empirical_fs.mount.status import Status
+from empirical_fs.mount.starting import Listings, Tell
+from empirical_fs.mount.status import Reach, Status
 from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.mount.unknown_options import unknown_option
 from empirical_fs.net.certificates import create_context
@@ -56,7 +57,6 @@ from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
-_FIRST_LISTING_SECONDS = 10.0
 _NAMES_SECONDS_MAX = 60.0
 _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _FETCHING_SHARE = 0.95
@@ -82,10 +82,12 @@ _AGAIN_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
+def serve(
+    settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress, tell: Tell
+) -> None:
     """Fetch the listing, mount at `place`, call `ready` once the kernel has the mount; return at the unmount.
 
-    If the kernel ends the mount by itself, mount again.
+    If the kernel ends the mount by itself, mount again. `tell` tells the user that the mount starts offline.
 
     Raises:
         ApiError: the listing could not be fetched.
@@ -98,7 +100,7 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
     sys.setswitchinterval(_SWITCH_SECONDS)
     signals = Signals()
     try:
-        _serve_once(settings, place, ready, progress, signals)
+        _serve_once(settings, place, ready, progress, signals, tell)
     except ConnectionAborted as error:
         log.error("%s", error)
         while not _is_served_again(settings, signals):
@@ -121,7 +123,7 @@ def _is_served_again(settings: Settings, signals: Signals) -> bool:
 
     try:
         with HeldDirectory(settings.mountpoint) as place:
-            _serve_once(settings, place, ready, unseen, signals)
+            _serve_once(settings, place, ready, unseen, signals, log.warning)
     except ConnectionAborted as error:
         log.error("%s", error)
         return False
@@ -134,12 +136,13 @@ def _is_served_again(settings: Settings, signals: Signals) -> bool:
     return True
 
 
-def _serve_once(
+def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first mount and the next ones
     settings: Settings,
     place: HeldDirectory,
     ready: Callable[[], None],
     progress: Progress,
     signals: Signals,
+    tell: Tell,
 ) -> None:
     """Create the parts of one mount, and serve it until it is unmounted.
 
@@ -179,9 +182,15 @@ def _serve_once(
         readers.relisted(newer.touched_since(older, names), newer.resources)
         inodes.changed(names, older, newer)
 
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings))
-    catalog.load(
-        partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout)), progress
+    listings = Listings(settings)
+    catalog = Catalog(
+        urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings), listings.listed
+    )
+    listings.begin(
+        catalog,
+        api,
+        lambda patience: catalog.load(partial(urls.list_resources, patience=patience), progress),
+        tell,
     )
     waits = Waits(timer, _ELSEWHERE_THREADS)
     lanes = (
@@ -204,7 +213,9 @@ def _serve_once(
         ),
         answering=Answering(statistics, later, settings.timeout),
         timer=timer,
-        commands=Status(settings, catalog, statistics, budget, (api.lost, store.lost), cache.report).commands,
+        commands=Status(
+            settings, catalog, statistics, budget, Reach(api.lost, store.lost), cache.report
+        ).commands,
         for_commands=for_commands,
         cached=None if cache.disk is None else Cached(cache.disk.percent, for_disk),
     )
@@ -212,6 +223,8 @@ def _serve_once(
     def connected() -> None:
         lifecycle.connected()
         catalog.find_sizes()
+        # If the mount has started offline, this begins to probe the API.
+        api.lost()
 
     operations = Operations(Files(catalog, inodes, walks), tools, connected)
     signals.end(lifecycle)
@@ -226,7 +239,10 @@ def _serve_once(
     finally:
         stderr.stop()
         closing.set()
-        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands, for_disk, cache):
+        for each in (
+            *(walks, readers, *lanes, waits, store, api, timer, later, for_commands, for_disk),
+            *(listings, cache),
+        ):
             each.close()
 
 
