@@ -29,6 +29,7 @@ from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
+from empirical_fs.fuse.silence import Silence
 from empirical_fs.fuse.sizing import Sizing
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import CACHED, extended_attributes
@@ -85,13 +86,15 @@ class Operations:
         self._directory = Directory(files.catalog)
         followers = Followers()
         settling = Settling(files.catalog, tools.answering, tools.timer)
-        redating = Redating(files.inodes, files.walks, tools.answering)
+        silence = Silence()
+        redating = Redating(files.inodes, files.walks, tools.answering, silence)
         self._opener = Opener(
             files,
             tools.answering,
             tools.library,
             settling,
-            FirstLooks(files, tools.timer),
+            FirstLooks(files, tools.timer, silence),
+            silence,
             redating,
             followers,
             is_direct=tools.options.is_direct,
