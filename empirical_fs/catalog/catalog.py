@@ -103,6 +103,7 @@ class Catalog:
         self._times = times or DirectoryTimes()
         self._on_listed = on_listed
         self._listed: _Listed | None = None
+        self._told_news = 0
         self._changed_ns: int | None = None
         self._sizes = Sizes(measure)
         self._unsized: list[Resource] = []
@@ -301,8 +302,9 @@ class Catalog:
             older, before, is_first = self._snapshot, self._known, self._listed is None
             self._replace(known, asked_at, server_time, on_change)
             self._listed = _Listed(self._known, asked_at, server_time)
-            is_news = is_first or self._snapshot is not older or not _is_alike(before, self._known)
-        self._on_listed(is_news)
+            is_as_before = self._snapshot is older or _are_same(before.shown, self._known.shown)
+            is_news = is_first or not (is_as_before and _is_alike(before, self._known))
+        self._tell_listed(is_news=is_news)
 
     def _replace(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
         """Show this state. The caller holds `_replacing`."""
@@ -323,7 +325,11 @@ class Catalog:
             with self._replacing:
                 resources, self._unsized = self._sizes.listed(self._known.shown)
                 self._show(resources, self._young, self._asked_at, self._on_change)
-            self._on_listed(True)  # noqa: FBT003 - sizes are news
+            self._tell_listed(is_news=False)
+
+    def _tell_listed(self, *, is_news: bool) -> None:
+        news, self._told_news = self._told_news, self._sizes.news
+        self._on_listed(is_news or self._sizes.news != news)
 
     def _show(
         self,
@@ -371,6 +377,10 @@ class Catalog:
                 log.warning("%s", trouble)
         if before and not known.troubles:
             log.info("the listing is correct again")
+
+
+def _are_same(one: Mapping[int, Resource], other: Mapping[int, Resource]) -> bool:
+    return len(one) == len(other) and all(other.get(each) is it for each, it in one.items())
 
 
 def _is_alike(one: Known, other: Known) -> bool:

@@ -56,6 +56,8 @@ class Sizes:
         self._lock = threading.Lock()
         self._expected: dict[_Version, list[Callable[[], object]]] = {}
         """Callbacks for each size that is about to be measured, called when that has ended."""
+        self.news = 0
+        """How often a new size was found; it may count too few where threads meet."""
         self._failed: set[_Version] = set()
         self._has_failed = False
 
@@ -85,7 +87,9 @@ class Sizes:
         """
         version, limit, now = _version(resource), Deadline.after(_WAIT_SECONDS), self._clock()
         size, is_final = self._measuring.do(version, lambda: self._measure(resource), limit)
+        before = self._found.get(version)
         self._found[version] = _Found(size, math.inf if is_final else now)
+        self.news += before is None or before.size != size
         return size
 
     def listed(self, resources: Mapping[int, Resource]) -> tuple[Mapping[int, Resource], list[Resource]]:
