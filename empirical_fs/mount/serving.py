@@ -162,17 +162,16 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     closing = threading.Event()
     # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
     patience = settings.timeout * _FETCHING_SHARE
-    statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
+    statistics, budget, timer, runs = Statistics(), Budget(settings.memory), Timer(), Runs()
     common = Common(create_context(), closing, patience)
     api = Api(settings.api_url, settings.key, common)
-    runs = Runs()
     store = Store(settings.api_url, common, lambda: api.is_here, runs.close_parked)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:
         return catalog.latest.resources.get(resource_id)
 
-    cache = DiskCache(settings, listed)
+    cache, listings = DiskCache(settings, listed), Listings(settings)
     ranges = Ranges(store, urls, listed, patience, closing)
     session = Session(library, timer)
     inodes = InodeTable(session)
@@ -182,7 +181,6 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         readers.relisted(newer.touched_since(older, names), newer.resources)
         inodes.changed(names, older, newer)
 
-    listings = Listings(settings)
     catalog = Catalog(
         urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings), listings.listed
     )

@@ -41,7 +41,7 @@ class Status:
         reach: Reach,
         cache: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
-        """Report on these parts of the mount; `cache` returns the state of the cache, or None if it is off."""
+        """Report on these parts of the mount; `cache` returns the state of the disk cache, or None."""
         self._settings = settings
         self._catalog = catalog
         self._statistics = statistics
