@@ -193,6 +193,26 @@ class Cached:
             return start
         return min(max(first * BLOCK, start), stop)
 
+    def missing(self, start: int, stop: int) -> int:
+        """The offset up to which no byte from `start` is there, at most `stop`; `start` if the first is."""
+        stop, files = min(stop, self.size), self.files
+        if files is None or start >= stop:
+            return stop
+        first, last = start // BLOCK, count_blocks(stop)
+        try:
+            with self._upkeep.patience.call():
+                while first < last:
+                    count = min(_ENTRIES, last - first)
+                    there = [entry != ABSENT for entry in files.entries(first, count)]
+                    if True in there:
+                        first += there.index(True)
+                        break
+                    first += count
+        except OSError as error:
+            self.fail(error, "read")
+            return stop
+        return min(max(first * BLOCK, start), stop)
+
     def read_into(self, start: int, into: memoryview) -> int:
         """Read bytes from `start`, all of them verified; returns how many, 0 if the first is not there."""
         files = self.files
@@ -316,6 +336,12 @@ class Cached:
         with self._lock:
             self._files = files
             self._complete_to = 0
+
+    def distrust(self) -> None:
+        """Verify every block once more before it is served: some are damaged now that were not before."""
+        files = self._files
+        if files is not None:
+            files.state[:] = bytes(len(files.state))
 
     def detach(self) -> None:
         """Write nothing more: another version has its place."""

@@ -42,7 +42,8 @@ _SELF, _PARENT = b".", b".."
 _ANSWER_SECONDS = 5.0
 """Seconds that a command of the command line may take in addition to the timeout of operations."""
 
-Command = Callable[[], dict[str, Any]]
+Command = Callable[[bytes], dict[str, Any]]
+"""Answers a command; called with what was sent along."""
 
 log = logging.getLogger(__name__)
 
@@ -258,14 +259,16 @@ class Operations:
 
     def ioctl(self, request: Request, _number: int, command: int, *words: Any) -> None:
         """Answer an ioctl of our command line; all others get ENOTTY."""
-        answer, room = self._commands.get(command), words[-1]
+        answer, (sent, size, room) = self._commands.get(command), words[-3:]
         if answer is None:
             raise Refusal(errno.ENOTTY)
         if request.context.uid not in (0, os.getuid()):
             raise Refusal(errno.EPERM)
         about = About("ioctl", "/")
+        # The memory is libfuse's, and is there for the length of this call.
+        question = ctypes.string_at(sent, size) if sent and size else b""
         self._answering.defer(request, about, _ANSWER_SECONDS)
-        work = partial(_give_answer, request, answer, room)
+        work = partial(_give_answer, request, partial(answer, question), room)
         self._answering.go_on_later(request, about, work, self._for_commands)
 
     def _give_percent(self, request: Request, node: Node, size: int, cached: Cached) -> None:
@@ -331,7 +334,7 @@ class Operations:
         return f"{operation} {'/' + subject!r}{extent}"
 
 
-def _give_answer(request: Request, answer: Command, room: int) -> None:
+def _give_answer(request: Request, answer: Callable[[], dict[str, Any]], room: int) -> None:
     request.give_ioctl(encoded(answer(), room))
 
 

@@ -17,6 +17,7 @@ from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.directory_times import DirectoryTimes, place_of
 from empirical_fs.catalog.snapshot import Entry, Snapshot
+from empirical_fs.control.protocol import Command
 from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError, UsageError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
@@ -70,7 +71,7 @@ _ELSEWHERE_THREADS = 32
 are started only if the API makes it wait."""
 _LATER_THREADS = 8
 """Threads for opens of files whose size is unknown: each open asks the store for the size."""
-_COMMAND_THREADS = 2
+_COMMAND_THREADS = 4
 _DISK_THREADS = 2
 """Threads that ask the disk how much of a file is on it, as an extended attribute tells."""
 _GENERATION_BYTES = 4
@@ -178,7 +179,9 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
 
     def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
         # The kernel comes last: notifying it may take a while.
-        readers.relisted(newer.touched_since(older, names), newer.resources)
+        touched = newer.touched_since(older, names)
+        readers.relisted(touched, newer.resources)
+        cache.relisted(touched, newer.resources)
         inodes.changed(names, older, newer)
 
     catalog = Catalog(
@@ -198,6 +201,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     cache.start()
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs, cache.disk)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics, cache.disk), catalog.young_until, timer)
+    tasks = cache.tasks(catalog, readers, timer)
     walks = WalkPrefetch(readers, catalog.snapshot, settings.siblings, timer)
     stderr = CapturedStderr()
     where = Place(settings.mountpoint, "max_readahead" not in settings.options.fuse)
@@ -211,9 +215,12 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         ),
         answering=Answering(statistics, later, settings.timeout),
         timer=timer,
-        commands=Status(
-            settings, catalog, statistics, budget, Reach(api.lost, store.lost), cache.report
-        ).commands,
+        commands={
+            **Status(
+                settings, catalog, statistics, budget, Reach(api.lost, store.lost), cache.report
+            ).commands,
+            Command.TASK: tasks.answer,
+        },
         for_commands=for_commands,
         cached=None if cache.disk is None else Cached(cache.disk.percent, for_disk),
     )
@@ -223,25 +230,38 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         catalog.find_sizes()
         # If the mount has started offline, this begins to probe the API.
         api.lost()
+        cache.connected()
 
     operations = Operations(Files(catalog, inodes, walks), tools, connected)
     signals.end(lifecycle)
+    try:
+        _run(partial(session.serve, operations, place, options), lifecycle, stderr, settings)
+    finally:
+        closing.set()
+        pools = (later, for_commands, for_disk)
+        for each in (tasks, walks, readers, *lanes, waits, store, api, timer, *pools, listings, cache):
+            each.close()
+
+
+def _run(
+    serve: Callable[[], object], lifecycle: Lifecycle, stderr: CapturedStderr, settings: Settings
+) -> None:
+    """Call `serve`, which returns once the mount is unmounted.
+
+    Raises:
+        SetupError: the mount failed.
+        ConnectionAborted: the kernel has ended the mount.
+    """
     stderr.start()
     try:
         with _failures_of_libfuse(lifecycle):
-            session.serve(operations, place, options)
+            serve()
         lifecycle.see_to_end()
     except MountFailed as error:
         said = without_values(stderr.text(), settings.options.fuse)
         raise _refused(said, settings.mountpoint) from error
     finally:
         stderr.stop()
-        closing.set()
-        for each in (
-            *(walks, readers, *lanes, waits, store, api, timer, later, for_commands, for_disk),
-            *(listings, cache),
-        ):
-            each.close()
 
 
 @contextmanager

@@ -52,12 +52,12 @@ class Status:
         self._reload_asked_for: Reload | None = None
 
     @property
-    def commands(self) -> Mapping[int, Callable[[], dict[str, Any]]]:
+    def commands(self) -> Mapping[int, Callable[[bytes], dict[str, Any]]]:
         """The function that answers each command."""
         return {
-            Command.STATUS: self.report,
-            Command.RELOAD: self._reload,
-            Command.RELOADING: self._reloading,
+            Command.STATUS: lambda _: self.report(),
+            Command.RELOAD: lambda _: self._reload(),
+            Command.RELOADING: lambda _: self._reloading(),
         }
 
     def report(self) -> dict[str, Any]:

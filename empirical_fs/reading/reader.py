@@ -119,6 +119,45 @@ class Reader:
         self._fetch_ahead({part: part.stop for part in ahead})
         return at > 0
 
+    def bring(self, cursor: Cursor, extent: Range, request_stop: int) -> list[Part] | None:
+        """Begin to fetch `extent` ahead for `cursor`, if nobody does; returns the parts that have it or will.
+
+        None if there is no memory for it now. The request may go on to `request_stop`. The caller gives each
+        part to `drop` when it is done with it.
+
+        Raises:
+            Closing: the file is closed.
+            NoThread: no thread can fetch it.
+            SpoolFailed: the server sends whole files only, and there is no room for this one.
+        """
+        with self._lock:
+            if self._closed:
+                raise Closing("the file is closed")
+            self._download.drop_failed()
+            if self._download.whole is not None:
+                return [self._download.whole]
+            self._check_room(extent)
+            new = self._parts.hold_ahead(cursor, extent)
+            if new is None:
+                return None
+            found = self._parts.sound(extent)
+        is_all = sum(part.size for part in new) >= extent.size
+        for part in new:
+            stop = request_stop if is_all else part.stop
+            try:
+                self._means.fetcher.fetch_ahead(self.content, part, self._spool, stop)
+            except NoThread:
+                with self._lock:
+                    for each in new:
+                        self._parts.drop_ahead(cursor, each)
+                raise
+        return found
+
+    def drop(self, cursor: Cursor, part: Part) -> None:
+        """Drop a part that `bring` returned, unless somebody else needs it."""
+        with self._lock:
+            self._parts.drop_ahead(cursor, part)
+
     def is_coming(self, start: int, size: int) -> bool:
         """Whether all `size` bytes from `start` have arrived or are being fetched."""
         with self._lock:
@@ -269,6 +308,8 @@ class Reader:
                     ahead |= {part: planned.request_stop if is_all else part.stop for part in held}
             needed, new = self._cover(read)
             cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)
+            if cursor.waited:
+                self._means.fetcher.is_waited_for()
             cursor.allow_shortcut(needed[-1], read.stop)
         try:
             self._fetch(needed)
