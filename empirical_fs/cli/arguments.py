@@ -20,12 +20,12 @@ PLACES_MAX = 2
 """mount(8) gives us two arguments: the first field of fstab(5), and the mount point."""
 
 CACHE_COMMANDS = {
-    "prefetch": "fetch the files of the mount that match PATTERNs into its cache; by default all",
-    "pin": "the same, never evict them, and keep them current; PATTERNs of the mount at MOUNTPOINT",
-    "unpin": "let the files that match PATTERNs be evicted again",
-    "cached": "what is in the cache of the mount at MOUNTPOINT, or in --cache-dir",
-    "verify": "check all that is in the cache of the mount, or in --cache-dir; what is damaged is dropped",
-    "evict": "remove the files of the mount that match PATTERNs from its cache",
+    "prefetch": "MOUNTPOINT [PATTERN...]: fetch these files, or all, into the cache",
+    "pin": "MOUNTPOINT PATTERN...: the same, keep them there, and keep them current",
+    "unpin": "MOUNTPOINT PATTERN...: let them be evicted again",
+    "cached": "show what is in the cache of the mount, or in --cache-dir",
+    "verify": "check the cache of the mount, or in --cache-dir; drop what is damaged",
+    "evict": "MOUNTPOINT PATTERN...: remove these files from the cache",
 }
 """The commands for the cache on disk, with their descriptions."""
 PATTERNS_OF = {"prefetch": 0, "pin": 1, "unpin": 1, "evict": 1}
@@ -150,7 +150,7 @@ def _add_commands(group: argparse._ArgumentGroup) -> None:
     for name, text in CACHE_COMMANDS.items():
         instead.add_argument(f"--{name}", action="store_true", help=text)
     group.add_argument(
-        "--online", action="store_true", help="with --verify: also ask the object store about each file"
+        "--online", action="store_true", help="with --verify: also ask the object store for each file"
     )
 
 
