@@ -233,6 +233,12 @@ class Cached:
             self._note_read(done)
         return done
 
+    def expect(self, start: int, stop: int) -> None:
+        """Have the disk begin to read a range that `read_into` is called for soon."""
+        files = self.files
+        if files is not None:
+            files.read_ahead(start, stop)
+
     def read_from_memory(self, start: int, into: memoryview) -> bool:
         """Fill `into` with verified bytes from `start`, without waiting for the disk; False if it cannot.
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from empirical_fs.cache.bounds import Space
@@ -44,6 +45,12 @@ class Io:
             return os.preadv(descriptor, buffers, offset, _NO_WAIT)
         except OSError:
             return 0  # not in memory, or a file system that cannot do it: a usual read tells what is wrong
+
+    def read_ahead(self, descriptor: int, offset: int, size: int) -> None:
+        """Have the kernel begin to read a range that is needed soon; without effect where it cannot."""
+        if hasattr(os, "posix_fadvise"):
+            with suppress(OSError):
+                os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
     def write(self, descriptor: int, buffers: Sequence[bytes | bytearray | memoryview], offset: int) -> int:
         """Write the buffers at `offset`; returns the count, which may be short."""

@@ -154,6 +154,10 @@ class Files:
             self.state[number] = VERIFIED
         return Found(len(middle))
 
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Have the disk begin to read a range."""
+        self._io.read_ahead(self.data, start, stop - start)
+
     def read_from_memory(self, start: int, into: memoryview) -> bool:
         """Fill `into` from `start`, if all blocks are right and the kernel has them in memory.
 

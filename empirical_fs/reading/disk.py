@@ -57,6 +57,7 @@ class OnDisk:
         cached = self.version()
         if cached is None:
             return
+        cached.expect(part.start + part.arrived, part.stop)
         while not part.has(part.stop):
             count = cached.read_into(part.start + part.arrived, part.room())
             if not count:
