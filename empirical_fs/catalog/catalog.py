@@ -16,6 +16,7 @@ from empirical_fs.api.settling import young
 from empirical_fs.cache.kept_listing import KeptListing
 from empirical_fs.catalog.desktop_probes import is_probe
 from empirical_fs.catalog.directory_times import DirectoryTimes
+from empirical_fs.catalog.keeping import Keeping, Listed, OnListed, nothing
 from empirical_fs.catalog.news import News
 from empirical_fs.catalog.refresh import Refreshing, Reload
 from empirical_fs.catalog.sizes import Measure, Sizes
@@ -39,25 +40,6 @@ _LEISURE = 0.25
 
 OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 """Called with the changed names and their new entries (None: deleted), the old and the new snapshot."""
-
-
-OnListed = Callable[[bool], object]
-"""Called after each listing of the API; the argument tells whether what `to_keep` returns has changed."""
-
-
-def nothing(_is_news: bool) -> None:  # noqa: FBT001 - as OnListed has it
-    """Do nothing: the default of `on_listed`."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Listed:
-    """The last listing of the API."""
-
-    known: Known
-    asked_at: float
-    """When it was requested, on the aging clock."""
-    server_time: float
-    """The same by the server's clock, in seconds since the epoch."""
 
 
 class Catalog:
@@ -101,11 +83,10 @@ class Catalog:
         self._known = Known()
         self._news = News()
         self._times = times or DirectoryTimes()
-        self._on_listed = on_listed
-        self._listed: _Listed | None = None
-        self._told_news = 0
         self._changed_ns: int | None = None
         self._sizes = Sizes(measure)
+        self._keeping = Keeping(self._sizes, on_listed)
+        self.to_keep = self._keeping.to_keep
         self._unsized: list[Resource] = []
         self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
         self._refreshing = Refreshing(self._refresh, max_age, partial(self._tell_settled, lambda _: True))
@@ -137,18 +118,10 @@ class Catalog:
             self._replace(kept.known, asked_at, kept.server_time, lambda *_: None)
         self._refreshing.restored(failure)
 
-    def to_keep(self) -> KeptListing | None:
-        """The last listing of the API, for a later mount to `restore`; None if the API gave none yet."""
-        listed = self._listed
-        if listed is None:
-            return None
-        age = aging_clock() - listed.asked_at
-        return KeptListing(listed.known, self._sizes.found(), time.time() - age, listed.server_time)
-
     @property
     def is_restored(self) -> bool:
         """Whether the snapshot is that of an earlier mount: the API has given no listing yet."""
-        return self._listed is None
+        return not self._keeping.has_listed
 
     def find_sizes(self) -> None:
         """Start to find the sizes that the API did not give, in parallel, in the background."""
@@ -299,12 +272,8 @@ class Catalog:
         with self._replacing:
             if asked_at < self._asked_at:
                 return  # a listing that was requested later is already shown
-            older, before, is_first = self._snapshot, self._known, self._listed is None
             self._replace(known, asked_at, server_time, on_change)
-            self._listed = _Listed(self._known, asked_at, server_time)
-            is_as_before = self._snapshot is older or _are_same(before.shown, self._known.shown)
-            is_news = is_first or not (is_as_before and _is_alike(before, self._known))
-        self._tell_listed(is_news=is_news)
+            self._keeping.listed(Listed(self._known, asked_at, server_time))
 
     def _replace(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
         """Show this state. The caller holds `_replacing`."""
@@ -325,11 +294,7 @@ class Catalog:
             with self._replacing:
                 resources, self._unsized = self._sizes.listed(self._known.shown)
                 self._show(resources, self._young, self._asked_at, self._on_change)
-            self._tell_listed(is_news=False)
-
-    def _tell_listed(self, *, is_news: bool) -> None:
-        news, self._told_news = self._told_news, self._sizes.news
-        self._on_listed(is_news or self._sizes.news != news)
+                self._keeping.measured()
 
     def _show(
         self,
@@ -377,12 +342,3 @@ class Catalog:
                 log.warning("%s", trouble)
         if before and not known.troubles:
             log.info("the listing is correct again")
-
-
-def _are_same(one: Mapping[int, Resource], other: Mapping[int, Resource]) -> bool:
-    return len(one) == len(other) and all(other.get(each) is it for each, it in one.items())
-
-
-def _is_alike(one: Known, other: Known) -> bool:
-    """Whether two states differ in their resources at most."""
-    return dataclasses.replace(one, shown={}) == dataclasses.replace(other, shown={})
