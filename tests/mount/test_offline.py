@@ -142,6 +142,23 @@ def test_without_a_network(project: Sandbox, cable: Cable, place: Place) -> None
 
 @pytest.mark.warns(WANTED)
 @pytest.mark.may_warn(BACK)
+@pytest.mark.parametrize("way", ["refuse", "darken"])
+def test_what_was_read_before(cable: Cable, place: Place, way: str) -> None:
+    """It is read from disk, each file at once, however the network is away; the rest is EIO."""
+    with place.mount() as mount:
+        assert (mount / "b.pdf").read_bytes() == b"%PDF" * 1000
+    getattr(cable, way)()
+    with place.mount("--offline") as mount:
+        for name, number in (("b.pdf", None), ("a.txt", errno.EIO), ("b.pdf", None)):
+            found, seconds = failure(mount / name)
+            assert found == number
+            assert seconds < AT_ONCE, f"{name} took {seconds} s"
+        assert (mount / "b.pdf").read_bytes() == b"%PDF" * 1000
+        assert len(warnings(mount)) == 1
+
+
+@pytest.mark.warns(WANTED)
+@pytest.mark.may_warn(BACK)
 def test_in_the_dark(cable: Cable, place: Place) -> None:
     """With --offline nothing waits for a network that swallows everything."""
     cable.darken()
