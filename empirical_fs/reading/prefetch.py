@@ -22,11 +22,14 @@ from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.prefetch_policy import (
     AHEAD,
+    AT_ONCE,
     PIECE,
     RUN,
+    Conditions,
     Order,
-    bytes_at_once,
-    requests_at_once,
+    Rate,
+    may_begin,
+    may_hold,
 )
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.work.jobs import Job
@@ -122,7 +125,13 @@ class _Stream:
     file: _File
     at: int
     stop: int
+    size: int
     in_flight: int = 0
+
+    @property
+    def next(self) -> Range:
+        """The next piece, which ends where offsets are multiples of a piece."""
+        return Range(self.at, min((self.at // PIECE + 1) * PIECE, self.stop))
 
 
 @dataclass(eq=False, slots=True)
@@ -154,6 +163,7 @@ class Prefetch:
         self._files: list[_File] = []
         self._settling: list[_File] = []
         self._bytes = 0
+        self._rate = Rate(time.monotonic())
         self._is_closed = False
 
     def begin(
@@ -220,47 +230,48 @@ class Prefetch:
 
     def _begin_more(self) -> bool:
         """Ask for as many pieces as may be under way; True if only memory or the disk allows no more."""
-        requests = requests_at_once(time.monotonic() - self._readers.waited_at)
-        while True:
-            room = bytes_at_once(
-                requests,
-                self._readers.connections,
-                self._readers.memory,
-                self._disk.room_in_queue,
-                self._bytes,
-            )
-            if self._bytes and self._bytes + PIECE > room:
-                return self._bytes + PIECE > self._disk.room_in_queue
-            stream = self._next_stream(requests)
-            if stream is None:
-                return False
+        while (stream := self._next_stream()) is not None:
+            if not may_hold(self._bytes, stream.next.size, self._readers.memory, self._disk.room_in_queue):
+                return True
             try:
                 if not self._ask(stream):
                     return True
             except (NoThread, MemoryError) as error:
                 log.debug("the next piece comes later: %s", error)
                 return True
+        return False
 
-    def _next_stream(self, requests: int) -> _Stream | None:
+    def _next_stream(self) -> _Stream | None:
         """The gap whose next piece comes next; None if there is nothing to do now."""
         streams = [each for file in self._files for each in file.streams]
-        moving = sum(each.in_flight > 0 for each in streams)
-        # A gap that was begun goes on before another one begins; that has its next piece last of all.
-        idle = next((each for each in streams if not each.in_flight and each.at < each.stop), None)
-        if idle is not None and moving < requests:
-            return idle
-        if moving < requests:
-            for file in list(self._files):
-                if (stream := self._next_gap(file)) is not None:
-                    return stream
-            while len(self._files) < requests and len(self._settling) < _SETTLING_MAX:
-                begun = self._next_file()
-                if begun is None:
-                    break
-                if (stream := self._next_gap(begun)) is not None:
-                    return stream
-        going = (each for each in streams if each.in_flight < AHEAD and each.at < each.stop)
+        moving = [each.size for each in streams if each.in_flight]
+        waiting = [each for each in streams if each.at < each.stop]
+        # A gap that was begun goes on before another one begins.
+        begun = next((each for each in waiting if not each.in_flight), None) or self._next_of_files(moving)
+        if begun is not None and self._may_begin(moving, begun.size):
+            return begun
+        going = (each for each in waiting if 0 < each.in_flight < AHEAD)
         return min(going, key=lambda each: each.in_flight, default=None)
+
+    def _may_begin(self, moving: list[int], size: int) -> bool:
+        now = time.monotonic()
+        conditions = Conditions(self._readers.connections, self._rate.of(now), now - self._readers.waited_at)
+        return may_begin(moving, size, conditions)
+
+    def _next_of_files(self, moving: list[int]) -> _Stream | None:
+        """The next gap of the files that are open, or of another one if there is none."""
+        if not self._may_begin(moving, 0):
+            return None
+        for file in list(self._files):
+            if (stream := self._next_gap(file)) is not None:
+                return stream
+        while len(self._files) < AT_ONCE and len(self._settling) < _SETTLING_MAX:
+            begun = self._next_file()
+            if begun is None:
+                break
+            if (stream := self._next_gap(begun)) is not None:
+                return stream
+        return None
 
     def _next_file(self) -> _File | None:
         """Open the next file; None if there is none."""
@@ -309,7 +320,7 @@ class Prefetch:
             if not file.streams:
                 self._settle(file)
             return None
-        stream = _Stream(file, file.at, stop)
+        stream = _Stream(file, file.at, stop, stop - file.at)
         file.at = stop
         file.streams.append(stream)
         return stream
@@ -332,7 +343,7 @@ class Prefetch:
         Raises:
             NoThread, MemoryError: the system has nothing to do it with now.
         """
-        extent = Range(stream.at, min((stream.at // PIECE + 1) * PIECE, stream.stop))
+        extent = stream.next
         try:
             parts = stream.file.handle.bring(extent, stream.stop)
         except NoThread:
@@ -368,6 +379,7 @@ class Prefetch:
         if failure is not None:
             self._fail(file, str(failure), is_final=not isinstance(failure, ContentChanged))
         elif all(each.has(min(each.stop, piece.extent.stop)) for each in piece.parts):
+            self._rate.moved(piece.extent.size, time.monotonic())
             self._moved(file, piece.extent.size)
             if stream.at >= stream.stop and not stream.in_flight:
                 file.streams.remove(stream)
