@@ -14,8 +14,10 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from empirical_fs.api.resource import Resource
+from empirical_fs.api.settling import LAG_SECONDS
 from empirical_fs.cache.cached import Cached
 from empirical_fs.errors import BadAnswer, ContentChanged, EmpiricalError, NoThread, SpoolFailed
+from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.handle import Handle, nothing
 from empirical_fs.reading.open_files import Readers
@@ -33,6 +35,7 @@ from empirical_fs.reading.prefetch_policy import (
 )
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.work.jobs import Job
+from empirical_fs.work.timer import Timer
 
 _SETTLING_MAX = 64
 """Files whose last bytes the disk has not written yet; their number is limited, as they are open."""
@@ -151,8 +154,12 @@ class Prefetch:
     by a queue.
     """
 
-    def __init__(self, readers: Readers, disk: Disk, listed: Listed) -> None:
-        """Fetch through `readers` onto `disk`; `listed` returns what the listing has now."""
+    def __init__(self, readers: Readers, disk: Disk, listed: Listed, timer: Timer) -> None:
+        """Fetch through `readers` onto `disk`; `listed` returns what the listing has now.
+
+        `timer` tells when a version that was young is no longer.
+        """
+        self._timer = timer
         self._readers = readers
         self._disk = disk
         self._listed = listed
@@ -399,7 +406,7 @@ class Prefetch:
                 raise AssertionError("a file of an unknown version is whole")
             is_to_write = self._disk.is_to_write(cached)
             if cached.is_complete:
-                self._disk.note_listed(file.handle.content, cached)
+                self._note_listed(file.resource, file.handle.content, cached)
                 if self._tell(file, is_kept=True):
                     self._moved(file, self._size(file) - file.counted)
                     self._count(file.batch, file.resource.id, file.counted)
@@ -409,6 +416,31 @@ class Prefetch:
                 if paused is not None:
                     file.batch.stopped_by = paused
                 self._fail(file, paused or "the disk did not keep all of it")
+
+    def _note_listed(self, resource: Resource, content: Content, cached: Cached) -> None:
+        """Note which version the listing means, once the store can no longer lag behind the listing."""
+        if content.has_settled:
+            self._disk.note_listed(content, cached)
+        else:
+            self._timer.after(LAG_SECONDS, partial(self._confirm, resource))
+
+    def _confirm(self, resource: Resource) -> None:
+        """Ask the store whether it still has a version that was young when it was fetched."""
+        if self._is_closed or self._listed(resource.id) != resource:
+            return
+        handle = self._readers.open(resource, nothing)
+        content = handle.content
+
+        def answered() -> None:
+            cached = None if content.is_over else self._disk.cached(content)
+            if cached is not None:
+                self._disk.note_listed(content, cached)
+            handle.close()
+
+        try:
+            self._readers.ask_again(content, answered)
+        except NoThread:
+            handle.close()
 
     def _tell(self, file: _File, *, is_kept: bool) -> bool:
         """Tell the keeper; False if that fails, and so the file."""

@@ -303,3 +303,13 @@ def test_a_path_in_the_mount(project: Sandbox, mount: Mount, tmp_path: Path) -> 
     with mount("--cache-dir", tmp_path / "cache") as mounted:
         assert answer("--prefetch", mounted.path, mounted / "b.txt")["files"] == 1
         assert set(rows(mounted)) == {"b.txt"}
+
+
+def test_a_young_version(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """What was uploaded a moment ago can be fetched, and the percentage says so at once."""
+    sandbox.put("a.bin", noise(3 * MIB))
+    with mount("--cache-dir", tmp_path / "cache") as mounted:
+        assert answer("--prefetch", mounted.path)["files"] == 1
+        assert percent(mounted / "a.bin") == 100
+        assert (mounted / "a.bin").read_bytes() == noise(3 * MIB)
+        assert percent(mounted / "a.bin") == 100
