@@ -31,6 +31,7 @@ from empirical_fs.reading.prefetch_policy import (
     Order,
     Rate,
     may_begin,
+    may_give_up,
     may_hold,
 )
 from empirical_fs.reading.read_ahead import Range
@@ -74,6 +75,7 @@ class Batch:
         self.files = len(sizes)
         self.bytes = sum(sizes.values())
         self.files_done = self.bytes_done = 0
+        self._in_a_row = 0
         self.failures: dict[int, str] = {}
         """Why files could not be fetched whole, by their ids."""
         self.stopped_by: str | None = None
@@ -94,8 +96,20 @@ class Batch:
         """Fetch nothing more; what is there stays."""
         self.is_cancelled = True
 
+    def fail_to_fetch(self, resource_id: int, reason: str) -> None:
+        """Note that the fetch of a file failed; after many in a row the rest is given up."""
+        self.fail(resource_id, reason)
+        self._in_a_row += 1
+        if may_give_up(self._in_a_row) and self.stopped_by is None:
+            self.stopped_by = reason
+
+    def moved(self, size: int) -> None:
+        """Note that so many bytes have come."""
+        self.bytes_done += size
+        self._in_a_row = 0
+
     def fail(self, resource_id: int, reason: str) -> None:
-        """Note that a file could not be fetched."""
+        """Note that a file cannot be fetched."""
         self.failures[resource_id] = reason
 
 
@@ -414,7 +428,7 @@ class Prefetch:
             elif not is_to_write:
                 paused = self._disk.paused
                 if paused is not None:
-                    file.batch.stopped_by = paused
+                    file.batch.stopped_by = f"the cache takes nothing more: {paused}"
                 self._fail(file, paused or "the disk did not keep all of it")
 
     def _note_listed(self, resource: Resource, content: Content, cached: Cached) -> None:
@@ -460,7 +474,7 @@ class Prefetch:
         self._leave(file)
         is_final = is_final or not batch.is_to_go_on
         if is_final or not batch.order.put_back(file.resource.id, file.tries):
-            batch.fail(file.resource.id, reason)
+            batch.fail_to_fetch(file.resource.id, reason)
 
     def _leave(self, file: _File) -> None:
         """Close a file; what is under way for it is dropped."""
@@ -472,7 +486,7 @@ class Prefetch:
     def _moved(self, file: _File, size: int) -> None:
         size = min(size, self._size(file) - file.counted)
         file.counted += size
-        file.batch.bytes_done += size
+        file.batch.moved(size)
 
     def _count(self, batch: Batch, resource_id: int, counted: int) -> None:
         """Count a file as done."""

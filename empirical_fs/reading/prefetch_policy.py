@@ -25,6 +25,7 @@ _SECONDS_AHEAD = 0.5
 _RATE_SECONDS, _STALE = 0.5, 4
 _SHARE_OF_MEMORY = 4
 """Of the memory for read data, this part may be held; the rest is for programs."""
+_FAILED_IN_A_ROW = 16
 _TRIES = 3
 """How often a file is begun that could not be kept whole."""
 
@@ -97,6 +98,11 @@ def may_begin(moving: Collection[int], size: int, now: Conditions) -> bool:
         return False
     is_worth_it = sum(map(weight, moving)) + weight(size) <= now.connections
     return is_worth_it or (len(moving) + 1) * PIECE <= now.rate * _SECONDS_AHEAD
+
+
+def may_give_up(failed_in_a_row: int) -> bool:
+    """Whether the rest is in vain after so many failures without a byte between: each may take a timeout."""
+    return failed_in_a_row >= _FAILED_IN_A_ROW
 
 
 class Rate:
