@@ -473,6 +473,7 @@ class Prefetch:
         batch = file.batch
         self._leave(file)
         is_final = is_final or not batch.is_to_go_on
+        batch.bytes_done -= file.counted
         if is_final or not batch.order.put_back(file.resource.id, file.tries):
             batch.fail_to_fetch(file.resource.id, reason)
 

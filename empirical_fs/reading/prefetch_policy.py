@@ -135,5 +135,5 @@ def may_hold(held: int, size: int, memory: int, room_in_queue: int) -> bool:
         memory: bytes of memory for read data of all files.
         room_in_queue: bytes that the disk's queue has room for, which all that is under way needs.
     """
-    # One piece is always allowed, else nothing would move with little memory or a slow disk.
-    return not held or held + size <= min(memory // _SHARE_OF_MEMORY, room_in_queue)
+    # One piece is always allowed, however little memory there is; what the disk has no room for is dropped.
+    return held + size <= room_in_queue and (not held or held + size <= memory // _SHARE_OF_MEMORY)

@@ -94,10 +94,11 @@ class TestMayHold:
         """What is under way must have room in the queue of the disk, so that nothing is dropped."""
         assert may_hold(PIECE, PIECE, memory=99 * PIECE, room_in_queue=2 * PIECE)
         assert not may_hold(PIECE, PIECE, memory=99 * PIECE, room_in_queue=2 * PIECE - 1)
+        assert not may_hold(0, PIECE, memory=99 * PIECE, room_in_queue=PIECE - 1)
 
     def test_one_piece_always(self) -> None:
-        """Else nothing would move."""
-        assert may_hold(0, PIECE, memory=0, room_in_queue=0)
+        """Else nothing would move with little memory."""
+        assert may_hold(0, PIECE, memory=0, room_in_queue=PIECE)
 
 
 def test_rate() -> None:
