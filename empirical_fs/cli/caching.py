@@ -18,7 +18,11 @@ from empirical_fs.cli.progress_bar import task_bar
 from empirical_fs.control.tasks import Kind, Outcome, Progress, Question, Show, run
 from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.mount import mount_table
+from empirical_fs.mount.kept_names import kept_names
 from empirical_fs.settings.caching import cache_folder
+from empirical_fs.settings.configuration import Configuration
+from empirical_fs.settings.key import take_key
+from empirical_fs.settings.settings import parse_api_url
 
 
 def do(command: str, given: argparse.Namespace, variable: str | None) -> bool:
@@ -35,7 +39,9 @@ def do(command: str, given: argparse.Namespace, variable: str | None) -> bool:
             patterns = [_name(each, place) for each in given.places[1:]]
             outcome = _by_mount(place, Question(begin=kind, patterns=patterns, online=given.online), show)
         else:
-            outcome = _in_folder(kind, _folder(given, variable), show)
+            found = asked_for(given, variable)
+            folder = _folder(found)
+            outcome = _in_folder(kind, folder, _names(found, variable, folder), show)
     _show(kind, outcome, as_json=given.json)
     return _is_well(kind, outcome.result)
 
@@ -69,18 +75,26 @@ def _name(pattern: str, place: Path) -> str:
     return name
 
 
-def _folder(given: argparse.Namespace, variable: str | None) -> Path:
+def _folder(found: Configuration) -> Path:
     """The folder of the cache that the user means.
 
     Raises:
         SetupError: there is no cache.
     """
-    found = asked_for(given, variable)
-    check_ways([found["cache_dir"]])
+    check_ways([found["cache_dir"], found["key_file"]])
     folder = cache_folder(found)
     if not (folder / LAYOUT).is_dir():
         raise SetupError(f"there is no cache in {folder}", advice="give MOUNTPOINT or --cache-dir")
     return folder
+
+
+def _names(found: Configuration, variable: str | None, folder: Path) -> survey.Names:
+    """The files of the listing that is kept beside the cache, for who has the key; without it, none."""
+    try:
+        key = take_key(found["key_file"], variable)
+    except SetupError:
+        return {}
+    return kept_names(folder, parse_api_url(found["api_url"], found.api_url_from), key)
 
 
 class _Watch:
@@ -98,8 +112,8 @@ class _Watch:
         self._show(Progress(self._done[0], self._expected[0], self._done[1], self._expected[1]))
 
 
-def _in_folder(kind: Kind, folder: Path, show: Show) -> Outcome:
-    """Show or check a cache without a mount: nothing tells the names of its files.
+def _in_folder(kind: Kind, folder: Path, names: survey.Names, show: Show) -> Outcome:
+    """Show or check a cache without a mount.
 
     Raises:
         SetupError: it cannot be read.
@@ -107,8 +121,8 @@ def _in_folder(kind: Kind, folder: Path, show: Show) -> Outcome:
     store, watch = Store(folder, Limits(0)), _Watch(show)
     try:
         if kind is Kind.CACHED:
-            return Outcome(list(survey.rows(store, {}, watch)), {})
-        found = list(survey.verify(store, {}, watch))
+            return Outcome(list(survey.rows(store, names, watch)), {})
+        found = list(survey.verify(store, names, watch))
     except OSError as error:
         raise SetupError(f"the cache in {folder} cannot be read: {error.strerror}") from error
     rows = [each for each in found if not isinstance(each, survey.Checked)]

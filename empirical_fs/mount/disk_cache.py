@@ -39,14 +39,11 @@ class DiskCache:
         wanted = settings.cache
         if wanted is None:
             return
-        origin, owner = _origin(settings.api_url), _owner(settings.key)
+        of_resource = keys_of(settings.api_url, settings.key)
 
         def key_of(resource_id: int) -> ResourceKey | None:
             resource = listed(resource_id)
-            if resource is None:
-                return None
-            # A key belongs to one project; where the API does not name it, the key tells projects apart.
-            return ResourceKey(origin, resource.project_id or owner, resource_id)
+            return None if resource is None else of_resource(resource)
 
         self._key_of = key_of
         limits = Limits(wanted.size, wanted.min_free.bytes, wanted.min_free.percent)
@@ -109,6 +106,13 @@ class DiskCache:
         """Write what waits to be written, for a moment."""
         if self.store is not None:
             self.store.close()
+
+
+def keys_of(api_url: httpx.URL, key: str) -> Callable[[Resource], ResourceKey]:
+    """A function that returns the key of a resource, as an API lists it for who has `key`."""
+    origin, owner = _origin(api_url), _owner(key)
+    # A key belongs to one project; where the API does not name it, the key tells projects apart.
+    return lambda resource: ResourceKey(origin, resource.project_id or owner, resource.id)
 
 
 def _origin(api_url: httpx.URL) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Mount
 from tests.support.harness import (
+    KEY,
     Mounted,
     Sandbox,
     environment,
@@ -197,6 +198,11 @@ def test_verify(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)["damaged"]) == (1, 2)
     assert answer("--verify", "--cache-dir", cache)["damaged"] == 0
     assert {row["name"] for row in answer("--cached", "--cache-dir", cache)} == {None}
+    # Who has the key is told the names, by the listing that was kept.
+    command = mount_command("--cached", "--json", "--cache-dir", cache, "--api-url", project.url)
+    named = json.loads(run(*command, env=environment(EMPIRICALRUN_KEY=KEY)).stdout)
+    assert {row["name"] for row in named} == {"a.bin", "b.txt"}
+    assert all(row["current"] for row in named)
 
 
 def test_verify_online(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
