@@ -7,7 +7,7 @@ import shutil
 import stat
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store, System
+from empirical_fs.cache.writer import Means
 from empirical_fs.errors import SetupError
 from tests.unit.cache.disks import (
     KEY,
@@ -624,3 +625,70 @@ def test_a_read_only_folder_can_be_read(folder: Path) -> None:
         cached = version(store, DATA)
         assert check(cached, DATA) == [True] * 4
         assert store.state.paused is not None
+
+
+def test_gaps(folder: Path) -> None:
+    """Where something is missing, and up to where."""
+    with opened(folder) as store:
+        cached = version(store, DATA)
+        assert cached.missing(0, SIZE) == SIZE
+        cached.keep(1, DATA[BLOCK : 2 * BLOCK])
+        assert (cached.stored(0, SIZE), cached.missing(0, SIZE)) == (0, BLOCK)
+        assert (cached.stored(BLOCK, SIZE), cached.missing(BLOCK, SIZE)) == (2 * BLOCK, BLOCK)
+        assert (cached.missing(2 * BLOCK + 5, SIZE), cached.missing(0, 10)) == (SIZE, 10)
+        cached.close()
+
+
+def test_what_a_check_finds_is_not_served_by_who_has_verified_it_before(folder: Path) -> None:
+    """A block that this process has served may be damaged since; a check of it counts for all."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        cached = version(store, DATA)
+        assert read(cached, 0, SIZE) == DATA
+        (data,) = folder.rglob("*.data")
+        with data.open("r+b") as file:
+            file.write(b"\xff" if DATA[0] != 0xFF else b"\x00")
+        (entry,) = store.entries()
+        assert (store.verify(entry).damaged, store.verify(entry).damaged) == (1, 0)
+        assert check(cached, DATA) == [False, True, True, True]
+        cached.close()
+
+
+def test_an_open_version_that_was_removed_is_kept_anew(folder: Path) -> None:
+    """Whoever has it open learns that nothing of it is there."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        cached = version(store, DATA)
+        cached.pin()
+        (entry,) = store.entries([KEY.digest])
+        assert store.pinned(KEY.digest) == {cached.place.version}
+        assert store.all_pinned() == {KEY.digest}
+        assert store.evict(entry) >= SIZE
+        assert (cached.percent, cached.stored(0, SIZE), store.pinned(KEY.digest)) == (0, 0, set())
+        keep_all(cached, DATA)
+        assert read(cached, 0, SIZE) == DATA
+        assert not store.is_to_write(cached)
+        cached.close()
+
+
+class Never:
+    """A job that is never begun."""
+
+    def __init__(self, _name: str, _work: Callable[[], object]) -> None:
+        pass
+
+    def ask(self) -> bool:
+        return True
+
+
+def test_room_in_the_queue(folder: Path) -> None:
+    """What is handed over and not written yet takes room, and is known of."""
+    store = Store(folder, PLENTY, queue=2 * BLOCK, system=System(means=Means(Never, Clock(), 0)))
+    store.start()
+    cached = version(store, DATA)
+    assert store.room_in_queue == 2 * BLOCK
+    assert not store.is_to_write(cached)
+    assert cached.keep(0, DATA[:BLOCK])
+    assert (store.room_in_queue, store.is_to_write(cached)) == (BLOCK, True)
+    cached.close()
+    store.close(0)

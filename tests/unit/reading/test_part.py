@@ -275,3 +275,28 @@ def test_more_than_the_rest_is_not(arrived: int) -> None:
         assert arriving.cancellation.is_cancelled
         with pytest.raises(Closing):
             arriving.room()
+
+
+def test_who_watches_a_part_hears_when_it_is_left() -> None:
+    """After its bytes were handed on, not when they are there; and its request gets no priority by that."""
+    arriving, heard = part(), list[str]()
+    arriving.when_left(lambda: heard.append("before"))
+    assert not arriving.cancellation.is_awaited
+    with arriving.filling():
+        append(arriving, CONTENT)
+        assert heard == []
+    assert heard == ["before"]
+    arriving.when_left(lambda: heard.append("after"))
+    assert heard == ["before", "after"]
+
+
+def test_who_watches_a_part_that_nobody_fills_hears_of_its_end() -> None:
+    """It was dropped, or nobody could fetch it, before anybody began."""
+    for end in (Part.drop, Part.replace, lambda each: each.fail(StoreUnavailable("lost"))):
+        waiting, heard = part(), list[bool]()
+        waiting.when_left(lambda heard=heard: heard.append(True))  # type: ignore[misc]
+        end(waiting)
+        assert heard == [True]
+        with waiting.filling() as is_ours:
+            assert not is_ours
+        assert heard == [True]

@@ -194,3 +194,22 @@ def test_new_parts_are_widened(steps: list[tuple[bool, Range]]) -> None:
         assert all(stop <= start for (_, stop), (start, _) in pairwise(extents))
     if len(steps) == 1:
         assert [(part.start, part.stop) for part in seen] == [(wide.start, wide.stop)]
+
+
+def test_a_part_is_dropped_by_who_had_it_fetched_ahead() -> None:
+    """Unless a read uses it: then with the read. Another owner drops nothing."""
+    account = Account(Budget(4 * BLOCK), untouched)
+    parts = Parts[str](account, Blocks())
+    first, second = (parts.hold_ahead("one", each) for each in (Range(0, BLOCK), Range(BLOCK, 2 * BLOCK)))
+    assert first is not None
+    assert second is not None
+    used, _ = parts.use(Range(BLOCK, BLOCK + 1))
+    assert parts.sound(Range(0, 2 * BLOCK)) == [*first, *second]
+    parts.drop_ahead("other", first[0])
+    assert parts.covers(Range(0, 2 * BLOCK))
+    for each in (*first, *second):
+        parts.drop_ahead("one", each)
+    assert parts.sound(Range(0, 2 * BLOCK)) == second
+    parts.let_go(used)
+    parts.drop_unwanted("other", lambda *_: True)
+    assert account.held == 0
