@@ -44,5 +44,7 @@ def task_bar(name: str, *, quiet: bool) -> Iterator[Show]:
             bar.total = progress.bytes or None
             bar.set_postfix_str(f"{progress.files_done} of {progress.files} files", refresh=False)
             bar.update(progress.bytes_done - bar.n)
+            if progress.bytes_done >= progress.bytes:
+                bar.refresh()
 
         yield show

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -319,3 +320,14 @@ def test_a_young_version(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None
         assert percent(mounted / "a.bin") == 100
         assert (mounted / "a.bin").read_bytes() == noise(3 * MIB)
         assert percent(mounted / "a.bin") == 100
+
+
+def test_progress_on_a_terminal(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """A terminal shows how far a command is, in files and bytes; other outputs get the answer alone."""
+    with mount("--cache-dir", tmp_path / "cache") as mounted:
+        command = f"stty columns 100 rows 24; {sys.executable} -m empirical_fs --prefetch {mounted.path}"
+        shown = run("script", "-qec", command, "/dev/null").stdout
+        assert "prefetch: 100%" in shown
+        assert "3.00M/3.00M" in shown
+        assert "2 of 2 files" in shown
+        assert shown.endswith("in the cache: 2 files, 3.0 MiB\n")
