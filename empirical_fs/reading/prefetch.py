@@ -16,7 +16,16 @@ from typing import Protocol
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.settling import LAG_SECONDS
 from empirical_fs.cache.cached import Cached
-from empirical_fs.errors import BadAnswer, ContentChanged, EmpiricalError, NoThread, SpoolFailed
+from empirical_fs.errors import (
+    BadAnswer,
+    ContentChanged,
+    DeadlinePassed,
+    EmpiricalError,
+    NoThread,
+    OutOfReach,
+    SpoolFailed,
+    Unavailable,
+)
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.handle import Handle, nothing
@@ -96,9 +105,8 @@ class Batch:
         """Fetch nothing more; what is there stays."""
         self.is_cancelled = True
 
-    def fail_to_fetch(self, resource_id: int, reason: str) -> None:
-        """Note that the fetch of a file failed; after many in a row the rest is given up."""
-        self.fail(resource_id, reason)
+    def note_no_answer(self, reason: str) -> None:
+        """Note that a server gave no answer that could be used; after many in a row the rest is given up."""
         self._in_a_row += 1
         if may_give_up(self._in_a_row) and self.stopped_by is None:
             self.stopped_by = reason
@@ -398,6 +406,8 @@ class Prefetch:
             file.handle.drop(each)
         failure = next((each.failure for each in piece.parts if each.failure is not None), None)
         if failure is not None:
+            if isinstance(failure, Unavailable | OutOfReach | DeadlinePassed):
+                file.batch.note_no_answer(str(failure))
             self._fail(file, str(failure), is_final=not isinstance(failure, ContentChanged))
         elif all(each.has(min(each.stop, piece.extent.stop)) for each in piece.parts):
             self._rate.moved(piece.extent.size, time.monotonic())
@@ -475,7 +485,7 @@ class Prefetch:
         is_final = is_final or not batch.is_to_go_on
         batch.bytes_done -= file.counted
         if is_final or not batch.order.put_back(file.resource.id, file.tries):
-            batch.fail_to_fetch(file.resource.id, reason)
+            batch.fail(file.resource.id, reason)
 
     def _leave(self, file: _File) -> None:
         """Close a file; what is under way for it is dropped."""

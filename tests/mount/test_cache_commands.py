@@ -331,3 +331,16 @@ def test_progress_on_a_terminal(project: Sandbox, mount: Mount, tmp_path: Path) 
         assert "3.00M/3.00M" in shown
         assert "2 of 2 files" in shown
         assert shown.endswith("in the cache: 2 files, 3.0 MiB\n")
+
+
+def test_a_store_that_fails(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> None:
+    """It is not asked for each of many files; once it answers again, the prefetch goes on."""
+    for number in range(40):
+        sandbox.put(f"{number}.txt", b"content", OLD)
+    sandbox.plan(faults=[{"on": "object", "action": {"type": "status", "status": 500}}])
+    with mount("--cache-dir", tmp_path / "cache", "--timeout", "2") as mounted:
+        done = empirical_mount("--prefetch", mounted.path, check=False)
+        assert done.returncode == 1
+        assert "it ended after 0 of 40 files: the store answered HTTP 500" in said(done)
+        sandbox.plan()
+        assert answer("--prefetch", mounted.path)["files"] == 40
