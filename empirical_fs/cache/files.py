@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 import weakref
 from array import array
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ _STAT_BLOCK = 512
 _PAGE = 4096
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
+_SAME_MOMENT = 1.0
+"""Seconds within which two changes of a file may leave it with the same time."""
 _TRIES = 3
 _READ_ONLY = (errno.EROFS, errno.EACCES)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -49,6 +52,24 @@ def room_for_files(size: int) -> Amount:
 def room_for_blocks(count: int) -> Amount:
     """What consecutive blocks take, with a page in which the file system notes where they are."""
     return Amount(count * BLOCK + _PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """By what a data file shows that nobody has changed it."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result, now: float) -> "Stamp | None":
+        """The stamp of a file with this status; None if it changed just now (`now` in s since the epoch)."""
+        if now - max(found.st_mtime, found.st_ctime) < _SAME_MOMENT:
+            return None
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,8 @@ class Files:
         self._record, self.data = descriptors
         self.state = bytearray(count_blocks(self.origin.size))
         """For each block what this process knows of it: UNKNOWN, VERIFIED or DAMAGED."""
+        self.stamp: Stamp | None = None
+        """The stamp that the data file had before any block was verified; None if that is not known."""
         self._io = io
         self._seed = self.origin.seed
         weakref.finalize(self, _close, io, descriptors)
@@ -102,6 +125,24 @@ class Files:
     def is_verified(self) -> bool:
         """Whether this process has verified every block."""
         return self.state.count(VERIFIED) == len(self.state)
+
+    @property
+    def first_unverified(self) -> int:
+        """The first block that this process has not verified; the count of blocks if there is none."""
+        return len(self.state) - len(self.state.lstrip(bytes((VERIFIED,))))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the data file ends where the object ends.
+
+        Raises:
+            OSError: the disk does not say.
+        """
+        return self._io.status_of(self.data).st_size == self.size
+
+    def take_for_verified(self) -> None:
+        """Note that this process has verified every block earlier, and that nothing has changed since."""
+        self.state[:] = bytes((VERIFIED,)) * len(self.state)
 
     def entries(self, first: int, count: int) -> "array[int]":
         """The checksums of blocks; ABSENT also for those that this process knows to be damaged.
@@ -290,7 +331,9 @@ def open_files(io: Io, place: Place) -> Files | Unusable | None:
         except FileNotFoundError:
             # Who evicts removes the record first.
             return Unusable.DAMAGED if io.status_of(record).st_nlink else None
+        stamp = Stamp.of(io.status_of(data), time.time())
         files = Files(io, place, (record, data), decoded)
+        files.stamp = stamp
         record = data = -1
         return files
     finally:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached, Chore
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import Files, open_files, read_header
+from empirical_fs.cache.files import Files, Stamp, open_files, read_header
 from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _QUEUE = 32 * 2**20
 """Bytes that may wait to be written."""
+_REMEMBERED = 4096
+"""How many versions are remembered as verified after they were closed."""
 _VERSIONS = 64
 """How many versions of one resource are looked at."""
 
@@ -58,7 +61,8 @@ class State:
 class Store:
     """The cache of one process.
 
-    The lock guards the table of open versions and their references; nothing else is done under it.
+    The lock guards the table of open versions and their references, and that of the versions that were
+    verified; nothing else is done under it.
     """
 
     def __init__(
@@ -88,6 +92,8 @@ class Store:
         self._limits = limits
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
+        self._verified = OrderedDict[tuple[str, str], Stamp]()
+        """The stamps of data files in which this process has verified every block, the oldest first."""
         self._has_told_damage = False
         self._room = Room(self.folder, self.io, limits, self._is_open, system.clock)
         self._writer = Writer(self, self._room, queue, system.make_job, system.clock)
@@ -234,8 +240,18 @@ class Store:
             is_last = cached.references == 0
             if is_last and self._open.get(_key(cached)) is cached:
                 del self._open[_key(cached)]
+                self._remember(cached)
         if is_last:
             cached.finish()
+
+    def _remember(self, cached: Cached) -> None:
+        """Remember a version that is closed, if every block of it was verified. The lock is held."""
+        files = cached.files
+        if files is not None and files.stamp is not None and files.is_verified:
+            self._verified[_key(cached)] = files.stamp
+            self._verified.move_to_end(_key(cached))
+            while len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
 
     def _is_open(self, resource: str, version: str) -> bool:
         return (resource, version) in self._open
@@ -265,6 +281,11 @@ class Store:
             if not self._has_told_damage:
                 self._has_told_damage = True
                 log.warning("%s in the cache is damaged; its file is fetched again", place.record)
+        if isinstance(found, Files) and found.stamp is not None:
+            with self._lock:
+                is_verified = self._verified.get((place.resource, place.version)) == found.stamp
+            if is_verified:
+                found.take_for_verified()
         return found
 
 

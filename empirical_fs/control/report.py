@@ -32,6 +32,12 @@ class _Setting(msgspec.Struct):
     source: str
 
 
+class _Passthrough(msgspec.Struct):
+    off_because: str | None
+    open: _Count
+    opened: _Count
+
+
 class _Report(msgspec.Struct):
     """The fields that are shown; older versions do not send those with a default."""
 
@@ -60,6 +66,7 @@ class _Report(msgspec.Struct):
     entries_not_listed: _Difference = 0
     failed_in_a_row: _Count = 0
     failing_for: _Seconds = 0.0
+    passthrough: _Passthrough | None = None
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

@@ -14,8 +14,18 @@ from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.doctor import diagnoses, machine
 from empirical_fs.doctor.attempts import attempt
-from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, PATIENCE_MAX, STORE, Answered, Finding, Verdict
-from empirical_fs.doctor.living import Living, examine_by, living
+from empirical_fs.doctor.diagnoses import (
+    API,
+    CLOCK,
+    KEY,
+    PASSTHROUGH,
+    PATIENCE_MAX,
+    STORE,
+    Answered,
+    Finding,
+    Verdict,
+)
+from empirical_fs.doctor.living import Living, examine_by, living, passthrough_of
 from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.net.certificates import create_context
@@ -53,6 +63,7 @@ class _Wanted:
     timeout: float
     options: Mapping[str, str | bool]
     nonempty: bool
+    has_cache: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,12 @@ def examine(
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
     else:
         mount = None if place is None else _living(place, patience)
+        has_cache, is_direct = wanted.has_cache, "direct_io" in wanted.options
+        yield passthrough_of(mount) or check(
+            PASSTHROUGH,
+            lambda: machine.passthrough(has_cache=has_cache, is_direct=is_direct),
+            "install libfuse 3.17",
+        )
         if mount is not None and (_has_no_key(wanted, variable) or _is_elsewhere(wanted, mount)):
             yield diagnoses.ok(_CONFIGURATION, f"that of the mount: {mount.sources}")
             yield from examine_by(mount, patience)
@@ -157,6 +174,7 @@ def _wanted(found: Configuration) -> _Wanted:
         timeout=found["timeout"],
         options=options.fuse,
         nonempty=options.nonempty,
+        has_cache=found["cache"],
     )
 
 

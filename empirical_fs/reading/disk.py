@@ -90,6 +90,16 @@ class Disk:
         if content.has_settled:
             cached.note_listed(_listed(content))
 
+    def borrowed(self, content: Content) -> Cached | None:
+        """The version on disk, which the caller closes; None as for `fill`. May block for the disk."""
+        opened = self._open.get(content)
+        if opened is None or self._cached(content) is None:
+            return None
+        with opened.lock:
+            if opened.cached is not None:
+                self._store.retain(opened.cached)
+            return opened.cached
+
     def _cached(self, content: Content) -> Cached | None:
         """The version on disk; None if it is not known yet which one it is, or if the content is closed."""
         opened = self._open.get(content)
