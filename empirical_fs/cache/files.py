@@ -36,7 +36,7 @@ _STAT_BLOCK = 512
 _PAGE = 4096
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
-_SAME_MOMENT = 1.0
+SAME_MOMENT = 1.0
 """Seconds within which two changes of a file may leave it with the same time."""
 _TRIES = 3
 _READ_ONLY = (errno.EROFS, errno.EACCES)
@@ -67,7 +67,7 @@ class Stamp:
     @classmethod
     def of(cls, found: os.stat_result, now: float) -> "Stamp | None":
         """The stamp of a file with this status; None if it changed just now (`now` in s since the epoch)."""
-        if now - max(found.st_mtime, found.st_ctime) < _SAME_MOMENT:
+        if now - max(found.st_mtime, found.st_ctime) < SAME_MOMENT:
             return None
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 

@@ -33,7 +33,7 @@ class _Setting(msgspec.Struct):
 
 
 class _Passthrough(msgspec.Struct):
-    off_because: str | None
+    off_because: Annotated[str, msgspec.Meta(max_length=_ERROR_MAX)] | None
     open: _Count
     opened: _Count
 

@@ -1,0 +1,138 @@
+"""Which cached files the kernel may read by itself: those that are complete and verified."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from empirical_fs.reading.content import Content
+from empirical_fs.reading.whole_files import When, WholeFiles, when
+from empirical_fs.work.timer import Timer
+from tests.support.harness import wait_until
+
+MIB = 2**20
+CONTENT = cast(Content, object())
+
+
+@dataclass(eq=False)
+class FakeCached:
+    """A version on disk."""
+
+    size: int = MIB
+    is_complete: bool = True
+    is_verified: bool = False
+    is_damaged: bool = False
+    closed: int = 0
+    touched: int = 0
+
+    def verify(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        self.is_verified = goes_on() and not self.is_damaged
+        return self.is_verified
+
+    def fileno(self) -> int | None:
+        return 9 if self.is_verified else None
+
+    def touch(self) -> None:
+        self.touched += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class FakeDisk:
+    """A disk with one version, which answers when it may."""
+
+    cached: FakeCached | None
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0
+    lent: int = 0
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
+
+    def borrowed(self, _content: Content) -> FakeCached | None:
+        self.asked += 1
+        assert self.may_answer.wait(30)
+        self.lent += self.cached is not None
+        return self.cached
+
+
+class Looks:
+    """What was found, in the order in which it was."""
+
+    def __init__(self, disk: FakeDisk) -> None:
+        self.timer = Timer()
+        self.timer.start()
+        self.now = 0.0
+        self.whole_files = WholeFiles(cast(Any, disk), self.timer, lambda: self.now)
+        self.found: list[int | None] = []
+
+    def look(self) -> int | None:
+        before = len(self.found)
+        self.whole_files.find(CONTENT, self.found.append)
+        wait_until(lambda: len(self.found) > before, "an answer")
+        return self.found[-1]
+
+    def close(self) -> None:
+        self.whole_files.close()
+        self.timer.close()
+
+
+def test_when() -> None:
+    """A small file while its open waits, a larger one later, and a huge one never by itself."""
+    assert [when(size) for size in (1, 16 * MIB)] == [When.AT_ONCE] * 2
+    assert [when(size) for size in (16 * MIB + 1, 2**30)] == [When.IN_BACKGROUND] * 2
+    assert when(2**40) is When.BY_READS
+
+
+@pytest.mark.parametrize(
+    ("cached", "found"),
+    [
+        (None, None),
+        (FakeCached(is_verified=True), 9),
+        (FakeCached(), 9),
+        (FakeCached(is_complete=False), None),
+        (FakeCached(is_damaged=True), None),
+        (FakeCached(size=2**40), None),
+        (FakeCached(size=2**40, is_verified=True), 9),
+    ],
+    ids=["absent", "verified", "small", "incomplete", "damaged", "huge", "huge-and-verified"],
+)
+def test_what_is_found(cached: FakeCached | None, found: int | None) -> None:
+    disk = FakeDisk(cached)
+    looks = Looks(disk)
+    assert looks.look() == found
+    looks.close()
+    if cached is not None:
+        assert cached.closed == disk.lent
+        assert cached.touched == (found is not None)
+
+
+def test_a_large_one_is_found_the_next_time() -> None:
+    """It is verified in the background, and given back then."""
+    disk = FakeDisk(FakeCached(size=2**30))
+    looks = Looks(disk)
+    assert looks.look() is None
+    wait_until(
+        lambda: disk.cached is not None and disk.cached.closed == disk.lent == 2, "the background work"
+    )
+    assert looks.look() == 9
+    looks.close()
+
+
+def test_a_disk_that_does_not_answer() -> None:
+    """An open waits a moment for it, those that follow do not wait, and later it is asked again."""
+    disk = FakeDisk(FakeCached())
+    disk.may_answer.clear()
+    looks = Looks(disk)
+    assert looks.look() is None
+    assert looks.look() is None
+    assert disk.asked == 1
+    disk.may_answer.set()
+    looks.now = 60.0
+    assert looks.look() == 9
+    assert looks.found == [None, None, 9]
+    looks.close()
