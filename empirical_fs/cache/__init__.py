@@ -3,13 +3,15 @@
 store.py: what others use; cached.py: one version of one resource.
 keys.py: what identifies a resource and its versions; record.py: the format of a record, and checksums.
 bounds.py: whether more fits; eviction.py: what is removed first; disk_failures.py: what an errno means.
-folder.py: the places of the files; files.py: the two files of a version; disk_io.py: the system calls.
+folder.py: the places of the files; files.py: the open files of a version; making.py: opens, creates and
+removes them; disk_io.py: the system calls.
 room.py: reserves room before anything is written; counters.py: what each process has reserved; scan.py: what
-is on disk. writer.py: the thread that writes. inspection.py: lists, checks and removes what is on disk.
+is on disk. waiting.py: what waits to be written; writer.py: the thread that writes. tallies.py: counts, and a
+disk that does not answer. inspection.py: lists, checks and removes what is on disk.
 
 keys.py, record.py, bounds.py, eviction.py and disk_failures.py do no I/O and start no threads. The package
-knows nothing of HTTP and nothing of the kernel; it imports `work` and the modules below. reading/, mount/ and
-cli/ may import it.
+knows nothing of HTTP and nothing of the kernel; it imports `work`, `settings` and the modules below.
+reading/, mount/ and cli/ may import it.
 
 What makes it safe without locks, without an order of writes and without fsync: every block has a checksum in
 the record, seeded with what it is a block of. Whatever is lost, torn, zeroed or foreign does not match, and

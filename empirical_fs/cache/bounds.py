@@ -3,8 +3,8 @@
 Several processes write into one folder, without locks. Each has a counter: of what it has reserved, of what
 of that it has spent (written), and of what it has freed. A process knows what was on disk at its last scan,
 and by the counters what has changed since. The sum is never too small: what a process had reserved but not
-spent when the scan began counts as if it came after the scan, and what was freed counts only if it was freed
-after the scan had ended.
+spent when the scan began counts as if it came after the scan, and what was freed counts only if its eviction
+began after the scan had ended.
 """
 
 from collections.abc import Mapping
@@ -72,6 +72,8 @@ class Counter:
     spent: Amount = Amount()
     """What of `reserved` is written; at most that."""
     freed: Amount = Amount()
+    freeing: Amount = Amount()
+    """`freed`, and the most that the eviction under way will free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def usage(scanned: Scanned, now: Mapping[str, Counter]) -> Amount:
     total = scanned.found
     for process, counter in now.items():
         total += counter.reserved - scanned.before.get(process, _NOTHING).spent
-        total -= counter.freed - scanned.after.get(process, _NOTHING).freed
+        freed = counter.freed - scanned.after.get(process, _NOTHING).freeing
+        total -= Amount(max(freed.bytes, 0), max(freed.files, 0))
     return total
 
 

@@ -310,6 +310,10 @@ class Cached:
         """Note that the version is used, by reads that do not come through this object."""
         self._upkeep.put_chore(self, Chore.TOUCH)
 
+    def retain(self) -> None:
+        """Give another reference, which is ended by another `close`."""
+        self._upkeep.retain(self)
+
     def close(self) -> None:
         """End one reference."""
         self._upkeep.release(self)

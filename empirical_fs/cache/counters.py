@@ -4,6 +4,7 @@ import errno
 import os
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from xxhash import xxh3_64_intdigest
@@ -16,7 +17,11 @@ FORGOTTEN_NS = 3600 * 10**9
 """After this time without a change the file of a process may be removed. Nobody uses a scan that is as old,
 nor what it reserved that long ago."""
 
-_NUMBERS = struct.Struct("<6Q")
+IDLE_SECONDS = 600.0
+"""After this time a process does not use what it has reserved without showing it again."""
+_OLD_NS = 900 * 10**9
+
+_NUMBERS = struct.Struct("<8Q")
 _CHECKSUM = struct.Struct("<Q")
 _SIZE = _NUMBERS.size + _CHECKSUM.size
 _TRIES = 3
@@ -44,6 +49,7 @@ class OwnCounter:
             self.name, self.value = random_name(), Counter()
             return False
         if self._descriptor is None:
+            self._folder.make()
             self._descriptor = self._io.create(self._folder.processes / self.name)
         numbers = _NUMBERS.pack(
             value.reserved.bytes,
@@ -52,6 +58,8 @@ class OwnCounter:
             value.spent.files,
             value.freed.bytes,
             value.freed.files,
+            value.freeing.bytes,
+            value.freeing.files,
         )
         encoded = numbers + _CHECKSUM.pack(xxh3_64_intdigest(numbers))
         if self._io.write(self._descriptor, [encoded], 0) < len(encoded):
@@ -75,19 +83,23 @@ class OwnCounter:
                 self._io.close(descriptor)
 
 
-def read_counters(folder: Folder, io: Io) -> dict[str, Counter]:
+def read_counters(folder: Folder, io: Io, now_ns: int) -> dict[str, Counter]:
     """The counters of all processes, by their names.
+
+    One that was shown long before `now_ns` has nothing left to spend: its process has ended, or will reserve
+    before it writes again.
 
     Raises:
         OSError: one of them cannot be read.
     """
     found = {}
-    for name in io.names(folder.processes):
+    for name, status in io.files(folder.processes):
         path = folder.processes / name
         for _ in range(_TRIES):
             value = _read(io, path)
             if value is not None:
-                found[name] = value
+                is_old = status.st_mtime_ns < now_ns - _OLD_NS
+                found[name] = replace(value, spent=value.reserved) if is_old else value
                 break
         else:
             # Its process has ended with the machine. If not, it notices, and begins another one.
@@ -126,4 +138,4 @@ def _read(io: Io, path: Path) -> Counter | None:
     if got < _SIZE or _CHECKSUM.unpack_from(data, _NUMBERS.size)[0] != xxh3_64_intdigest(numbers):
         return None
     values = _NUMBERS.unpack(numbers)
-    return Counter(Amount(*values[0:2]), Amount(*values[2:4]), Amount(*values[4:6]))
+    return Counter(Amount(*values[0:2]), Amount(*values[2:4]), Amount(*values[4:6]), Amount(*values[6:8]))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from empirical_fs.cache.bounds import Space
 
+STAT_BLOCK = 512
+"""The unit of st_blocks, whatever the file system's."""
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
 _COMMON = os.O_CLOEXEC | os.O_NOFOLLOW

@@ -1,19 +1,16 @@
-"""The two files of a version: opening, creating, reading with verification, writing, removing."""
+"""The open files of a version: reads with verification, and writes."""
 
 import errno
 import os
-import time
 import weakref
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.folder import DATA, Folder, Place, random_name
-from empirical_fs.cache.keys import Identity
+from empirical_fs.cache.folder import Place
 from empirical_fs.cache.record import (
     ABSENT,
     BLOCK,
@@ -21,37 +18,30 @@ from empirical_fs.cache.record import (
     HEADER,
     Note,
     Origin,
-    Unusable,
     checksum,
     count_blocks,
     decode_entries,
-    decode_header,
     encode_entries,
-    encode_header,
     encode_note,
 )
 
-_STAT_BLOCK = 512
-"""The unit of st_blocks, whatever the file system's."""
-_PAGE = 4096
+PAGE = 4096
+"""What a folder and the smallest file take on most disks."""
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
 SAME_MOMENT = 1.0
 """Seconds within which two changes of a file may leave it with the same time."""
-_TRIES = 3
-_READ_ONLY = (errno.EROFS, errno.EACCES)
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def room_for_files(size: int) -> Amount:
     """What an object of `size` bytes takes beside its blocks: a folder, a record, a data file."""
-    entries = -(-count_blocks(size) * ENTRY // _PAGE)
-    return Amount((4 + entries) * _PAGE, 3)
+    entries = -(-count_blocks(size) * ENTRY // PAGE)
+    return Amount((4 + entries) * PAGE, 3)
 
 
 def room_for_blocks(count: int) -> Amount:
     """What consecutive blocks take, with a page in which the file system notes where they are."""
-    return Amount(count * BLOCK + _PAGE)
+    return Amount(count * BLOCK + PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +90,7 @@ class Files:
         """The stamp that the data file had before any block was verified; None if that is not known."""
         self._io = io
         self._seed = self.origin.seed
-        weakref.finalize(self, _close, io, descriptors)
+        weakref.finalize(self, close_all, io, descriptors)
 
     @property
     def size(self) -> int:
@@ -208,14 +198,6 @@ class Files:
         """The checksums of consecutive blocks."""
         return [checksum(block, self._seed, number) for number, block in enumerate(blocks, first)]
 
-    def has(self, first: int, checksums: list[int]) -> bool:
-        """Whether consecutive blocks with these checksums are there already, from another process.
-
-        Raises:
-            OSError: the record cannot be read.
-        """
-        return self.entries(first, len(checksums)).tolist() == checksums
-
     def write_blocks(self, first: int, blocks: Sequence[bytes | memoryview], checksums: list[int]) -> None:
         """Write consecutive blocks, then their checksums.
 
@@ -305,172 +287,8 @@ class Files:
             done += count
 
 
-def _close(io: Io, descriptors: Sequence[int]) -> None:
+def close_all(io: Io, descriptors: Sequence[int]) -> None:
+    """Close files, whatever the disk says to that."""
     for each in descriptors:
         with suppress(OSError):
             io.close(each)
-
-
-def open_files(io: Io, place: Place) -> Files | Unusable | None:
-    """Open the files of a version; None if there are none.
-
-    Raises:
-        OSError: the disk does not say.
-    """
-    try:
-        record = _open(io, place.record)
-    except FileNotFoundError:
-        return None
-    data = -1
-    try:
-        decoded = _header(io, place, record)
-        if isinstance(decoded, Unusable):
-            return decoded
-        try:
-            data = _open(io, place.data(decoded[0].nonce))
-        except FileNotFoundError:
-            # Who evicts removes the record first.
-            return Unusable.DAMAGED if io.status_of(record).st_nlink else None
-        stamp = Stamp.of(io.status_of(data), time.time())
-        files = Files(io, place, (record, data), decoded)
-        files.stamp = stamp
-        record = data = -1
-        return files
-    finally:
-        _close(io, [each for each in (record, data) if each >= 0])
-
-
-def read_header(io: Io, place: Place) -> tuple[Origin, Note] | Unusable | None:
-    """What the record of a version says of it; None if there is no record.
-
-    Raises:
-        OSError: the disk does not say.
-    """
-    try:
-        record = io.open(place.record, writable=False)
-    except FileNotFoundError:
-        return None
-    try:
-        return _header(io, place, record)
-    finally:
-        _close(io, [record])
-
-
-def _header(io: Io, place: Place, record: int) -> tuple[Origin, Note] | Unusable:
-    header = bytearray(HEADER)
-    got = io.read(record, [header], 0)
-    return decode_header(bytes(header[:got]), place.resource, place.version)
-
-
-def _open(io: Io, path: Path) -> int:
-    try:
-        return io.open(path)
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise
-        return io.open(path, writable=False)
-
-
-def create_files(io: Io, folder: Folder, place: Place, identity: Identity, note: Note) -> Files | None:
-    """Create the files of a version; None if another process was faster.
-
-    Raises:
-        OSError: that cannot be done; nothing is left, as far as the disk allows.
-        TooLong: the validators do not fit into a record.
-    """
-    origin = Origin(place.resource, identity.size, identity.etag, identity.updated_ns, random_name())
-    header = encode_header(origin, note)
-    data_path, new = place.data(origin.nonce), place.new()
-    data = record = -1
-    is_made = False
-    try:
-        data = _create(io, folder, place, data_path)
-        io.truncate(data, identity.size)
-        record = io.create(new)
-        if io.write(record, [header], 0) < len(header):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        io.truncate(record, HEADER + count_blocks(identity.size) * ENTRY)
-        is_made = _publish(io, new, place)
-        if not is_made:
-            return None
-        files = Files(io, place, (record, data), (origin, note))
-        record = data = -1
-        return files
-    finally:
-        opened = [each for each in (record, data) if each >= 0]
-        with suppress(OSError):
-            io.unlink(new)
-        if not is_made:
-            with suppress(OSError):
-                io.unlink(data_path)
-        _close(io, opened)
-
-
-def _create(io: Io, folder: Folder, place: Place, path: Path) -> int:
-    for _ in range(_TRIES):
-        try:
-            return io.create(path)
-        except FileNotFoundError:
-            # The folder is new, or an eviction in another process has just removed it.
-            folder.make_for(place)
-    return io.create(path)
-
-
-def _publish(io: Io, new: Path, place: Place) -> bool:
-    """Give a new record its name, unless there is one of that name."""
-    try:
-        io.link(new, place.record)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # Then one of two processes loses its record, and finds that it is gone.
-        io.rename(new, place.record)
-    return True
-
-
-def remove_files(io: Io, place: Place, *, with_pin: bool = False) -> Amount:
-    """Remove a version; who has it open can go on reading. Returns what that frees.
-
-    Raises:
-        OSError: that cannot be done.
-    """
-    data = [place.folder / each for each in _names_of(io, place)]
-    with suppress(OSError):
-        found = read_header(io, place)
-        if found is Unusable.UNKNOWN_FORMAT:
-            return Amount()
-        if isinstance(found, tuple):
-            # Another data file may belong to a process that is making a record now.
-            data = [place.data(found[0].nonce)]
-    freed = _remove(io, place.record)
-    for each in data:
-        freed += _remove(io, each)
-    if with_pin:
-        freed += _remove(io, place.pin)
-    with suppress(OSError):
-        io.remove_folder(place.folder)
-        freed += Amount(_PAGE, 1)
-    return freed
-
-
-def is_data_of(name: str, version: str) -> bool:
-    """Whether a file is a data file of the version with that digest."""
-    return name.startswith(f"{version}.") and name.endswith(DATA)
-
-
-def _names_of(io: Io, place: Place) -> list[str]:
-    with suppress(OSError):
-        return [each for each in io.names(place.folder) if is_data_of(each, place.version)]
-    return []
-
-
-def _remove(io: Io, path: Path) -> Amount:
-    """Remove a file; what that frees counts only for the process that removed it."""
-    try:
-        blocks = io.status(path).st_blocks
-        io.unlink(path)
-    except FileNotFoundError:
-        return Amount()
-    return Amount(blocks * _STAT_BLOCK, 1)

@@ -101,7 +101,17 @@ class Folder:
         Raises:
             OSError: that cannot be done.
         """
-        for each in (self.path, self.top, self.processes, place.folder.parent, place.folder):
+        self.make()
+        for each in (place.folder.parent, place.folder):
+            self._make(each)
+
+    def make(self) -> None:
+        """Create the folder itself where it is missing: somebody may have removed it.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        for each in (self.path, self.top, self.processes):
             self._make(each)
 
     def _make(self, path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import Files, open_files, remove_files
+from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import PIN, RECORD, Folder, Place
 from empirical_fs.cache.keys import Identity, Listed
+from empirical_fs.cache.making import open_files, remove_files
 from empirical_fs.cache.record import ABSENT, BLOCK, block_size, count_blocks
 from empirical_fs.cache.scan import resource_folders
 

@@ -1,15 +1,16 @@
 """Reserves room on the disk before anything is written, and evicts what was not used for longest."""
 
 import logging
-from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from empirical_fs.cache.bounds import Amount, Counter, Limits, Scanned, chunk, excess, usage
-from empirical_fs.cache.counters import OwnCounter, read_counters, remove_forgotten
-from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.counters import IDLE_SECONDS, OwnCounter, read_counters, remove_forgotten
+from empirical_fs.cache.disk_io import STAT_BLOCK, Io
 from empirical_fs.cache.eviction import LeastRecent, may_go
-from empirical_fs.cache.files import remove_files
+from empirical_fs.cache.files import PAGE
 from empirical_fs.cache.folder import Folder, Place
+from empirical_fs.cache.making import remove_files
 from empirical_fs.cache.scan import scan
 
 log = logging.getLogger(__name__)
@@ -22,15 +23,14 @@ _AGAIN_SECONDS = 1.0
 """The least number of seconds from scan to scan if nothing is left to evict."""
 _REST = 20
 """The same as a multiple of the time that the last scan took."""
-_IDLE_SECONDS = 600.0
-"""After this time a reservation is given back."""
 _ROUNDS = 2
 
 
 class Room:
-    """The room that this process may use. Only the thread of the writer calls it, except for `used`.
+    """The room that this process may use.
 
-    `is_open` tells whether this process has a version open (digests of resource and version).
+    Only the thread of the writer calls it; `used` and `is_outdated` are for all. `is_open` tells whether this
+    process has a version open (digests of resource and version).
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Room:
         """Know nothing yet; `clock` returns seconds and counts suspend."""
         self.used: Amount | None = None
         """What the cache takes on the disk, reservations included; None before the first scan."""
-        self.freed_by_command: deque[Amount] = deque()
-        """What other threads of this process have freed; they append to it."""
+        self.is_outdated = False
+        """Whether files were removed otherwise than by eviction: there may be more room than known."""
         self._folder = folder
         self._io = io
         self._limits = limits
@@ -54,7 +54,7 @@ class Room:
         self._counter = OwnCounter(folder, io)
         self._scanned: Scanned | None = None
         self._oldest = LeastRecent()
-        self._scanned_at = self._moved_at = float("-inf")
+        self._scanned_at = self._shown_at = float("-inf")
         self._scan_took = 0.0
 
     def prepare(self) -> None:
@@ -87,7 +87,8 @@ class Room:
     def _try(self, more: Amount) -> bool:
         """Reserve that much beside what is reserved; False, and nothing is reserved any more, if not."""
         counter = self._counter.value
-        if not self._counter.publish(Counter(counter.reserved + more, counter.spent, counter.freed)):
+        self._shown_at = self._clock()
+        if not self._counter.publish(replace(counter, reserved=counter.reserved + more)):
             return False
         is_kept = False
         try:
@@ -95,7 +96,9 @@ class Room:
         finally:
             if not is_kept:
                 now = self._counter.value
-                self._counter.publish(Counter(now.spent, now.spent, now.freed))
+                if self.used is not None:
+                    self.used -= now.reserved - now.spent
+                self._counter.publish(replace(now, reserved=now.spent))
         return is_kept
 
     def spend(self, amount: Amount) -> None:
@@ -103,8 +106,7 @@ class Room:
         value = self._counter.value
         spent = value.spent + amount
         reserved = Amount(max(value.reserved.bytes, spent.bytes), max(value.reserved.files, spent.files))
-        self._counter.value = Counter(reserved, spent, value.freed)
-        self._moved_at = self._clock()
+        self._counter.value = replace(value, reserved=reserved, spent=spent)
 
     def close(self) -> None:
         """Give back what is reserved and not spent.
@@ -115,24 +117,23 @@ class Room:
         try:
             value = self._counter.value
             if value != Counter():
-                self._counter.publish(Counter(value.spent, value.spent, value.freed))
+                self._counter.publish(replace(value, reserved=value.spent))
         finally:
             self._counter.close()
 
     def _current(self) -> Counter:
-        """The counter, without what was reserved long ago, and with what commands have freed."""
+        """The counter, without what was reserved long ago."""
         value = self._counter.value
-        if self._clock() - self._moved_at > _IDLE_SECONDS:
-            value = Counter(value.spent, value.spent, value.freed)
-        while self.freed_by_command:
-            value = Counter(value.reserved, value.spent, value.freed + self.freed_by_command.popleft())
+        if self._clock() - self._shown_at > IDLE_SECONDS:
+            # Others may count it as spent by now, so that it cannot be given back any more.
+            value = replace(value, spent=value.reserved)
         self._counter.value = value
         return value
 
     def _make_fit(self) -> bool:
         """Evict until everything that is reserved fits; False if it does not."""
         over = self._excess()
-        if over.is_any and self._age() > _CURRENT_SECONDS:
+        if over.is_any and (self.is_outdated or self._age() > _CURRENT_SECONDS):
             self._scan()
             over = self._excess()
         for _ in range(_ROUNDS):
@@ -142,7 +143,7 @@ class Room:
         return not over.is_any
 
     def _excess(self) -> Amount:
-        counters = read_counters(self._folder, self._io)
+        counters = read_counters(self._folder, self._io, self._counter.now_ns())
         counters[self._counter.name] = self._counter.value
         if self._scanned is None:
             self._scan()
@@ -152,43 +153,67 @@ class Room:
 
     def _evict(self, over: Amount) -> bool:
         """Evict until that much is freed, or nothing else may go; False if nothing was freed at all."""
-        freed = Amount()
-        while (over - freed).is_any:
-            candidate = self._oldest.next()
-            if candidate is None:
-                if self._age() < max(_AGAIN_SECONDS, _REST * self._scan_took):
+        total, may_scan = Amount(), True
+        while (over - total).is_any:
+            chosen = self._choose(over - total)
+            if not chosen:
+                if not may_scan or self._age() < max(_AGAIN_SECONDS, _REST * self._scan_took):
                     break
+                may_scan = False
                 self._scan()
                 continue
-            freed += self._try_evict(self._folder.place(candidate.resource, candidate.version))
-        if not freed.is_any:
-            return False
-        value = self._counter.value
-        log.debug("evicted %d bytes from the cache", freed.bytes)
-        self._counter.publish(Counter(value.reserved, value.spent, value.freed + freed))
-        return True
+            freed = self._remove(chosen)
+            if not freed.is_any:
+                break
+            total += freed
+        return total.is_any
 
-    def _try_evict(self, place: Place) -> Amount:
+    def _choose(self, over: Amount) -> list[tuple[Place, Amount]]:
+        """Versions to evict, with what each takes, until they take `over`."""
+        chosen = list[tuple[Place, Amount]]()
+        while over.is_any and (candidate := self._oldest.next()) is not None:
+            place = self._folder.place(candidate.resource, candidate.version)
+            taken = self._taken(place)
+            if taken is not None:
+                chosen.append((place, taken))
+                over -= taken
+        return chosen
+
+    def _taken(self, place: Place) -> Amount | None:
+        """What a version takes on the disk; None if it may not go."""
         try:
-            used_ns = self._io.status(place.record).st_mtime_ns
-            try:
-                self._io.status(place.pin)
-                is_pinned = True
-            except FileNotFoundError:
-                is_pinned = False
+            found = self._io.files(place.folder)
         except FileNotFoundError:
-            return Amount()
-        if not may_go(
-            used_ns=used_ns,
+            return None
+        own = {name: status for name, status in found if name.startswith(place.version)}
+        record = own.get(place.record.name)
+        if record is None or not may_go(
+            used_ns=record.st_mtime_ns,
             now_ns=self._counter.now_ns(),
             is_open=self._is_open(place.resource, place.version),
-            is_pinned=is_pinned,
+            is_pinned=place.pin.name in own,
         ):
+            return None
+        return Amount(sum(each.st_blocks for each in own.values()) * STAT_BLOCK + PAGE, len(own) + 1)
+
+    def _remove(self, chosen: list[tuple[Place, Amount]]) -> Amount:
+        """Remove versions; returns what that frees.
+
+        Who ends a scan meanwhile may have seen them or not, and so learns first what may go.
+        """
+        most = sum((taken for _, taken in chosen), Amount())
+        if not self._counter.publish(replace(self._counter.value, freeing=self._counter.value.freed + most)):
             return Amount()
-        return remove_files(self._io, place)
+        freed = sum((remove_files(self._io, place) for place, _ in chosen), Amount())
+        freed = Amount(min(freed.bytes, most.bytes), min(freed.files, most.files))
+        log.debug("evicted %d bytes from the cache", freed.bytes)
+        total = self._counter.value.freed + freed
+        self._counter.publish(replace(self._counter.value, freed=total, freeing=total))
+        return freed
 
     def _scan(self) -> None:
         begun_at = self._clock()
+        self.is_outdated = False
         self._counter.publish(self._counter.value)
         now_ns = self._counter.now_ns()
         remove_forgotten(self._folder, self._io, now_ns)

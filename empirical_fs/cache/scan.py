@@ -9,12 +9,11 @@ from pathlib import Path
 
 from empirical_fs.cache.bounds import Amount, Scanned
 from empirical_fs.cache.counters import FORGOTTEN_NS, read_counters
-from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.disk_io import STAT_BLOCK, Io
 from empirical_fs.cache.eviction import LeastRecent
-from empirical_fs.cache.files import read_header
 from empirical_fs.cache.folder import DATA, NEW, PROCESSES, RECORD, Folder, Place
+from empirical_fs.cache.making import read_header
 
-_STAT_BLOCK = 512
 _FOLDER = Amount(4096, 1)
 _USUAL = 2
 """The files of a resource with one version: a record, and its data."""
@@ -28,7 +27,7 @@ def scan(folder: Folder, io: Io, now_ns: int) -> tuple[Scanned, LeastRecent]:
     Raises:
         OSError: the disk does not say; then nothing is known.
     """
-    before = read_counters(folder, io)
+    before = read_counters(folder, io, now_ns)
     recent = LeastRecent()
     size = files = 0
     for resource, path in resource_folders(folder, io):
@@ -42,10 +41,10 @@ def scan(folder: Folder, io: Io, now_ns: int) -> tuple[Scanned, LeastRecent]:
         size += _FOLDER.bytes
         files += _FOLDER.files + len(found)
         for name, status in found:
-            size += status.st_blocks * _STAT_BLOCK
+            size += status.st_blocks * STAT_BLOCK
             if name.endswith(RECORD):
                 recent.add(resource, name.removesuffix(RECORD), status.st_mtime_ns)
-    return Scanned(Amount(size, files), before, read_counters(folder, io)), recent
+    return Scanned(Amount(size, files), before, read_counters(folder, io, now_ns)), recent
 
 
 def resource_folders(folder: Folder, io: Io) -> Iterator[tuple[str, str]]:

@@ -10,14 +10,15 @@ from pathlib import Path
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached, Chore
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import Files, Stamp, open_files, read_header
+from empirical_fs.cache.files import Files, Stamp
 from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
+from empirical_fs.cache.making import open_files, read_header
 from empirical_fs.cache.record import Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.tallies import Counts, Patience, Tallies
-from empirical_fs.cache.writer import MakeJob, Writer
+from empirical_fs.cache.writer import Means, Writer
 from empirical_fs.clock import aging_clock
 from empirical_fs.work.jobs import Job
 
@@ -27,6 +28,7 @@ _QUEUE = 32 * 2**20
 """Bytes that may wait to be written."""
 _REMEMBERED = 4096
 """How many versions are remembered as verified after they were closed."""
+_LINGER = 1.0
 _VERSIONS = 64
 """How many versions of one resource are looked at."""
 
@@ -41,9 +43,8 @@ class System:
     """What a store uses of the system; tests use something else."""
 
     io: Io = field(default_factory=Io)
-    make_job: MakeJob = in_a_thread
-    clock: Callable[[], float] = aging_clock
-    """Returns seconds, and counts suspend."""
+    means: Means = field(default_factory=lambda: Means(in_a_thread, aging_clock, _LINGER))
+    """How the writer works; its clock counts suspend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ class Store:
         self._verified = OrderedDict[tuple[str, str], Stamp]()
         """The stamps of data files in which this process has verified every block, the oldest first."""
         self._has_told_damage = False
-        self._room = Room(self.folder, self.io, limits, self._is_open, system.clock)
-        self._writer = Writer(self, self._room, queue, system.make_job, system.clock)
+        self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock)
+        self._writer = Writer(self, self._room, queue, system.means)
 
     @property
     def state(self) -> State:
@@ -211,7 +212,7 @@ class Store:
             OSError: that cannot be done.
         """
         freed = evict(self.folder, self.io, entry)
-        self._room.freed_by_command.append(freed)
+        self._room.is_outdated = True
         return freed.bytes
 
     # What follows is for the versions that are open.

@@ -37,7 +37,7 @@ def explained(
             trouble = Trouble(f"this is not the Empirical API: {error}", f"check {api_url_from}")
         case EmpiricalError():
             trouble = error.trouble
-        case MemoryError():
+        case MemoryError() | OSError(errno=errno.ENOMEM):
             trouble = NoMemory().trouble
         case OSError(errno=errno.EAGAIN, filename=None):
             trouble = NoThread().trouble  # no process could be made (fork(2))

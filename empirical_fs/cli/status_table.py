@@ -42,6 +42,7 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         "in flight": f"{flying['store']} to the store, {flying['api']} to the API",
         "memory": f"{_size(report['memory_held'])} of {_size(report['memory_budget'])} held",
         "reads": f"{report['reads']}, {report['reads_from_memory']} of them from memory{hits}",
+        "cache": _cache(report.get("cache")),
         "URLs signed": str(report["urls_signed"]),
         "errors": ", ".join(f"{name} {count}" for name, count in sorted(report["errors"].items())) or "none",
         "process": f"{report['pid']}, version {report['version']}, for {_duration(report['mounted_for'])}",
@@ -87,6 +88,24 @@ def _state(report: Mapping[str, Any]) -> str:
     return (
         f"{state}; the API counts {abs(gap)} {'more' if gap > 0 else 'fewer'} than it lists" if gap else state
     )
+
+
+def _cache(cache: Mapping[str, Any] | None) -> str:
+    """The cache on disk: where it is, how full, and what it has done."""
+    if cache is None:
+        return "off"
+    used = "not counted yet" if cache["used"] is None else _size(cache["used"])
+    told = [
+        f"{cache['folder']}: {used} of {_size(cache['limit'])}",
+        f"{_size(cache['bytes_read'])} read from it",
+        f"{cache['blocks_written']} blocks written, {cache['blocks_dropped']} dropped",
+        f"{cache['blocks_damaged']} damaged",
+    ]
+    if alone := cache["files_left_alone"]:
+        told.append(f"{alone} files left alone after errors of the disk")
+    if cache["paused"]:
+        told.append(f"takes nothing now: {cache['paused']}")
+    return "; ".join(told)
 
 
 def _size(count: float) -> str:

@@ -38,6 +38,20 @@ class _Passthrough(msgspec.Struct):
     opened: _Count
 
 
+class _Cache(msgspec.Struct):
+    """The fields of the cache on disk."""
+
+    folder: str
+    used: _Count | None
+    limit: _Count
+    bytes_read: _Count
+    blocks_damaged: _Count
+    blocks_written: _Count
+    blocks_dropped: _Count
+    files_left_alone: _Count
+    paused: str | None
+
+
 class _Report(msgspec.Struct):
     """The fields that are shown; older versions do not send those with a default."""
 
@@ -67,6 +81,7 @@ class _Report(msgspec.Struct):
     failed_in_a_row: _Count = 0
     failing_for: _Seconds = 0.0
     passthrough: _Passthrough | None = None
+    cache: _Cache | None = None
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

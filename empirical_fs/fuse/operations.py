@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.control.protocol import encoded
 from empirical_fs.fuse.answering import About, Answering
@@ -30,7 +31,7 @@ from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
 from empirical_fs.fuse.sizing import Sizing
 from empirical_fs.fuse.tracing import TracedRequest
-from empirical_fs.fuse.xattrs import extended_attributes
+from empirical_fs.fuse.xattrs import CACHED, extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
@@ -59,6 +60,17 @@ class Tools:
     """The functions that answer the ioctls of the command line, by ioctl number."""
     for_commands: Pool
     """The threads that run these functions."""
+    cached: "Cached | None" = None
+    """How much of a file is on disk; None if the cache is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """Tells how much of a file is on disk, by threads that may wait for the disk."""
+
+    percent: Callable[[Resource], int]
+    """Returns the percentage of the version that a resource describes."""
+    threads: Pool
 
 
 class Operations:
@@ -70,6 +82,7 @@ class Operations:
         self._library, self._options, self._attributes = tools.library, tools.options, tools.attributes
         self._answering = tools.answering
         self._commands, self._for_commands = tools.commands, tools.for_commands
+        self._cached = tools.cached
         self._directory = Directory(files.catalog)
         followers = Followers()
         settling = Settling(files.catalog, tools.answering, tools.timer)
@@ -222,8 +235,10 @@ class Operations:
 
     def listxattr(self, request: Request, number: int, size: int) -> None:
         """Answer with the names of the extended attributes of a file; the root directory has none."""
-        names = b"".join(name.encode() + b"\0" for name in self._extended(number))
-        _give_value(request, names, size)
+        names = list(self._extended(number))
+        if self._cached is not None and number != ROOT_NUMBER:
+            names.append(CACHED)
+        _give_value(request, b"".join(name.encode() + b"\0" for name in names), size)
 
     def getxattr(self, request: Request, number: int, name: bytes, size: int, *_position: int) -> None:
         """Answer with an extended attribute of a file; macOS passes a position in addition."""
@@ -232,6 +247,9 @@ class Operations:
         if not name.startswith(_OF_USERS):
             # Not supported by the whole file system, so that programs stop asking for access control lists.
             raise Refusal(errno.EOPNOTSUPP)
+        if name == CACHED.encode() and self._cached is not None and number != ROOT_NUMBER:
+            self._give_percent(request, self._node(number), size, self._cached)
+            return
         value = self._extended(number).get(name.decode(errors="surrogateescape"))
         if value is None:
             raise Refusal(NO_ATTRIBUTE)
@@ -248,6 +266,17 @@ class Operations:
         self._answering.defer(request, about, _ANSWER_SECONDS)
         work = partial(_give_answer, request, answer, room)
         self._answering.go_on_later(request, about, work, self._for_commands)
+
+    def _give_percent(self, request: Request, node: Node, size: int, cached: Cached) -> None:
+        """Answer with how much of a file is on disk, once the disk has told."""
+        now = (self._catalog.current(node.entry) or node.entry).resource
+
+        def answer() -> None:
+            _give_value(request, b"%d" % (100 if now.link is not None else cached.percent(now)), size)
+
+        about = About("getxattr", f"/{node.entry.name}")
+        self._answering.defer(request, about)
+        self._answering.go_on_later(request, about, answer, cached.threads)
 
     def _refuse_write(self, request: Request, *_words: object) -> None:
         request.refuse(errno.EROFS)

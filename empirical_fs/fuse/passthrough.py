@@ -12,7 +12,7 @@ A handle reads the version that it opened, even if that is replaced or evicted: 
 import errno
 import logging
 import threading
-from typing import Protocol
+from typing import Any, Protocol
 
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import Content, Node
@@ -73,11 +73,10 @@ class Passthrough:
             return "the kernel does not have it"
         return self._refused
 
-    @property
-    def counts(self) -> tuple[int, int]:
-        """How many handles are open by passthrough, and how many were opened so."""
+    def report(self) -> dict[str, Any]:
+        """The state for `--status`: why it is off, and how many handles are, and were, opened so."""
         with self._lock:
-            return self._open, self._opened
+            return {"off_because": self.reason, "open": self._open, "opened": self._opened}
 
     def is_to_be_decided(self, node: Node) -> bool:
         """Whether an open of the node should find out if there is a file that the kernel may read."""

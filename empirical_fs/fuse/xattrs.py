@@ -15,6 +15,9 @@ _OF_DETAILS = {
     "user.empirical.access_level": "access_level",
 }
 
+CACHED = "user.empirical.cached"
+"""How much of the file is on this computer's disk, in percent; only where the cache is on."""
+
 _VALUE_MAX = 64 * 2**10
 """The most bytes of a value that Linux allows (XATTR_SIZE_MAX)."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import Any
 
 import httpx
 
@@ -49,6 +50,23 @@ class DiskCache:
         """Begin to write."""
         if self.store is not None:
             self.store.start()
+
+    def report(self) -> dict[str, Any] | None:
+        """The state for `--status`: sizes in bytes, counts of blocks; None if the cache is off."""
+        if self.store is None:
+            return None
+        state = self.store.state
+        return {
+            "folder": str(self.store.folder.path),
+            "used": state.used,
+            "limit": state.limit,
+            "bytes_read": state.counts.bytes_read,
+            "blocks_damaged": state.counts.blocks_damaged,
+            "blocks_written": state.counts.blocks_kept,
+            "blocks_dropped": state.counts.blocks_dropped,
+            "files_left_alone": state.counts.files_off,
+            "paused": state.paused,
+        }
 
     def close(self) -> None:
         """Write what waits to be written, for a moment."""

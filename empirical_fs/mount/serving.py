@@ -23,7 +23,7 @@ from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.library import Library, load_library
-from empirical_fs.fuse.operations import Operations, Tools
+from empirical_fs.fuse.operations import Cached, Operations, Tools
 from empirical_fs.fuse.options import FuseOptions, fuse_options
 from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
@@ -73,6 +73,8 @@ are started only if the API makes it wait."""
 _LATER_THREADS = 8
 """Threads for opens of files whose size is unknown: each open asks the store for the size."""
 _COMMAND_THREADS = 2
+_DISK_THREADS = 2
+"""Threads that ask the disk how much of a file is on it, as an extended attribute tells."""
 _GENERATION_BYTES = 4
 _STACK = 2**20
 _SWITCH_SECONDS = 0.001
@@ -191,7 +193,7 @@ def _serve_once(
     lifecycle = Lifecycle(
         readers, stderr, Place(settings.mountpoint, "max_readahead" not in settings.options.fuse), ready
     )
-    later, for_commands = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS)
+    later, for_commands, for_disk = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS), Pool(_DISK_THREADS)
     tools = Tools(
         library=library,
         options=options,
@@ -200,8 +202,11 @@ def _serve_once(
         ),
         answering=Answering(statistics, later, settings.timeout),
         timer=timer,
-        commands=Status(settings, catalog, statistics, budget, (api.lost, store.lost), passthrough).commands,
+        commands=Status(
+            settings, catalog, statistics, budget, (api.lost, store.lost), cache.report, passthrough.report
+        ).commands,
         for_commands=for_commands,
+        cached=None if cache.disk is None else Cached(cache.disk.percent, for_disk),
     )
 
     def connected() -> None:
@@ -221,7 +226,7 @@ def _serve_once(
     finally:
         stderr.stop()
         closing.set()
-        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands, cache):
+        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands, for_disk, cache):
             each.close()
 
 

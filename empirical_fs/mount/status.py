@@ -11,7 +11,6 @@ from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.refresh import Reload
 from empirical_fs.control.protocol import Command
 from empirical_fs.errors import EmpiricalError, NoThread, Trouble
-from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.reading.budget import Budget
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
@@ -26,21 +25,30 @@ _RELOAD_SECONDS = 0.5
 class Status:
     """Answers the commands of `control` for one mount."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a mount
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it reports on
         self,
         settings: Settings,
         catalog: Catalog,
         statistics: Statistics,
         budget: Budget,
         lost: Iterable[Lost],
-        passthrough: Passthrough,
+        cache: Callable[[], dict[str, Any] | None] = lambda: None,
+        passthrough: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
-        """Report on these parts of the mount; `lost` has one function each for the API and the store."""
+        """Report on these parts of the mount.
+
+        Args:
+            settings, catalog, statistics, budget: parts of the mount.
+            lost: one function each for the API and the store.
+            cache: returns the state of the cache on disk; None if it is off.
+            passthrough: returns whether the kernel reads cached files by itself.
+        """
         self._settings = settings
         self._catalog = catalog
         self._statistics = statistics
         self._budget = budget
         self._lost = tuple(lost)
+        self._cache = cache
         self._passthrough = passthrough
         self._mounted_at = time.monotonic()
         self._reload_asked_for: Reload | None = None
@@ -83,14 +91,10 @@ class Status:
             "reads_from_memory": counts.reads_from_memory,
             "urls_signed": counts.urls_signed,
             "errors": counts.errors,
-            "passthrough": self._passing_through(),
+            "cache": self._cache(),
+            "passthrough": self._passthrough(),
             "settings": self._settings.sources,
         }
-
-    def _passing_through(self) -> dict[str, Any]:
-        """Whether the kernel reads cached files by itself, and for how many opens it does and did."""
-        opened_now, opened = self._passthrough.counts
-        return {"off_because": self._passthrough.reason, "open": opened_now, "opened": opened}
 
     def _reload(self) -> dict[str, Any]:
         """Start to fetch the listing. If several commands ask for that, all wait for the last fetch."""

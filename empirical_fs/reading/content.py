@@ -118,10 +118,13 @@ class Content:
     def is_identified(self) -> bool:
         """Whether bytes of this version, kept somewhere, can be told from those of others for ever.
 
-        By a strong ETag; or, once the store cannot lag behind, by what the listing says.
+        By a strong ETag; or, once the store cannot lag behind, by what the listing says. If the store sends
+        no validators at all, nothing would show that an object was replaced under an unchanged listing.
         """
         validators = self._validators
-        return validators is not None and (validators.if_match is not None or self.has_settled)
+        if validators is None or validators.is_none:
+            return False
+        return validators.if_match is not None or self.has_settled
 
     @property
     def is_out_of_touch(self) -> bool:

@@ -1,9 +1,10 @@
 """What the disk cache has of the contents that are open: parts are filled from it, and kept in it."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from empirical_fs.api.resource import Resource
 from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
@@ -17,53 +18,29 @@ GRID = BLOCK
 """The cache keeps whole blocks of so many bytes."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """An open content; `cached` is None as long as its version on disk is not known."""
+class OnDisk:
+    """What the disk has of one content.
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    """Guards the other fields."""
-    cached: Cached | None = None
-    is_closed: bool = False
-
-
-class Disk:
-    """The disk cache, for contents. Its files are opened by the threads that fetch, not by those that answer.
-
-    The lock guards the table of open contents.
+    The lock guards the version on disk, which is None as long as it is not known which one it is.
     """
 
-    def __init__(self, store: Store, key_of: Callable[[int], ResourceKey | None]) -> None:
-        """Use `store`; `key_of` returns the key of a resource id, or None if the listing no longer has it."""
+    def __init__(self, store: Store, key: ResourceKey, content: Content) -> None:
+        """Open no file yet: the threads that fetch do, not those that answer the kernel."""
+        self.users = 0
+        """Guarded by the lock of the `Disk`."""
         self._store = store
-        self._key_of = key_of
+        self._key = key
+        self._content = content
         self._lock = threading.Lock()
-        self._open: dict[Content, _Open] = {}
+        self._cached: Cached | None = None
 
-    def open(self, content: Content) -> None:
-        """Note that `content` is open: it may be filled from the disk and kept there until `close`."""
-        with self._lock:
-            self._open[content] = _Open()
-
-    def close(self, content: Content) -> None:
-        """Close its files."""
-        with self._lock:
-            opened = self._open.pop(content, None)
-        if opened is None:
-            return
-        with opened.lock:
-            opened.is_closed = True
-            cached, opened.cached = opened.cached, None
-        if cached is not None:
-            cached.close()
-
-    def fill(self, content: Content, part: Part) -> None:
+    def fill(self, part: Part) -> None:
         """Put the bytes that the disk has into `part`, from where it has been filled, up to the first gap.
 
         Raises:
             Closing: the bytes are no longer needed.
         """
-        cached = self._cached(content)
+        cached = self._version()
         if cached is None:
             return
         while not part.has(part.stop):
@@ -72,7 +49,7 @@ class Disk:
                 break
             part.advance(count)
 
-    def keep(self, content: Content, part: Part, start: int) -> None:
+    def keep(self, part: Part, start: int) -> None:
         """Hand the bytes of `part` from offset `start` over to be written; only whole blocks are.
 
         Only for the thread that fills the part.
@@ -80,66 +57,134 @@ class Disk:
         Raises:
             OSError: the part is in a temporary file that cannot be read.
         """
-        cached = self._cached(content)
-        if cached is None or not content.is_identified:
+        cached = self._version()
+        if cached is None or not self._content.is_identified:
             return
         for block in range(-(-start // BLOCK), -(-part.stop // BLOCK)):
-            begin, end = block * BLOCK, min((block + 1) * BLOCK, content.size)
+            begin, end = block * BLOCK, min((block + 1) * BLOCK, self._content.size)
             if end > part.stop or not cached.keep(block, b"".join(part.filled(begin, end))):
                 break
-        if content.has_settled:
-            cached.note_listed(_listed(content))
+        if self._content.has_settled:
+            cached.note_listed(self._listed)
 
-    def borrowed(self, content: Content) -> Cached | None:
-        """The version on disk, which the caller closes; None as for `fill`. May block for the disk."""
-        opened = self._open.get(content)
-        if opened is None or self._cached(content) is None:
-            return None
-        with opened.lock:
-            if opened.cached is not None:
-                self._store.retain(opened.cached)
-            return opened.cached
+    def percent(self) -> int | None:
+        """How much is on disk, rounded down; None if it is not known which version that is."""
+        cached = self._version()
+        return None if cached is None else cached.percent
 
-    def _cached(self, content: Content) -> Cached | None:
-        """The version on disk; None if it is not known yet which one it is, or if the content is closed."""
-        opened = self._open.get(content)
-        if opened is None:
-            return None
-        with opened.lock:
-            if opened.cached is None and not opened.is_closed:
-                opened.cached = self._found(content)
-            return opened.cached
+    def borrowed(self) -> Cached | None:
+        """The version on disk, which the caller closes; None if it is not known which one it is."""
+        cached = self._version()
+        if cached is not None:
+            cached.retain()
+        return cached
 
-    def _found(self, content: Content) -> Cached | None:
-        key = self._key_of(content.resource_id)
-        if key is None:
-            return None
-        validators = content.validators
+    def close(self) -> None:
+        """Close the files. Nothing else is called afterwards."""
+        if self._cached is not None:
+            self._cached.close()
+
+    @property
+    def _listed(self) -> Listed:
+        return Listed(self._content.size, self._content.updated_ns)
+
+    def _version(self) -> Cached | None:
+        with self._lock:
+            if self._cached is None:
+                self._cached = self._found()
+            return self._cached
+
+    def _found(self) -> Cached | None:
+        content, validators = self._content, self._content.validators
         if validators is None:
-            return self._recalled(key, content)
+            return self._recalled()
         if not content.is_identified:
             return None
         identity = Identity(content.size, validators.if_match, content.updated_ns)
-        return self._store.version(key, identity, _texts(validators))
+        return self._store.version(self._key, identity, _texts(validators))
 
-    def _recalled(self, key: ResourceKey, content: Content) -> Cached | None:
+    def _recalled(self) -> Cached | None:
         """The version that was last seen listed as the content is, of which nobody has had an answer yet."""
-        if content.is_young:
+        if self._content.is_young:
             return None
-        cached = self._store.listed(key, _listed(content))
-        if cached is not None and not content.recall(Validators(**cached.validators)):
+        cached = self._store.listed(self._key, self._listed)
+        if cached is not None and not self._content.recall(Validators(**cached.validators)):
             cached.close()
             return None
         return cached
 
 
+class Disk:
+    """The disk cache, for contents. The lock guards the table of contents in use, and their users."""
+
+    def __init__(self, store: Store, key_of: Callable[[int], ResourceKey | None]) -> None:
+        """Use `store`; `key_of` returns the key of a resource id, or None if the listing no longer has it."""
+        self._store = store
+        self._key_of = key_of
+        self._lock = threading.Lock()
+        self._in_use: dict[Content, OnDisk] = {}
+
+    def open(self, content: Content) -> None:
+        """Keep the files of `content` open until `close`."""
+        with self._lock:
+            found = self._in_use.get(content)
+            if found is None:
+                key = self._key_of(content.resource_id)
+                if key is None:
+                    return
+                found = self._in_use[content] = OnDisk(self._store, key, content)
+            found.users += 1
+
+    def close(self, content: Content) -> None:
+        """Close the files of `content`, unless others use them."""
+        with self._lock:
+            found = self._in_use.get(content)
+            if found is None:
+                return
+            found.users -= 1
+            if found.users:
+                return
+            del self._in_use[content]
+        found.close()
+
+    def percent(self, resource: Resource) -> int:
+        """How much of the version that `resource` describes is on disk, rounded down; it reads the disk."""
+        if not resource.size:
+            return 100 if resource.is_sized else 0
+        with self._lock:
+            in_use = [each for each in self._in_use if each.resource_id == resource.id]
+        for content in in_use:
+            with self.of(content) as on_disk:
+                if on_disk is not None and content.is_as_listed(resource):
+                    percent = on_disk.percent()
+                    if percent is not None:
+                        return percent
+        key = self._key_of(resource.id)
+        found = None if key is None else self._store.listed(key, Listed(resource.size, resource.updated_ns))
+        if found is None:
+            return 0
+        try:
+            return found.percent
+        finally:
+            found.close()
+
+    @contextmanager
+    def of(self, content: Content) -> Iterator[OnDisk | None]:
+        """What the disk has of an open content, to be used in the context even if it is closed meanwhile."""
+        with self._lock:
+            found = self._in_use.get(content)
+            if found is not None:
+                found.users += 1
+        try:
+            yield found
+        finally:
+            if found is not None:
+                self.close(content)
+
+
 def on_grid(extent: Range, size: int) -> Range:
-    """The blocks of the cache that `extent` touches, in a content of `size` bytes."""
-    return Range(extent.start // GRID * GRID, min(-(-extent.stop // GRID) * GRID, size))
-
-
-def _listed(content: Content) -> Listed:
-    return Listed(content.size, content.updated_ns)
+    """The whole blocks of the cache that `extent` touches, in a content of `size` bytes."""
+    return Range(extent.start // BLOCK * BLOCK, min(-(-extent.stop // BLOCK) * BLOCK, size))
 
 
 def _texts(validators: Validators) -> dict[str, str | None]:

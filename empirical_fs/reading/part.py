@@ -44,11 +44,18 @@ class Part:
     thread fills or reads it. No callback is called with the lock held.
     """
 
-    def __init__(self, start: int, stop: int, buffer: Buffer) -> None:
-        """Keep the bytes in `buffer`; none have arrived yet."""
+    def __init__(self, start: int, stop: int, buffer: Buffer, rest: int = 0) -> None:
+        """Keep the bytes in `buffer`; none have arrived yet.
+
+        If it is dropped when bytes have arrived and at most `rest` are missing, these are still fetched: the
+        disk cache keeps whole blocks only.
+        """
         self.start = start
         self.stop = stop
         self._buffer = buffer
+        self._rest = rest
+        self._goes_on = False
+        """Whether it has been dropped, and its rest is still fetched."""
         self._lock = threading.Lock()
         self._filled = start
         self._waiting: list[tuple[int, OnHere]] = []
@@ -112,7 +119,7 @@ class Part:
         Raises:
             Closing: the bytes are no longer needed.
         """
-        if self._end is not None:
+        if self._end is not None and not self._goes_on:
             raise Closing("the bytes are no longer needed") from self._failure
         return self._buffer.room(self._filled - self.start)[: self.stop - self._filled]
 
@@ -174,13 +181,13 @@ class Part:
             if self._is_dropped:
                 return []
             self._is_dropped = True
-            is_complete = self._filled >= self.stop
+            self._goes_on = self._end is None and self.start < self._filled >= self.stop - self._rest
             if not self._users:
                 self._buffer.release()
         waiting = self._ended(End.DROPPED)
         # Reads get the last bytes before the request has ended. The request of a complete part is not
         # cancelled: it ends by itself, and its connection can serve another one.
-        if not is_complete:
+        if not self._goes_on:
             self.cancellation.cancel()
         return waiting
 

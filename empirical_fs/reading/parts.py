@@ -32,12 +32,17 @@ class Parts(Generic[_Owner]):
     """
 
     def __init__(
-        self, account: Account, blocks: Blocks, widened: Callable[[Range], Range] = lambda extent: extent
+        self,
+        account: Account,
+        blocks: Blocks,
+        widened: Callable[[Range], Range] = lambda extent: extent,
+        rest: int = 0,
     ) -> None:
         """Begin without parts; their memory is taken from `blocks` and counted in `account`.
 
-        New parts are as long as `widened` says, unless others are in the way.
+        New parts are as long as `widened` says, unless others are in the way. `rest` is as `Part` takes it.
         """
+        self._rest = rest
         self._account = account
         self._blocks = blocks
         self._widened = widened
@@ -125,7 +130,7 @@ class Parts(Generic[_Owner]):
         new: list[_Held[_Owner]] = []
         try:
             for extent in extents:
-                part = Part(extent.start, extent.stop, MemoryBuffer(extent.size, self._blocks))
+                part = Part(extent.start, extent.stop, MemoryBuffer(extent.size, self._blocks), self._rest)
                 new.append(_Held(part, owner))
         except BaseException:
             _give_back(new)

@@ -17,7 +17,7 @@ from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
-from empirical_fs.reading.disk import Disk, on_grid
+from empirical_fs.reading.disk import GRID, Disk, on_grid
 from empirical_fs.reading.download import Download
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.pool import Fetcher
@@ -144,7 +144,7 @@ class Reader:
         if disk is None:
             return Parts(self._account, self._means.blocks)
         disk.open(self.content)
-        return Parts(self._account, self._means.blocks, partial(on_grid, size=self.content.size))
+        return Parts(self._account, self._means.blocks, partial(on_grid, size=self.content.size), GRID)
 
     def _go_on(self, read: PendingRead) -> None:
         """Finish a read if its bytes have arrived; otherwise a part calls this again later."""

@@ -104,7 +104,8 @@ class WholeFiles:
             look.end(None)
 
     def _look(self, content: Content) -> int | None:
-        cached = self._disk.borrowed(content)
+        with self._disk.of(content) as on_disk:
+            cached = None if on_disk is None else on_disk.borrowed()
         if cached is None:
             return None
         try:
@@ -113,7 +114,7 @@ class WholeFiles:
                 if how is When.AT_ONCE:
                     cached.verify()
                 elif how is When.IN_BACKGROUND:
-                    self._verify_later(content)
+                    self._verify_later(cached)
             found = cached.fileno()
             if found is not None:
                 cached.touch()
@@ -121,10 +122,8 @@ class WholeFiles:
         finally:
             cached.close()
 
-    def _verify_later(self, content: Content) -> None:
-        cached = self._disk.borrowed(content)
-        if cached is None:
-            return
+    def _verify_later(self, cached: Cached) -> None:
+        cached.retain()
         with self._lock:
             is_taken = not self._is_closed and cached not in self._queue and len(self._queue) < _QUEUE_MAX
             if is_taken:

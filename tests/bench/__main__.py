@@ -17,7 +17,7 @@ from types import FrameType
 
 import msgspec
 
-from tests.bench import latency, machine, refreshing, starting, throughput, waste
+from tests.bench import disk, latency, machine, refreshing, starting, throughput, waste
 from tests.bench.bench import QUICK, Bench, Row, Sizes
 from tests.bench.figures import Failure, Sample, Who
 from tests.bench.mounts import unmount_all
@@ -28,7 +28,7 @@ from tests.bench.work import WorkFailed
 
 _TOP = Path(__file__).parents[2]
 _RESULT = _TOP / ".bench" / "bench.json"
-_GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start")
+_GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start", "disk")
 _FAILURES = (AssertionError, OSError, subprocess.SubprocessError, HTTPException, WorkFailed)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REASON_MAX = 200
@@ -48,7 +48,7 @@ def main() -> None:
 def _run(given: argparse.Namespace) -> int:
     """Measure, and show it; the exit status."""
     sizes = QUICK if given.quick else Sizes()
-    kinds = (throughput, latency, waste, refreshing, starting)
+    kinds = (throughput, latency, waste, refreshing, starting, disk)
     every = list(chain.from_iterable(kind.rows(sizes) for kind in kinds))
     rows = [row for group in given.rows for row in every if row.group == group]
     for number in _STOPPING:

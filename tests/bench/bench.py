@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.bench.figures import MOUNTS, Line, Who
-from tests.bench.mounts import RCLONE, Mount, mounting
+from tests.bench.mounts import RCLONE, Caching, Mount, mounting
 from tests.bench.store import MIB, Project, Store
 from tests.support.harness import mount_command, run
 
@@ -63,9 +63,17 @@ class Bench:
         self.store = store
         self.folder = folder
 
-    def mounted(self, who: Who, project: Project) -> AbstractContextManager[Mount]:
-        """A fresh mount of `project`."""
-        return mounting(who, self.store, project, self.folder / "mnt")
+    def mounted(
+        self, who: Who, project: Project, caching: Caching | None = None
+    ) -> AbstractContextManager[Mount]:
+        """A fresh mount of `project`, with a cache on disk if one is given."""
+        return mounting(who, self.store, project, self.folder / "mnt", caching)
+
+    def forget(self, path: Path) -> None:
+        """Have the next reader of a local file get its bytes from the disk."""
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def settle(self, project: Project) -> None:
         """Have the store's files in memory and, as far as we may, nothing else of them."""

@@ -6,6 +6,7 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.figures import STREAMS, Who
@@ -52,15 +53,40 @@ class Mount:
         return family
 
 
-def mounting(who: Who, store: Store, project: Project, path: Path) -> AbstractContextManager[Mount]:
+@dataclass(frozen=True)
+class Caching:
+    """A cache on disk that outlives a mount."""
+
+    folder: Path
+    size: int
+    """Bytes that it is to hold."""
+
+    def options(self, who: Who) -> tuple[str | Path, ...]:
+        """What turns it on."""
+        if who is Who.OURS:
+            return ("--cache-dir", self.folder, "--cache-min-free", "0")
+        return ("--cache-dir", self.folder, "--vfs-cache-mode", "full")
+
+    def files(self) -> list[Path]:
+        return [each for each in self.folder.rglob("*") if each.is_file()]
+
+    def is_full(self) -> bool:
+        """Whether that many bytes are on disk."""
+        return sum(each.stat().st_blocks * 512 for each in self.files()) >= self.size
+
+
+def mounting(
+    who: Who, store: Store, project: Project, path: Path, caching: Caching | None = None
+) -> AbstractContextManager[Mount]:
     """A fresh mount of `project` at `path`."""
+    options = () if caching is None else caching.options(who)
     match who:
         case Who.OURS:
-            return _ours(store, project, path)
+            return _ours(store, project, path, *options)
         case Who.RCLONE:
-            return _rclone(store, project, path)
+            return _rclone(store, project, path, *options)
         case Who.STREAMS:
-            return _rclone(store, project, path, *STREAMS)
+            return _rclone(store, project, path, *STREAMS, *options)
         case Who.BARE:
             raise ValueError("nothing is mounted to work bare")
 
@@ -73,10 +99,10 @@ def unmount_all(folder: Path) -> None:
 
 
 @contextmanager
-def _ours(store: Store, project: Project, path: Path) -> Iterator[Mount]:
-    trust = {"SSL_CERT_FILE": str(store.authority)}
+def _ours(store: Store, project: Project, path: Path, *options: str | Path) -> Iterator[Mount]:
+    trust, url = {"SSL_CERT_FILE": str(store.authority)}, store.api_url(project)
     try:
-        with mounted_by_program(path, store.api_url(project), variables=trust) as ours, _quoting(ours.log):
+        with mounted_by_program(path, url, *options, variables=trust) as ours, _quoting(ours.log):
             yield Mount(path, lambda: processes(path))
             _unmount(path)
     finally:
@@ -87,7 +113,7 @@ def _ours(store: Store, project: Project, path: Path) -> Iterator[Mount]:
 
 
 @contextmanager
-def _rclone(store: Store, project: Project, path: Path, *options: str) -> Iterator[Mount]:
+def _rclone(store: Store, project: Project, path: Path, *options: str | Path) -> Iterator[Mount]:
     path.mkdir(exist_ok=True)
     log = path.with_name("rclone.log")
     quiet = ("--config", os.devnull, "--cache-dir", path.with_name("cache"), "--ca-cert", store.authority)

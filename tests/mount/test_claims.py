@@ -61,7 +61,7 @@ def test_mounts_at_one_moment(sandbox: Sandbox, path: Path) -> None:
     check_one_has_won(path, mount_at_once(sandbox, path))
     run(*mount_command("-u", path))
     assert str(path) not in mounts()
-    assert not processes(path)
+    wait_until(lambda: not processes(path), "the end of all")
 
 
 def test_recoveries_at_one_moment(sandbox: Sandbox, mount: Mount) -> None:

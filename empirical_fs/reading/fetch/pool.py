@@ -4,13 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from empirical_fs.errors import EmpiricalError, NoMemory, NoThread, SpoolFailed
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.disk import Disk
+from empirical_fs.reading.disk import Disk, OnDisk
 from empirical_fs.reading.fetch.concurrency import Link
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
@@ -24,6 +24,9 @@ OnWhole = Callable[[Body, Part], None]
 
 OnMoved = Callable[[int], None]
 """Called with the number of bytes that a read-ahead transfer brought, by the thread that received them."""
+
+Transferring = Callable[[Part], AbstractContextManager[object]]
+"""The context in which a part is filled from the store."""
 
 _TICK = 1e-6
 
@@ -161,20 +164,27 @@ class Fetcher:
     def _fill_whole(self, content: Content, whole: Part, body: Body) -> Steps[None]:
         with failing(whole), whole.filling(), self._counting(whole):
             yield from self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
-            self._keep(content, whole, whole.start)
+            with self._on_disk(content) as on_disk:
+                if on_disk is not None:
+                    on_disk.keep(whole, whole.start)
 
-    def _fill(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
-        """Fill a part, if no other thread does, from the open body of `run` or by a new request."""
-        with failing(part), part.filling() as is_ours:
+    def _fill(
+        self, run: Run, part: Part, on_whole: OnWhole, transferring: Transferring = nullcontext
+    ) -> Steps[None]:
+        """Fill a part, if no other thread does: from the disk, and the rest from the store.
+
+        The rest comes from the open body of `run` or by a new request, in the context `transferring`.
+        """
+        with failing(part), part.filling() as is_ours, self._on_disk(run.content) as on_disk:
             if not is_ours:
                 return
-            if self._disk is not None:
-                self._disk.fill(run.content, part)
+            if on_disk is not None:
+                on_disk.fill(part)
             start = part.start + part.arrived
             if start == part.stop:
                 return
             begun, at = run.take_body(start), time.monotonic()
-            with self._counting(part):
+            with self._counting(part), transferring(part):
                 fetched = yield from self._ranges.fetch(run.content, start, part.stop, part, run.stop, begun)
             if begun is None:
                 with self._lock:
@@ -182,36 +192,38 @@ class Fetcher:
             match fetched:
                 case Filled(left_open):
                     run.body = left_open
-                    self._keep(run.content, part, start)
+                    if on_disk is not None:
+                        on_disk.keep(part, start)
                 case WholeInstead(body):
                     on_whole(body, part)
 
-    def _keep(self, content: Content, part: Part, start: int) -> None:
-        if self._disk is not None:
-            self._disk.keep(content, part, start)
+    def _on_disk(self, content: Content) -> AbstractContextManager[OnDisk | None]:
+        return nullcontext() if self._disk is None else self._disk.of(content)
 
     @contextmanager
     def _counting(self, part: Part) -> Iterator[None]:
+        before = part.arrived
         with self._statistics.request("store"):
             try:
                 yield
             finally:
-                self._statistics.fetched(part.arrived)
+                self._statistics.fetched(part.arrived - before)
 
     def _fill_ahead(self, run: Run, on_whole: OnWhole) -> Steps[None]:
         """Fill the parts of a run one after the other, as long as there are any."""
         while (part := self._runs.next(run)) is not None:
             if not part.is_begun:
-                yield from self._fill_observed(run, part, on_whole)
+                yield from self._fill(run, part, on_whole, self._observing)
 
-    def _fill_observed(self, run: Run, part: Part, on_whole: OnWhole) -> Steps[None]:
-        """Fill a part, and report to the `Link` what all read-ahead transfers brought meanwhile."""
-        before = self._total(begun=part)
+    @contextmanager
+    def _observing(self, part: Part) -> Iterator[None]:
+        """Report to the `Link` what all read-ahead transfers brought while `part` was filled."""
+        before, had = self._total(begun=part), part.arrived
         try:
-            yield from self._fill(run, part, on_whole)
+            yield
         finally:
             after = self._total(ended=part)
-            self._on_moved(part.arrived)
+            self._on_moved(part.arrived - had)
             if part.has(part.stop):
                 seconds = max(after.at - before.at, _TICK)
                 beside = (after.seconds - before.seconds) / seconds
@@ -228,6 +240,7 @@ class Fetcher:
             self._seconds, self._counted_at = seconds, now
             if begun is not None:
                 self._running.add(begun)
+                self._arrived -= begun.arrived  # from the disk, before
             if ended is not None:
                 self._running.remove(ended)
                 self._arrived += ended.arrived

@@ -180,6 +180,36 @@ def test_without_an_etag_other_validators_mean_other_bytes(folder: Path) -> None
         assert check(store.version(KEY, identity, {"last_modified": "now"}), new) == [True] * 4
 
 
+def test_without_any_validator_bytes_that_differ_begin_anew(folder: Path) -> None:
+    new, identity = content(SIZE, "new"), Identity(SIZE, None, 1)
+    with opened(folder) as store, opened(folder) as beside:
+        old = store.version(KEY, identity, {})
+        keep_all(old, DATA)
+        cached = beside.version(KEY, identity, {})
+        cached.keep(1, new[BLOCK : 2 * BLOCK])
+        assert check(old, DATA) == [True] * 4
+        keep_all(cached, new)
+        assert check(cached, new) == [True] * 4
+        assert check(old, DATA) == [True] * 4
+
+
+def test_two_processes_that_do_not_fit_do_not_evict_each_other(folder: Path) -> None:
+    limits, other, clock = Limits(6 * BLOCK + 2**16), ResourceKey("", "", 1), Clock()
+    with opened(folder, limits, clock=clock) as store, opened(folder, limits, clock=clock) as beside:
+        before = [False] * 8
+        for _ in range(3):
+            one, two = version(store, DATA), version(beside, DATA, key=other)
+            assert check(one, DATA) + check(two, DATA) == before
+            for block in range(4):
+                for cached in (one, two):
+                    cached.keep(block, DATA[block * BLOCK :][:BLOCK])
+            before = check(one, DATA) + check(two, DATA)
+            one.close()
+            two.close()
+            clock.now += 400
+        assert 4 <= sum(before) < 8
+
+
 def test_a_version_is_found_by_the_listing_that_described_it_last(folder: Path) -> None:
     new = content(SIZE, "new")
     with opened(folder) as store:
@@ -283,6 +313,19 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> 
     loop.symlink_to(loop)
     with pytest.raises(SetupError):
         Store(loop, PLENTY)
+
+
+def test_opening_takes_no_longer_with_many_versions_in_the_folder(folder: Path) -> None:
+    calls = []
+    Store(folder, PLENTY)
+    for _ in range(2):
+        io = FailingIo()
+        Store(folder, PLENTY, system=System(io))
+        calls.append(io.calls)
+        with opened(folder) as store:
+            for number in range(30):
+                fill(store, DATA[:100], key=ResourceKey("", "", number))
+    assert calls[0] == calls[1]
 
 
 def test_the_folder_may_be_a_symbolic_link_to_one_of_ours(tmp_path: Path) -> None:
@@ -478,14 +521,16 @@ def test_an_evicted_version_is_read_by_who_has_it_open_and_begun_anew_by_who_wri
 
 @pytest.mark.may_warn("takes nothing for a minute", "is damaged")
 def test_a_cache_folder_that_was_removed_is_made_again(folder: Path) -> None:
-    with opened(folder) as store:
+    clock = Clock()
+    with opened(folder, clock=clock) as store:
         fill(store, DATA)
         shutil.rmtree(folder)
         cached = version(store, DATA)
         assert read(cached, 0, SIZE) == b""
-        for block in range(4):
-            cached.keep(block, DATA[block * BLOCK :][:BLOCK])
-        check(cached, DATA)
+        cached.keep(0, DATA[:BLOCK])
+        clock.now += 61
+        keep_all(cached, DATA)
+        assert check(cached, DATA) == [True] * 4
     with opened(folder) as store:
         fill(store, DATA)
         assert check(version(store, DATA), DATA) == [True] * 4

@@ -1,5 +1,7 @@
 """The line that users read: what happened, and after a semicolon what to do about it."""
 
+import errno
+
 import pytest
 
 from empirical_fs.cli.explaining import explained
@@ -8,6 +10,7 @@ from empirical_fs.errors import (
     EmpiricalError,
     Foreign,
     KeyRefused,
+    NoMemory,
     SetupError,
     Trouble,
     UsageError,
@@ -47,6 +50,7 @@ def test_explained(error: EmpiricalError, line: str) -> None:
     [
         (KeyboardInterrupt(), "interrupted"),
         (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory", "/x/certifi"), str(NoMemory().trouble)),
         (ValueError("bug"), "an internal error, please report it: ValueError: bug"),
     ],
 )

@@ -50,6 +50,7 @@ def test_table() -> None:
         "  in flight    2 to the store, 1 to the API",
         "  memory       1.5 KiB of 256.0 MiB held",
         "  reads        0, 0 of them from memory",
+        "  cache        off",
         "  URLs signed  3",
         "  errors       EIO 2, ESTALE 1",
         "  process      7, version 1, for 2 h 1 min",
@@ -73,6 +74,29 @@ def test_passthrough(passthrough: dict[str, Any], row: str) -> None:
     report = {**REPORT, "passthrough": passthrough}
     assert check_report(report) == report
     assert f"  passthrough  {row}" in table([report]).splitlines()
+
+
+def test_the_cache() -> None:
+    """Where it is, how full, what it has done, and why it takes nothing."""
+    cache: dict[str, Any] = {
+        "folder": "/c",
+        "used": 5 * 2**20,
+        "limit": 10 * 2**30,
+        "bytes_read": 2**20,
+        "blocks_damaged": 1,
+        "blocks_written": 7,
+        "blocks_dropped": 2,
+        "files_left_alone": 0,
+        "paused": None,
+    }
+    line = (
+        "  cache        /c: 5.0 MiB of 10.0 GiB; 1.0 MiB read from it; 7 blocks written, 2 dropped; 1 damaged"
+    )
+    assert f"{line}\n" in table([{**REPORT, "cache": cache}])
+    troubled = {**cache, "used": None, "files_left_alone": 3, "paused": "No space left on device"}
+    assert "/c: not counted yet of 10.0 GiB;" in table([{**REPORT, "cache": troubled}])
+    told = "; 3 files left alone after errors of the disk; takes nothing now: No space left on device\n"
+    assert told in table([{**REPORT, "cache": troubled}])
 
 
 def test_several() -> None:

@@ -248,3 +248,30 @@ def test_what_is_complete_leaves_its_request_to_end(missing: int) -> None:
     assert arriving.when_here(START + len(CONTENT) - missing, let_go) is Coming.LATER
     append(arriving, CONTENT[: len(CONTENT) - missing])
     assert arriving.cancellation.is_cancelled is bool(missing)
+
+
+def test_the_rest_of_a_dropped_part_is_still_fetched() -> None:
+    """If few bytes are missing: the disk keeps whole blocks. The memory is released when they are there."""
+    blocks = Blocks()
+    arriving = Part(0, BLOCK, MemoryBuffer(BLOCK, blocks), rest=10)
+    with arriving.filling():
+        arriving.advance(BLOCK - 10)
+        assert arriving.drop() == []
+        assert not arriving.cancellation.is_cancelled
+        assert arriving.take(0, 10) is None
+        append(arriving, bytes(10))
+        assert len(b"".join(arriving.filled(0, BLOCK))) == BLOCK
+        assert blocks.free == 0
+    assert blocks.free == 1
+
+
+@pytest.mark.parametrize("arrived", [0, 5])
+def test_more_than_the_rest_is_not(arrived: int) -> None:
+    """A part of which nothing has come, or too much is missing, ends when it is dropped."""
+    arriving = Part(0, 20, MemoryBuffer(20, Blocks()), rest=20 if not arrived else 10)
+    with arriving.filling():
+        arriving.advance(arrived)
+        arriving.drop()
+        assert arriving.cancellation.is_cancelled
+        with pytest.raises(Closing):
+            arriving.room()

@@ -173,3 +173,24 @@ def test_a_part_that_fails_meanwhile_leaves_no_hole() -> None:
     assert [(part.start, part.stop) for part in needed] == [(0, BLOCK), (BLOCK, 2 * BLOCK)]
     assert new == needed[1:]
     assert first.failure is not None
+
+
+def by_tens(extent: Range) -> Range:
+    return Range(extent.start // 10 * 10, min(-(-extent.stop // 10) * 10, SIZE))
+
+
+@given(st.lists(st.tuples(st.booleans(), RANGES), max_size=10))
+def test_new_parts_are_widened(steps: list[tuple[bool, Range]]) -> None:
+    """They still do not overlap, cover what was asked for, and reach beyond it as far as others allow."""
+    parts = Parts[str](Account(Budget(10 * SIZE), untouched), Blocks(), by_tens)
+    seen: list[Part] = []
+    for is_ahead, wanted in steps:
+        new = parts.hold_ahead("one", wanted) if is_ahead else parts.use(wanted)[1]
+        assert parts.covers(wanted)
+        wide = by_tens(wanted)
+        assert all(wide.start <= part.start < part.stop <= wide.stop for part in new or [])
+        seen += new or []
+        extents = sorted((part.start, part.stop) for part in seen)
+        assert all(stop <= start for (_, stop), (start, _) in pairwise(extents))
+    if len(steps) == 1:
+        assert [(part.start, part.stop) for part in seen] == [(wide.start, wide.stop)]

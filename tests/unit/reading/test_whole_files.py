@@ -1,7 +1,8 @@
 """Which cached files the kernel may read by itself: those that are complete and verified."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ class FakeCached:
     is_complete: bool = True
     is_verified: bool = False
     is_damaged: bool = False
-    closed: int = 0
+    references: int = 0
     touched: int = 0
 
     def verify(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
@@ -37,8 +38,11 @@ class FakeCached:
     def touch(self) -> None:
         self.touched += 1
 
+    def retain(self) -> None:
+        self.references += 1
+
     def close(self) -> None:
-        self.closed += 1
+        self.references -= 1
 
 
 @dataclass
@@ -48,15 +52,19 @@ class FakeDisk:
     cached: FakeCached | None
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
-    lent: int = 0
 
     def __post_init__(self) -> None:
         self.may_answer.set()
 
-    def borrowed(self, _content: Content) -> FakeCached | None:
+    @contextmanager
+    def of(self, _content: Content) -> Iterator["FakeDisk"]:
+        yield self
+
+    def borrowed(self) -> FakeCached | None:
         self.asked += 1
         assert self.may_answer.wait(30)
-        self.lent += self.cached is not None
+        if self.cached is not None:
+            self.cached.retain()
         return self.cached
 
 
@@ -107,18 +115,16 @@ def test_what_is_found(cached: FakeCached | None, found: int | None) -> None:
     assert looks.look() == found
     looks.close()
     if cached is not None:
-        assert cached.closed == disk.lent
+        assert cached.references == 0
         assert cached.touched == (found is not None)
 
 
 def test_a_large_one_is_found_the_next_time() -> None:
     """It is verified in the background, and given back then."""
-    disk = FakeDisk(FakeCached(size=2**30))
-    looks = Looks(disk)
+    cached = FakeCached(size=2**30)
+    looks = Looks(FakeDisk(cached))
     assert looks.look() is None
-    wait_until(
-        lambda: disk.cached is not None and disk.cached.closed == disk.lent == 2, "the background work"
-    )
+    wait_until(lambda: cached.is_verified and not cached.references, "the background work")
     assert looks.look() == 9
     looks.close()
 

@@ -1,0 +1,86 @@
+"""The row on the cache on disk: what it costs at first, and what it gives after a remount."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from statistics import median
+
+from tests.bench.bench import Bench, Row, Sizes
+from tests.bench.figures import AtLeast, Line, NoMoreThan, Who
+from tests.bench.latency import random_pages
+from tests.bench.mounts import Caching
+from tests.bench.store import MIB, File, Location, Project
+from tests.bench.work import read_pages, read_with_dd, timed
+from tests.support.harness import wait_until
+
+_MB, _MS = 10**6, 1000
+_WRITING_SECONDS = 120.0
+_AS_LOCAL = AtLeast(0.9, (Who.BARE,))
+
+
+def rows(sizes: Sizes) -> Iterator[Row]:
+    """The row of this module."""
+    yield Disk(sizes)
+
+
+class Disk(Row):
+    """A file read with and without the cache, and read again by a new mount: from the disk, from memory."""
+
+    who = (Who.OURS, Who.RCLONE, Who.BARE)
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._file = File("large.bin", sizes.large)
+        self._offsets = random_pages(sizes.large, sizes.reads)
+        what = f"dd of {sizes.large // MIB} MiB"
+        self._off = Line(f"{what} without the cache, MB/s")
+        self._cold = Line(f"{what} with it, the first time, MB/s")
+        self._cost = Line("of the speed without it, lost %", (NoMoreThan(5),))
+        self._warm = Line(
+            f"{what} after a remount, from disk (bare: local), MB/s", (AtLeast(0.9, (Who.BARE,)),)
+        )
+        self._hot = Line(
+            f"{what} after a remount, from memory (bare: local), MB/s", (AtLeast(1.5, (Who.RCLONE,)),)
+        )
+        self._wait = Line(f"{sizes.reads} random 4 KiB preads after a remount, median ms", (NoMoreThan(0.3),))
+        lines = (self._off, self._cold, self._cost, self._warm, self._hot, self._wait)
+        super().__init__("disk", Project("disk", Location.FAST, (self._file,)), *lines)
+
+    def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
+        name, size = self._file.name, self._file.size
+        if who is Who.BARE:
+            path = bench.store.path(self.project, name)
+            bench.forget(path)
+            warm, _ = timed(lambda: read_with_dd(path, size))
+            hot, _ = timed(lambda: read_with_dd(path, size))
+            bench.forget(path)
+            seconds = read_pages(path, self._offsets)
+            return {
+                self._warm: size / _MB / warm,
+                self._hot: size / _MB / hot,
+                self._wait: median(seconds) * _MS,
+            }
+        with bench.mounted(who, self.project) as mount:
+            off, _ = timed(lambda: read_with_dd(mount.path / name, size))
+        folder = bench.folder / "kept"
+        caching = Caching(folder, size)
+        try:
+            with bench.mounted(who, self.project, caching) as mount:
+                cold, _ = timed(lambda: read_with_dd(mount.path / name, size))
+                wait_until(caching.is_full, "the whole file on disk", _WRITING_SECONDS)
+            for each in caching.files():
+                bench.forget(each)
+            with bench.mounted(who, self.project, caching) as mount:
+                warm, _ = timed(lambda: read_with_dd(mount.path / name, size))
+            with bench.mounted(who, self.project, caching) as mount:
+                hot, _ = timed(lambda: read_with_dd(mount.path / name, size))
+            with bench.mounted(who, self.project, caching) as mount:
+                seconds = read_pages(mount.path / name, self._offsets)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return {
+            self._off: size / _MB / off,
+            self._cold: size / _MB / cold,
+            self._cost: 100 * (1 - off / cold),
+            self._warm: size / _MB / warm,
+            self._hot: size / _MB / hot,
+            self._wait: median(seconds) * _MS,
+        }
