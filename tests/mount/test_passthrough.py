@@ -155,6 +155,8 @@ def test_a_file_that_is_replaced(sandbox: Sandbox, mount: Mount, cache: Path) ->
             wait_until(lambda: (mounted / "f").stat().st_size == len(LARGE), "the new version")
             assert (mounted / "f").read_bytes() == LARGE
             assert os.pread(old, len(SMALL) + 1, 0) == SMALL
+            with mmap.mmap(old, len(SMALL), mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
+                assert mapped[:] == SMALL
             with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
                 os.fstat(old)
             read_until_passed(mounted, "f", LARGE)
@@ -200,7 +202,7 @@ def test_a_file_that_is_damaged(sandbox: Sandbox, mount: Mount, cache: Path) -> 
 
 
 @possible
-@pytest.mark.may_warn("has another ETag", "changed")
+@pytest.mark.may_warn(r"answering: (read|open) /r\d: ")
 def test_opens_that_race(sandbox: Sandbox, mount: Mount, cache: Path) -> None:
     """Many processes, while files become complete, are replaced and evicted: right bytes, and no EIO."""
     versions = [0] * RACING
@@ -230,7 +232,9 @@ def test_opens_that_race(sandbox: Sandbox, mount: Mount, cache: Path) -> None:
                     each.unlink(missing_ok=True)
             time.sleep(0.1)
         said = [each.communicate()[0] for each in readers]
-        assert [each.returncode for each in readers] == [0] * READERS, said
+        assert [each.returncode for each in readers] == [0] * READERS, [
+            each for each in said if each[0] == "r"
+        ]
         totals = [sum(int(each.split()[part]) for each in said) for part in (0, 1)]
         assert totals[0] > 50 * READERS, said
         assert totals[0] > 10 * totals[1], said

@@ -11,6 +11,7 @@ import errno
 import mmap
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -31,37 +32,70 @@ def content_of(number: int, version: int) -> bytes:
 def _read(descriptor: int, number: int, chance: random.Random) -> None:
     """Read a file in one of several ways; fails if a byte is of another file or version."""
     tag = os.pread(descriptor, TAG, 0)
-    version = int(tag[4:15])
-    expected = content_of(number, version)
-    way = chance.randrange(4)
-    if way == 0:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        pieces = iter(lambda: os.read(descriptor, 1 << 17), b"")
-        found = b"".join(pieces)
-        start = 0
-    elif way == 1:
-        with mmap.mmap(descriptor, len(expected), mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
-            found, start = mapped[:], 0
-    elif way == 2:
+    expected = content_of(number, int(tag[4:15]))
+    way = chance.choice(("whole", "mapped", "part", "sent"))
+    start, stop = 0, len(expected)
+    if way == "whole":
+        found = _bytes(descriptor, start, stop + 1)
+    elif way == "mapped":
+        _map(descriptor, expected)
+        return
+    elif way == "part":
         start = chance.randrange(len(expected))
-        found = os.pread(descriptor, 50_000, start)
-        expected = expected[: start + 50_000]
+        stop = min(start + 50_000, len(expected))
+        found = _bytes(descriptor, start, stop)
     else:
-        source, sink = os.pipe()
+        start, stop = 4096, 4096 + 8192
+        found = _sent(descriptor, start, stop)
+    expected = expected[start:stop]
+    if found != expected:
+        pairs = enumerate(zip(found, expected, strict=False))
+        wrong = next((at for at, (one, two) in pairs if one != two), "none")
+        sys.exit(f"r{number}, {way}: {len(found)} of {len(expected)} bytes from {start}; wrong is {wrong}")
+
+
+def _bytes(descriptor: int, start: int, stop: int) -> bytes:
+    """The bytes of a range, or those before the end of the file.
+
+    A read is short, too, if one of the later pages cannot be had: then the next one says why.
+    """
+    found = b""
+    while piece := os.pread(descriptor, stop - start - len(found), start + len(found)):
+        found += piece
+    return found
+
+
+def _sent(descriptor: int, start: int, stop: int) -> bytes:
+    source, sink = os.pipe()
+    try:
+        found = b""
+        while start < stop and (count := os.sendfile(sink, descriptor, start, stop - start)):
+            found += os.read(source, count)
+            start += count
+        return found
+    finally:
+        os.close(source)
+        os.close(sink)
+
+
+def _map(descriptor: int, expected: bytes) -> None:
+    """Compare a mapped file in a process of its own, which SIGBUS ends where a read would fail with ESTALE.
+
+    Raises:
+        OSError: it was so (ESTALE).
+    """
+    child = os.fork()
+    if not child:
         try:
-            sent = os.sendfile(sink, descriptor, 4096, 8192)
-            found, start = os.read(source, sent), 4096
-            expected = expected[: start + sent]
+            with mmap.mmap(descriptor, len(expected), mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
+                os._exit(0 if mapped[:] == expected else 1)
         finally:
-            os.close(source)
-            os.close(sink)
-    if found != expected[start:]:
-        wrong = next(
-            (at for at, (one, two) in enumerate(zip(found, expected[start:], strict=False)) if one != two), -1
-        )
-        sys.exit(
-            f"r{number}, way {way}: {len(found)} bytes of {len(expected) - start}, the first wrong at {wrong}"
-        )
+            os._exit(2)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == -signal.SIGBUS:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+    if status:
+        sys.exit(f"a mapped file: {status}")
 
 
 def main(place: Path, seconds: float, seed: int) -> None:
