@@ -24,6 +24,8 @@ _PATIENCE = 0.5
 """Seconds that an open waits for the disk."""
 _SLOW_SECONDS = 30.0
 """Seconds for which a disk that took longer is not asked."""
+_LEAST = 128 * 2**10
+"""Bytes of a file that nobody looks for: one read brings all of it, which takes less time."""
 _AT_ONCE_MAX = 16 * 2**20
 """Bytes of a file that is verified while its open waits: a few milliseconds, if the file is in memory."""
 _BACKGROUND_MAX = 8 * 2**30
@@ -67,7 +69,7 @@ class WholeFiles:
 
     def find(self, content: Content, on_found: OnFound) -> None:
         """Call `on_found` with the file of a content that is open, now or in a moment."""
-        if self._clock() < self._slow_until:
+        if content.size <= _LEAST or self._clock() < self._slow_until:
             on_found(None)
             return
         look = _Look(on_found)

@@ -651,6 +651,15 @@ def test_a_descriptor_is_given_of_what_is_verified_as_a_whole(folder: Path) -> N
         assert cached.fileno() is None
 
 
+def test_what_a_reader_verifies_meanwhile_is_no_damage(folder: Path) -> None:
+    """While a file is verified, a program may read the very block that comes next."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        cached = version(store, DATA)
+        assert cached.verify(lambda: read(cached, 0, SIZE) == DATA)
+        assert cached.is_verified
+
+
 @pytest.mark.warns("is damaged")
 def test_what_is_damaged_or_absent_is_not_verified(folder: Path) -> None:
     with opened(folder) as store:

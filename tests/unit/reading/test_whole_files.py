@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,7 @@ from empirical_fs.work.timer import Timer
 from tests.support.harness import wait_until
 
 MIB = 2**20
-CONTENT = cast(Content, object())
+CONTENT = cast(Content, SimpleNamespace(size=MIB))
 
 
 @dataclass(eq=False)
@@ -117,6 +118,15 @@ def test_what_is_found(cached: FakeCached | None, found: int | None) -> None:
     if cached is not None:
         assert cached.references == 0
         assert cached.touched == (found is not None)
+
+
+def test_a_very_small_one() -> None:
+    """One read brings it, so nobody looks for it."""
+    disk = FakeDisk(FakeCached(is_verified=True))
+    looks = Looks(disk)
+    looks.whole_files.find(cast(Content, SimpleNamespace(size=128 * 2**10)), looks.found.append)
+    assert (looks.found, disk.asked) == ([None], 0)
+    looks.close()
 
 
 def test_a_large_one_is_found_the_next_time() -> None:
