@@ -88,6 +88,8 @@ class Files:
         """For each block what this process knows of it: UNKNOWN, VERIFIED or DAMAGED."""
         self.stamp: Stamp | None = None
         """The stamp that the data file had before any block was verified; None if that is not known."""
+        self.since = float("-inf")
+        """When they were opened for what is verified, here or in an earlier `Files`; on the store's clock."""
         self._io = io
         self._seed = self.origin.seed
         weakref.finalize(self, close_all, io, descriptors)

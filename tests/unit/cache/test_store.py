@@ -700,6 +700,22 @@ def test_what_was_verified_stays_so_until_its_file_changes(folder: Path) -> None
         assert not cached.verify()
 
 
+def test_what_was_verified_long_ago_is_verified_again(folder: Path) -> None:
+    """Reopening it in between does not put that off."""
+    clock = Clock()
+    with opened(folder, clock=clock) as store:
+        fill(store, DATA)
+        changed_long_ago(folder)
+        cached = version(store, DATA)
+        assert cached.verify()
+        cached.close()
+        for seconds, is_known in ((400, True), (190, True), (20, False)):
+            clock.now += seconds
+            cached = version(store, DATA)
+            assert cached.is_verified == is_known
+            cached.close()
+
+
 def test_a_file_that_has_just_changed_is_verified_again(folder: Path) -> None:
     """Another change in the same moment might not show in its times."""
     with opened(folder) as store:
