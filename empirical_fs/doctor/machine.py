@@ -46,20 +46,18 @@ def libfuse() -> Finding:
     return diagnoses.ok("libfuse", f"libfuse {check_library()} is there")
 
 
-def passthrough(*, has_cache: bool, is_direct: bool) -> Finding:
+def passthrough(cache: Path | None, *, is_direct: bool) -> Finding:
     """The finding on whether the kernel reads cached files by itself; without it, they are read through us.
 
     Args:
-        has_cache: whether the cache on disk is on.
+        cache: the folder of the cache on disk; None if that is off.
         is_direct: whether all programs read past the page cache.
 
     Raises:
         SetupError: libfuse is missing.
     """
     here = kernel_passthrough.machine(load_library())
-    return diagnoses.of_passthrough(
-        kernel_passthrough.refusal(here, has_cache=has_cache, is_direct=is_direct)
-    )
+    return diagnoses.of_passthrough(kernel_passthrough.refusal(here, cache, is_direct=is_direct))
 
 
 def fusermount() -> Finding:

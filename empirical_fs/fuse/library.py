@@ -188,6 +188,8 @@ class Library:
             *(POINTER, POINTER, size, POINTER),
             result=SESSION,
         )
+        if self.major != _LIBFUSE_2:
+            self._session_fd = self._function("fuse_session_fd", SESSION)
         self._inval_inode = self._function(
             "fuse_lowlevel_notify_inval_inode", POINTER, number, ctypes.c_int64, ctypes.c_int64
         )
@@ -289,7 +291,7 @@ class Library:
 
     def descriptor(self, mounted: "Mounted") -> int:
         """The descriptor of /dev/fuse through which the kernel sends its requests; libfuse 3 only."""
-        return int(self._function("fuse_session_fd", SESSION)(mounted.session))
+        return int(self._session_fd(mounted.session))
 
     def invalidate_inode(self, mounted: "Mounted", number: int, offset: int, size: int = 0) -> int:
         """Make the kernel drop the attributes of an inode, and its pages unless `offset` is negative.

@@ -9,7 +9,6 @@ from empirical_fs import macos
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.mount.mount_table import kind_of
-from empirical_fs.settings.caching import CacheSettings
 
 CACHE_OFF = "the cache on disk is off"
 
@@ -23,6 +22,8 @@ _RELEASE = re.compile(r"(\d+)\.(\d+)")
 _FIRST_KERNEL = (6, 9)
 _STACKED = {"overlay", "ecryptfs"}
 """File systems that keep their files in another one."""
+_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "lustre", "gpfs"}
+_REMOTE_PREFIX = "fuse."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,21 @@ def machine(library: Library) -> Machine:
     return Machine(library.version, library.has_passthrough, os.uname().release, _is_privileged(_PROC))
 
 
-def refusal(here: Machine, *, has_cache: bool, is_direct: bool) -> str | None:
-    """Why the kernel cannot read files by itself, in a few words; None if it probably can. Policy.
+def refusal(here: Machine, cache: Path | None, *, is_direct: bool) -> str | None:
+    """Why the kernel cannot read files by itself, in a few words; None if it probably can.
 
     Args:
         here: the machine.
-        has_cache: whether the cache on disk is on.
+        cache: the folder of the cache on disk; None if that is off.
         is_direct: whether all programs read past the page cache (-o direct_io).
     """
-    if not has_cache:
+    if cache is None:
         return CACHE_OFF
+    return lacking(here, is_direct=is_direct) or unfit(_kind(cache))
+
+
+def lacking(here: Machine, *, is_direct: bool) -> str | None:
+    """As `refusal`, apart from the cache. Policy."""
     if not here.has_libfuse:
         return f"libfuse {_version(here.libfuse)} does not have it; 3.17 does"
     release = _RELEASE.match(here.kernel)
@@ -66,27 +72,33 @@ def refusal(here: Machine, *, has_cache: bool, is_direct: bool) -> str | None:
     return "-o direct_io is given" if is_direct else None
 
 
-def asked_for(
-    options: FuseOptions, library: Library, cache: CacheSettings | None
-) -> tuple[FuseOptions, str | None]:
+def unfit(kind: str | None) -> str | None:
+    """Why the file system of the cache, of that type in the kernel's table, cannot be used. Policy.
+
+    A server that does not answer would hold programs up, and a file that another machine evicts is gone, even
+    for who has it open.
+    """
+    if kind is not None and (kind in _REMOTE or kind.startswith(_REMOTE_PREFIX)):
+        return f"the cache is on another machine, or in another program ({kind})"
+    return None
+
+
+def asked_for(options: FuseOptions, library: Library, cache: Path | None) -> tuple[FuseOptions, str | None]:
     """The options of a mount with those for passthrough, and None; or as they are, and why not."""
-    reason = refusal(machine(library), has_cache=cache is not None, is_direct=options.is_direct)
+    reason = refusal(machine(library), cache, is_direct=options.is_direct)
     if reason is not None or cache is None:
         return options, reason
-    return replace(options, backing_depth=stack_depth(cache.folder)), None
+    # No more than needed, since an overlayfs on our mount counts it, too (FILESYSTEM_MAX_STACK_DEPTH in
+    # linux/fs.h).
+    return replace(options, backing_depth=1 if _kind(cache) in _STACKED else 0), None
 
 
-def stack_depth(folder: Path) -> int:
-    """How many file systems are stacked under the files in `folder`, as far as they matter: 0 or 1.
-
-    No more than needed, since an overlayfs on our mount counts them, too (FILESYSTEM_MAX_STACK_DEPTH in
-    linux/fs.h).
-    """
-    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+def _kind(folder: Path) -> str | None:
+    """The type of the file system that `folder` is on, or will be; None if that is not known."""
     try:
-        return 1 if kind_of(there) in _STACKED else 0
+        return kind_of(next((each for each in (folder, *folder.parents) if each.exists()), folder))
     except OSError:
-        return 0
+        return None
 
 
 def _is_privileged(process: Path) -> bool:

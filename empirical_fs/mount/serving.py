@@ -251,7 +251,8 @@ def _fuse_options(library: Library, settings: Settings) -> tuple[FuseOptions, st
         entry_seconds=min(settings.refresh, _NAMES_SECONDS_MAX),
         attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
     )
-    return kernel_passthrough.asked_for(options, library, settings.cache)
+    cache = None if settings.cache is None else settings.cache.folder
+    return kernel_passthrough.asked_for(options, library, cache)
 
 
 def _times(settings: Settings) -> DirectoryTimes:

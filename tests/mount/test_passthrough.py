@@ -41,7 +41,7 @@ def _why_not() -> str | None:
         here = kernel_passthrough.machine(load_library())
     except SetupError as error:
         return str(error)
-    return kernel_passthrough.refusal(here, has_cache=True, is_direct=False)
+    return kernel_passthrough.lacking(here, is_direct=False)
 
 
 WHY_NOT = _why_not()

@@ -1,17 +1,18 @@
 """Why the kernel cannot read cached files by itself, as `--status` and `--doctor` say it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from empirical_fs.mount.kernel_passthrough import Machine, refusal
+from empirical_fs.mount.kernel_passthrough import Machine, lacking, refusal, unfit
 
 GOOD = Machine(libfuse=317, has_libfuse=True, kernel="6.12.41+deb13-amd64", is_privileged=True)
 
 
-def test_nothing_is_in_the_way() -> None:
-    assert refusal(GOOD, has_cache=True, is_direct=False) is None
-    assert refusal(replace(GOOD, kernel="10.0-rc1"), has_cache=True, is_direct=False) is None
+def test_nothing_is_in_the_way(tmp_path: Path) -> None:
+    assert refusal(GOOD, tmp_path / "not" / "yet", is_direct=False) is None
+    assert lacking(replace(GOOD, kernel="10.0-rc1"), is_direct=False) is None
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,19 @@ def test_nothing_is_in_the_way() -> None:
     ],
 )
 def test_what_is_in_the_way(machine: Machine, reason: str) -> None:
-    said = refusal(machine, has_cache=True, is_direct=False)
+    said = lacking(machine, is_direct=False)
     assert said is not None
     assert said.startswith(reason)
 
 
-def test_what_the_user_did_not_ask_for() -> None:
-    assert refusal(GOOD, has_cache=False, is_direct=False) == "the cache on disk is off"
-    assert refusal(GOOD, has_cache=True, is_direct=True) == "-o direct_io is given"
+def test_what_the_user_did_not_ask_for(tmp_path: Path) -> None:
+    assert refusal(GOOD, None, is_direct=False) == "the cache on disk is off"
+    assert refusal(GOOD, tmp_path, is_direct=True) == "-o direct_io is given"
+
+
+def test_where_the_cache_is() -> None:
+    """Not on another machine, nor in another program, which may stop to answer."""
+    for kind in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "virtiofs", "fuseblk", None):
+        assert unfit(kind) is None
+    for kind in ("nfs", "nfs4", "cifs", "9p", "fuse.sshfs"):
+        assert kind in (unfit(kind) or "")
