@@ -74,6 +74,15 @@ class Api:
         """Close the connections."""
         self._http.close()
 
+    def presume_lost(self) -> None:
+        """Take it that the API has answered an earlier mount with this key, and is out of reach now.
+
+        Until it answers a probe, every request fails at once.
+        """
+        self._key.presume()
+        probe = self._url(_LISTING, {"page": 1, "per_page": 1})
+        self._http.presume_lost(probe, self._headers)
+
     def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
         """Fetch page `number` (from 1) of the listing.
 
@@ -122,7 +131,7 @@ class Api:
     def _get_once(
         self, path: str, params: dict[str, int], shape: type[Shape], deadline: Deadline
     ) -> tuple[Shape, float | None]:
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
+        url = self._url(path, params)
         if (refused := self._key.refusal(url.path)) is not None:
             raise KeyRefused(refused)
         with traced(log, f"GET {url.raw_path.decode('ascii')}") as ended:
@@ -146,6 +155,9 @@ class Api:
             raise ApiUnavailable(error.what, advice="something in between answers in its place") from error
         self._key.accepted()
         return shaped(value, shape, url.host), http_date(response.headers.get("date", ""))
+
+    def _url(self, path: str, params: dict[str, int]) -> httpx.URL:
+        return self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
 
     @staticmethod
     def _check_status(response: httpx.Response, body: bytes) -> None:

@@ -28,8 +28,13 @@ class KeyStanding:
         self._refusals: TTLCache[str | None, int] = TTLCache(_PATHS_MAX, _REMEMBERED_SECONDS, timer=clock)
         self._in_a_row = 0
         self.was_accepted = False
-        """Whether the API has ever accepted it."""
+        """Whether the API has ever accepted it, in this mount or an earlier one."""
         self._is_said = False
+
+    def presume(self) -> None:
+        """Take it that the API has accepted the key in an earlier mount."""
+        with self._lock:
+            self.was_accepted = True
 
     def refusal(self, path: str) -> int | None:
         """The HTTP status (401 or 403) that a request for `path` would get again; None if it may be sent."""

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.net.urls import looks_signed
@@ -54,7 +55,10 @@ MADE_FROM = ("id", "name", "status", "size_bytes", *_DETAILS)
 """The fields that a resource is made from; if it has no size, its URL is used, too."""
 _SHARED = frozenset({"status", "project_id", "mime_type", "created_by", "access_level"})
 """Fields whose values most resources of a project share."""
+_NAME = MADE_FROM.index("name")
 _CREATED_AT, _UPDATED_AT = MADE_FROM.index("created_at"), MADE_FROM.index("updated_at")
+_SHARED_PLACES = tuple(place for place, field in enumerate(MADE_FROM) if field in _SHARED)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _PLACES = tuple((place, field) for place, field in enumerate(MADE_FROM) if field in _DETAILS)
 _INTEGER_MAX = 2**63 - 1
 _NO_DATES = (0, -62_135_596_800 * 10**9)
@@ -201,6 +205,30 @@ def parse_resource(entry: Any, known: Resource | None = None) -> Resource | None
     if moment is None:
         raise malformed(f"its {dated_by} is not a date", makeshift=resource)
     return known if resource == known else resource
+
+
+def restored(resource: Resource) -> Resource:
+    """The same resource, decoded from a file, as `parse_resource` makes it: equal texts share one object.
+
+    Raises:
+        ValueError: `parse_resource` makes no such resource.
+    """
+    said, size = list(resource.said), resource.size
+    if not 0 <= resource.id < _INTEGER_MAX or not 0 <= (size or 0) <= _INTEGER_MAX:
+        raise ValueError("an id or a size is out of range")
+    if len(said) != len(MADE_FROM):
+        raise ValueError("another number of fields")
+    if not _PLAIN.issuperset(map(type, said)):
+        raise ValueError("a field is neither text nor a number")
+    for place in _SHARED_PLACES:
+        if type(value := said[place]) is str:
+            said[place] = sys.intern(value)
+    if said[_CREATED_AT] == said[_UPDATED_AT]:
+        said[_CREATED_AT] = said[_UPDATED_AT]
+    if resource.link is not None and _external_page(resource.link) != resource.link:
+        raise ValueError("a link that was not checked")
+    name = resource.name if resource.name != said[_NAME] else said[_NAME]
+    return replace(resource, name=name, said=tuple(said))
 
 
 def _dated(entry: dict[str, Any]) -> tuple[str, int | None]:

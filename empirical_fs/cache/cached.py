@@ -193,6 +193,26 @@ class Cached:
             return start
         return min(max(first * BLOCK, start), stop)
 
+    def missing(self, start: int, stop: int) -> int:
+        """The offset up to which no byte from `start` is there, at most `stop`; `start` if the first is."""
+        stop, files = min(stop, self.size), self.files
+        if files is None or start >= stop:
+            return stop
+        first, last = start // BLOCK, count_blocks(stop)
+        try:
+            with self._upkeep.patience.call():
+                while first < last:
+                    count = min(_ENTRIES, last - first)
+                    there = [entry != ABSENT for entry in files.entries(first, count)]
+                    if True in there:
+                        first += there.index(True)
+                        break
+                    first += count
+        except OSError as error:
+            self.fail(error, "read")
+            return stop
+        return min(max(first * BLOCK, start), stop)
+
     def read_into(self, start: int, into: memoryview) -> int:
         """Read bytes from `start`, all of them verified; returns how many, 0 if the first is not there."""
         files = self.files
@@ -210,12 +230,25 @@ class Cached:
         except OSError as error:
             self.fail(error, "read")
         if done:
-            self._upkeep.tallies.read(done)
-            now = time.monotonic()
-            if now - self._touched_at > _TOUCH_SECONDS:
-                self._touched_at = now
-                self._upkeep.put_chore(self, Chore.TOUCH)
+            self._note_read(done)
         return done
+
+    def expect(self, start: int, stop: int) -> None:
+        """Have the disk begin to read a range that `read_into` is called for soon."""
+        files = self.files
+        if files is not None:
+            files.read_ahead(start, stop)
+
+    def read_from_memory(self, start: int, into: memoryview) -> bool:
+        """Fill `into` with verified bytes from `start`, without waiting for the disk; False if it cannot.
+
+        `into` ends at or before the end of the object.
+        """
+        files = self.files
+        if files is None or not files.read_from_memory(start, into):
+            return False
+        self._note_read(len(into))
+        return True
 
     def keep(self, block: int, data: bytes | memoryview) -> bool:
         """Hand over a whole block, which must not be changed afterwards; it is written later.
@@ -353,6 +386,12 @@ class Cached:
             self._files = files
             self._complete_to = 0
 
+    def distrust(self) -> None:
+        """Verify every block once more before it is served: some are damaged now that were not before."""
+        files = self._files
+        if files is not None:
+            files.state[:] = bytes(len(files.state))
+
     def detach(self) -> None:
         """Write nothing more: another version has its place."""
         self._is_orphan = True
@@ -377,6 +416,13 @@ class Cached:
         with self._lock:
             self._files = None
             self._lent.clear()
+
+    def _note_read(self, count: int) -> None:
+        self._upkeep.tallies.read(count)
+        now = time.monotonic()
+        if now - self._touched_at > _TOUCH_SECONDS:
+            self._touched_at = now
+            self._upkeep.put_chore(self, Chore.TOUCH)
 
     def _read_some(self, files: Files, start: int, into: memoryview) -> int:
         if files.state[start // BLOCK] == VERIFIED:

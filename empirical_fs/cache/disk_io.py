@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from empirical_fs.cache.bounds import Space
@@ -10,6 +11,8 @@ STAT_BLOCK = 512
 """The unit of st_blocks, whatever the file system's."""
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
+_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""The flag of preadv2(2), which only Linux has."""
 _COMMON = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -31,6 +34,23 @@ class Io:
     def read(self, descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int) -> int:
         """Read into the buffers from `offset`; returns the count, 0 at the end of the file."""
         return os.preadv(descriptor, buffers, offset)
+
+    def read_from_memory(
+        self, descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int
+    ) -> int:
+        """As `read`, but without waiting for the disk: only what the kernel has in memory; 0 if nothing."""
+        if _NO_WAIT is None:
+            return 0
+        try:
+            return os.preadv(descriptor, buffers, offset, _NO_WAIT)
+        except OSError:
+            return 0  # not in memory, or a file system that cannot do it: a usual read tells what is wrong
+
+    def read_ahead(self, descriptor: int, offset: int, size: int) -> None:
+        """Have the kernel begin to read a range that is needed soon; without effect where it cannot."""
+        if hasattr(os, "posix_fadvise"):
+            with suppress(OSError):
+                os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
     def write(self, descriptor: int, buffers: Sequence[bytes | bytearray | memoryview], offset: int) -> int:
         """Write the buffers at `offset`; returns the count, which may be short."""

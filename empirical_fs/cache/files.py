@@ -196,6 +196,36 @@ class Files:
             self.state[number] = VERIFIED
         return Found(len(middle))
 
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Have the disk begin to read a range."""
+        self._io.read_ahead(self.data, start, stop - start)
+
+    def read_from_memory(self, start: int, into: memoryview) -> bool:
+        """Fill `into` from `start`, if all blocks are right and the kernel has them in memory.
+
+        It does not wait for the disk. Blocks that are not verified yet are verified; damage is not noted.
+        """
+        first, last = start // BLOCK, count_blocks(start + len(into))
+        if self.state.count(VERIFIED, first, last) == last - first:
+            return self._io.read_from_memory(self.data, [into], start) == len(into)
+        raw = bytearray((last - first) * ENTRY)
+        if self._io.read_from_memory(self._record, [raw], HEADER + first * ENTRY) < len(raw):
+            return False
+        entries = decode_entries(raw, last - first)
+        begin, end = first * BLOCK, min(last * BLOCK, self.size)
+        is_whole = len(into) == end - begin
+        whole = into if is_whole else memoryview(bytearray(end - begin))
+        if ABSENT in entries or self._io.read_from_memory(self.data, [whole], begin) < len(whole):
+            return False
+        for number, entry in enumerate(entries, first):
+            at = number * BLOCK - begin
+            if checksum(whole[at : at + BLOCK], self._seed, number) != entry:
+                return False
+            self.state[number] = VERIFIED
+        if not is_whole:
+            into[:] = whole[start - begin : start - begin + len(into)]
+        return True
+
     def checksums(self, first: int, blocks: Sequence[bytes | memoryview]) -> list[int]:
         """The checksums of consecutive blocks."""
         return [checksum(block, self._seed, number) for number, block in enumerate(blocks, first)]

@@ -1,6 +1,6 @@
 """Lists, checks and removes what is on disk, for commands; with or without a mount."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +57,17 @@ class Verified:
     """Blocks that do not, or cannot be read; they now count as absent."""
 
 
-def entries(folder: Folder, io: Io) -> Iterator[Entry]:
-    """All versions on disk that this release can read.
+def entries(folder: Folder, io: Io, resources: Iterable[str] | None = None) -> Iterator[Entry]:
+    """All versions on disk that this release can read, or those of some resources (digests).
 
     Raises:
         OSError: the folder cannot be read.
     """
-    for resource, path in resource_folders(folder, io):
+    if resources is None:
+        found: Iterable[tuple[str, str]] = resource_folders(folder, io)
+    else:
+        found = ((each, str(folder.resource(each))) for each in resources)
+    for resource, path in found:
         try:
             names = io.names(Path(path))
         except (FileNotFoundError, NotADirectoryError):
@@ -120,6 +124,19 @@ def evict(folder: Folder, io: Io, entry: Entry) -> Amount:
         OSError: that cannot be done.
     """
     return remove_files(io, folder.place(entry.resource, entry.version), with_pin=True)
+
+
+def pinned(folder: Folder, io: Io, resource: str) -> set[str]:
+    """The versions of a resource that are pinned, by the digests of both.
+
+    Raises:
+        OSError: the disk does not say.
+    """
+    try:
+        names = io.names(folder.resource(resource))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    return {name.removesuffix(PIN) for name in names if name.endswith(PIN)}
 
 
 def _entry(io: Io, place: Place, files: Files, *, is_pinned: bool) -> Entry:

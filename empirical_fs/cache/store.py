@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from empirical_fs.cache.cached import Cached, Chore
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.files import Files, Stamp
 from empirical_fs.cache.folder import RECORD, Folder, Place
-from empirical_fs.cache.inspection import Entry, Verified, entries, evict, verify
+from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.making import open_files, read_header
 from empirical_fs.cache.record import Unusable
 from empirical_fs.cache.room import Room
+from empirical_fs.cache.scan import resource_folders
 from empirical_fs.cache.tallies import Counts, Patience, Tallies
 from empirical_fs.cache.writer import Means, Writer
 from empirical_fs.clock import aging_clock
@@ -193,13 +195,13 @@ class Store:
         cached.describe(validators)
         return cached
 
-    def entries(self) -> Iterator[Entry]:
-        """All versions on disk; those of a format of another release are left out.
+    def entries(self, resources: Iterable[str] | None = None) -> Iterator[Entry]:
+        """All versions on disk, or those of some resources (digests), but none of another release's format.
 
         Raises:
             OSError: the folder cannot be read.
         """
-        return entries(self.folder, self.io)
+        return entries(self.folder, self.io, resources)
 
     def verify(self, entry: Entry, progress: Callable[[int], object] = lambda _: None) -> Verified:
         """Check every block of a version; `progress` is called with the bytes of each step.
@@ -207,7 +209,11 @@ class Store:
         Raises:
             OSError: the record cannot be read.
         """
-        return verify(self.folder, self.io, entry, progress)
+        found = verify(self.folder, self.io, entry, progress)
+        cached = self._open.get((entry.resource, entry.version))
+        if found.damaged and cached is not None:
+            cached.distrust()
+        return found
 
     def evict(self, entry: Entry) -> int:
         """Remove a version, pinned or not; returns the bytes that are freed.
@@ -217,7 +223,45 @@ class Store:
         """
         freed = evict(self.folder, self.io, entry)
         self._room.is_outdated = True
+        cached = self._open.get((entry.resource, entry.version))
+        if cached is not None:
+            cached.adopt(None)
         return freed.bytes
+
+    def pinned(self, resource: str) -> set[str]:
+        """The digests of the versions of a resource (its digest) that are pinned.
+
+        Raises:
+            OSError: the disk does not say.
+        """
+        return pinned(self.folder, self.io, resource)
+
+    def all_pinned(self) -> set[str]:
+        """The digests of the resources of which a version is pinned.
+
+        Raises:
+            OSError: the disk does not say.
+        """
+        found = (resource for resource, _ in resource_folders(self.folder, self.io))
+        return {resource for resource in found if self.pinned(resource)}
+
+    def unpin(self, resource: str, version: str) -> None:
+        """Let a version be evicted again, by the digests of both.
+
+        Raises:
+            OSError: that cannot be recorded.
+        """
+        with suppress(FileNotFoundError):
+            self.io.unlink(self.folder.place(resource, version).pin)
+
+    @property
+    def room_in_queue(self) -> int:
+        """How many bytes may be handed over now without being dropped."""
+        return self._writer.room
+
+    def is_to_write(self, cached: Cached) -> bool:
+        """Whether something that was handed over for a version is not on the disk yet."""
+        return self._writer.is_to_write(cached)
 
     # What follows is for the versions that are open.
 

@@ -59,8 +59,18 @@ class Waiting:
         self._came = Bell(self._lock)
         self._pending: dict[Cached, Pending] = {}
         self._held = 0
-        self._taken = 0
+        self._taken: list[Cached] = []
         self._is_started = False
+
+    @property
+    def room(self) -> int:
+        """How many bytes more may wait."""
+        return max(self._capacity - self._held, 0)
+
+    def has(self, cached: Cached) -> bool:
+        """Whether something for a version waits, or is being written."""
+        with self._lock:
+            return cached in self._pending or cached in self._taken
 
     def start(self) -> None:
         """Take what comes from now on."""
@@ -124,14 +134,14 @@ class Waiting:
                 rest = self._pending[cached] = Pending()
                 for block in list(taken.blocks)[_AT_ONCE:]:
                     rest.blocks[block] = taken.blocks.pop(block)
-            self._taken += 1
+            self._taken.append(cached)
             return cached, taken
 
     def done(self, cached: Cached, size: int) -> None:
         """Note that what was taken, with `size` bytes of blocks, is written or dropped."""
         with self._lock:
             self._held = max(self._held - size, 0)
-            self._taken -= 1
+            self._taken.remove(cached)
             self._changed.ring_for_all()
         self._upkeep.release(cached)
 

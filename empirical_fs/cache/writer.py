@@ -72,6 +72,15 @@ class Writer:
         """Why nothing is written at the moment; None if that is not so."""
         return self._reason if self._clock() < self._paused_until else None
 
+    @property
+    def room(self) -> int:
+        """How many bytes more may wait."""
+        return self._waiting.room
+
+    def is_to_write(self, cached: Cached) -> bool:
+        """Whether something for a version waits, or is being written."""
+        return self._waiting.has(cached)
+
     def start(self) -> None:
         """Begin to work."""
         self._waiting.start()

@@ -13,8 +13,10 @@ from empirical_fs.api.last_good import Known, after, at_first
 from empirical_fs.api.listing import Leisure, Listing, in_a_hurry
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.settling import young
+from empirical_fs.cache.kept_listing import KeptListing
 from empirical_fs.catalog.desktop_probes import is_probe
 from empirical_fs.catalog.directory_times import DirectoryTimes
+from empirical_fs.catalog.keeping import Keeping, Listed, OnListed, nothing
 from empirical_fs.catalog.news import News
 from empirical_fs.catalog.refresh import Refreshing, Reload
 from empirical_fs.catalog.sizes import Measure, Sizes
@@ -47,15 +49,16 @@ class Catalog:
     over all files, so that callers do not wait. `_replacing` lets one thread at a time replace the snapshot.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it asks, and whom it tells
         self,
         fetch: Fetch,
         measure: Measure,
         max_age: float,
         on_change: OnChange,
         times: DirectoryTimes | None = None,
+        on_listed: OnListed = nothing,
     ) -> None:
-        """Start empty; `load` fetches the first snapshot.
+        """Start empty; `load` fetches the first snapshot, or `restore` takes one of an earlier mount.
 
         Args:
             fetch: fetches the listing.
@@ -63,6 +66,7 @@ class Catalog:
             max_age: a snapshot older than so many seconds is refreshed on the next access.
             on_change: called after a refresh with the changes; may block.
             times: remembers the directory's modification time from mount to mount.
+            on_listed: called after each listing; must not block.
         """
         self._fetch = fetch
         self._max_age = max_age
@@ -81,6 +85,8 @@ class Catalog:
         self._times = times or DirectoryTimes()
         self._changed_ns: int | None = None
         self._sizes = Sizes(measure)
+        self._keeping = Keeping(self._sizes, on_listed)
+        self.to_keep = self._keeping.to_keep
         self._unsized: list[Resource] = []
         self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
         self._refreshing = Refreshing(self._refresh, max_age, partial(self._tell_settled, lambda _: True))
@@ -97,8 +103,25 @@ class Catalog:
         asked_at = aging_clock()
         listing = fetch({}, progress, in_a_hurry)
         # No program has seen a file yet, so there is no change to report.
-        self._take(listing, at_first(listing), asked_at, lambda *_: None)
+        self._take(at_first(listing), asked_at, listing.server_time, lambda *_: None)
         self._refreshing.loaded(asked_at)
+
+    def restore(self, kept: KeptListing, failure: str = "") -> None:
+        """Show the listing of an earlier mount, until the API answers with another one.
+
+        `failure` is why the first listing could not be fetched, if that was tried.
+        """
+        age = max(time.time() - kept.listed_at, 0.0)
+        asked_at = aging_clock() - age
+        self._sizes.restore(kept.sizes)
+        with self._replacing:
+            self._replace(kept.known, asked_at, kept.server_time, lambda *_: None)
+        self._refreshing.restored(failure)
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the snapshot is that of an earlier mount: the API has given no listing yet."""
+        return not self._keeping.has_listed
 
     def find_sizes(self) -> None:
         """Start to find the sizes that the API did not give, in parallel, in the background."""
@@ -228,7 +251,7 @@ class Catalog:
         """Fetch a new snapshot; returns the time of the request on the aging clock."""
         asked_at = aging_clock()
         listing = self._fetch(self._known.shown, progress, self._leisure)
-        self._take(listing, after(listing, self._known), asked_at, self._on_change)
+        self._take(after(listing, self._known), asked_at, listing.server_time, self._on_change)
         self.find_sizes()
         return asked_at
 
@@ -243,21 +266,26 @@ class Catalog:
         for call in told:
             call()
 
-    def _take(self, listing: Listing, known: Known, asked_at: float, on_change: OnChange) -> None:
+    def _take(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
         """Show the state after a listing that was requested at `asked_at` (aging clock)."""
         self._say_news(known)
         with self._replacing:
             if asked_at < self._asked_at:
                 return  # a listing that was requested later is already shown
-            before = None if self._asked_at == float("-inf") else self._snapshot.resources
-            resources, self._unsized = self._sizes.listed(known.shown)
-            # Compute this before `_lock` is taken, which every access to the directory needs.
-            now_young = young(resources, before, self._young, asked_at, listing.server_time)
-            self._show(resources, now_young, asked_at, on_change)
-            if resources is known.shown:
-                # Share one mapping of all resources, to save the memory of an equal one.
-                known = dataclasses.replace(known, shown=self._snapshot.resources)
-            self._known = known
+            self._replace(known, asked_at, server_time, on_change)
+            self._keeping.listed(Listed(self._known, asked_at, server_time))
+
+    def _replace(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
+        """Show this state. The caller holds `_replacing`."""
+        before = None if self._asked_at == float("-inf") else self._snapshot.resources
+        resources, self._unsized = self._sizes.listed(known.shown)
+        # Compute this before `_lock` is taken, which every access to the directory needs.
+        now_young = young(resources, before, self._young, asked_at, server_time)
+        self._show(resources, now_young, asked_at, on_change)
+        if resources is known.shown:
+            # Share one mapping of all resources, to save the memory of an equal one.
+            known = dataclasses.replace(known, shown=self._snapshot.resources)
+        self._known = known
 
     def _measure_unsized(self) -> None:
         """Find the sizes that the API did not give, and show them."""
@@ -266,6 +294,7 @@ class Catalog:
             with self._replacing:
                 resources, self._unsized = self._sizes.listed(self._known.shown)
                 self._show(resources, self._young, self._asked_at, self._on_change)
+                self._keeping.measured()
 
     def _show(
         self,

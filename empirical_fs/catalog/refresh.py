@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from empirical_fs.clock import aging_clock
-from empirical_fs.errors import EmpiricalError, NoThread
+from empirical_fs.errors import EmpiricalError, NoThread, OutOfReach
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.progress import Progress
 
@@ -75,6 +75,15 @@ class Refreshing:
     def loaded(self, asked_at: float) -> None:
         """Record the first listing, which was requested at `asked_at` (aging clock)."""
         self._succeeded(asked_at)
+
+    def restored(self, failure: str) -> None:
+        """Record that a listing of an earlier mount is in use: a refresh is due at once.
+
+        `failure` is why the first listing could not be fetched, if that was tried; it is not logged again.
+        """
+        with self._lock:
+            self._due_at = aging_clock()
+            self._failure = failure
 
     def look(self) -> None:
         """Start a refresh in the background if the listing is old; called on each access."""
@@ -150,6 +159,13 @@ class Refreshing:
             self._failure = ""
 
     def _failed(self, error: EmpiricalError) -> None:
+        if isinstance(error, OutOfReach):
+            # No request was sent, and that was logged when the outage began: try again soon.
+            with self._lock:
+                self._pause = _FIRST_PAUSE
+                self._due_at = min(self._due_at, aging_clock() + _FIRST_PAUSE)
+            self._failure = self._failure or str(error)
+            return
         if str(error) != self._failure:
             log.warning("the listing could not be refreshed, so the last one stays in use: %s", error)
         self._failure = str(error)

@@ -3,18 +3,21 @@
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from empirical_fs.api.resource import Resource
+from empirical_fs.cache.kept_listing import MeasuredSize
 from empirical_fs.clock import Deadline, aging_clock
-from empirical_fs.errors import EmpiricalError
+from empirical_fs.errors import EmpiricalError, OutOfReach
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.work.side_by_side import side_by_side
 
 _AT_ONCE = 32
+_LONG_AGO = 0.0
+"""A time on the aging clock."""
 _WAIT_SECONDS = 60.0
 
 _Version = tuple[int, int]
@@ -53,6 +56,8 @@ class Sizes:
         self._lock = threading.Lock()
         self._expected: dict[_Version, list[Callable[[], object]]] = {}
         """Callbacks for each size that is about to be measured, called when that has ended."""
+        self.news = 0
+        """How often a new size was found; it may count too few where threads meet."""
         self._failed: set[_Version] = set()
         self._has_failed = False
 
@@ -82,7 +87,9 @@ class Sizes:
         """
         version, limit, now = _version(resource), Deadline.after(_WAIT_SECONDS), self._clock()
         size, is_final = self._measuring.do(version, lambda: self._measure(resource), limit)
+        before = self._found.get(version)
         self._found[version] = _Found(size, math.inf if is_final else now)
+        self.news += before is None or before.size != size
         return size
 
     def listed(self, resources: Mapping[int, Resource]) -> tuple[Mapping[int, Resource], list[Resource]]:
@@ -110,11 +117,13 @@ class Sizes:
                     failures.append(failure)
         finally:
             self.find_none(unknown)
-        if failures and not self._has_failed:
-            (resource, error), others = failures[0], len(failures) - 1
+        # That a server is out of reach was logged when the outage began.
+        told = [each for each in failures if not isinstance(each[1], OutOfReach)]
+        if told and not self._has_failed:
+            (resource, error), others = told[0], len(told) - 1
             more = f" and {others} more" if others else ""
             log.warning("the size of resource %d%s is not known yet: %s", resource.id, more, error)
-        self._has_failed = bool(failures)
+        self._has_failed = bool(told)
         return len(failures) < len(unknown)
 
     def find_none(self, unknown: Sequence[Resource]) -> None:
@@ -153,12 +162,25 @@ class Sizes:
                 self._found.pop(version, None)
                 self._failed.discard(version)
 
-    def _failure(self, resource: Resource) -> tuple[Resource, str] | None:
+    def found(self) -> tuple[MeasuredSize, ...]:
+        """All sizes from the store, to be kept on disk."""
+        return tuple(
+            MeasuredSize(resource_id, updated_ns, found.size, math.isinf(found.at))
+            for (resource_id, updated_ns), found in list(self._found.items())
+        )
+
+    def restore(self, sizes: Iterable[MeasuredSize]) -> None:
+        """Take the sizes that were kept on disk, as answers of long ago."""
+        for each in sizes:
+            found = _Found(each.size, math.inf if each.is_final else _LONG_AGO)
+            self._found[each.resource_id, each.updated_ns] = found
+
+    def _failure(self, resource: Resource) -> tuple[Resource, EmpiricalError] | None:
         try:
             self.find(resource)
         except EmpiricalError as error:
             self._failed.add(_version(resource))
-            return resource, str(error)
+            return resource, error.with_traceback(None)
         finally:
             self._is_asked_for(resource)
         return None

@@ -19,6 +19,18 @@ PROGRAM = "empirical-mount"
 PLACES_MAX = 2
 """mount(8) gives us two arguments: the first field of fstab(5), and the mount point."""
 
+CACHE_COMMANDS = {
+    "prefetch": "MOUNTPOINT [PATTERN...]: fetch these files, or all, into the cache",
+    "pin": "MOUNTPOINT PATTERN...: the same, keep them there, and keep them current",
+    "unpin": "MOUNTPOINT PATTERN...: let them be evicted again",
+    "cached": "show what is in the cache of the mount, or in --cache-dir",
+    "verify": "check the cache of the mount, or in --cache-dir; drop what is damaged",
+    "evict": "MOUNTPOINT PATTERN...: remove these files from the cache",
+}
+"""The commands for the cache on disk, with their descriptions."""
+PATTERNS_OF = {"prefetch": 0, "pin": 1, "unpin": 1, "evict": 1}
+"""How many patterns these take after MOUNTPOINT at least; the others take none."""
+
 _VALUE_GIVEN = re.compile("ignored explicit argument .*", re.DOTALL)
 _AMBIGUOUS = re.compile("(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL)
 """The messages of argparse about `--json=VALUE` and `--s=VALUE`, both with the value, which may be a key."""
@@ -133,8 +145,13 @@ def _add_commands(group: argparse._ArgumentGroup) -> None:
     instead.add_argument(
         "--doctor", action="store_true", help="look at all that a mount needs, and say what to do"
     )
-    group.add_argument("--json", action="store_true", help="with --status and --doctor: for programs")
+    group.add_argument("--json", action="store_true", help="with these commands: for programs")
     instead.add_argument("--reload", action="store_true", help="have the mount fetch its listing now")
+    for name, text in CACHE_COMMANDS.items():
+        instead.add_argument(f"--{name}", action="store_true", help=text)
+    group.add_argument(
+        "--online", action="store_true", help="with --verify: also ask the object store for each file"
+    )
 
 
 def _add_others(group: argparse._ArgumentGroup) -> None:
@@ -176,6 +193,11 @@ def _explaining(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return explain
+
+
+def asked_of_cache(given: argparse.Namespace) -> str | None:
+    """The command of the cache on disk that was given; None for another."""
+    return next((each for each in CACHE_COMMANDS if getattr(given, each)), None)
 
 
 def is_source(text: str) -> bool:

@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from empirical_fs.cli import logs
+from empirical_fs.cli.arguments import PROGRAM
 from empirical_fs.cli.asked_for import asked_for
 from empirical_fs.cli.explaining import explained
+from empirical_fs.cli.output import warn
 from empirical_fs.cli.places import check_ways
 from empirical_fs.cli.progress_bar import progress_bar
 from empirical_fs.control.question import Question
@@ -88,6 +90,11 @@ def _serve(
         EmpiricalError: the mount failed.
     """
 
+    def tell(line: str) -> None:
+        log.warning("%s", line)
+        if found["log_file"] is not None and given.verbosity >= 0:
+            warn(PROGRAM, line)
+
     def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
         def mounted() -> None:
             claimed.release()
@@ -101,7 +108,7 @@ def _serve(
                 go_on()
                 show(done, pages)
 
-            serving.serve(settings, place, mounted, progress)
+            serving.serve(settings, place, mounted, progress, tell)
 
     if given.foreground:
         serve(tell_ready, lambda: None)

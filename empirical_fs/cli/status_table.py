@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from empirical_fs.cli.units import size
 from empirical_fs.printing import printable
 from empirical_fs.settings.values import DEFAULT
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_STEP = 1024
 _SHOWN = {"key_file": "key"}
 """Settings that are shown under another name."""
 _NOT_SHOWN = "-"
@@ -32,15 +31,16 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         yield f"  {report['error']}"
         return
     hits = f" ({report['reads_from_memory'] * 100 // report['reads']}%)" if report["reads"] else ""
+    from_disk = ", kept on disk" if report.get("listing_from_disk") else ""
     flying = report["requests_in_flight"]
     rows = {
         "state": _state(report),
-        "resources": f"{report['resources']}, {_size(report['total_size'])}",
-        "listing": f"{_duration(report['listing_age'])} old",
+        "resources": f"{report['resources']}, {size(report['total_size'])}",
+        "listing": f"{_duration(report['listing_age'])} old{from_disk}",
         "api": report["api_url"],
-        "throughput": f"{_size(report['throughput'])}/s; {_size(report['bytes_fetched'])} fetched so far",
+        "throughput": f"{size(report['throughput'])}/s; {size(report['bytes_fetched'])} fetched so far",
         "in flight": f"{flying['store']} to the store, {flying['api']} to the API",
-        "memory": f"{_size(report['memory_held'])} of {_size(report['memory_budget'])} held",
+        "memory": f"{size(report['memory_held'])} of {size(report['memory_budget'])} held",
         "reads": f"{report['reads']}, {report['reads_from_memory']} of them from memory{hits}",
         "cache": _cache(report.get("cache")),
         "URLs signed": str(report["urls_signed"]),
@@ -72,7 +72,8 @@ def _from(value: str, source: str) -> str:
 
 
 def _state(report: Mapping[str, Any]) -> str:
-    away = [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
+    away = ["offline"] if report.get("offline") else []
+    away += [f"{host} out of reach for {_duration(since)}" for host, since in report["out_of_reach"].items()]
     if report["listing_failure"]:
         away.append(f"the listing could not be refreshed: {report['listing_failure']}")
     # A mount that is served by an older version does not report these counts.
@@ -94,10 +95,10 @@ def _cache(cache: Mapping[str, Any] | None) -> str:
     """The cache on disk: where it is, how full, and what it has done."""
     if cache is None:
         return "off"
-    used = "not counted yet" if cache["used"] is None else _size(cache["used"])
+    used = "not counted yet" if cache["used"] is None else size(cache["used"])
     told = [
-        f"{cache['folder']}: {used} of {_size(cache['limit'])}",
-        f"{_size(cache['bytes_read'])} read from it",
+        f"{cache['folder']}: {used} of {size(cache['limit'])}",
+        f"{size(cache['bytes_read'])} read from it",
         f"{cache['blocks_written']} blocks written, {cache['blocks_dropped']} dropped",
         f"{cache['blocks_damaged']} damaged",
     ]
@@ -106,14 +107,6 @@ def _cache(cache: Mapping[str, Any] | None) -> str:
     if cache["paused"]:
         told.append(f"takes nothing now: {cache['paused']}")
     return "; ".join(told)
-
-
-def _size(count: float) -> str:
-    for unit in _UNITS:
-        if count < _STEP or unit == _UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == _UNITS[0] else f"{count:.1f} {unit}"
-        count /= _STEP
-    raise AssertionError("the last unit takes all")
 
 
 def _duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from another container. An answer is JSON that ends with a NUL.
 import errno
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -17,15 +17,16 @@ from empirical_fs.control.question import Question
 from empirical_fs.control.report import NotOurs, check_report, parse_answer
 from empirical_fs.errors import SetupError
 
-_READ = 2
+_WRITE, _READ = 1, 2
 _ANSWER_MAX = 16_000
 """Bytes of an answer at most; an ioctl command has 14 bits for the size (asm-generic/ioctl.h)."""
 _COMMAND = _READ << 30 | _ANSWER_MAX << 16 | ord("E") << 8
+_COMMAND_WITH_TEXT = _WRITE << 30 | _COMMAND
 _TOO_LONG = {"error": "the answer is too long"}
 
 
 class Command(IntEnum):
-    """The ioctl commands: _IOR('E', number, char[_ANSWER_MAX])."""
+    """The ioctl commands: _IOR('E', number, char[_ANSWER_MAX]), or _IOWR where a question is sent along."""
 
     STATUS = _COMMAND | 1
     """The state of the mount."""
@@ -33,6 +34,8 @@ class Command(IntEnum):
     """Start to fetch the listing."""
     RELOADING = _COMMAND | 3
     """The progress of that, or how it ended."""
+    TASK = _COMMAND_WITH_TEXT | 4
+    """Begin, ask about or cancel a task with the cache on disk (tasks.py); sent with a JSON object."""
 
 
 class Asked:
@@ -41,16 +44,19 @@ class Asked:
     Any program's file system may be mounted there, so the answer may be anything.
     """
 
-    def __init__(self, mountpoint: Path, command: Command) -> None:
-        """Send the request.
+    def __init__(self, mountpoint: Path, command: Command, question: Mapping[str, Any] | None = None) -> None:
+        """Send the request, with `question` where the command takes one.
 
         Raises:
-            SetupError: the separate process cannot be started.
+            SetupError: the separate process cannot be started, or the question is too long.
         """
+        text = "" if question is None else json.dumps(question)
+        if len(text) >= _ANSWER_MAX:
+            raise SetupError("the patterns are too long", advice="quote them, so that the shell keeps them")
         self._mountpoint = mountpoint
         self._command = command
         with _in_words(mountpoint):
-            self._question = Question(mountpoint, command, _ANSWER_MAX)
+            self._question = Question(mountpoint, command, _ANSWER_MAX, text=text)
 
     def answer(self) -> dict[str, Any]:
         """Wait for the answer; to be called once.
@@ -71,13 +77,13 @@ class Asked:
             ) from error
 
 
-def ask(mountpoint: Path, command: Command) -> dict[str, Any]:
-    """Send a command to the mount at `mountpoint`, and return its answer.
+def ask(mountpoint: Path, command: Command, question: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Send a command to the mount at `mountpoint`, with `question` if it takes one; returns the answer.
 
     Raises:
         Silent, SetupError: as `Asked`.
     """
-    return Asked(mountpoint, command).answer()
+    return Asked(mountpoint, command, question).answer()
 
 
 @contextmanager

@@ -44,9 +44,16 @@ class Question:
     """One request; it is sent when the object is made."""
 
     def __init__(
-        self, mountpoint: Path, command: int = asker.WHETHER_ALIVE, room: int = 0, seconds: float = PATIENCE
+        self,
+        mountpoint: Path,
+        command: int = asker.WHETHER_ALIVE,
+        room: int = 0,
+        seconds: float = PATIENCE,
+        text: str = "",
     ) -> None:
         """Send an ioctl `command` with `room` bytes for the answer, or just test whether the mount answers.
+
+        The command gets `text`, which is ASCII and shorter than `room`.
 
         Raises:
             OSError: the separate process cannot be started.
@@ -56,7 +63,7 @@ class Question:
         self._deadline = time.monotonic() + _START_SECONDS
         program = [sys.executable, "-I", "-S", "-X", "utf8", asker.__file__]
         self._process = subprocess.Popen(  # noqa: S603 - our own program, and a path that is one argument
-            [*program, os.fspath(mountpoint), str(command), str(room)],
+            [*program, os.fspath(mountpoint), str(command), str(room), text],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -82,6 +82,8 @@ class _Report(msgspec.Struct):
     failing_for: _Seconds = 0.0
     passthrough: _Passthrough | None = None
     cache: _Cache | None = None
+    offline: bool = False
+    listing_from_disk: bool = False
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

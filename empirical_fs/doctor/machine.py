@@ -52,11 +52,11 @@ def passthrough(cache: Path | None, *, is_direct: bool) -> Finding:
     Args:
         cache: the folder of the cache on disk; None if that is off.
         is_direct: whether all programs read past the page cache.
-
-    Raises:
-        SetupError: libfuse is missing.
     """
-    here = kernel_passthrough.machine(load_library())
+    try:
+        here = kernel_passthrough.machine(load_library())
+    except SetupError:
+        return diagnoses.of_passthrough("there is no libfuse")
     return diagnoses.of_passthrough(kernel_passthrough.refusal(here, cache, is_direct=is_direct))
 
 

@@ -7,13 +7,13 @@ check.
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import NoThread
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.silence import Silence
 from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
@@ -34,10 +34,11 @@ _WAIT_SECONDS = 2.0
 class FirstLooks:
     """Asks the store before isolated opens. Its components are thread-safe."""
 
-    def __init__(self, files: Files, timer: Timer) -> None:
-        """Check `files`; `timer` limits the wait for the store."""
+    def __init__(self, files: Files, timer: Timer, silence: Silence) -> None:
+        """Check `files`; `timer` limits the wait for the store, and `silence` learns whether it answers."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
         self._timer = timer
+        self._silence = silence
         self._touched_at = float("-inf")
 
     def touched(self) -> None:
@@ -63,17 +64,29 @@ class FirstLooks:
         If the store has another content than the listing, the catalogue is told to distrust the listing.
         """
         node.looks = min(node.looks + 1, _LOOKS_MAX)
-        content, release = self._latest(node, entry), _nothing
+        content, release, asked_at = self._latest(node, entry), _nothing, aging_clock()
         if content is None:
             handle = self._walks.open(entry.resource)
             content, release = handle.content, handle.close
+
+        def learn() -> None:
+            learn_of(self._silence, content, asked_at)
+
+        def tell() -> None:
+            learn()
+            self._tell(entry, content, release, on_known)
+
+        def answered() -> None:
+            learn()  # the answer may come too late for the open, but shows that the store is there
+            alarm.ring()
+
         try:
-            alarm = self._timer.after(_WAIT_SECONDS, partial(self._tell, entry, content, release, on_known))
+            alarm = self._timer.after(_WAIT_SECONDS, tell)
         except BaseException:
             release()
             raise
         try:
-            self._walks.ask_again(content, alarm.ring)
+            self._walks.ask_again(content, answered)
         except NoThread:
             alarm.ring()
 
@@ -88,6 +101,14 @@ class FirstLooks:
     def _latest(self, node: Node, entry: Entry) -> Content | None:
         known = node.content if isinstance(node.content, Content) else None
         return self._walks.latest(entry.resource, known)
+
+
+def learn_of(silence: Silence, content: Content, asked_at: float) -> None:
+    """Note whether the store has answered about `content` since `asked_at` (aging clock)."""
+    if content.is_over or content.confirmed_at >= asked_at:
+        silence.answered()
+    else:
+        silence.unanswered(aging_clock() - asked_at)
 
 
 def _sure_for(looks: int) -> float:

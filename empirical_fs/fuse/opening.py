@@ -9,10 +9,11 @@ from itertools import count
 from typing import Any
 
 from empirical_fs.catalog.snapshot import Entry
+from empirical_fs.clock import aging_clock
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.first_looks import FirstLooks
+from empirical_fs.fuse.first_looks import FirstLooks, learn_of
 from empirical_fs.fuse.followers import FETCHED_MAX, Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
@@ -20,6 +21,7 @@ from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.fuse.settling import Settling
+from empirical_fs.fuse.silence import Silence
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle
 
@@ -49,6 +51,7 @@ class Opener:
         library: Library,
         settling: Settling,
         first_looks: FirstLooks,
+        silence: Silence,
         redating: Redating,
         followers: Followers,
         *,
@@ -64,6 +67,7 @@ class Opener:
         self._redating = redating
         self._followers = followers
         self._first_looks = first_looks
+        self._silence = silence
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._open_files: dict[int, OpenFile] = {}
@@ -98,9 +102,9 @@ class Opener:
             self._answering.go_on_later(request, about, partial(self._measure, request, node, caller, now))
         elif content := self._content_to_be_asked_for(node, now):
             self._answering.defer(request, about)
-            work = partial(self.open, request, node, caller, settle_tries=0)
+            work = partial(self._open_asked, request, node, caller, content, aging_clock())
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
-        elif not request.is_deferred and (self._is_followed(now) or self._first_looks.is_due(node, now)):
+        elif not (request.is_deferred or self._silence.is_on) and self._is_to_be_looked_at(node, now):
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries)
             self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
@@ -140,12 +144,24 @@ class Opener:
             raise Refusal(errno.ESTALE)
         return source
 
+    def _open_asked(
+        self, request: Request, node: Node, caller: Caller, content: Content, asked_at: float
+    ) -> None:
+        """Open a node after the store was asked about its content, at `asked_at` on the aging clock."""
+        learn_of(self._silence, content, asked_at)
+        self.open(request, node, caller, settle_tries=0)
+
+    def _is_to_be_looked_at(self, node: Node, entry: Entry) -> bool:
+        return self._is_followed(entry) or self._first_looks.is_due(node, entry)
+
     def _is_followed(self, entry: Entry) -> bool:
         return self._followers.is_followed(entry.resource.id, time.monotonic())
 
     def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
         """The content that the open would use, if the store must be asked about it first; otherwise None."""
-        content = self._walks.latest(entry.resource, _content_of(node)) if entry.resource.size else None
+        if self._silence.is_on or not entry.resource.size:
+            return None
+        content = self._walks.latest(entry.resource, _content_of(node))
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
 
     def _open_source(self, request: Request, node: Node, caller: Caller, entry: Entry) -> None:
@@ -160,8 +176,8 @@ class Opener:
             return
         source = self._walks.open(entry.resource, _content_of(node))
         # An O_DIRECT read of a file that the kernel reads by itself would have to be aligned.
-        is_looked_for = not caller.is_direct and self._passthrough.is_to_be_decided(node)
-        if self._whole_files is None or not is_looked_for:
+        is_possible = not caller.is_direct and self._passthrough.is_to_be_decided(node)
+        if self._whole_files is None or not (is_possible and self._whole_files.may_have(source.content)):
             self._give_handle(request, node, caller, entry, source, None)
             return
         about = _about(node)

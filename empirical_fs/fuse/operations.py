@@ -29,6 +29,7 @@ from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
+from empirical_fs.fuse.silence import Silence
 from empirical_fs.fuse.sizing import Sizing
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import CACHED, extended_attributes
@@ -42,7 +43,8 @@ _O_DIRECT = getattr(os, "O_DIRECT", 0)  # macOS does not have it
 _ANSWER_SECONDS = 5.0
 """Seconds that a command of the command line may take in addition to the timeout of operations."""
 
-Command = Callable[[], dict[str, Any]]
+Command = Callable[[bytes], dict[str, Any]]
+"""Answers a command; called with what was sent along."""
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +88,15 @@ class Operations:
         self._directory = Directory(files.catalog)
         followers = Followers()
         settling = Settling(files.catalog, tools.answering, tools.timer)
-        redating = Redating(files.inodes, files.walks, tools.answering)
+        silence = Silence()
+        redating = Redating(files.inodes, files.walks, tools.answering, silence)
         self._opener = Opener(
             files,
             tools.answering,
             tools.library,
             settling,
-            FirstLooks(files, tools.timer),
+            FirstLooks(files, tools.timer, silence),
+            silence,
             redating,
             followers,
             is_direct=tools.options.is_direct,
@@ -257,14 +261,16 @@ class Operations:
 
     def ioctl(self, request: Request, _number: int, command: int, *words: Any) -> None:
         """Answer an ioctl of our command line; all others get ENOTTY."""
-        answer, room = self._commands.get(command), words[-1]
+        answer, (sent, size, room) = self._commands.get(command), words[-3:]
         if answer is None:
             raise Refusal(errno.ENOTTY)
         if request.context.uid not in (0, os.getuid()):
             raise Refusal(errno.EPERM)
         about = About("ioctl", "/")
+        # The memory is libfuse's, and is there for the length of this call.
+        question = ctypes.string_at(sent, size) if sent and size else b""
         self._answering.defer(request, about, _ANSWER_SECONDS)
-        work = partial(_give_answer, request, answer, room)
+        work = partial(_give_answer, request, partial(answer, question), room)
         self._answering.go_on_later(request, about, work, self._for_commands)
 
     def _give_percent(self, request: Request, node: Node, size: int, cached: Cached) -> None:
@@ -330,7 +336,7 @@ class Operations:
         return f"{operation} {'/' + subject!r}{extent}"
 
 
-def _give_answer(request: Request, answer: Command, room: int) -> None:
+def _give_answer(request: Request, answer: Callable[[], dict[str, Any]], room: int) -> None:
     request.give_ioctl(encoded(answer(), room))
 
 

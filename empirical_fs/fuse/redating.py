@@ -7,9 +7,11 @@ from functools import partial
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.clock import aging_clock
 from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.first_looks import learn_of
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
+from empirical_fs.fuse.silence import Silence
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
 
@@ -23,9 +25,12 @@ class Redating:
     The lock guards the table of waiting requests.
     """
 
-    def __init__(self, inodes: InodeTable, walks: WalkPrefetch, answering: Answering) -> None:
-        """Ask about contents that `walks` has opened."""
+    def __init__(
+        self, inodes: InodeTable, walks: WalkPrefetch, answering: Answering, silence: Silence
+    ) -> None:
+        """Ask about contents that `walks` has opened; `silence` learns whether the store answers."""
         self._inodes, self._walks, self._answering = inodes, walks, answering
+        self._silence = silence
         self._lock = threading.Lock()
         self._waiting: dict[Content, list[OnKnown]] = {}
 
@@ -64,10 +69,15 @@ class Redating:
                 return
             self._waiting[content] = [call]
         # If the store did not answer a moment ago, do not wait for it again.
-        is_asked = not content.is_put_off
+        is_asked = not (content.is_put_off or self._silence.is_on)
+
+        def answered() -> None:
+            learn_of(self._silence, content, asked_at)
+            self._tell(content)
+
         try:
             if is_asked:
-                self._walks.ask_again(content, partial(self._tell, content))
+                self._walks.ask_again(content, answered)
         except BaseException:
             is_asked = False
             raise

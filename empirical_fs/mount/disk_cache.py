@@ -1,6 +1,6 @@
 """Opens the cache on disk as the settings say, and tells it which resource of which project is which."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -10,7 +10,13 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.store import Store
+from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.mount.cache_commands import CacheCommands, without_cache
+from empirical_fs.mount.pins import Pins
+from empirical_fs.mount.tasks import Tasks
 from empirical_fs.reading.disk import Disk
+from empirical_fs.reading.open_files import Readers
+from empirical_fs.reading.prefetch import Prefetch
 from empirical_fs.reading.whole_files import WholeFiles
 from empirical_fs.server import Server
 from empirical_fs.settings.settings import Settings
@@ -29,6 +35,7 @@ class DiskCache:
         self.store: Store | None = None
         self.disk: Disk | None = None
         self.whole_files: WholeFiles | None = None
+        self._pins: Pins | None = None
         wanted = settings.cache
         if wanted is None:
             return
@@ -41,6 +48,7 @@ class DiskCache:
             # A key belongs to one project; where the API does not name it, the key tells projects apart.
             return ResourceKey(origin, resource.project_id or owner, resource_id)
 
+        self._key_of = key_of
         limits = Limits(wanted.size, wanted.min_free.bytes, wanted.min_free.percent)
         self.store = Store(wanted.folder, limits)
         self.disk = Disk(self.store, key_of)
@@ -67,6 +75,29 @@ class DiskCache:
             "files_left_alone": state.counts.files_off,
             "paused": state.paused,
         }
+
+    def tasks(self, catalog: Catalog, readers: Readers, timer: Timer) -> Tasks:
+        """What answers the commands of the cache: prefetch, pin and the like; closed before the readers."""
+        if self.store is None or self.disk is None:
+            return Tasks(without_cache, timer)
+
+        def resources() -> Mapping[int, Resource]:
+            return catalog.latest.resources
+
+        prefetch = Prefetch(readers, self.disk, lambda each: resources().get(each))
+        self._pins = Pins(self.store, prefetch, self._key_of, resources, timer)
+        parts = (self.store, self._key_of, catalog, readers, self.disk, prefetch, self._pins)
+        return Tasks(CacheCommands(*parts).begin, timer, prefetch.close)
+
+    def connected(self) -> None:
+        """See to the pinned files, now that the mount is there."""
+        if self._pins is not None:
+            self._pins.start()
+
+    def relisted(self, ids: Iterable[int], resources: Mapping[int, Resource]) -> None:
+        """Note that the listing changed for these ids; `resources` has those that it still has."""
+        if self._pins is not None:
+            self._pins.relisted(ids, resources)
 
     def close(self) -> None:
         """Write what waits to be written, for a moment."""

@@ -17,6 +17,7 @@ from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.directory_times import DirectoryTimes, place_of
 from empirical_fs.catalog.snapshot import Entry, Snapshot
+from empirical_fs.control.protocol import Command
 from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError, UsageError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
@@ -36,7 +37,8 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.lifecycle import Lifecycle, Place
 from empirical_fs.mount.refusals import refusal
 from empirical_fs.mount.signals import Signals
-from empirical_fs.mount.status import Status
+from empirical_fs.mount.starting import Listings, Tell
+from empirical_fs.mount.status import Reach, Status
 from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.mount.unknown_options import unknown_option
 from empirical_fs.net.certificates import create_context
@@ -58,7 +60,6 @@ from empirical_fs.work.progress import Progress, unseen
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
-_FIRST_LISTING_SECONDS = 10.0
 _NAMES_SECONDS_MAX = 60.0
 _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
 _FETCHING_SHARE = 0.95
@@ -72,7 +73,7 @@ _ELSEWHERE_THREADS = 32
 are started only if the API makes it wait."""
 _LATER_THREADS = 8
 """Threads for opens of files whose size is unknown: each open asks the store for the size."""
-_COMMAND_THREADS = 2
+_COMMAND_THREADS = 4
 _DISK_THREADS = 2
 """Threads that ask the disk how much of a file is on it, as an extended attribute tells."""
 _GENERATION_BYTES = 4
@@ -84,10 +85,12 @@ _AGAIN_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress) -> None:
+def serve(
+    settings: Settings, place: HeldDirectory, ready: Callable[[], None], progress: Progress, tell: Tell
+) -> None:
     """Fetch the listing, mount at `place`, call `ready` once the kernel has the mount; return at the unmount.
 
-    If the kernel ends the mount by itself, mount again.
+    If the kernel ends the mount by itself, mount again. `tell` tells the user that the mount starts offline.
 
     Raises:
         ApiError: the listing could not be fetched.
@@ -100,7 +103,7 @@ def serve(settings: Settings, place: HeldDirectory, ready: Callable[[], None], p
     sys.setswitchinterval(_SWITCH_SECONDS)
     signals = Signals()
     try:
-        _serve_once(settings, place, ready, progress, signals)
+        _serve_once(settings, place, ready, progress, signals, tell)
     except ConnectionAborted as error:
         log.error("%s", error)
         while not _is_served_again(settings, signals):
@@ -123,7 +126,7 @@ def _is_served_again(settings: Settings, signals: Signals) -> bool:
 
     try:
         with HeldDirectory(settings.mountpoint) as place:
-            _serve_once(settings, place, ready, unseen, signals)
+            _serve_once(settings, place, ready, unseen, signals, log.warning)
     except ConnectionAborted as error:
         log.error("%s", error)
         return False
@@ -136,12 +139,13 @@ def _is_served_again(settings: Settings, signals: Signals) -> bool:
     return True
 
 
-def _serve_once(
+def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first mount and the next ones
     settings: Settings,
     place: HeldDirectory,
     ready: Callable[[], None],
     progress: Progress,
     signals: Signals,
+    tell: Tell,
 ) -> None:
     """Create the parts of one mount, and serve it until it is unmounted.
 
@@ -155,17 +159,16 @@ def _serve_once(
     closing = threading.Event()
     # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
     patience = settings.timeout * _FETCHING_SHARE
-    statistics, budget, timer = Statistics(), Budget(settings.memory), Timer()
+    statistics, budget, timer, runs = Statistics(), Budget(settings.memory), Timer(), Runs()
     common = Common(create_context(), closing, patience)
     api = Api(settings.api_url, settings.key, common)
-    runs = Runs()
     store = Store(settings.api_url, common, lambda: api.is_here, runs.close_parked)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
 
     def listed(resource_id: int) -> Resource | None:
         return catalog.latest.resources.get(resource_id)
 
-    cache = DiskCache(settings, listed, timer)
+    cache, listings = DiskCache(settings, listed, timer), Listings(settings)
     ranges = Ranges(store, urls, listed, patience, closing)
     session = Session(library, timer)
     inodes = InodeTable(session)
@@ -173,12 +176,19 @@ def _serve_once(
 
     def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
         # The kernel comes last: notifying it may take a while.
-        readers.relisted(newer.touched_since(older, names), newer.resources)
+        touched = newer.touched_since(older, names)
+        readers.relisted(touched, newer.resources)
+        cache.relisted(touched, newer.resources)
         inodes.changed(names, older, newer)
 
-    catalog = Catalog(urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings))
-    catalog.load(
-        partial(urls.list_resources, patience=min(_FIRST_LISTING_SECONDS, settings.timeout)), progress
+    catalog = Catalog(
+        urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings), listings.listed
+    )
+    listings.begin(
+        catalog,
+        api,
+        lambda patience: catalog.load(partial(urls.list_resources, patience=patience), progress),
+        tell,
     )
     waits = Waits(timer, _ELSEWHERE_THREADS)
     lanes = (
@@ -188,6 +198,7 @@ def _serve_once(
     cache.start()
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs, cache.disk)
     readers = Readers(Means(fetcher, budget, Blocks(), statistics, cache.disk), catalog.young_until, timer)
+    tasks = cache.tasks(catalog, readers, timer)
     walks = WalkPrefetch(readers, catalog.snapshot, settings.siblings, timer)
     stderr = CapturedStderr()
     lifecycle = Lifecycle(
@@ -202,9 +213,18 @@ def _serve_once(
         ),
         answering=Answering(statistics, later, settings.timeout),
         timer=timer,
-        commands=Status(
-            settings, catalog, statistics, budget, (api.lost, store.lost), cache.report, passthrough.report
-        ).commands,
+        commands={
+            **Status(
+                settings,
+                catalog,
+                statistics,
+                budget,
+                Reach(api.lost, store.lost),
+                cache.report,
+                passthrough.report,
+            ).commands,
+            Command.TASK: tasks.answer,
+        },
         for_commands=for_commands,
         cached=None if cache.disk is None else Cached(cache.disk.percent, for_disk),
     )
@@ -212,22 +232,40 @@ def _serve_once(
     def connected() -> None:
         lifecycle.connected()
         catalog.find_sizes()
+        # If the mount has started offline, this begins to probe the API.
+        api.lost()
+        cache.connected()
 
     operations = Operations(Files(catalog, inodes, walks, passthrough, cache.whole_files), tools, connected)
     signals.end(lifecycle)
+    try:
+        _run(partial(session.serve, operations, place, options), lifecycle, stderr, settings)
+    finally:
+        closing.set()
+        pools = (later, for_commands, for_disk)
+        for each in (tasks, walks, readers, *lanes, waits, store, api, timer, *pools, listings, cache):
+            each.close()
+
+
+def _run(
+    serve: Callable[[], object], lifecycle: Lifecycle, stderr: CapturedStderr, settings: Settings
+) -> None:
+    """Call `serve`, which returns once the mount is unmounted.
+
+    Raises:
+        SetupError: the mount failed.
+        ConnectionAborted: the kernel has ended the mount.
+    """
     stderr.start()
     try:
         with _failures_of_libfuse(lifecycle):
-            session.serve(operations, place, options)
+            serve()
         lifecycle.see_to_end()
     except MountFailed as error:
         said = without_values(stderr.text(), settings.options.fuse)
         raise _refused(said, settings.mountpoint) from error
     finally:
         stderr.stop()
-        closing.set()
-        for each in (walks, readers, *lanes, waits, store, api, timer, later, for_commands, for_disk, cache):
-            each.close()
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import wait
-from typing import Any
+from typing import Any, NamedTuple
 
 from empirical_fs import __version__
 from empirical_fs.catalog.catalog import Catalog
@@ -22,6 +22,13 @@ _RELOAD_SECONDS = 0.5
 """How long one answer about a reload waits for its end: most reloads are done by then."""
 
 
+class Reach(NamedTuple):
+    """What is out of reach."""
+
+    api: Lost
+    store: Lost
+
+
 class Status:
     """Answers the commands of `control` for one mount."""
 
@@ -31,15 +38,14 @@ class Status:
         catalog: Catalog,
         statistics: Statistics,
         budget: Budget,
-        lost: Iterable[Lost],
+        reach: Reach,
         cache: Callable[[], dict[str, Any] | None] = lambda: None,
         passthrough: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         """Report on these parts of the mount.
 
         Args:
-            settings, catalog, statistics, budget: parts of the mount.
-            lost: one function each for the API and the store.
+            settings, catalog, statistics, budget, reach: parts of the mount.
             cache: returns the state of the cache on disk; None if it is off.
             passthrough: returns whether the kernel reads cached files by itself.
         """
@@ -47,25 +53,25 @@ class Status:
         self._catalog = catalog
         self._statistics = statistics
         self._budget = budget
-        self._lost = tuple(lost)
+        self._reach = reach
         self._cache = cache
         self._passthrough = passthrough
         self._mounted_at = time.monotonic()
         self._reload_asked_for: Reload | None = None
 
     @property
-    def commands(self) -> Mapping[int, Callable[[], dict[str, Any]]]:
+    def commands(self) -> Mapping[int, Callable[[bytes], dict[str, Any]]]:
         """The function that answers each command."""
         return {
-            Command.STATUS: self.report,
-            Command.RELOAD: self._reload,
-            Command.RELOADING: self._reloading,
+            Command.STATUS: lambda _: self.report(),
+            Command.RELOAD: lambda _: self._reload(),
+            Command.RELOADING: lambda _: self._reloading(),
         }
 
     def report(self) -> dict[str, Any]:
         """The state now: times in seconds, sizes in bytes."""
         snapshot, counts = self._catalog.latest, self._statistics.counts()
-        known = self._catalog.known
+        known, away = self._catalog.known, self._reach.api()
         return {
             "mountpoint": str(self._settings.mountpoint),
             "version": __version__,
@@ -75,13 +81,17 @@ class Status:
             "resources": len(snapshot.by_name),
             "total_size": snapshot.size,
             "listing_age": round(self._catalog.age, 1),
+            "listing_from_disk": self._catalog.is_restored,
+            "offline": self._catalog.is_restored or bool(away),
             "listing_failure": self._catalog.failure or None,
             "failed_in_a_row": counts.failed_in_a_row,
             "failing_for": round(counts.failing_for, 1),
             "unreadable_entries": known.unreadable,
             "unreadable_entries_kept": known.kept,
             "entries_not_listed": known.gap,
-            "out_of_reach": {host: round(since, 1) for lost in self._lost for host, since in lost().items()},
+            "out_of_reach": {
+                host: round(since, 1) for host, since in (*away.items(), *self._reach.store().items())
+            },
             "throughput": round(counts.bytes_per_second),
             "bytes_fetched": counts.bytes_fetched,
             "requests_in_flight": counts.requests_in_flight,

@@ -109,6 +109,17 @@ class Outages:
         if known.answered_at < since:
             _watch(known)
 
+    def presume_lost(self, server: Server) -> None:
+        """Take it that a server is unreachable, which this does not log, until it answers a probe.
+
+        It is probed once somebody asks for it. No caller's request is let through: the caller would wait for
+        long, and the probe is such a request itself.
+        """
+        known = self._known(server)
+        with self._lock:
+            known.lost_at = self._clock()
+            known.let_through_at, known.let_through_pause = known.lost_at, float("inf")
+
     def gave_up(self, server: Server, since: float) -> None:
         """Record that a caller has tried in vain since `since` (by the clock), and has given up."""
         known = self._known(server)

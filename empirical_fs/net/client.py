@@ -125,6 +125,12 @@ class Http:
         self._transport = PooledTransport(connections, common.context, permit)
         self._proxies = Proxies()
 
+    def presume_lost(self, probe: httpx.URL, headers: dict[str, str]) -> None:
+        """Take it that the server of `probe` is out of reach until it answers that request."""
+        server = Server.of(probe)
+        self._samples.answered(server, Sample(probe, headers))
+        self._outages.presume_lost(server)
+
     def lost(self) -> dict[str, float]:
         """The hosts that are unreachable, and for how many seconds they have been."""
         return self._outages.lost()

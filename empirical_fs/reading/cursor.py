@@ -1,13 +1,23 @@
 """Where one handle reads in a content, and a fast path to bytes that have arrived."""
 
+from typing import Protocol
+
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import ReadAhead
 
 _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
 """Bytes read from a part without consulting the policy: half the part's size, within these bounds."""
 
-Taken = tuple[Part, list[memoryview]]
-"""Bytes, and the part whose `give_back` must be called afterwards."""
+
+class Lender(Protocol):
+    """What bytes were taken from."""
+
+    def give_back(self) -> None:
+        """End the use of bytes."""
+
+
+Taken = tuple[Lender, list[memoryview]]
+"""Bytes, and the object whose `give_back` must be called afterwards."""
 
 
 class Cursor:

@@ -34,15 +34,30 @@ class OnDisk:
         self._lock = threading.Lock()
         self._cached: Cached | None = None
 
+    def take(self, start: int, stop: int) -> list[memoryview] | None:
+        """The bytes, if they are verified and in the kernel's memory; never waits for the disk.
+
+        Only once a thread that fetches has opened the files.
+        """
+        cached = self._cached
+        if cached is None:
+            return None
+        found = memoryview(bytearray(stop - start))
+        return [found] if cached.read_from_memory(start, found) else None
+
+    def give_back(self) -> None:
+        """End the use of bytes that `take` returned: they are a copy."""
+
     def fill(self, part: Part) -> None:
         """Put the bytes that the disk has into `part`, from where it has been filled, up to the first gap.
 
         Raises:
             Closing: the bytes are no longer needed.
         """
-        cached = self._version()
+        cached = self.version()
         if cached is None:
             return
+        cached.expect(part.start + part.arrived, part.stop)
         while not part.has(part.stop):
             count = cached.read_into(part.start + part.arrived, part.room())
             if not count:
@@ -57,24 +72,35 @@ class OnDisk:
         Raises:
             OSError: the part is in a temporary file that cannot be read.
         """
-        cached = self._version()
+        cached = self.version()
         if cached is None or not self._content.is_identified:
             return
         for block in range(-(-start // BLOCK), -(-part.stop // BLOCK)):
             begin, end = block * BLOCK, min((block + 1) * BLOCK, self._content.size)
             if end > part.stop or not cached.keep(block, b"".join(part.filled(begin, end))):
                 break
+        self.note_listed(cached)
+
+    def note_listed(self, cached: Cached) -> None:
+        """Record how the listing describes the content, if the store has told that for sure."""
         if self._content.has_settled:
             cached.note_listed(self._listed)
 
+    def version(self) -> Cached | None:
+        """The version on disk; None if it is not known yet which one it is. May open files."""
+        with self._lock:
+            if self._cached is None:
+                self._cached = self._found()
+            return self._cached
+
     def percent(self) -> int | None:
         """How much is on disk, rounded down; None if it is not known which version that is."""
-        cached = self._version()
+        cached = self.version()
         return None if cached is None else cached.percent
 
     def borrowed(self) -> Cached | None:
         """The version on disk, which the caller closes; None if it is not known which one it is."""
-        cached = self._version()
+        cached = self.version()
         if cached is not None:
             cached.retain()
         return cached
@@ -87,12 +113,6 @@ class OnDisk:
     @property
     def _listed(self) -> Listed:
         return Listed(self._content.size, self._content.updated_ns)
-
-    def _version(self) -> Cached | None:
-        with self._lock:
-            if self._cached is None:
-                self._cached = self._found()
-            return self._cached
 
     def _found(self) -> Cached | None:
         content, validators = self._content, self._content.validators
@@ -124,16 +144,17 @@ class Disk:
         self._lock = threading.Lock()
         self._in_use: dict[Content, OnDisk] = {}
 
-    def open(self, content: Content) -> None:
-        """Keep the files of `content` open until `close`."""
+    def open(self, content: Content) -> OnDisk | None:
+        """Keep the files of `content` open until `close`; None if the listing no longer has its resource."""
         with self._lock:
             found = self._in_use.get(content)
             if found is None:
                 key = self._key_of(content.resource_id)
                 if key is None:
-                    return
+                    return None
                 found = self._in_use[content] = OnDisk(self._store, key, content)
             found.users += 1
+            return found
 
     def close(self, content: Content) -> None:
         """Close the files of `content`, unless others use them."""
@@ -146,6 +167,36 @@ class Disk:
                 return
             del self._in_use[content]
         found.close()
+
+    @property
+    def room_in_queue(self) -> int:
+        """How many bytes may be handed over now without being dropped."""
+        return self._store.room_in_queue
+
+    @property
+    def paused(self) -> str | None:
+        """Why nothing is written at the moment; None if that is not so."""
+        return self._store.state.paused
+
+    @property
+    def limit(self) -> int:
+        """How many bytes the cache takes at most."""
+        return self._store.state.limit
+
+    def cached(self, content: Content) -> Cached | None:
+        """What the disk has of a content that the caller has open; None if it is not known yet."""
+        on_disk = self._in_use.get(content)
+        return None if on_disk is None else on_disk.version()
+
+    def is_to_write(self, cached: Cached) -> bool:
+        """As `Store.is_to_write`."""
+        return self._store.is_to_write(cached)
+
+    def note_listed(self, content: Content, cached: Cached) -> None:
+        """As `OnDisk.note_listed`, of a content that the caller has open."""
+        on_disk = self._in_use.get(content)
+        if on_disk is not None:
+            on_disk.note_listed(cached)
 
     def percent(self, resource: Resource) -> int:
         """How much of the version that `resource` describes is on disk, rounded down; it reads the disk."""

@@ -10,8 +10,9 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
 from empirical_fs.reading.following import Following
 from empirical_fs.reading.habits import Habits, is_whole
+from empirical_fs.reading.part import Part
 from empirical_fs.reading.pending_read import Cancel, Waiter
-from empirical_fs.reading.read_ahead import REORDERING
+from empirical_fs.reading.read_ahead import REORDERING, Range
 from empirical_fs.reading.reader import Reader
 from empirical_fs.work.timer import Alarm, Timer
 
@@ -106,6 +107,14 @@ class Handle:
         with self._lock:
             self._following.trust()
         return self._reader.fetch_ahead(self._cursor, self.content.size if stop is None else stop)
+
+    def bring(self, extent: Range, request_stop: int) -> list[Part] | None:
+        """As `Reader.bring`."""
+        return self._reader.bring(self._cursor, extent, request_stop)
+
+    def drop(self, part: Part) -> None:
+        """As `Reader.drop`."""
+        self._reader.drop(self._cursor, part)
 
     def close(self) -> None:
         """Drop what was fetched ahead for this handle, and release the content."""

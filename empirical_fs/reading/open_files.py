@@ -59,6 +59,16 @@ class Readers:
         return self._means.fetcher.connections
 
     @property
+    def waited_at(self) -> float:
+        """When a program last had to wait for bytes, on the monotonic clock."""
+        return self._means.fetcher.waited_at
+
+    def open_ids(self) -> set[int]:
+        """The ids of the resources that are open."""
+        with self._lock:
+            return {content.resource_id for content in self._open}
+
+    @property
     def memory(self) -> int:
         """Bytes of memory that all files together may use."""
         return self._means.budget.total

@@ -15,6 +15,9 @@ OnHere = Callable[[], object]
 It neither raises nor blocks.
 """
 
+OnLeft = Callable[[], object]
+"""Called once when nobody fills a part any more. It neither raises nor blocks, and takes no lock."""
+
 
 class Coming(Enum):
     """Whether bytes of a part have arrived, or still may."""
@@ -65,6 +68,9 @@ class Part:
         self._users = 0
         """How many fill or read the memory now."""
         self._is_dropped = False
+        self._is_left = False
+        """Whether the thread that filled it has gone on to other work."""
+        self._watching: list[OnLeft] = []
         self.cancellation = Cancellation(is_awaited=False)
         """Ends the request that fetches this part, when the part is dropped."""
 
@@ -112,6 +118,23 @@ class Part:
         finally:
             if is_ours:
                 self.give_back()
+                with self._lock:
+                    self._is_left = True
+                    watching, self._watching = self._watching, []
+                for call in watching:
+                    call()
+
+    def when_left(self, call: OnLeft) -> None:
+        """Call `call` once nobody fills the part any more, or it has ended before anybody began to.
+
+        Unlike a read, this gives its request no priority.
+        """
+        with self._lock:
+            is_over = self._is_left or (self._end is not None and not self._is_begun)
+            if not is_over:
+                self._watching.append(call)
+        if is_over:
+            call()
 
     def room(self) -> memoryview:
         """The memory for the next bytes, for the thread that fills the part.
@@ -243,4 +266,9 @@ class Part:
             if self._end is None:
                 self._end, self._failure = end, failure
             waiting, self._waiting = self._waiting, []
+            watching: list[OnLeft] = []
+            if not self._is_begun:
+                watching, self._watching = self._watching, []
+        for watcher in watching:
+            watcher()
         return [call for _, call in waiting]

@@ -115,6 +115,19 @@ class Parts(Generic[_Owner]):
                 held.ahead_of = None
         self._drop(held for held in self._held if held.ahead_of is None and not held.users)
 
+    def sound(self, wanted: Range) -> list[Part]:
+        """The parts with bytes of `wanted` that have arrived or may, in order."""
+        return [held.part for held in self._sound(wanted)]
+
+    def drop_ahead(self, owner: _Owner, part: Part) -> None:
+        """Drop a part that was fetched ahead for `owner`, unless a read uses it."""
+        for held in self._held:
+            if held.part is part and held.ahead_of is owner:
+                held.ahead_of = None
+                if not held.users:
+                    self._drop([held])
+                return
+
     def shrink(self, size: int) -> None:
         """Drop parts that no read uses until at most `size` bytes are held; those at the end go first."""
         for held in sorted(self._held, key=lambda held: held.part.start, reverse=True):

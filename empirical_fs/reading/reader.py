@@ -56,18 +56,19 @@ class Reader:
         self._means = means
         self._lock = threading.Lock()
         self._account = Account(means.budget, self._shrink)
+        self._on_disk = None if means.disk is None else means.disk.open(content)
         self._parts = self._made_parts()
         self._download = Download(content)
         self._closed = False
 
     def take_ready(self, cursor: Cursor, start: int, size: int) -> Taken | None:
-        """The `size` bytes from `start`, or None if not all have arrived.
+        """The `size` bytes from `start`, or None if not all have arrived or are in the disk cache's memory.
 
-        The caller must call `give_back` of the returned part.
+        The caller must call `give_back` of the returned object.
         """
         if self.content.is_over:
             return None
-        taken = cursor.take_ready(start, start + size)
+        taken = cursor.take_ready(start, start + size) or self._from_disk(start, start + size)
         if taken is not None:
             self._means.statistics.read(waited=False)
         return taken
@@ -118,6 +119,45 @@ class Reader:
         self._fetch_ahead({part: part.stop for part in ahead})
         return at > 0
 
+    def bring(self, cursor: Cursor, extent: Range, request_stop: int) -> list[Part] | None:
+        """Begin to fetch `extent` ahead for `cursor`, if nobody does; returns the parts that have it or will.
+
+        None if there is no memory for it now. The request may go on to `request_stop`. The caller gives each
+        part to `drop` when it is done with it.
+
+        Raises:
+            Closing: the file is closed.
+            NoThread: no thread can fetch it.
+            SpoolFailed: the server sends whole files only, and there is no room for this one.
+        """
+        with self._lock:
+            if self._closed:
+                raise Closing("the file is closed")
+            self._download.drop_failed()
+            if self._download.whole is not None:
+                return [self._download.whole]
+            self._check_room(extent)
+            new = self._parts.hold_ahead(cursor, extent)
+            if new is None:
+                return None
+            found = self._parts.sound(extent)
+        is_all = sum(part.size for part in new) >= extent.size
+        for part in new:
+            stop = request_stop if is_all else part.stop
+            try:
+                self._means.fetcher.fetch_ahead(self.content, part, self._spool, stop)
+            except NoThread:
+                with self._lock:
+                    for each in new:
+                        self._parts.drop_ahead(cursor, each)
+                raise
+        return found
+
+    def drop(self, cursor: Cursor, part: Part) -> None:
+        """Drop a part that `bring` returned, unless somebody else needs it."""
+        with self._lock:
+            self._parts.drop_ahead(cursor, part)
+
     def is_coming(self, start: int, size: int) -> bool:
         """Whether all `size` bytes from `start` have arrived or are being fetched."""
         with self._lock:
@@ -134,16 +174,21 @@ class Reader:
             self._closed = True
             waiting = [*self._parts.clear(), *self._download.clear()]
         self._means.fetcher.forget(self.content)
-        if self._means.disk is not None:
+        if self._means.disk is not None and self._on_disk is not None:
             self._means.disk.close(self.content)
         for call in waiting:
             call()
 
+    def _from_disk(self, start: int, stop: int) -> Taken | None:
+        on_disk, stop = self._on_disk, min(stop, self.content.size)
+        if on_disk is None or start >= stop or self._closed:
+            return None
+        pieces = on_disk.take(start, stop)
+        return None if pieces is None else (on_disk, pieces)
+
     def _made_parts(self) -> Parts[Cursor]:
-        disk = self._means.disk
-        if disk is None:
+        if self._on_disk is None:
             return Parts(self._account, self._means.blocks)
-        disk.open(self.content)
         return Parts(self._account, self._means.blocks, partial(on_grid, size=self.content.size), GRID)
 
     def _go_on(self, read: PendingRead) -> None:
@@ -263,6 +308,8 @@ class Reader:
                     ahead |= {part: planned.request_stop if is_all else part.stop for part in held}
             needed, new = self._cover(read)
             cursor.waited = any(not part.has(min(read.stop, part.stop)) for part in needed)
+            if cursor.waited:
+                self._means.fetcher.is_waited_for()
             cursor.allow_shortcut(needed[-1], read.stop)
         try:
             self._fetch(needed)

@@ -67,11 +67,12 @@ class WholeFiles:
         self._slow_until = float("-inf")
         self._is_closed = False
 
+    def may_have(self, content: Content) -> bool:
+        """Whether it is worth while to look for the file of a content."""
+        return content.size > _LEAST and self._clock() >= self._slow_until
+
     def find(self, content: Content, on_found: OnFound) -> None:
         """Call `on_found` with the file of a content that is open, now or in a moment."""
-        if content.size <= _LEAST or self._clock() < self._slow_until:
-            on_found(None)
-            return
         look = _Look(on_found)
         alarm = self._timer.after(_PATIENCE, partial(self._take_too_long, look))
 

@@ -35,13 +35,22 @@ def cache_settings(found: Configuration, mountpoint: Path) -> CacheSettings | No
             source = found.values["offline"].source
             raise UsageError(f"{source} needs the cache on disk", advice="give --cache or --cache-dir, too")
         return None
-    given = found["cache_dir"]
-    folder = _default_folder() if given is None else Path(given).absolute()
+    folder = cache_folder(found)
     if folder.resolve().is_relative_to(mountpoint):
         raise UsageError(
             f"the cache cannot be in the mount itself: {folder}", advice="choose a folder elsewhere"
         )
     return CacheSettings(folder, found["cache_size"], found["cache_min_free"])
+
+
+def cache_folder(found: Configuration) -> Path:
+    """Where the cache is, whether it is on or not.
+
+    Raises:
+        SetupError: no folder is given, and the user has no home directory.
+    """
+    given = found["cache_dir"]
+    return _default_folder() if given is None else Path(given).absolute()
 
 
 def _default_folder() -> Path:

@@ -82,6 +82,25 @@ def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
         assert said(mounted, "answers again") == 1
 
 
+@pytest.mark.may_warn("127.0.0.1 (is out of reach; reads|answers again)")
+def test_opens_of_what_was_read_before(project: Sandbox, mount: Mount) -> None:
+    """Each asks the store whether the file is still the same; if that is silent, one waits, not all."""
+    with mount("--refresh", "1000") as mounted:
+        for name in NAMES[:4]:
+            assert failure(mounted / name)[0] is None
+        read_at = time.monotonic()
+        wait_until(lambda: time.monotonic() > read_at + 2.5, "the time in which nothing is asked for again")
+        with away(project):
+            seconds = []
+            for name in NAMES[:4]:
+                closed_at = time.monotonic()
+                wait_until(lambda at=closed_at: time.monotonic() > at + 0.4, "a pause")  # type: ignore[misc]
+                number, took = failure(mounted / name)
+                assert number is None
+                seconds.append(took)
+            assert sum(each > 1 for each in seconds) == 1, seconds
+
+
 @pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
 @pytest.mark.may_warn(r"read /\d+.bin: (.*answer|it could not be had) in time")
 def test_it_recovers_though_nobody_asks(project: Sandbox, mount: Mount) -> None:

@@ -92,6 +92,7 @@ class Fetcher:
         self._link = Link()
         self._running: set[Part] = set()
         self._seconds = self._counted_at = 0.0
+        self._waited_at = float("-inf")
         self._arrived = 0
 
     @property
@@ -103,6 +104,15 @@ class Fetcher:
     def round_trip(self) -> float:
         """The shortest time in seconds that a request took lately; 0 if not known."""
         return self._link.round_trip
+
+    @property
+    def waited_at(self) -> float:
+        """When a program last had to wait for bytes, on the monotonic clock."""
+        return self._waited_at
+
+    def is_waited_for(self) -> None:
+        """Note that a program has to wait for bytes now."""
+        self._waited_at = time.monotonic()
 
     def fetch(self, content: Content, part: Part, on_whole: OnWhole) -> None:
         """Begin to fetch a part for which a read waits, unless its fetch has begun or is about to.

@@ -5,15 +5,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from empirical_fs.api.last_good import Known, after
 from empirical_fs.api.listing import Listing
 from empirical_fs.api.resource import Malformed, Resource
+from empirical_fs.cache.kept_listing import KeptListing, MeasuredSize
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry, Snapshot
-from empirical_fs.errors import ApiUnavailable, NoSuchFile, SetupError, StoreUnavailable
+from empirical_fs.errors import (
+    ApiUnavailable,
+    EmpiricalError,
+    NoSuchFile,
+    OutOfReach,
+    SetupError,
+    StoreUnavailable,
+)
 from empirical_fs.work.progress import unseen
 from tests.support.harness import wait_until
 from tests.support.listed import said
@@ -395,3 +405,105 @@ def test_a_reload_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
     world.catalog._fetch = whole
     world.catalog.reload().outcome.result(PATIENCE)
     assert world.catalog.failure == ""
+
+
+def kept(*resources: Resource, age: float = 100, sizes: tuple[MeasuredSize, ...] = ()) -> KeptListing:
+    now = time.time() - age
+    return KeptListing(Known(shown={each.id: each for each in resources}), sizes, now, now)
+
+
+def restored(*resources: Resource, world: World | None = None, **fields: Any) -> World:
+    """A catalogue that shows what an earlier mount has kept."""
+    world = world or World()
+    world.catalog.restore(kept(*resources, **fields))
+    return world
+
+
+def test_what_an_earlier_mount_has_kept() -> None:
+    """It is shown at once, without a request; and who looks then has the listing fetched."""
+    world = restored(resource(1), resource(2), world=World(resource(2), resource(3), max_age=1000))
+    assert list(world.catalog.latest.by_name) == ["1.txt", "2.txt"]
+    assert world.catalog.age == pytest.approx(100, abs=5)
+    assert world.catalog.is_restored
+    assert world.catalog.to_keep() is None
+    assert world.fetches == 0
+    assert list(world.refreshed().by_name) == ["2.txt", "3.txt"]
+    assert not world.catalog.is_restored
+    assert [set(each) for each in world.changes] == [{"1.txt", "3.txt"}]
+    world.refreshed()
+    assert world.fetches == 1
+
+
+@pytest.mark.parametrize("error", [OutOfReach("x.org"), ApiUnavailable("refused")])
+def test_out_of_reach_is_not_deleted(error: EmpiricalError, caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is asked for in vain, no file goes; it was told why when the mount began."""
+
+    def fail() -> None:
+        raise error
+
+    world = World(resource(1))
+    world.catalog.restore(kept(resource(1)), str(error))
+    world.before_fetch = fail
+    for _ in range(3):
+        assert list(world.refreshed().by_name) == ["1.txt"]
+        world.catalog._refreshing.make_due()
+    assert world.changes == []
+    assert caplog.records == []
+    assert world.catalog.failure == str(error)
+
+
+def test_a_listing_that_is_cut_short_after_a_restart() -> None:
+    """It is refused as it would be in the mount that has kept the last one."""
+    world = restored(resource(1), resource(2))
+    assert world.catalog.known.shown.keys() == {1, 2}
+    listing = Listing((resource(1),), (), counted=2, listed=1)
+    with pytest.raises(ApiUnavailable, match="cut short"):
+        after(listing, world.catalog.known)
+
+
+def test_what_is_kept() -> None:
+    """The last listing of the API, when it was asked for, and sizes from the store; each change is told."""
+    told: list[bool] = []
+    world = World(resource(1), resource(2, size=None))
+    world.catalog = Catalog(world.fetch, world.measure, 0, world.tell, on_listed=told.append)
+    world.sizes[2] = 50
+    world.loaded()
+    assert told == [True, True], "the listing, and a size"
+    world.refreshed()
+    assert told == [True, True, False]
+    world.resources = (resource(1), resource(2, size=None), resource(3))
+    world.refreshed()
+    assert told == [True, True, False, True]
+    found = world.catalog.to_keep()
+    assert found is not None
+    assert set(found.known.shown) == {1, 2, 3}
+    assert found.listed_at == pytest.approx(time.time(), abs=5)
+    assert [(each.resource_id, each.size) for each in found.sizes] == [(2, 50)]
+
+
+def test_sizes_that_were_kept() -> None:
+    """A file of which the API does not know the size has its size while the store is out of reach, too."""
+    unsized = resource(1, size=None)
+    world = restored(unsized, sizes=(MeasuredSize(1, 0, 70, is_final=False),))
+    assert world.catalog.lookup("1.txt").size == 70
+    assert not world.catalog.is_to_be_measured(unsized)
+    world.catalog.find_sizes()
+    settle(world)
+    assert world.measures == []
+
+
+def test_sizes_while_the_store_is_out_of_reach(caplog: pytest.LogCaptureFixture) -> None:
+    """That was told when the outage began, and nobody waits for them."""
+
+    def fail() -> None:
+        raise OutOfReach("x.org")
+
+    world = World()
+    world.before_measure = fail
+    restored(resource(1, size=None), world=world)
+    world.catalog.find_sizes()
+    settle(world)
+    asked = threading.Event()
+    world.catalog.when_sized(world.catalog.latest.by_name["1.txt"], asked.set)
+    assert asked.is_set()
+    assert caplog.records == []

@@ -316,7 +316,7 @@ class Served:
             attributes=Attributes(library, parse_mount_options([]), options, generation=1),
             answering=Answering(self.statistics, pool, TIMEOUT),
             timer=self.timer,
-            commands={STATUS: lambda: {"is": "well"}},
+            commands={STATUS: lambda sent: {"is": "well", **({"sent": sent.decode()} if sent else {})}},
             for_commands=pool,
         )
         self.passthrough = Passthrough(self.inodes, FakeBackings(), "not here")

@@ -1,5 +1,6 @@
 """Each operation as libfuse calls it, answered once and as the contract says; without a mount."""
 
+import ctypes
 import errno
 import json
 import logging
@@ -476,6 +477,14 @@ class TestIoctl:
         assert answer is not None
         assert answer[0] == "reply_ioctl"
         assert json.loads(answer[1].rstrip(b"\0")) == {"is": "well"}
+
+    def test_a_question(self, served: Served) -> None:
+        """What is sent along reaches the command, to the last byte."""
+        sent = ctypes.create_string_buffer(b"what?")
+        address = ctypes.addressof(sent)
+        answer = served.ask("ioctl", ROOT_NUMBER, STATUS, None, None, 0, address, 5, ROOM)
+        assert answer is not None
+        assert json.loads(answer[1].rstrip(b"\0")) == {"is": "well", "sent": "what?"}
 
     def test_any_other(self, served: Served) -> None:
         """This is no device."""

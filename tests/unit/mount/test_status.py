@@ -110,6 +110,8 @@ def test_several() -> None:
     ("fields", "state"),
     [
         ({}, "online"),
+        ({"offline": True}, "offline"),
+        ({"offline": True, "out_of_reach": {"x.org": 5}}, "offline; x.org out of reach for 5 s"),
         ({"unreadable_entries": 1}, "degraded: 1 entry of the listing cannot be read"),
         (
             {"unreadable_entries": 3, "unreadable_entries_kept": 2},
@@ -146,3 +148,8 @@ def test_an_answer_has_an_end(size: int, answer: bytes | None) -> None:
 def test_an_answer_that_is_too_long() -> None:
     """The caller hears so, and nothing that is cut."""
     assert encoded({"a": "x" * 200}, 100) == b'{"error": "the answer is too long"}\0'
+
+
+def test_a_listing_from_disk() -> None:
+    """Its row says so."""
+    assert "  listing      1 min 15 s old, kept on disk" in table([{**REPORT, "listing_from_disk": True}])

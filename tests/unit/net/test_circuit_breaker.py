@@ -169,3 +169,20 @@ def test_now_and_then_somebody_is_let_through() -> None:
     watched.seconds += 10
     watched.give_up()
     assert not watched.outages.lets_through(STORE)
+
+
+@pytest.mark.warns("store.example answers again")
+def test_a_server_that_is_taken_to_be_lost() -> None:
+    """It is lost before any request, which is no news; nobody is let through, and a probe ends it."""
+    watched = Watched(nothing, nothing)
+    watched.outages.presume_lost(STORE)
+    assert watched.probed == []
+    watched.seconds += 1000
+    assert not watched.outages.lets_through(STORE)
+    assert watched.outages.is_lost(STORE)
+    watched.end()
+    assert watched.probed == [STORE] * 3
+    watched.is_up = True
+    assert watched.outages.is_lost(STORE)
+    watched.end()
+    assert not watched.outages.is_lost(STORE)

@@ -1,0 +1,452 @@
+"""Fetches whole files into the cache on disk, as commands and pinned files want it.
+
+Files are opened like those that programs read; their parts are fetched ahead by the same requests, handed to
+the disk, and dropped. What is on the disk already is not fetched.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from empirical_fs.api.resource import Resource
+from empirical_fs.cache.cached import Cached
+from empirical_fs.errors import BadAnswer, ContentChanged, EmpiricalError, NoThread, SpoolFailed
+from empirical_fs.reading.disk import Disk
+from empirical_fs.reading.handle import Handle, nothing
+from empirical_fs.reading.open_files import Readers
+from empirical_fs.reading.part import Part
+from empirical_fs.reading.prefetch_policy import (
+    AHEAD,
+    PIECE,
+    RUN,
+    Order,
+    bytes_at_once,
+    requests_at_once,
+)
+from empirical_fs.reading.read_ahead import Range
+from empirical_fs.work.jobs import Job
+
+_SETTLING_MAX = 64
+"""Files whose last bytes the disk has not written yet; their number is limited, as they are open."""
+_LOOK_SECONDS, _IDLE_SECONDS = 0.02, 1.0
+"""How often to look whether the disk has written or memory is free; and whether all is well otherwise."""
+
+log = logging.getLogger(__name__)
+
+Listed = Callable[[int], Resource | None]
+"""Returns the resource with an id as the listing has it now; None if it has none."""
+
+
+class Keeper(Protocol):
+    """Hears which versions are fetched."""
+
+    def found(self, resource: Resource, cached: Cached) -> None:
+        """This is the version that is being fetched.
+
+        Raises:
+            OSError: the disk fails.
+        """
+
+    def kept(self, resource: Resource, cached: Cached) -> None:
+        """All of it is on disk.
+
+        Raises:
+            OSError: the disk fails.
+        """
+
+
+class Batch:
+    """The files of one wish, and how far they are. Only the thread of the `Prefetch` changes the numbers."""
+
+    def __init__(self, sizes: Mapping[int, int], keeper: Keeper | None) -> None:
+        """Fetch the resources with these ids; `sizes` has the bytes of each."""
+        self.files = len(sizes)
+        self.bytes = sum(sizes.values())
+        self.files_done = self.bytes_done = 0
+        self.failures: dict[int, str] = {}
+        """Why files could not be fetched whole, by their ids."""
+        self.stopped_by: str | None = None
+        """Why the rest was given up; None if it was not."""
+        self.is_cancelled = False
+        """Set by `cancel`, for good."""
+        self.ended = threading.Event()
+        self.sizes = sizes
+        self.order = Order(sizes)
+        self.keeper = keeper
+
+    @property
+    def is_to_go_on(self) -> bool:
+        """Whether the rest is wanted, and possible."""
+        return not self.is_cancelled and self.stopped_by is None
+
+    def cancel(self) -> None:
+        """Fetch nothing more; what is there stays."""
+        self.is_cancelled = True
+
+    def fail(self, resource_id: int, reason: str) -> None:
+        """Note that a file could not be fetched."""
+        self.failures[resource_id] = reason
+
+
+@dataclass(eq=False, slots=True)
+class _File:
+    """A file that is being fetched."""
+
+    batch: Batch
+    resource: Resource
+    handle: Handle
+    tries: int
+    cached: Cached | None = None
+    """What the disk has of it; None until it is known which version the store has."""
+    at: int = 0
+    """The bytes before this are there, or are asked for."""
+    streams: "list[_Stream]" = field(default_factory=list)
+    in_flight: int = 0
+    counted: int = 0
+    """Bytes of it that are counted as done."""
+
+    @property
+    def size(self) -> int:
+        return self.handle.content.size
+
+
+@dataclass(eq=False, slots=True)
+class _Stream:
+    """A gap of a file, which one request fills piece by piece."""
+
+    file: _File
+    at: int
+    stop: int
+    in_flight: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Piece:
+    """A piece under way; `left` is the number of its parts that are still being filled."""
+
+    stream: _Stream
+    extent: Range
+    parts: list[Part]
+    left: int
+
+
+class Prefetch:
+    """Fetches batches of files, by one job.
+
+    The lock guards the list of batches. All else belongs to the thread of the job, which hears of its parts
+    by a queue.
+    """
+
+    def __init__(self, readers: Readers, disk: Disk, listed: Listed) -> None:
+        """Fetch through `readers` onto `disk`; `listed` returns what the listing has now."""
+        self._readers = readers
+        self._disk = disk
+        self._listed = listed
+        self._lock = threading.Lock()
+        self._batches: list[Batch] = []
+        self._events: SimpleQueue[_Piece | None] = SimpleQueue()
+        self._job = Job("fetching files into the cache", self._work, patience=float("inf"))
+        self._files: list[_File] = []
+        self._settling: list[_File] = []
+        self._bytes = 0
+        self._is_closed = False
+
+    def begin(
+        self, sizes: Mapping[int, int], keeper: Keeper | None = None, *, is_last: bool = False
+    ) -> Batch:
+        """Fetch these resources (ids and sizes); with `is_last`, after the batches of others.
+
+        Raises:
+            NoThread: the system has no thread for it.
+        """
+        batch = Batch(sizes, keeper)
+        with self._lock:
+            at = len(self._batches) if is_last else sum(each.keeper is None for each in self._batches)
+            self._batches.insert(at, batch)
+        if not self._job.ask():
+            with self._lock:
+                self._batches.remove(batch)
+            raise NoThread
+        self._events.put(None)
+        return batch
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        self._is_closed = True
+        self._events.put(None)
+
+    def _work(self) -> None:
+        """Fetch until no batch is left."""
+        try:
+            while self._go_on():
+                is_held_up = self._begin_more()
+                self._see_to_settling()
+                self._wait(_LOOK_SECONDS if is_held_up or self._settling else _IDLE_SECONDS)
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _go_on(self) -> bool:
+        """End the batches that are done or given up; False if none is left."""
+        with self._lock:
+            batches = list(self._batches)
+        for batch in batches:
+            if not batch.is_to_go_on or self._is_closed:
+                batch.order.clear()
+                for file in [each for each in (*self._files, *self._settling) if each.batch is batch]:
+                    self._leave(file)
+            if not batch.order and all(each.batch is not batch for each in (*self._files, *self._settling)):
+                with self._lock:
+                    self._batches.remove(batch)
+                batch.ended.set()
+        with self._lock:
+            return bool(self._batches)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until a part is full or has failed, and note all of which that is known now."""
+        try:
+            event = self._events.get(timeout=seconds)
+            while True:
+                if event is not None:
+                    self._left(event)
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+
+    def _begin_more(self) -> bool:
+        """Ask for as many pieces as may be under way; True if only memory or the disk allows no more."""
+        requests = requests_at_once(time.monotonic() - self._readers.waited_at)
+        while True:
+            room = bytes_at_once(
+                requests,
+                self._readers.connections,
+                self._readers.memory,
+                self._disk.room_in_queue,
+                self._bytes,
+            )
+            if self._bytes and self._bytes + PIECE > room:
+                return self._bytes + PIECE > self._disk.room_in_queue
+            stream = self._next_stream(requests)
+            if stream is None:
+                return False
+            try:
+                if not self._ask(stream):
+                    return True
+            except (NoThread, MemoryError) as error:
+                log.debug("the next piece comes later: %s", error)
+                return True
+
+    def _next_stream(self, requests: int) -> _Stream | None:
+        """The gap whose next piece comes next; None if there is nothing to do now."""
+        streams = [each for file in self._files for each in file.streams]
+        moving = sum(each.in_flight > 0 for each in streams)
+        # A gap that was begun goes on before another one begins; that has its next piece last of all.
+        idle = next((each for each in streams if not each.in_flight and each.at < each.stop), None)
+        if idle is not None and moving < requests:
+            return idle
+        if moving < requests:
+            for file in list(self._files):
+                if (stream := self._next_gap(file)) is not None:
+                    return stream
+            while len(self._files) < requests and len(self._settling) < _SETTLING_MAX:
+                begun = self._next_file()
+                if begun is None:
+                    break
+                if (stream := self._next_gap(begun)) is not None:
+                    return stream
+        going = (each for each in streams if each.in_flight < AHEAD and each.at < each.stop)
+        return min(going, key=lambda each: each.in_flight, default=None)
+
+    def _next_file(self) -> _File | None:
+        """Open the next file; None if there is none."""
+        with self._lock:
+            batches = [each for each in self._batches if each.order]
+        opened = self._readers.open_ids() if batches else set()
+        for batch in batches:
+            while batch.is_to_go_on and (taken := batch.order.next(opened)) is not None:
+                file = self._opened(batch, *taken)
+                if file is not None:
+                    self._files.append(file)
+                    return file
+        return None
+
+    def _opened(self, batch: Batch, resource_id: int, tries: int) -> _File | None:
+        """Open a file; None if there is nothing to fetch of it, or it cannot be fetched."""
+        resource = self._listed(resource_id)
+        if resource is None:
+            batch.fail(resource_id, "it is gone")
+            return None
+        if resource.link is not None or resource.size == 0:
+            self._count(batch, resource_id, 0)
+            return None
+        if resource.size is not None and resource.size > self._disk.limit:
+            batch.fail(resource_id, "it is larger than the cache")
+            return None
+        try:
+            return _File(batch, resource, self._readers.open(resource, nothing), tries)
+        except BadAnswer as error:
+            batch.fail(resource_id, str(error))
+            return None
+
+    def _next_gap(self, file: _File) -> _Stream | None:
+        """The next range of a file that is not there; None if there is none, or none that is known yet."""
+        if file not in self._files:
+            return None
+        if file.cached is None and not self._finds(file):
+            return None
+        if file.cached is None:
+            # Only an answer of the store tells which version it has, and so what is there.
+            stop = min(PIECE, file.size)
+        else:
+            file.at = file.cached.stored(file.at, file.size)
+            stop = file.cached.missing(file.at, min(file.at + RUN, file.size))
+        if file.at >= stop:
+            if not file.streams:
+                self._settle(file)
+            return None
+        stream = _Stream(file, file.at, stop)
+        file.at = stop
+        file.streams.append(stream)
+        return stream
+
+    def _finds(self, file: _File) -> bool:
+        """Find out what the disk has of a file; False if its first piece must come before that is known."""
+        file.cached = self._disk.cached(file.handle.content)
+        if file.cached is not None:
+            return self._tell(file, is_kept=False)
+        if file.in_flight or file.streams:
+            return False
+        if file.at:
+            self._fail(file, "it changed a moment ago, so its version is not certain yet", is_final=True)
+            return False
+        return True
+
+    def _ask(self, stream: _Stream) -> bool:
+        """Have the next piece of a gap fetched; False if there is no memory for it now.
+
+        Raises:
+            NoThread, MemoryError: the system has nothing to do it with now.
+        """
+        extent = Range(stream.at, min((stream.at // PIECE + 1) * PIECE, stream.stop))
+        try:
+            parts = stream.file.handle.bring(extent, stream.stop)
+        except NoThread:
+            raise
+        except EmpiricalError as error:
+            self._fail(stream.file, str(error), is_final=isinstance(error, SpoolFailed))
+            return True
+        if parts is None:
+            return False
+        piece = _Piece(stream, extent, parts, len(parts))
+        stream.at = extent.stop
+        stream.in_flight += 1
+        stream.file.in_flight += 1
+        self._bytes += extent.size
+        for part in parts:
+            part.when_left(partial(self._events.put, piece))
+        return True
+
+    def _left(self, piece: _Piece) -> None:
+        """Note that nobody fills one of its parts any more."""
+        stream, file = piece.stream, piece.stream.file
+        piece.left -= 1
+        if piece.left:
+            return
+        stream.in_flight -= 1
+        file.in_flight -= 1
+        self._bytes -= piece.extent.size
+        if file not in self._files:
+            return
+        for each in piece.parts:
+            file.handle.drop(each)
+        failure = next((each.failure for each in piece.parts if each.failure is not None), None)
+        if failure is not None:
+            self._fail(file, str(failure), is_final=not isinstance(failure, ContentChanged))
+        elif all(each.has(min(each.stop, piece.extent.stop)) for each in piece.parts):
+            self._moved(file, piece.extent.size)
+            if stream.at >= stream.stop and not stream.in_flight:
+                file.streams.remove(stream)
+        else:
+            # The server sends the whole file instead, or somebody needed the memory: ask once more.
+            stream.at = min(stream.at, piece.extent.start)
+
+    def _settle(self, file: _File) -> None:
+        self._files.remove(file)
+        self._settling.append(file)
+
+    def _see_to_settling(self) -> None:
+        """End the files of which the disk has written everything that it got."""
+        for file in list(self._settling):
+            cached = file.cached
+            if cached is None:
+                raise AssertionError("a file of an unknown version is whole")
+            is_to_write = self._disk.is_to_write(cached)
+            if cached.is_complete:
+                self._disk.note_listed(file.handle.content, cached)
+                if self._tell(file, is_kept=True):
+                    self._moved(file, self._size(file) - file.counted)
+                    self._count(file.batch, file.resource.id, file.counted)
+                    self._leave(file)
+            elif not is_to_write:
+                paused = self._disk.paused
+                if paused is not None:
+                    file.batch.stopped_by = paused
+                self._fail(file, paused or "the disk did not keep all of it")
+
+    def _tell(self, file: _File, *, is_kept: bool) -> bool:
+        """Tell the keeper; False if that fails, and so the file."""
+        keeper, cached = file.batch.keeper, file.cached
+        if keeper is None or cached is None:
+            return True
+        try:
+            (keeper.kept if is_kept else keeper.found)(file.resource, cached)
+        except OSError as error:
+            self._fail(file, f"the cache cannot pin it: {error.strerror}", is_final=True)
+            return False
+        return True
+
+    def _fail(self, file: _File, reason: str, *, is_final: bool = False) -> None:
+        """Give a file up, or take it up again later."""
+        batch = file.batch
+        self._leave(file)
+        is_final = is_final or not batch.is_to_go_on
+        if is_final or not batch.order.put_back(file.resource.id, file.tries):
+            batch.fail(file.resource.id, reason)
+
+    def _leave(self, file: _File) -> None:
+        """Close a file; what is under way for it is dropped."""
+        for files in (self._files, self._settling):
+            if file in files:
+                files.remove(file)
+        file.handle.close()
+
+    def _moved(self, file: _File, size: int) -> None:
+        size = min(size, self._size(file) - file.counted)
+        file.counted += size
+        file.batch.bytes_done += size
+
+    def _count(self, batch: Batch, resource_id: int, counted: int) -> None:
+        """Count a file as done."""
+        batch.files_done += 1
+        batch.bytes_done += batch.sizes[resource_id] - counted
+
+    def _size(self, file: _File) -> int:
+        """The size with which the file counts."""
+        return file.batch.sizes[file.resource.id]
+
+    def _give_up(self, error: BaseException) -> None:
+        """End everything after a failure that nobody foresaw, so that nobody waits."""
+        with self._lock:
+            batches, self._batches = self._batches, []
+        for file in (*self._files, *self._settling):
+            file.handle.close()
+        self._files, self._settling, self._bytes = [], [], 0
+        self._events = SimpleQueue()
+        for batch in batches:
+            batch.stopped_by = f"an internal error: {type(error).__name__}; the log has more"
+            batch.ended.set()
