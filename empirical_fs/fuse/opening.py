@@ -124,7 +124,7 @@ class Opener:
         with self._lock:
             opened.is_closed = True
         for source in (opened.source, *opened.left):
-            _close_source(source)
+            self._close_source(source)
 
     def reopen(self, opened: OpenFile) -> Handle:
         """Open a new source for an open file whose inode has become another version.
@@ -192,7 +192,7 @@ class Opener:
             self._answering.defer(request, about)
             self._whole_files.find(source.content, found)
         except BaseException:
-            source.close()
+            self._close_source(source)
             raise
 
     def _give_handle(  # noqa: PLR0913, PLR0917 - all that an open has found out
@@ -243,9 +243,16 @@ class Opener:
             # Old cached pages of a node are of its version too, if validators distinguish versions.
             info.keep_cache = content is None or not content.is_without_validators
 
+    def _close_source(self, source: Handle | bytes) -> None:
+        if isinstance(source, bytes):
+            return
+        source.close()
+        if self._whole_files is not None:
+            self._whole_files.closed(source.content)
+
     def _drop(self, handle: int) -> None:
         """Close the source of a handle that does not count as open."""
-        _close_source(self._open_files.pop(handle).source)
+        self._close_source(self._open_files.pop(handle).source)
 
     def _measure(self, request: Request, node: Node, caller: Caller, entry: Entry) -> None:
         """Ask the store for the size of a file; the kernel learns it when it looks the name up again."""
@@ -289,8 +296,3 @@ def _content_of(node: Node) -> Content | None:
 
 def _about(node: Node) -> About:
     return About("open", f"/{node.entry.name}")
-
-
-def _close_source(source: Handle | bytes) -> None:
-    if not isinstance(source, bytes):
-        source.close()

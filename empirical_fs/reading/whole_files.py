@@ -29,7 +29,7 @@ _LEAST = 128 * 2**10
 _AT_ONCE_MAX = 16 * 2**20
 """Bytes of a file that is verified while its open waits: a few milliseconds, if the file is in memory."""
 _BACKGROUND_MAX = 8 * 2**30
-"""Bytes of a file that is verified in the background: a program may want only a little of a larger one."""
+"""Bytes of a file that is verified once it is closed: a program may want only a little of a larger one."""
 _QUEUE_MAX = 64
 
 
@@ -38,6 +38,7 @@ class When(Enum):
 
     AT_ONCE = auto()
     IN_BACKGROUND = auto()
+    """Once it is closed; what programs have read by then is verified already."""
     BY_READS = auto()
     """Never by itself: only the reads of programs verify it."""
 
@@ -50,8 +51,9 @@ def when(size: int) -> When:
 
 
 class WholeFiles:
-    """The files of the cache from which the kernel may read. The lock guards the queue and the slow time.
+    """The files of the cache from which the kernel may read.
 
+    The lock guards the files that are to be verified, now or once they are closed, and the slow time.
     An open never waits long for a disk: after a moment it goes on without, and so do those that follow.
     """
 
@@ -63,6 +65,7 @@ class WholeFiles:
         self._pool = Pool(_THREADS)
         self._verifying = Job("verifying cached files", self._verify, patience=float("inf"))
         self._lock = threading.Lock()
+        self._open: dict[Content, Cached] = {}
         self._queue: dict[Cached, None] = {}
         self._slow_until = float("-inf")
         self._is_closed = False
@@ -83,7 +86,9 @@ class WholeFiles:
                 with suppress(OSError):
                     found = self._look(content)
             alarm.cancel()
-            look.end(found)
+            if not look.end(found):
+                # It may even be closed again.
+                self.closed(content)
 
         try:
             self._pool.submit(work)
@@ -91,13 +96,30 @@ class WholeFiles:
             alarm.cancel()
             look.end(None)
 
+    def closed(self, content: Content) -> None:
+        """Note that a handle of a content is closed: what is not verified of its file is verified now."""
+        if content not in self._open:
+            return
+        with self._lock:
+            cached = self._open.pop(content, None)
+            if cached is None:
+                return
+            is_taken = not self._is_closed and cached not in self._queue and len(self._queue) < _QUEUE_MAX
+            if is_taken:
+                self._queue[cached] = None
+        if not is_taken:
+            cached.close()
+        # Also if it was in the queue already: then no thread could be had for it.
+        self._verifying.ask()
+
     def close(self) -> None:
         """End the background work."""
         self._pool.close()
         with self._lock:
             self._is_closed = True
-            queue, self._queue = self._queue, {}
-        for each in queue:
+            left = [*self._queue, *self._open.values()]
+            self._queue, self._open = {}, {}
+        for each in left:
             each.close()
 
     def _take_too_long(self, look: "_Look") -> None:
@@ -117,7 +139,7 @@ class WholeFiles:
                 if how is When.AT_ONCE:
                     cached.verify()
                 elif how is When.IN_BACKGROUND:
-                    self._verify_later(cached)
+                    self._verify_later(content, cached)
             found = cached.fileno()
             if found is not None:
                 cached.touch()
@@ -125,16 +147,12 @@ class WholeFiles:
         finally:
             cached.close()
 
-    def _verify_later(self, cached: Cached) -> None:
-        cached.retain()
+    def _verify_later(self, content: Content, cached: Cached) -> None:
         with self._lock:
-            is_taken = not self._is_closed and cached not in self._queue and len(self._queue) < _QUEUE_MAX
+            is_taken = not self._is_closed and content not in self._open
             if is_taken:
-                self._queue[cached] = None
-        if not is_taken:
-            cached.close()
-        # Also if it was in the queue already: then no thread could be had for it.
-        self._verifying.ask()
+                self._open[content] = cached
+                cached.retain()
 
     def _verify(self) -> None:
         while not self._is_closed:
@@ -160,9 +178,11 @@ class _Look:
     def is_over(self) -> bool:
         return not self._end
 
-    def end(self, found: int | None) -> None:
+    def end(self, found: int | None) -> bool:
+        """Tell what was found; False if it has ended already."""
         try:
             on_found = self._end.pop()
         except IndexError:
-            return
+            return False
         on_found(found)
+        return True

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,7 +14,16 @@ from empirical_fs.work.timer import Timer
 from tests.support.harness import wait_until
 
 MIB = 2**20
-CONTENT = cast(Content, SimpleNamespace(size=MIB))
+
+
+@dataclass(eq=False)
+class FakeContent:
+    """A version of a resource."""
+
+    size: int = MIB
+
+
+CONTENT = cast(Content, FakeContent())
 
 
 @dataclass(eq=False)
@@ -124,18 +132,33 @@ def test_a_very_small_one() -> None:
     """One read brings it, so nobody looks for it."""
     looks = Looks(FakeDisk(FakeCached(is_verified=True)))
     for size, is_looked_for in ((128 * 2**10, False), (128 * 2**10 + 1, True)):
-        assert looks.whole_files.may_have(cast(Content, SimpleNamespace(size=size))) == is_looked_for
+        assert looks.whole_files.may_have(cast(Content, FakeContent(size))) == is_looked_for
     looks.close()
 
 
 def test_a_large_one_is_found_the_next_time() -> None:
-    """It is verified in the background, and given back then."""
+    """It is verified once a handle is closed, and given back then."""
     cached = FakeCached(size=2**30)
     looks = Looks(FakeDisk(cached))
     assert looks.look() is None
+    assert not cached.is_verified
+    looks.whole_files.closed(CONTENT)
     wait_until(lambda: cached.is_verified and not cached.references, "the background work")
+    looks.whole_files.closed(CONTENT)
     assert looks.look() == 9
     looks.close()
+    assert not cached.references
+
+
+def test_what_is_still_open_at_the_end() -> None:
+    cached = FakeCached(size=2**30)
+    looks = Looks(FakeDisk(cached))
+    assert [looks.look(), looks.look()] == [None, None]
+    assert cached.references == 1
+    looks.close()
+    assert not cached.references
+    looks.whole_files.closed(CONTENT)
+    assert not cached.is_verified
 
 
 def test_a_disk_that_does_not_answer() -> None:
@@ -151,4 +174,16 @@ def test_a_disk_that_does_not_answer() -> None:
     assert looks.whole_files.may_have(CONTENT)
     assert looks.look() == 9
     assert looks.found == [None, 9]
+    looks.close()
+
+
+def test_an_answer_that_comes_too_late() -> None:
+    """The file may be closed by then, so it is verified at once, and nothing keeps it open."""
+    cached = FakeCached(size=2**30)
+    disk = FakeDisk(cached)
+    disk.may_answer.clear()
+    looks = Looks(disk)
+    assert looks.look() is None
+    disk.may_answer.set()
+    wait_until(lambda: cached.is_verified and not cached.references, "the background work")
     looks.close()
