@@ -62,7 +62,9 @@ class Space(ctypes.Structure):
 
 
 class FileInfo(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_uint64) for name in ("flags", "fh", "direct_io", "keep_cache"))
+    _fields_ = tuple(
+        (name, ctypes.c_uint64) for name in ("flags", "fh", "direct_io", "keep_cache", "backing")
+    )
 
 
 @dataclass
@@ -86,6 +88,9 @@ class FakeLibrary(NoLibrary):
 
     def context(self, _raw: int) -> Asker:
         return Asker(self.pid, self.uid)
+
+    def pass_through(self, info: FileInfo, backing_id: int) -> None:
+        info.backing = backing_id
 
     def reply_iov(self, _raw: int, table: Any, count: int) -> int:
         pieces = [ctypes.string_at(each.base, each.length) for each in table[:count]]
@@ -296,7 +301,7 @@ class InlinePool:
 class Served:
     """The operations, and a kernel that asks them."""
 
-    def __init__(self, missing_seconds: float = 0.0) -> None:
+    def __init__(self, missing_seconds: float = 0.0, whole_files: Any = None) -> None:
         self.library, self.catalog, self.walks = FakeLibrary(), FakeCatalog(), FakeWalks()
         self.timer, self.statistics = TimerByHand(), Statistics()
         self.inodes = InodeTable(FakeKernel())
@@ -319,8 +324,11 @@ class Served:
             commands={STATUS: lambda sent: {"is": "well", **({"sent": sent.decode()} if sent else {})}},
             for_commands=pool,
         )
-        self.passthrough = Passthrough(self.inodes, FakeBackings(), "not here")
-        files = Files(cast(Any, self.catalog), self.inodes, cast(Any, self.walks), self.passthrough)
+        self.backings = FakeBackings()
+        self.passthrough = Passthrough(self.inodes, self.backings, None if whole_files else "not here")
+        files = Files(
+            cast(Any, self.catalog), self.inodes, cast(Any, self.walks), self.passthrough, whole_files
+        )
         self.connected = 0
         self.operations = Operations(files, tools, self._connect)
         self.requests = requests(self.library, self.timer)
