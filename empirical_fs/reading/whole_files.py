@@ -20,9 +20,9 @@ OnFound = Callable[[int | None], object]
 with None."""
 
 _THREADS = 2
-_PATIENCE = 0.5
+_PATIENCE = 1.0
 """Seconds that an open waits for the disk."""
-_SLOW_SECONDS = 30.0
+_SLOW_SECONDS = 5.0
 """Seconds for which a disk that took longer is not asked."""
 _LEAST = 128 * 2**10
 """Bytes of a file that nobody looks for: one read brings all of it, which takes less time."""
