@@ -101,9 +101,13 @@ class Folder:
         Raises:
             OSError: that cannot be done.
         """
-        self.make()
-        for each in (place.folder.parent, place.folder):
-            self._make(each)
+        # Most often only the last one is missing; each system call lets other threads go first.
+        try:
+            self._io.make_folder(place.folder)
+        except OSError:
+            self.make()
+            for each in (place.folder.parent, place.folder):
+                self._make(each)
 
     def make(self) -> None:
         """Create the folder itself where it is missing: somebody may have removed it.

@@ -33,11 +33,28 @@ def do(command: str, given: argparse.Namespace, variable: str | None) -> bool:
         if given.places:
             place = mount_table.find_ours(place_of(given.places[0]))
             patterns = [_name(each, place) for each in given.places[1:]]
-            outcome = run(place, Question(begin=kind, patterns=patterns, online=given.online), show)
+            outcome = _by_mount(place, Question(begin=kind, patterns=patterns, online=given.online), show)
         else:
             outcome = _in_folder(kind, _folder(given, variable), show)
     _show(kind, outcome, as_json=given.json)
     return _is_well(kind, outcome.result)
+
+
+def _by_mount(place: Path, question: Question, show: Show) -> Outcome:
+    """Have the mount at `place` do it.
+
+    Raises:
+        SetupError: it cannot be done.
+    """
+    before = mount_table.mount_at(place)
+    try:
+        return run(place, question, show)
+    except SetupError as error:
+        if before is None or mount_table.mount_at(place) == before:
+            raise
+        raise SetupError(
+            f"{place} was unmounted meanwhile", advice="mount it, and run it again: it goes on from there"
+        ) from error
 
 
 def _name(pattern: str, place: Path) -> str:

@@ -1,5 +1,6 @@
 """Has a mount do a task with its cache, and waits until that ends; an interrupted wait cancels the task."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ class Question(msgspec.Struct, kw_only=True, omit_defaults=True):
     cancel: bool = False
 
 
-_Count = int
-_COUNT_MAX = 2**63 - 1
+_PAUSE, _LONGER, _PAUSE_MAX = 0.05, 1.5, 0.5
+"""Seconds between two questions: at first, the factor by which they grow, and at most."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -87,6 +88,7 @@ def run(place: Path, question: Question, show: Show) -> Outcome:
         SetupError: the mount cannot be asked, or the task failed.
     """
     rows: list[dict[str, Any]] = []
+    pause = _PAUSE
     answer = _asked(place, question)
     try:
         while True:
@@ -94,6 +96,10 @@ def run(place: Path, question: Question, show: Show) -> Outcome:
             show(answer.progress)
             if answer.ended:
                 return Outcome(rows, answer.result)
+            if not answer.rows:
+                # Not in the mount, which could not be unmounted meanwhile.
+                time.sleep(pause)
+                pause = min(pause * _LONGER, _PAUSE_MAX)
             answer = _asked(place, Question(task=answer.task, after=len(rows)))
     except BaseException:
         with suppress(EmpiricalError):

@@ -1,7 +1,8 @@
 """Does what the commands of the cache ask a mount for."""
 
-from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import translate
 from itertools import islice
 from threading import Event
 from typing import Any
@@ -24,6 +25,7 @@ from empirical_fs.work.side_by_side import side_by_side
 
 _ASK_SECONDS = 30.0
 """How long the store has to say whether it still has a version."""
+_WILD = "*?["
 _ASKED_AT_ONCE = 8
 _FAILURES_TOLD = 10
 _LOOK_EVERY = 256
@@ -59,7 +61,7 @@ class CacheCommands:
             SetupError: no file matches, or there is no room for the files.
             NoThread: the system has no thread for it.
         """
-        entries = matching(self._catalog.latest.by_name.values(), question.patterns)
+        entries = matching(self._catalog.latest.by_name, question.patterns)
         match question.begin:
             case Kind.PREFETCH:
                 return self._fetching(entries, None)
@@ -200,14 +202,13 @@ class FetchingTask:
         """How many files are there, and which are not.
 
         Raises:
-            SetupError: the cache takes nothing more.
+            SetupError: it was given up before all files had their turn.
         """
         batch = self._batch
         if batch.stopped_by is not None:
             raise SetupError(
-                f"the cache takes nothing more after {batch.files_done} of {batch.files} files:"
-                f" {batch.stopped_by}",
-                advice="make room, and run it again: it goes on where it stopped",
+                f"it ended after {batch.files_done} of {batch.files} files: {batch.stopped_by}",
+                advice="run it again once that is mended: it goes on where it stopped",
             )
         failures = [
             {"name": self._name_of(each), "reason": reason[:200]}
@@ -240,19 +241,21 @@ def _is_of(entry: Inspected, names: survey.Names) -> bool:
     return named is not None and named.is_of(entry)
 
 
-def matching(entries: Iterable[Entry], patterns: list[str]) -> list[Entry]:
+def matching(by_name: Mapping[str, Entry], patterns: list[str]) -> list[Entry]:
     """The files whose names match one of the shell patterns, or are equal to it; all without a pattern.
 
     Raises:
         SetupError: a pattern matches none.
     """
-    entries = list(entries)
     if not patterns:
-        return entries
+        return list(by_name.values())
     found: dict[str, Entry] = {}
     for pattern in patterns:
-        these = [each for each in entries if each.name == pattern or fnmatchcase(each.name, pattern)]
+        these = {pattern: by_name[pattern]} if pattern in by_name else {}
+        if any(each in pattern for each in _WILD):
+            matches = re.compile(translate(pattern)).match
+            these |= {name: entry for name, entry in by_name.items() if matches(name)}
         if not these:
             raise SetupError(f"no file matches {pattern}", advice="see the names with ls")
-        found |= {each.name: each for each in these}
+        found |= these
     return list(found.values())

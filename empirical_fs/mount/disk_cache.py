@@ -11,6 +11,7 @@ from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.fuse.operations import Cached
 from empirical_fs.mount.cache_commands import CacheCommands, without_cache
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.tasks import Tasks
@@ -20,6 +21,7 @@ from empirical_fs.reading.prefetch import Prefetch
 from empirical_fs.reading.whole_files import WholeFiles
 from empirical_fs.server import Server
 from empirical_fs.settings.settings import Settings
+from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
 
@@ -84,10 +86,17 @@ class DiskCache:
         def resources() -> Mapping[int, Resource]:
             return catalog.latest.resources
 
-        prefetch = Prefetch(readers, self.disk, lambda each: resources().get(each))
+        prefetch = Prefetch(readers, self.disk, lambda each: resources().get(each), timer)
         self._pins = Pins(self.store, prefetch, self._key_of, resources, timer)
         parts = (self.store, self._key_of, catalog, readers, self.disk, prefetch, self._pins)
         return Tasks(CacheCommands(*parts).begin, timer, prefetch.close)
+
+    def percentages(self, readers: Readers, threads: Pool) -> Cached | None:
+        """What tells how much of a file is on disk, by `threads`; None if the cache is off."""
+        disk = self.disk
+        if disk is None:
+            return None
+        return Cached(lambda resource: disk.percent(resource, readers.latest(resource)), threads)
 
     def connected(self) -> None:
         """See to the pinned files, now that the mount is there."""

@@ -24,7 +24,7 @@ from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.library import Library, load_library
-from empirical_fs.fuse.operations import Cached, Operations, Tools
+from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import FuseOptions, fuse_options
 from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
@@ -226,7 +226,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
             Command.TASK: tasks.answer,
         },
         for_commands=for_commands,
-        cached=None if cache.disk is None else Cached(cache.disk.percent, for_disk),
+        cached=cache.percentages(readers, for_disk),
     )
 
     def connected() -> None:

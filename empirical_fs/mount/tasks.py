@@ -14,8 +14,8 @@ from empirical_fs.errors import EmpiricalError, NoThread, SetupError
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.timer import Timer
 
-_ANSWER_SECONDS = 0.7
-"""How long an answer waits for the end of the task."""
+_ANSWER_SECONDS = 0.3
+"""How long the answer to a new task waits for its end. Later ones do not: who asks keeps the mount busy."""
 _LEASE_SECONDS = 60.0
 """A task that nobody asks for so long is given up: its command was killed."""
 _TASKS_MAX = 8
@@ -186,7 +186,7 @@ class Tasks:
             self._forget(number)
             return _told(Answer(task=number, ended=True))
         task = leased.task
-        has_ended = task.wait(_ANSWER_SECONDS)
+        has_ended = task.wait(_ANSWER_SECONDS if question.begin is not None else 0.0)
         rows = _first(task.rows, question.after)
         is_all = has_ended and question.after + len(rows) == len(task.rows)
         result: Mapping[str, Any] = {}

@@ -15,7 +15,7 @@ from empirical_fs.control.question import Silent
 from empirical_fs.errors import SetupError
 from empirical_fs.mount import mount_table
 
-_END_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 1.0, 0.02
+_END_SECONDS, _MOMENT_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 0.3, 1.0, 0.02
 _NAMED_MAX = 5
 _HELD_SECONDS = 1.0
 """After this wait, we search for processes that have the mount in another mount namespace."""
@@ -63,8 +63,9 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
     except Silent as error:
         silence = error
     try:
-        # A helper process that asked the mount in vain is being killed; until it ends, it uses the mount.
-        _unmount(place, patience=0.0 if silence is None else _ASKER_SECONDS)
+        # A process that asks the mount for a command uses it for a moment; one that asked in vain is being
+        # killed, and uses it until it ends.
+        _unmount(place, patience=_MOMENT_SECONDS if silence is None else _ASKER_SECONDS)
     except mount_table.Busy as error:
         if silence is not None:
             raise silence from error

@@ -2,6 +2,8 @@
 
 open_files.py: the contents that are open; handle.py: one open file.
 walk_prefetch.py: fetches files before a directory walk reaches them; walk_policy.py: decides which files.
+disk.py: what the cache on disk has of open contents; prefetch.py: fetches whole files into it, for commands;
+prefetch_policy.py: which file next, and how many requests at once.
 reader.py: reads one content for all its handles; cursor.py: where a handle reads; pending_read.py: one read.
 content.py: one version of the bytes; version.py: decides which answers of the store belong to a version.
 read_ahead.py: how far to read ahead; following.py: which reads are the kernel's own read-ahead; habits.py:
@@ -12,6 +14,7 @@ download.py: a content that a server without ranges sends whole; room.py: whethe
 disk.py: what the disk cache has of the open contents; whole_files.py: which of its files the kernel may read.
 fetch/: fetches parts from the object store.
 
-read_ahead.py, following.py, habits.py, walk_policy.py, version.py and budget.py are policy: they do no I/O
-and start no threads. The package knows nothing of the kernel. fuse/, mount/ and doctor/ may import it.
+read_ahead.py, following.py, habits.py, prefetch_policy.py, walk_policy.py, version.py and budget.py are
+policy: they do no I/O and start no threads. The package knows nothing of the kernel. fuse/, mount/ and
+doctor/ may import it.
 """

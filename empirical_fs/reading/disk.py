@@ -63,6 +63,7 @@ class OnDisk:
             if not count:
                 break
             part.advance(count)
+        self.note_listed(cached)
 
     def keep(self, part: Part, start: int) -> None:
         """Hand the bytes of `part` from offset `start` over to be written; only whole blocks are.
@@ -198,8 +199,12 @@ class Disk:
         if on_disk is not None:
             on_disk.note_listed(cached)
 
-    def percent(self, resource: Resource) -> int:
-        """How much of the version that `resource` describes is on disk, rounded down; it reads the disk."""
+    def percent(self, resource: Resource, latest: Content | None = None) -> int:
+        """How much of the version that `resource` describes is on disk, rounded down; it reads the disk.
+
+        `latest` is the content that was last open as that, if there was one: a young version is on disk
+        before it is certain that the listing means it.
+        """
         if not resource.size:
             return 100 if resource.is_sized else 0
         with self._lock:
@@ -211,6 +216,12 @@ class Disk:
                     if percent is not None:
                         return percent
         key = self._key_of(resource.id)
+        if key is not None and latest is not None:
+            on_disk = OnDisk(self._store, key, latest)
+            try:
+                return on_disk.percent() or 0
+            finally:
+                on_disk.close()
         found = None if key is None else self._store.listed(key, Listed(resource.size, resource.updated_ns))
         if found is None:
             return 0

@@ -14,22 +14,29 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from empirical_fs.api.resource import Resource
+from empirical_fs.api.settling import LAG_SECONDS
 from empirical_fs.cache.cached import Cached
 from empirical_fs.errors import BadAnswer, ContentChanged, EmpiricalError, NoThread, SpoolFailed
+from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.handle import Handle, nothing
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.prefetch_policy import (
     AHEAD,
+    AT_ONCE,
     PIECE,
     RUN,
+    Conditions,
     Order,
-    bytes_at_once,
-    requests_at_once,
+    Rate,
+    may_begin,
+    may_give_up,
+    may_hold,
 )
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.work.jobs import Job
+from empirical_fs.work.timer import Timer
 
 _SETTLING_MAX = 64
 """Files whose last bytes the disk has not written yet; their number is limited, as they are open."""
@@ -68,6 +75,7 @@ class Batch:
         self.files = len(sizes)
         self.bytes = sum(sizes.values())
         self.files_done = self.bytes_done = 0
+        self._in_a_row = 0
         self.failures: dict[int, str] = {}
         """Why files could not be fetched whole, by their ids."""
         self.stopped_by: str | None = None
@@ -88,8 +96,20 @@ class Batch:
         """Fetch nothing more; what is there stays."""
         self.is_cancelled = True
 
+    def fail_to_fetch(self, resource_id: int, reason: str) -> None:
+        """Note that the fetch of a file failed; after many in a row the rest is given up."""
+        self.fail(resource_id, reason)
+        self._in_a_row += 1
+        if may_give_up(self._in_a_row) and self.stopped_by is None:
+            self.stopped_by = reason
+
+    def moved(self, size: int) -> None:
+        """Note that so many bytes have come."""
+        self.bytes_done += size
+        self._in_a_row = 0
+
     def fail(self, resource_id: int, reason: str) -> None:
-        """Note that a file could not be fetched."""
+        """Note that a file cannot be fetched."""
         self.failures[resource_id] = reason
 
 
@@ -122,7 +142,13 @@ class _Stream:
     file: _File
     at: int
     stop: int
+    size: int
     in_flight: int = 0
+
+    @property
+    def next(self) -> Range:
+        """The next piece, which ends where offsets are multiples of a piece."""
+        return Range(self.at, min((self.at // PIECE + 1) * PIECE, self.stop))
 
 
 @dataclass(eq=False, slots=True)
@@ -142,8 +168,12 @@ class Prefetch:
     by a queue.
     """
 
-    def __init__(self, readers: Readers, disk: Disk, listed: Listed) -> None:
-        """Fetch through `readers` onto `disk`; `listed` returns what the listing has now."""
+    def __init__(self, readers: Readers, disk: Disk, listed: Listed, timer: Timer) -> None:
+        """Fetch through `readers` onto `disk`; `listed` returns what the listing has now.
+
+        `timer` tells when a version that was young is no longer.
+        """
+        self._timer = timer
         self._readers = readers
         self._disk = disk
         self._listed = listed
@@ -154,6 +184,7 @@ class Prefetch:
         self._files: list[_File] = []
         self._settling: list[_File] = []
         self._bytes = 0
+        self._rate = Rate(time.monotonic())
         self._is_closed = False
 
     def begin(
@@ -220,47 +251,48 @@ class Prefetch:
 
     def _begin_more(self) -> bool:
         """Ask for as many pieces as may be under way; True if only memory or the disk allows no more."""
-        requests = requests_at_once(time.monotonic() - self._readers.waited_at)
-        while True:
-            room = bytes_at_once(
-                requests,
-                self._readers.connections,
-                self._readers.memory,
-                self._disk.room_in_queue,
-                self._bytes,
-            )
-            if self._bytes and self._bytes + PIECE > room:
-                return self._bytes + PIECE > self._disk.room_in_queue
-            stream = self._next_stream(requests)
-            if stream is None:
-                return False
+        while (stream := self._next_stream()) is not None:
+            if not may_hold(self._bytes, stream.next.size, self._readers.memory, self._disk.room_in_queue):
+                return True
             try:
                 if not self._ask(stream):
                     return True
             except (NoThread, MemoryError) as error:
                 log.debug("the next piece comes later: %s", error)
                 return True
+        return False
 
-    def _next_stream(self, requests: int) -> _Stream | None:
+    def _next_stream(self) -> _Stream | None:
         """The gap whose next piece comes next; None if there is nothing to do now."""
         streams = [each for file in self._files for each in file.streams]
-        moving = sum(each.in_flight > 0 for each in streams)
-        # A gap that was begun goes on before another one begins; that has its next piece last of all.
-        idle = next((each for each in streams if not each.in_flight and each.at < each.stop), None)
-        if idle is not None and moving < requests:
-            return idle
-        if moving < requests:
-            for file in list(self._files):
-                if (stream := self._next_gap(file)) is not None:
-                    return stream
-            while len(self._files) < requests and len(self._settling) < _SETTLING_MAX:
-                begun = self._next_file()
-                if begun is None:
-                    break
-                if (stream := self._next_gap(begun)) is not None:
-                    return stream
-        going = (each for each in streams if each.in_flight < AHEAD and each.at < each.stop)
+        moving = [each.size for each in streams if each.in_flight]
+        waiting = [each for each in streams if each.at < each.stop]
+        # A gap that was begun goes on before another one begins.
+        begun = next((each for each in waiting if not each.in_flight), None) or self._next_of_files(moving)
+        if begun is not None and self._may_begin(moving, begun.size):
+            return begun
+        going = (each for each in waiting if 0 < each.in_flight < AHEAD)
         return min(going, key=lambda each: each.in_flight, default=None)
+
+    def _may_begin(self, moving: list[int], size: int) -> bool:
+        now = time.monotonic()
+        conditions = Conditions(self._readers.connections, self._rate.of(now), now - self._readers.waited_at)
+        return may_begin(moving, size, conditions)
+
+    def _next_of_files(self, moving: list[int]) -> _Stream | None:
+        """The next gap of the files that are open, or of another one if there is none."""
+        if not self._may_begin(moving, 0):
+            return None
+        for file in list(self._files):
+            if (stream := self._next_gap(file)) is not None:
+                return stream
+        while len(self._files) < AT_ONCE and len(self._settling) < _SETTLING_MAX:
+            begun = self._next_file()
+            if begun is None:
+                break
+            if (stream := self._next_gap(begun)) is not None:
+                return stream
+        return None
 
     def _next_file(self) -> _File | None:
         """Open the next file; None if there is none."""
@@ -309,7 +341,7 @@ class Prefetch:
             if not file.streams:
                 self._settle(file)
             return None
-        stream = _Stream(file, file.at, stop)
+        stream = _Stream(file, file.at, stop, stop - file.at)
         file.at = stop
         file.streams.append(stream)
         return stream
@@ -332,7 +364,7 @@ class Prefetch:
         Raises:
             NoThread, MemoryError: the system has nothing to do it with now.
         """
-        extent = Range(stream.at, min((stream.at // PIECE + 1) * PIECE, stream.stop))
+        extent = stream.next
         try:
             parts = stream.file.handle.bring(extent, stream.stop)
         except NoThread:
@@ -368,6 +400,7 @@ class Prefetch:
         if failure is not None:
             self._fail(file, str(failure), is_final=not isinstance(failure, ContentChanged))
         elif all(each.has(min(each.stop, piece.extent.stop)) for each in piece.parts):
+            self._rate.moved(piece.extent.size, time.monotonic())
             self._moved(file, piece.extent.size)
             if stream.at >= stream.stop and not stream.in_flight:
                 file.streams.remove(stream)
@@ -387,7 +420,7 @@ class Prefetch:
                 raise AssertionError("a file of an unknown version is whole")
             is_to_write = self._disk.is_to_write(cached)
             if cached.is_complete:
-                self._disk.note_listed(file.handle.content, cached)
+                self._note_listed(file.resource, file.handle.content, cached)
                 if self._tell(file, is_kept=True):
                     self._moved(file, self._size(file) - file.counted)
                     self._count(file.batch, file.resource.id, file.counted)
@@ -395,8 +428,33 @@ class Prefetch:
             elif not is_to_write:
                 paused = self._disk.paused
                 if paused is not None:
-                    file.batch.stopped_by = paused
+                    file.batch.stopped_by = f"the cache takes nothing more: {paused}"
                 self._fail(file, paused or "the disk did not keep all of it")
+
+    def _note_listed(self, resource: Resource, content: Content, cached: Cached) -> None:
+        """Note which version the listing means, once the store can no longer lag behind the listing."""
+        if content.has_settled:
+            self._disk.note_listed(content, cached)
+        else:
+            self._timer.after(LAG_SECONDS, partial(self._confirm, resource))
+
+    def _confirm(self, resource: Resource) -> None:
+        """Ask the store whether it still has a version that was young when it was fetched."""
+        if self._is_closed or self._listed(resource.id) != resource:
+            return
+        handle = self._readers.open(resource, nothing)
+        content = handle.content
+
+        def answered() -> None:
+            cached = None if content.is_over else self._disk.cached(content)
+            if cached is not None:
+                self._disk.note_listed(content, cached)
+            handle.close()
+
+        try:
+            self._readers.ask_again(content, answered)
+        except NoThread:
+            handle.close()
 
     def _tell(self, file: _File, *, is_kept: bool) -> bool:
         """Tell the keeper; False if that fails, and so the file."""
@@ -415,8 +473,9 @@ class Prefetch:
         batch = file.batch
         self._leave(file)
         is_final = is_final or not batch.is_to_go_on
+        batch.bytes_done -= file.counted
         if is_final or not batch.order.put_back(file.resource.id, file.tries):
-            batch.fail(file.resource.id, reason)
+            batch.fail_to_fetch(file.resource.id, reason)
 
     def _leave(self, file: _File) -> None:
         """Close a file; what is under way for it is dropped."""
@@ -428,7 +487,7 @@ class Prefetch:
     def _moved(self, file: _File, size: int) -> None:
         size = min(size, self._size(file) - file.counted)
         file.counted += size
-        file.batch.bytes_done += size
+        file.batch.moved(size)
 
     def _count(self, batch: Batch, resource_id: int, counted: int) -> None:
         """Count a file as done."""

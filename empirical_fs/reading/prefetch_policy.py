@@ -1,6 +1,7 @@
 """Decides how files are fetched into the cache on disk: which one next, how many at once, in which pieces."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 PIECE = 2**20
 """Bytes that are held in memory at once of one request: they are handed to the disk, and dropped."""
@@ -11,16 +12,20 @@ RUN = 64 * 2**20
 AHEAD = 2
 """Pieces of one request that are under way, so that the next has its memory when one is full."""
 
-_AT_ONCE = 16
+AT_ONCE = 16
 """Requests at once at most: as many as read-ahead has, too."""
 _WHILE_READERS_WAIT = 2
 """Requests at once while programs wait for bytes."""
 _WAIT_COUNTS_SECONDS = 1.0
 """For so long after a program had to wait it counts as waiting: it will read on."""
-_FIRST = 4
-"""Pieces at once before anything is known of the link."""
+_MEASURABLE = 512 * 2**10
+"""A request brings this many bytes if it counts as a whole one."""
+_SECONDS_AHEAD = 0.5
+"""So long the pieces that are under way may take."""
+_RATE_SECONDS, _STALE = 0.5, 4
 _SHARE_OF_MEMORY = 4
 """Of the memory for read data, this part may be held; the rest is for programs."""
+_FAILED_IN_A_ROW = 16
 _TRIES = 3
 """How often a file is begun that could not be kept whole."""
 
@@ -59,30 +64,76 @@ class Order:
         self._waiting.clear()
 
 
-def requests_at_once(since_wait: float) -> int:
-    """How many requests may be under way, so many seconds after a program had to wait for bytes."""
-    return _WHILE_READERS_WAIT if since_wait < _WAIT_COUNTS_SECONDS else _AT_ONCE
+def weight(size: int) -> float:
+    """What a request for so many bytes counts beside others: a short one is over before it could be measured.
+
+    The number of parallel requests that gives the best throughput is measured by longer ones.
+    """
+    return min(size / _MEASURABLE, 1.0)
 
 
-def bytes_at_once(requests: int, connections: int, memory: int, room_in_queue: int, in_flight: int) -> int:
-    """How many bytes may be under way.
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What decides how many requests may be under way."""
+
+    connections: int
+    """How many parallel requests give the best throughput, as measured."""
+    rate: float
+    """Bytes a second that came lately."""
+    since_wait: float
+    """Seconds since a program had to wait for bytes."""
+
+
+def may_begin(moving: Collection[int], size: int, now: Conditions) -> bool:
+    """Whether a request for `size` bytes may begin beside those that are under way, given by their bytes.
+
+    Many are asked for at once, unless it would take long until their pieces are there: a program that opens a
+    file then would have to share the link with them.
+    """
+    if not moving:
+        return True
+    if now.since_wait < _WAIT_COUNTS_SECONDS:
+        return len(moving) < _WHILE_READERS_WAIT
+    if len(moving) >= AT_ONCE:
+        return False
+    is_worth_it = sum(map(weight, moving)) + weight(size) <= now.connections
+    return is_worth_it or (len(moving) + 1) * PIECE <= now.rate * _SECONDS_AHEAD
+
+
+def may_give_up(failed_in_a_row: int) -> bool:
+    """Whether the rest is in vain after so many failures without a byte between: each may take a timeout."""
+    return failed_in_a_row >= _FAILED_IN_A_ROW
+
+
+class Rate:
+    """Bytes a second, over the last second or so. Not thread-safe."""
+
+    def __init__(self, now: float) -> None:
+        """Begin at 0; `now` and all times are in seconds of one clock."""
+        self._since = now
+        self._bytes = 0
+        self._last = 0.0
+
+    def moved(self, count: int, now: float) -> None:
+        """Note that `count` bytes have come."""
+        self._bytes += count
+        elapsed = now - self._since
+        if elapsed >= _RATE_SECONDS:
+            self._last, self._since, self._bytes = self._bytes / elapsed, now, 0
+
+    def of(self, now: float) -> float:
+        """The rate; 0 after a while in which nothing has come."""
+        return self._last if now - self._since < _STALE * _RATE_SECONDS else 0.0
+
+
+def may_hold(held: int, size: int, memory: int, room_in_queue: int) -> bool:
+    """Whether another piece may be under way.
 
     Args:
-        requests: what `requests_at_once` says.
-        connections: how many parallel requests give the best throughput, as measured.
+        held: bytes that are under way.
+        size: the bytes of the next piece.
         memory: bytes of memory for read data of all files.
-        room_in_queue: bytes that the disk's queue has room for.
-        in_flight: bytes that are under way now, which will need room there, too.
+        room_in_queue: bytes that the disk's queue has room for, which all that is under way needs.
     """
-    by_link = min(AHEAD * requests, max(AHEAD * connections, _FIRST)) * PIECE
-    # One piece is always allowed, else nothing would move with little memory or a slow disk.
-    by_room = max(room_in_queue, PIECE if not in_flight else 0)
-    return min(by_link, max(memory // _SHARE_OF_MEMORY, PIECE), by_room)
-
-
-def pieces(start: int, stop: int) -> Iterable[tuple[int, int]]:
-    """The range from `start` to `stop` in pieces that end where offsets are multiples of a piece."""
-    while start < stop:
-        after = min((start // PIECE + 1) * PIECE, stop)
-        yield start, after
-        start = after
+    # One piece is always allowed, however little memory there is; what the disk has no room for is dropped.
+    return held + size <= room_in_queue and (not held or held + size <= memory // _SHARE_OF_MEMORY)
