@@ -4,7 +4,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Protocol
@@ -292,18 +292,61 @@ class Cached:
         with suppress(FileNotFoundError):
             self._upkeep.io.unlink(self.place.pin)
 
-    def fileno(self) -> int | None:
-        """The descriptor of the data file, open until `close`; None if there is none.
+    def verify(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """Verify every block that this process has not verified; False if one is damaged or not there.
 
-        Who wants to hand it to the kernel first asks for `is_verified`.
+        Also False as soon as `goes_on`, which is called after each MiB, returns False.
         """
+        files = self.files
+        if files is None:
+            return False
+        room = memoryview(bytearray(min(_AT_ONCE * BLOCK, self.size)))
+        try:
+            while (block := files.first_unverified) < len(files.state):
+                if not goes_on():
+                    return False
+                start = block * BLOCK
+                with self._upkeep.patience.call():
+                    found = files.read_unverified(start, room[: self.size - start], _AT_ONCE)
+                if found.damaged is not None:
+                    self._damaged(found.damaged)
+                # A reader may have verified the block in between.
+                if not found.count and files.state[block] != VERIFIED:
+                    return False
+        except OSError as error:
+            self.fail(error, "read")
+            return False
+        return True
+
+    def fileno(self) -> int | None:
+        """The descriptor of the data file for the kernel to read from, open until `close`.
+
+        None unless the file is complete and as long as the object, and this process has verified every block.
+        """
+        files = self.files
+        try:
+            if files is None or not files.is_verified:
+                return None
+            with self._upkeep.patience.call():
+                if not files.is_whole:
+                    return None
+        except OSError as error:
+            self.fail(error, "read")
+            return None
         with self._lock:
-            files = self.files
-            if files is None:
+            if self._files is not files:
                 return None
             if files not in self._lent:
                 self._lent.append(files)
-            return files.data
+        return files.data
+
+    def touch(self) -> None:
+        """Note that the version is used, by reads that do not come through this object."""
+        self._upkeep.put_chore(self, Chore.TOUCH)
+
+    def retain(self) -> None:
+        """Give another reference, which is ended by another `close`."""
+        self._upkeep.retain(self)
 
     def close(self) -> None:
         """End one reference."""

@@ -29,6 +29,8 @@ PAGE = 4096
 """What a folder and the smallest file take on most disks."""
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
+SAME_MOMENT = 1.0
+"""Seconds within which two changes of a file may leave it with the same time."""
 
 
 def room_for_files(size: int) -> Amount:
@@ -40,6 +42,24 @@ def room_for_files(size: int) -> Amount:
 def room_for_blocks(count: int) -> Amount:
     """What consecutive blocks take, with a page in which the file system notes where they are."""
     return Amount(count * BLOCK + PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """By what a data file shows that nobody has changed it."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result, now: float) -> "Stamp | None":
+        """The stamp of a file with this status; None if it changed just now (`now` in s since the epoch)."""
+        if now - max(found.st_mtime, found.st_ctime) < SAME_MOMENT:
+            return None
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,10 @@ class Files:
         self._record, self.data = descriptors
         self.state = bytearray(count_blocks(self.origin.size))
         """For each block what this process knows of it: UNKNOWN, VERIFIED or DAMAGED."""
+        self.stamp: Stamp | None = None
+        """The stamp that the data file had before any block was verified; None if that is not known."""
+        self.since = float("-inf")
+        """When they were opened for what is verified, here or in an earlier `Files`; on the store's clock."""
         self._io = io
         self._seed = self.origin.seed
         weakref.finalize(self, close_all, io, descriptors)
@@ -93,6 +117,24 @@ class Files:
     def is_verified(self) -> bool:
         """Whether this process has verified every block."""
         return self.state.count(VERIFIED) == len(self.state)
+
+    @property
+    def first_unverified(self) -> int:
+        """The first block that this process has not verified; the count of blocks if there is none."""
+        return len(self.state) - len(self.state.lstrip(bytes((VERIFIED,))))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the data file ends where the object ends.
+
+        Raises:
+            OSError: the disk does not say.
+        """
+        return self._io.status_of(self.data).st_size == self.size
+
+    def take_for_verified(self) -> None:
+        """Note that this process has verified every block earlier, and that nothing has changed since."""
+        self.state[:] = bytes((VERIFIED,)) * len(self.state)
 
     def entries(self, first: int, count: int) -> "array[int]":
         """The checksums of blocks; ABSENT also for those that this process knows to be damaged.

@@ -2,12 +2,13 @@
 
 import errno
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import STAT_BLOCK, Io
-from empirical_fs.cache.files import PAGE, Files, close_all
+from empirical_fs.cache.files import PAGE, Files, Stamp, close_all
 from empirical_fs.cache.folder import DATA, Folder, Place, random_name
 from empirical_fs.cache.keys import Identity
 from empirical_fs.cache.record import (
@@ -46,7 +47,9 @@ def open_files(io: Io, place: Place) -> Files | Unusable | None:
         except FileNotFoundError:
             # Who evicts removes the record first.
             return Unusable.DAMAGED if io.status_of(record).st_nlink else None
+        stamp = Stamp.of(io.status_of(data), time.time())
         files = Files(io, place, (record, data), decoded)
+        files.stamp = stamp
         record = data = -1
         return files
     finally:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached, Chore
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import Files
+from empirical_fs.cache.files import Files, Stamp
 from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 _QUEUE = 32 * 2**20
 """Bytes that may wait to be written."""
+_REMEMBERED = 4096
+"""How many versions are remembered as verified after they were closed."""
+_REMEMBERED_SECONDS = 600.0
+"""For how long: meanwhile the disk may have become unable to read what is no longer in memory."""
 _LINGER = 1.0
 _VERSIONS = 64
 """How many versions of one resource are looked at."""
@@ -61,7 +66,8 @@ class State:
 class Store:
     """The cache of one process.
 
-    The lock guards the table of open versions and their references; nothing else is done under it.
+    The lock guards the table of open versions and their references, and that of the versions that were
+    verified; nothing else is done under it.
     """
 
     def __init__(
@@ -91,6 +97,10 @@ class Store:
         self._limits = limits
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
+        self._clock = system.means.clock
+        self._verified = OrderedDict[tuple[str, str], tuple[Stamp, float]]()
+        """The stamps of data files in which this process has verified every block, and when
+        they were opened for that; the oldest first."""
         self._has_told_damage = False
         self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock)
         self._writer = Writer(self, self._room, queue, system.means)
@@ -279,8 +289,29 @@ class Store:
             is_last = cached.references == 0
             if is_last and self._open.get(_key(cached)) is cached:
                 del self._open[_key(cached)]
+                self._remember(cached)
         if is_last:
             cached.finish()
+
+    def _remember(self, cached: Cached) -> None:
+        """Remember a version that is closed, if every block of it was verified. The lock is held."""
+        files = cached.files
+        if files is None or files.stamp is None or not files.is_verified:
+            return
+        self._verified[_key(cached)] = files.stamp, files.since
+        self._verified.move_to_end(_key(cached))
+        while len(self._verified) > _REMEMBERED:
+            self._verified.popitem(last=False)
+
+    def _recall(self, files: Files) -> None:
+        """Note whether the files, which have just been opened, were verified by this process lately."""
+        key = files.place.resource, files.place.version
+        files.since = now = self._clock()
+        with self._lock:
+            stamp, since = self._verified.get(key, (None, now))
+        if stamp is not None and stamp == files.stamp and now - since < _REMEMBERED_SECONDS:
+            files.since = since
+            files.take_for_verified()
 
     def _is_open(self, resource: str, version: str) -> bool:
         return (resource, version) in self._open
@@ -310,6 +341,8 @@ class Store:
             if not self._has_told_damage:
                 self._has_told_damage = True
                 log.warning("%s in the cache is damaged; its file is fetched again", place.record)
+        if isinstance(found, Files):
+            self._recall(found)
         return found
 
 

@@ -47,6 +47,9 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         "errors": ", ".join(f"{name} {count}" for name, count in sorted(report["errors"].items())) or "none",
         "process": f"{report['pid']}, version {report['version']}, for {_duration(report['mounted_for'])}",
     }
+    # A mount that is served by an older version does not report this.
+    if passthrough := report.get("passthrough"):
+        rows["passthrough"] = _passing_through(passthrough)
     for name, given in report["settings"].items():
         if given["source"] != DEFAULT:
             # A setting that has a row already, like memory, gets its source added to that row.
@@ -54,6 +57,13 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
             rows[_SHOWN.get(name, name)] = _from(value, given["source"])
     for name, text in rows.items():
         yield f"  {name:<12} {text}"
+
+
+def _passing_through(found: Mapping[str, Any]) -> str:
+    """Whether the kernel reads cached files by itself."""
+    if found["off_because"] is not None:
+        return f"off: {found['off_because']}"
+    return f"on, {found['open']} open files; {found['opened']} opened so far"
 
 
 def _from(value: str, source: str) -> str:

@@ -32,6 +32,12 @@ class _Setting(msgspec.Struct):
     source: str
 
 
+class _Passthrough(msgspec.Struct):
+    off_because: Annotated[str, msgspec.Meta(max_length=_ERROR_MAX)] | None
+    open: _Count
+    opened: _Count
+
+
 class _Cache(msgspec.Struct):
     """The fields of the cache on disk."""
 
@@ -74,6 +80,7 @@ class _Report(msgspec.Struct):
     entries_not_listed: _Difference = 0
     failed_in_a_row: _Count = 0
     failing_for: _Seconds = 0.0
+    passthrough: _Passthrough | None = None
     cache: _Cache | None = None
     offline: bool = False
     listing_from_disk: bool = False

@@ -24,6 +24,7 @@ from empirical_fs.printing import printable
 from empirical_fs.privacy import KEY_VARIABLE
 
 KEY, API, CLOCK, STORE = "key", "API", "clock", "store"
+PASSTHROUGH = "passthrough"
 PATIENCE_MAX = 10.0
 """The most seconds that one check may take."""
 
@@ -102,6 +103,13 @@ def lines(finding: Finding) -> Iterable[str]:
     yield printable(f"{verdict:<{_VERDICT_WIDTH}}  {finding.name:<{_NAME_WIDTH}}  {finding.seen}")
     if finding.advice is not None:
         yield printable(f"{'':<{_VERDICT_WIDTH}}  {finding.advice}")
+
+
+def of_passthrough(off_because: str | None) -> Finding:
+    """The finding on whether the kernel reads files of the cache by itself; no problem if it does not."""
+    if off_because is not None:
+        return ok(PASSTHROUGH, f"off: {off_because}")
+    return ok(PASSTHROUGH, "the kernel reads files that are complete in the cache by itself")
 
 
 def allows_others(fuse_conf: str) -> bool:

@@ -62,6 +62,12 @@ def living(place: Path) -> Living | None:
     return None if isinstance(report, EmpiricalError) else Living(place, report)
 
 
+def passthrough_of(mount: Living | None) -> Finding | None:
+    """The finding on whether the kernel reads cached files of a mount by itself; None if it does not say."""
+    found = None if mount is None else mount.report.get("passthrough")
+    return None if found is None else diagnoses.of_passthrough(found["off_because"])
+
+
 def examine_by(mount: Living, patience: float) -> Iterator[Finding]:
     """The findings on the key, the API, the clock and the store, from a running mount.
 

@@ -11,8 +11,8 @@ from empirical_fs.control.question import Question, Silent
 from empirical_fs.doctor import diagnoses
 from empirical_fs.doctor.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
-from empirical_fs.fuse.library import check_library
-from empirical_fs.mount import mount_table, preparing
+from empirical_fs.fuse.library import check_library, load_library
+from empirical_fs.mount import kernel_passthrough, mount_table, preparing
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
 from empirical_fs.mount.refusals import mount_max
 from empirical_fs.mount.surroundings import has_effect, is_set_uid
@@ -44,6 +44,20 @@ def libfuse() -> Finding:
         SetupError: libfuse is missing.
     """
     return diagnoses.ok("libfuse", f"libfuse {check_library()} is there")
+
+
+def passthrough(cache: Path | None, *, is_direct: bool) -> Finding:
+    """The finding on whether the kernel reads cached files by itself; without it, they are read through us.
+
+    Args:
+        cache: the folder of the cache on disk; None if that is off.
+        is_direct: whether all programs read past the page cache.
+    """
+    try:
+        here = kernel_passthrough.machine(load_library())
+    except SetupError:
+        return diagnoses.of_passthrough("there is no libfuse")
+    return diagnoses.of_passthrough(kernel_passthrough.refusal(here, cache, is_direct=is_direct))
 
 
 def fusermount() -> Finding:

@@ -14,8 +14,18 @@ from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.doctor import diagnoses, machine
 from empirical_fs.doctor.attempts import attempt
-from empirical_fs.doctor.diagnoses import API, CLOCK, KEY, PATIENCE_MAX, STORE, Answered, Finding, Verdict
-from empirical_fs.doctor.living import Living, examine_by, living
+from empirical_fs.doctor.diagnoses import (
+    API,
+    CLOCK,
+    KEY,
+    PASSTHROUGH,
+    PATIENCE_MAX,
+    STORE,
+    Answered,
+    Finding,
+    Verdict,
+)
+from empirical_fs.doctor.living import Living, examine_by, living, passthrough_of
 from empirical_fs.errors import EmpiricalError, SetupError
 from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.net.certificates import create_context
@@ -26,6 +36,7 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.object_store import Store
 from empirical_fs.reading.fetch.range_request import Ranges, WholeInstead
 from empirical_fs.server import Server
+from empirical_fs.settings.caching import cache_settings
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import parse_mount_options
@@ -38,6 +49,8 @@ _FETCHING_SHARE = 0.9
 """The part of a check's time that its requests may take: so they fail first, with a better message than that
 the check took too long."""
 _CONFIGURATION = "configuration"
+_NO_MOUNT = Path("/dev/null")
+"""No cache is in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,8 @@ class _Wanted:
     timeout: float
     options: Mapping[str, str | bool]
     nonempty: bool
+    cache: Path | None
+    """The folder of the cache on disk; None if that is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,12 @@ def examine(
         yield from diagnoses.skipped((KEY, API, CLOCK, STORE), _CONFIGURATION)
     else:
         mount = None if place is None else _living(place, patience)
+        cache, is_direct = wanted.cache, "direct_io" in wanted.options
+        yield passthrough_of(mount) or check(
+            PASSTHROUGH,
+            lambda: machine.passthrough(cache, is_direct=is_direct),
+            "install libfuse 3.17",
+        )
         if mount is not None and (_has_no_key(wanted, variable) or _is_elsewhere(wanted, mount)):
             yield diagnoses.ok(_CONFIGURATION, f"that of the mount: {mount.sources}")
             yield from examine_by(mount, patience)
@@ -146,7 +167,7 @@ def examine(
 
 
 def _wanted(found: Configuration) -> _Wanted:
-    options = parse_mount_options(found.mount_options)
+    options, cache = parse_mount_options(found.mount_options), cache_settings(found, _NO_MOUNT)
     return _Wanted(
         sources=found.shown,
         key_file=found["key_file"],
@@ -157,6 +178,7 @@ def _wanted(found: Configuration) -> _Wanted:
         timeout=found["timeout"],
         options=options.fuse,
         nonempty=options.nonempty,
+        cache=None if cache is None else cache.folder,
     )
 
 

@@ -11,6 +11,7 @@
     operations   one function for each operation
     looking_up   finds files by name, and inodes by number; showing: answers with their attributes
     opening      opens and closes files; open_file: one open file, and its waiting reads
+    passthrough  decides which files of the disk cache the kernel reads by itself
     settling     waits for a listing that agrees with the store; sizing: for a size that the API does not give
     redating     asks whether an open version that the listing has with another date is still the same
     first_looks  checks a file with the store before an isolated open; policy

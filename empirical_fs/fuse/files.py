@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.inode_table import InodeTable
+from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
+from empirical_fs.reading.whole_files import WholeFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +16,7 @@ class Files:
     catalog: Catalog
     inodes: InodeTable
     walks: WalkPrefetch
+    passthrough: Passthrough
+    """Which of them the kernel reads by itself, from `whole_files`."""
+    whole_files: WholeFiles | None = None
+    """None without a disk cache."""

@@ -86,20 +86,20 @@ class InodeTable:
         """Whether the kernel has known a node for at least that long."""
         return self._clock() - node.told_since >= seconds
 
-    def open(self, node: Node, content: Content | None) -> bool:
-        """Open a handle on a node to read `content`; False if the node has another content."""
+    def open(self, node: Node, content: Content | None, backing: int = 0) -> bool:
+        """Open a handle on a node to read `content`; as `Nodes.opened`."""
         with self._lock:
-            return self._nodes.opened(node, content)
+            return self._nodes.opened(node, content, backing)
 
     def adopt(self, node: Node, content: Content | None) -> bool:
         """As `Nodes.adopt`."""
         with self._lock:
             return self._nodes.adopt(node, content)
 
-    def release(self, node: Node) -> None:
-        """Note that a handle is closed."""
+    def release(self, node: Node) -> int:
+        """Note that a handle is closed; as `Nodes.released`."""
         with self._lock:
-            self._nodes.released(node)
+            return self._nodes.released(node)
 
     def send_back(self, node: Node, caller: int) -> bool:
         """As `Nodes.send_back`."""

@@ -16,6 +16,7 @@ from typing import Any
 from empirical_fs.errors import SetupError
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.structures import (
+    BACKING_ID_AT,
     INTERRUPTED,
     NAME,
     POINTER,
@@ -42,11 +43,14 @@ _INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
 
 ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR = 1 << 0, 1 << 4, 1 << 11
 READDIRPLUS, READDIRPLUS_AUTO = 1 << 13, 1 << 14
+PASSTHROUGH = 1 << 29
 """Capabilities of the connection (FUSE_CAP_ in fuse_common.h). Libfuse 2 knows the first three."""
 _WANTED = ASYNC_READ | EXPORT_SUPPORT | IOCTL_DIR | READDIRPLUS | READDIRPLUS_AUTO
 """The capabilities that we want. By default libfuse 3 also wants AUTO_INVAL_DATA, with which the kernel asks
 for the attributes before each read, and ASYNC_DIO, with which a waiting direct read cannot be interrupted."""
 _LOW = 2**32 - 1
+_WITH_PASSTHROUGH = 317
+"""The first version of libfuse with `backing_id` and FUSE_CAP_PASSTHROUGH, 3.17 (its ChangeLog.rst)."""
 
 
 def check_library() -> int:
@@ -133,6 +137,8 @@ class Library:
         loaded = binding._libfuse  # neither binding makes it public
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
         self.major = _major_of(binding)
+        self.version = int(loaded.fuse_version())
+        """For example 29 for 2.9, and 317 for 3.17."""
         self.stat, self.statvfs = binding.c_stat, binding.c_statvfs
         self.file_info = file_info_type(binding.fuse_file_info)
         self._connection = Connection2 if self.major == _LIBFUSE_2 else binding.fuse_conn_info
@@ -182,6 +188,8 @@ class Library:
             *(POINTER, POINTER, size, POINTER),
             result=SESSION,
         )
+        if self.major != _LIBFUSE_2:
+            self._session_fd = self._function("fuse_session_fd", SESSION)
         self._inval_inode = self._function(
             "fuse_lowlevel_notify_inval_inode", POINTER, number, ctypes.c_int64, ctypes.c_int64
         )
@@ -191,6 +199,20 @@ class Library:
     def has_readdirplus(self) -> bool:
         """Whether a directory listing can include attributes (READDIRPLUS)."""
         return self.major != _LIBFUSE_2
+
+    @property
+    def has_passthrough(self) -> bool:
+        """Whether an open can be answered with a file that the kernel reads by itself."""
+        return self.version >= _WITH_PASSTHROUGH
+
+    def pass_through(self, info: Any, backing_id: int) -> None:
+        """Let the kernel read an open file, whose `struct fuse_file_info` is `info`, by itself.
+
+        Args:
+            info: the answer to the open.
+            backing_id: the kernel's number of the file that it reads.
+        """
+        ctypes.c_int32.from_buffer(info, BACKING_ID_AT).value = backing_id
 
     def callback(self, operation: str, call: Callable[..., None]) -> Any:
         """`call` as a C callback for that operation; keep a reference as long as libfuse may call it."""
@@ -237,18 +259,39 @@ class Library:
         """Process requests in this thread until the file system is unmounted; False if libfuse failed."""
         return bool(self._loop(mounted.session) == 0)
 
-    def negotiate(self, connection: int, numbers: Mapping[str, int]) -> None:
-        """Choose capabilities in the `struct fuse_conn_info` at address `connection`, and set `numbers`."""
+    def negotiate(
+        self, connection: int, numbers: Mapping[str, int], backing_depth: int | None = None
+    ) -> bool:
+        """Choose capabilities in the `struct fuse_conn_info` at address `connection`, and set `numbers`.
+
+        Args:
+            connection: the address.
+            numbers: fields to set.
+            backing_depth: if the kernel is to read files by itself, how many file systems may be stacked
+                under these: 0, or 1 for overlayfs; None if it is not.
+
+        Returns whether the kernel will read files by itself.
+        """
         known = self._connection.from_address(connection)
         for name, value in numbers.items():
             setattr(known, name, value)
         if self.major == _LIBFUSE_2:
             known.want |= EXPORT_SUPPORT | IOCTL_DIR
-            return
-        known.want = (known.want | EXPORT_SUPPORT) & _WANTED & known.capable
+            return False
+        wanted = _WANTED
+        if backing_depth is not None and self.has_passthrough and hasattr(known, "max_backing_stack_depth"):
+            wanted |= PASSTHROUGH
+            known.want |= PASSTHROUGH
+            known.max_backing_stack_depth = backing_depth
+        known.want = (known.want | EXPORT_SUPPORT) & wanted & known.capable
         if hasattr(known, "want_ext"):
             # Libfuse fails if `want` and `want_ext` disagree.
             known.want_ext = known.want_ext & ~_LOW | known.want
+        return bool(known.want & PASSTHROUGH)
+
+    def descriptor(self, mounted: "Mounted") -> int:
+        """The descriptor of /dev/fuse through which the kernel sends its requests; libfuse 3 only."""
+        return int(self._session_fd(mounted.session))
 
     def invalidate_inode(self, mounted: "Mounted", number: int, offset: int, size: int = 0) -> int:
         """Make the kernel drop the attributes of an inode, and its pages unless `offset` is negative.

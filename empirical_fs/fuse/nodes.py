@@ -45,6 +45,11 @@ class Node(msgspec.Struct, eq=False, gc=False):
     """FUSE's lookup count: the lookups that the kernel has not forgotten yet."""
     handles: int = 0
     """How many handles are open on it."""
+    backing: int = 0
+    """The kernel's number of the file that it reads by itself for all of these handles; 0 if there is none.
+
+    The kernel refuses an open that differs in this from the others of its inode (fs/fuse/iomode.c in Linux).
+    """
     is_given: bool = False
     """Whether the kernel may have pages of it: bytes of its content were given, or are about to be.
 
@@ -161,21 +166,33 @@ class Nodes:
             node.is_given = node.is_given and node.is_used
             self._note_use(node)
 
-    def opened(self, node: Node, content: Content | None) -> bool:
-        """Count a handle that reads `content`; False, uncounted, if the node has another content."""
+    def opened(self, node: Node, content: Content | None, backing: int = 0) -> bool:
+        """Count a handle that reads `content`; False, uncounted, if the node has another content.
+
+        If it is the first handle, the kernel reads the file `backing` by itself for it and those that follow,
+        until all are closed; 0 if it shall not.
+        """
         if node.content is None:
             node.content = content
         if node.content is not content:
             return False
+        if not node.handles:
+            node.backing = backing
+            # We see none of the reads.
+            node.is_given = node.is_given or bool(backing)
         node.handles += 1
         node.sent_back = None
         self._note_use(node)
         return True
 
-    def released(self, node: Node) -> None:
-        """Note that a handle is closed."""
+    def released(self, node: Node) -> int:
+        """Note that a handle is closed; returns the `backing` that the kernel no longer needs, or 0."""
         node.handles -= 1
+        unneeded = 0
+        if not node.handles:
+            unneeded, node.backing = node.backing, 0
         self._note_use(node)
+        return unneeded
 
     def send_back(self, node: Node, caller: int) -> bool:
         """Whether to refuse an open of a version that is over; False if that thread was refused before.

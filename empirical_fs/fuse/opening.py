@@ -3,8 +3,10 @@
 import errno
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from typing import Any
 
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.clock import aging_clock
@@ -24,6 +26,15 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle
 
 _SETTLE_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who opens a file, and how."""
+
+    thread: int
+    is_direct: bool = False
+    """With O_DIRECT: reads bypass the page cache, and need not be aligned, as on other file systems."""
 
 
 class Opener:
@@ -46,8 +57,9 @@ class Opener:
         *,
         is_direct: bool,
     ) -> None:
-        """Open `files`; with `is_direct`, programs read past the page cache."""
+        """Open `files`; with `is_direct`, all programs read past the page cache."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
+        self._passthrough, self._whole_files = files.passthrough, files.whole_files
         self._answering = answering
         self._library = library
         self._settling = settling
@@ -64,8 +76,8 @@ class Opener:
         """The open file with that handle."""
         return self._open_files[handle]
 
-    def open(self, request: Request, node: Node, caller: int, settle_tries: int = _SETTLE_TRIES) -> None:
-        """Open a node for the thread `caller`, now or once it is clear which version it is.
+    def open(self, request: Request, node: Node, caller: Caller, settle_tries: int = _SETTLE_TRIES) -> None:
+        """Open a node for `caller`, now or once it is clear which version it is.
 
         Raises:
             Refusal: it is over (ESTALE): the kernel looks its name up again.
@@ -81,7 +93,7 @@ class Opener:
             raise Refusal(errno.ESTALE)
         self._walks.end_lost(resource)
         if node.is_superseded_by(now):
-            if self._inodes.send_back(node, caller):
+            if self._inodes.send_back(node, caller.thread):
                 raise Refusal(errno.ESTALE)
             self._open_by_number(request, node, caller, now)
         elif self._catalog.is_to_be_measured(now.resource):
@@ -102,18 +114,17 @@ class Opener:
             work = partial(self._open_whole, request, node, caller)
             self._answering.go_on_later(request, about, work)
         else:
-            self._give_handle(request, node, now)
+            self._open_source(request, node, caller, now)
 
     def close(self, handle: int) -> None:
         """Close the open file with that handle."""
         opened = self._open_files.pop(handle)
         self._first_looks.touched()
-        self._inodes.release(opened.node)
+        self._passthrough.close(opened.node)
         with self._lock:
             opened.is_closed = True
         for source in (opened.source, *opened.left):
-            if not isinstance(source, bytes):
-                source.close()
+            self._close_source(source)
 
     def reopen(self, opened: OpenFile) -> Handle:
         """Open a new source for an open file whose inode has become another version.
@@ -134,7 +145,7 @@ class Opener:
         return source
 
     def _open_asked(
-        self, request: Request, node: Node, caller: int, content: Content, asked_at: float
+        self, request: Request, node: Node, caller: Caller, content: Content, asked_at: float
     ) -> None:
         """Open a node after the store was asked about its content, at `asked_at` on the aging clock."""
         learn_of(self._silence, content, asked_at)
@@ -153,38 +164,107 @@ class Opener:
         content = self._walks.latest(entry.resource, _content_of(node))
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None
 
-    def _give_handle(self, request: Request, node: Node, entry: Entry) -> None:
-        """Open the node's content, and answer with a handle; ESTALE if the node has another content."""
+    def _open_source(self, request: Request, node: Node, caller: Caller, entry: Entry) -> None:
+        """Open the node's content, and answer with a handle: now, or after a look at the disk cache.
+
+        Raises:
+            Refusal: the node has another content (ESTALE).
+        """
         self._first_looks.touched()
-        content = entry.content
-        source: Handle | bytes = (
-            self._walks.open(entry.resource, _content_of(node)) if content is None else content
-        )
-        if not self._inodes.open(node, None if isinstance(source, bytes) else source.content):
-            if not isinstance(source, bytes):
-                source.close()
-            raise Refusal(errno.ESTALE)
-        if self._is_followed(entry) and isinstance(source, Handle):
-            source.fetch_ahead(min(FETCHED_MAX, source.content.size))
+        if entry.content is not None:
+            self._give_handle(request, node, caller, entry, entry.content, None)
+            return
+        source = self._walks.open(entry.resource, _content_of(node))
+        # An O_DIRECT read of a file that the kernel reads by itself would have to be aligned.
+        is_possible = not caller.is_direct and self._passthrough.is_to_be_decided(node)
+        if self._whole_files is None or not (is_possible and self._whole_files.may_have(source.content)):
+            self._give_handle(request, node, caller, entry, source, None)
+            return
+        about = _about(node)
+
+        def found(descriptor: int | None) -> None:
+            try:
+                self._give_handle(request, node, caller, entry, source, descriptor)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller is answered
+                self._answering.refuse(request, about, error)
+
+        try:
+            self._answering.defer(request, about)
+            self._whole_files.find(source.content, found)
+        except BaseException:
+            self._close_source(source)
+            raise
+
+    def _give_handle(  # noqa: PLR0913, PLR0917 - all that an open has found out
+        self,
+        request: Request,
+        node: Node,
+        caller: Caller,
+        entry: Entry,
+        source: Handle | bytes,
+        descriptor: int | None,
+    ) -> None:
+        """Answer with a handle that reads `source`; ESTALE if the node has another content.
+
+        If it is the first of the node, the kernel reads the file with that `descriptor` by itself.
+        """
+        content = None if isinstance(source, bytes) else source.content
         info = self._library.file_info()
-        info.fh, info.direct_io = next(self._numbers), self._is_direct
-        # Old cached pages of a node are of its version too, if validators distinguish versions.
-        info.keep_cache = isinstance(source, bytes) or not source.content.is_without_validators
+        info.fh = next(self._numbers)
+        # Before it counts as open: from then on, `close` undoes everything.
         self._open_files[info.fh] = OpenFile(source, node)
-        if not request.give_open(info):
+        try:
+            is_open = self._passthrough.open(node, content, descriptor)
+        except BaseException:
+            self._drop(info.fh)
+            raise
+        if not is_open:
+            self._drop(info.fh)
+            raise Refusal(errno.ESTALE)
+        try:
+            self._describe(info, node, caller, content)
+            if not node.backing and self._is_followed(entry) and not isinstance(source, bytes):
+                source.fetch_ahead(min(FETCHED_MAX, source.content.size))
+            is_taken = request.give_open(info)
+        except BaseException:
+            self.close(info.fh)
+            raise
+        if not is_taken:
             self.close(info.fh)
 
-    def _measure(self, request: Request, node: Node, caller: int, entry: Entry) -> None:
+    def _describe(self, info: Any, node: Node, caller: Caller, content: Content | None) -> None:
+        """Set in the answer to an open how the kernel reads the file."""
+        if node.backing:
+            # Without keep_cache, which the kernel refuses beside it.
+            info.direct_io = caller.is_direct
+            self._library.pass_through(info, node.backing)
+        else:
+            info.direct_io = self._is_direct
+            # Old cached pages of a node are of its version too, if validators distinguish versions.
+            info.keep_cache = content is None or not content.is_without_validators
+
+    def _close_source(self, source: Handle | bytes) -> None:
+        if isinstance(source, bytes):
+            return
+        source.close()
+        if self._whole_files is not None:
+            self._whole_files.closed(source.content)
+
+    def _drop(self, handle: int) -> None:
+        """Close the source of a handle that does not count as open."""
+        self._close_source(self._open_files.pop(handle).source)
+
+    def _measure(self, request: Request, node: Node, caller: Caller, entry: Entry) -> None:
         """Ask the store for the size of a file; the kernel learns it when it looks the name up again."""
         self._catalog.measure(entry.resource)
         self.open(request, node, caller, settle_tries=0)
 
-    def _open_whole(self, request: Request, node: Node, caller: int) -> None:
+    def _open_whole(self, request: Request, node: Node, caller: Caller) -> None:
         """Open a node after the kernel has dropped its failed pages, which it would request one by one."""
         self._inodes.drop_failed(node)
         self.open(request, node, caller, settle_tries=0)
 
-    def _open_by_number(self, request: Request, node: Node, caller: int, now: Entry) -> None:
+    def _open_by_number(self, request: Request, node: Node, caller: Caller, now: Entry) -> None:
         """Open a node whose version is over as the current version `now`, if that cannot mix the two."""
         if self._redating.is_possible(node, now):
             work = partial(self._open_redated, request, node, caller, now)
@@ -194,7 +274,7 @@ class Opener:
             work = partial(self._renew, request, node, caller, now)
             self._answering.go_on_later(request, _about(node), work)
 
-    def _open_redated(self, request: Request, node: Node, caller: int, now: Entry) -> None:
+    def _open_redated(self, request: Request, node: Node, caller: Caller, now: Entry) -> None:
         if node.is_superseded_by(now):
             self._answering.go_on_later(
                 request, _about(node), partial(self._renew, request, node, caller, now)
@@ -202,7 +282,7 @@ class Opener:
         else:
             self.open(request, node, caller, settle_tries=0)
 
-    def _renew(self, request: Request, node: Node, caller: int, now: Entry) -> None:
+    def _renew(self, request: Request, node: Node, caller: Caller, now: Entry) -> None:
         """Change a node that was found by its number to its resource's current version, and open it."""
         self._inodes.renew(node, now)
         if node.is_superseded_by(self._catalog.current(node.entry)):

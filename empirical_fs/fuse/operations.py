@@ -23,7 +23,7 @@ from empirical_fs.fuse.followers import Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
-from empirical_fs.fuse.opening import Opener
+from empirical_fs.fuse.opening import Caller, Opener
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
@@ -39,6 +39,7 @@ from empirical_fs.work.timer import Timer
 
 _OF_USERS = b"user."
 _SELF, _PARENT = b".", b".."
+_O_DIRECT = getattr(os, "O_DIRECT", 0)  # macOS does not have it
 _ANSWER_SECONDS = 5.0
 """Seconds that a command of the command line may take in addition to the timeout of operations."""
 
@@ -149,7 +150,8 @@ class Operations:
         flags = self._library.file_info.from_address(info).flags
         if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise Refusal(errno.EROFS)
-        self._opener.open(request, self._node(number), request.context.pid)
+        caller = Caller(request.context.pid, is_direct=bool(flags & _O_DIRECT))
+        self._opener.open(request, self._node(number), caller)
 
     def read(self, request: Request, _number: int, size: int, offset: int, info: int) -> None:
         """Answer with bytes of an open file: at once if they have arrived, else when they arrive."""

@@ -58,6 +58,9 @@ class FuseOptions:
     """How many seconds it may cache that a name does not exist; 0: not at all."""
     is_direct: bool
     """Whether reads bypass the page cache."""
+    backing_depth: int | None = None
+    """How deep the file system of files that the kernel is to read by itself is stacked: 0, or 1 for
+    overlayfs; None if it is not to read any."""
 
 
 def fuse_options(

@@ -1,8 +1,10 @@
 """A mount: runs the threads that take the kernel's requests until the unmount, and notifies the kernel."""
 
 import errno
+import fcntl
 import logging
 import os
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,6 +22,10 @@ LIBFUSE_FAILED = Trouble(
     "libfuse could not go on, and the mount is gone", "if it was still wanted, mount again"
 )
 
+_BACKING_OPEN, _BACKING_CLOSE = 0x4010E501, 0x4004E502
+"""FUSE_DEV_IOC_BACKING_OPEN and FUSE_DEV_IOC_BACKING_CLOSE of linux/fuse.h."""
+_BACKING_FILE, _BACKING_ID = struct.Struct("=iIQ"), struct.Struct("=I")
+"""`struct fuse_backing_map`: a descriptor, flags and padding; and what closes one."""
 _THREADS = 4
 """Threads that take requests. No operation blocks, so that they can serve any number of programs."""
 
@@ -80,6 +86,8 @@ class Session:
         self._lock = threading.Lock()
         self._mounted: Mounted | None = None
         self._kept: list[Any] = []
+        self.has_passthrough = False
+        """Whether the kernel reads files by itself; False until it has accepted the mount."""
         self._ended = SimpleQueue[bool]()
         self._failed_begin: list[BaseException] = []
         self._started = 0
@@ -132,6 +140,30 @@ class Session:
         """
         return self._notify(lambda mounted: self._library.invalidate_inode(mounted, number, start, size))
 
+    def open_backing(self, descriptor: int) -> int:
+        """The kernel's number of an open file, which it keeps open and may read by itself.
+
+        Does not block, and may be called from an operation.
+
+        Raises:
+            OSError: the kernel refuses; EPERM without CAP_SYS_ADMIN, ELOOP if it is stacked too deep.
+        """
+        return self._backing(_BACKING_OPEN, bytearray(_BACKING_FILE.pack(descriptor, 0, 0)))
+
+    def close_backing(self, number: int) -> None:
+        """Let the kernel forget such a number; files that are open by it stay so.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        self._backing(_BACKING_CLOSE, bytearray(_BACKING_ID.pack(number)))
+
+    def _backing(self, command: int, words: bytearray) -> int:
+        mounted = self._mounted
+        if mounted is None:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        return int(fcntl.ioctl(self._library.descriptor(mounted), command, words))
+
     def _notify(self, tell: Callable[[Mounted], int]) -> bool:
         """Call `tell`, which returns 0 or a negative errno, unless unmounted; True if it succeeded."""
         with self._lock:
@@ -153,7 +185,9 @@ class Session:
 
         def init(_data: int, connection: int) -> None:
             try:
-                self._library.negotiate(connection, options.connection)
+                self.has_passthrough = self._library.negotiate(
+                    connection, options.connection, options.backing_depth
+                )
                 operations.connected()
             except BaseException as error:  # noqa: BLE001 - `serve` raises it
                 self._failed_begin.append(error)

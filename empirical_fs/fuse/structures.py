@@ -16,6 +16,8 @@ NAME = ctypes.c_char_p
 
 _FILE_INFO_SIZE = 64
 """Bytes of `struct fuse_file_info` in libfuse 3.17; earlier versions have 40."""
+BACKING_ID_AT = 36
+"""The offset in it of `backing_id`, of 4 bytes; earlier versions and the Python bindings do not know it."""
 
 _STAT_SIZES = {"x86_64": 144, "aarch64": 128}
 """Bytes of `struct stat` (bits/struct_stat.h of glibc); a Python binding may describe fewer."""

@@ -18,6 +18,7 @@ from empirical_fs.mount.tasks import Tasks
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.prefetch import Prefetch
+from empirical_fs.reading.whole_files import WholeFiles
 from empirical_fs.server import Server
 from empirical_fs.settings.settings import Settings
 from empirical_fs.work.threads import Pool
@@ -27,7 +28,7 @@ from empirical_fs.work.timer import Timer
 class DiskCache:
     """The cache of one mount, or nothing where the cache is off."""
 
-    def __init__(self, settings: Settings, listed: Callable[[int], Resource | None]) -> None:
+    def __init__(self, settings: Settings, listed: Callable[[int], Resource | None], timer: Timer) -> None:
         """Check the folder; nothing is read or written before `start`.
 
         Raises:
@@ -35,6 +36,7 @@ class DiskCache:
         """
         self.store: Store | None = None
         self.disk: Disk | None = None
+        self.whole_files: WholeFiles | None = None
         self._pins: Pins | None = None
         wanted = settings.cache
         if wanted is None:
@@ -49,6 +51,7 @@ class DiskCache:
         limits = Limits(wanted.size, wanted.min_free.bytes, wanted.min_free.percent)
         self.store = Store(wanted.folder, limits)
         self.disk = Disk(self.store, key_of)
+        self.whole_files = WholeFiles(self.disk, timer)
 
     def start(self) -> None:
         """Begin to write."""
@@ -104,6 +107,8 @@ class DiskCache:
 
     def close(self) -> None:
         """Write what waits to be written, for a moment."""
+        if self.whole_files is not None:
+            self.whole_files.close()
         if self.store is not None:
             self.store.close()
 

@@ -112,6 +112,17 @@ def fuse_mounts() -> int:
     return sum(mount.kind == "fuse" or mount.kind.startswith("fuse.") for mount in _table())
 
 
+def kind_of(path: Path) -> str | None:
+    """The type of the file system that `path` is on; None if the kernel's table does not say.
+
+    Raises:
+        OSError: the path cannot be examined.
+    """
+    device = path.stat().st_dev
+    name = f"{os.major(device)}:{os.minor(device)}"
+    return next((mount.kind for mount in _table() if mount.device == name), None)
+
+
 class HeldTable:
     """The kernel's table, opened in advance for a time when the process may have no descriptor left."""
 

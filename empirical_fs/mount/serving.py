@@ -23,10 +23,12 @@ from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.inode_table import InodeTable
-from empirical_fs.fuse.library import load_library
+from empirical_fs.fuse.library import Library, load_library
 from empirical_fs.fuse.operations import Operations, Tools
-from empirical_fs.fuse.options import fuse_options
+from empirical_fs.fuse.options import FuseOptions, fuse_options
+from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
+from empirical_fs.mount import kernel_passthrough
 from empirical_fs.mount.affinity import Affinity, OwnCpus
 from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.claim import claim
@@ -153,13 +155,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         ConnectionAborted: the kernel has ended the mount.
     """
     library = load_library()
-    options = fuse_options(
-        library,
-        _given(settings),
-        # The kernel asks again once these times are over; that alone shows us that programs still use a name.
-        entry_seconds=min(settings.refresh, _NAMES_SECONDS_MAX),
-        attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
-    )
+    options, no_passthrough = _fuse_options(library, settings)
     closing = threading.Event()
     # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
     patience = settings.timeout * _FETCHING_SHARE
@@ -172,10 +168,11 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     def listed(resource_id: int) -> Resource | None:
         return catalog.latest.resources.get(resource_id)
 
-    cache, listings = DiskCache(settings, listed), Listings(settings)
+    cache, listings = DiskCache(settings, listed, timer), Listings(settings)
     ranges = Ranges(store, urls, listed, patience, closing)
     session = Session(library, timer)
     inodes = InodeTable(session)
+    passthrough = Passthrough(inodes, session, no_passthrough)
 
     def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
         # The kernel comes last: notifying it may take a while.
@@ -204,8 +201,9 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     tasks = cache.tasks(catalog, readers, timer)
     walks = WalkPrefetch(readers, catalog.snapshot, settings.siblings, timer)
     stderr = CapturedStderr()
-    where = Place(settings.mountpoint, "max_readahead" not in settings.options.fuse)
-    lifecycle = Lifecycle(readers, stderr, where, ready)
+    lifecycle = Lifecycle(
+        readers, stderr, Place(settings.mountpoint, "max_readahead" not in settings.options.fuse), ready
+    )
     later, for_commands, for_disk = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS), Pool(_DISK_THREADS)
     tools = Tools(
         library=library,
@@ -217,7 +215,13 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         timer=timer,
         commands={
             **Status(
-                settings, catalog, statistics, budget, Reach(api.lost, store.lost), cache.report
+                settings,
+                catalog,
+                statistics,
+                budget,
+                Reach(api.lost, store.lost),
+                cache.report,
+                passthrough.report,
             ).commands,
             Command.TASK: tasks.answer,
         },
@@ -232,7 +236,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         api.lost()
         cache.connected()
 
-    operations = Operations(Files(catalog, inodes, walks), tools, connected)
+    operations = Operations(Files(catalog, inodes, walks, passthrough, cache.whole_files), tools, connected)
     signals.end(lifecycle)
     try:
         _run(partial(session.serve, operations, place, options), lifecycle, stderr, settings)
@@ -274,6 +278,19 @@ def _failures_of_libfuse(lifecycle: Lifecycle) -> Iterator[None]:
             lifecycle.abandon()
             raise
         log.debug("%s, as it was unmounted", error)
+
+
+def _fuse_options(library: Library, settings: Settings) -> tuple[FuseOptions, str | None]:
+    """The options of the mount, and why the kernel is not to read cached files by itself; None if it is."""
+    options = fuse_options(
+        library,
+        _given(settings),
+        # The kernel asks again once these times are over; that alone shows us that programs still use a name.
+        entry_seconds=min(settings.refresh, _NAMES_SECONDS_MAX),
+        attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
+    )
+    cache = None if settings.cache is None else settings.cache.folder
+    return kernel_passthrough.asked_for(options, library, cache)
 
 
 def _times(settings: Settings) -> DirectoryTimes:

@@ -40,14 +40,22 @@ class Status:
         budget: Budget,
         reach: Reach,
         cache: Callable[[], dict[str, Any] | None] = lambda: None,
+        passthrough: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
-        """Report on these parts of the mount; `cache` returns the state of the disk cache, or None."""
+        """Report on these parts of the mount.
+
+        Args:
+            settings, catalog, statistics, budget, reach: parts of the mount.
+            cache: returns the state of the cache on disk; None if it is off.
+            passthrough: returns whether the kernel reads cached files by itself.
+        """
         self._settings = settings
         self._catalog = catalog
         self._statistics = statistics
         self._budget = budget
         self._reach = reach
         self._cache = cache
+        self._passthrough = passthrough
         self._mounted_at = time.monotonic()
         self._reload_asked_for: Reload | None = None
 
@@ -94,6 +102,7 @@ class Status:
             "urls_signed": counts.urls_signed,
             "errors": counts.errors,
             "cache": self._cache(),
+            "passthrough": self._passthrough(),
             "settings": self._settings.sources,
         }
 

@@ -11,6 +11,7 @@ how far programs read in files.
 parts.py, part.py: the ranges that have arrived or are being fetched; buffers.py: keeps their bytes in memory
 or in a file; budget.py: limits the memory.
 download.py: a content that a server without ranges sends whole; room.py: whether the disk has room for it.
+disk.py: what the disk cache has of the open contents; whole_files.py: which of its files the kernel may read.
 fetch/: fetches parts from the object store.
 
 read_ahead.py, following.py, habits.py, prefetch_policy.py, walk_policy.py, version.py and budget.py are

@@ -99,6 +99,13 @@ class OnDisk:
         cached = self.version()
         return None if cached is None else cached.percent
 
+    def borrowed(self) -> Cached | None:
+        """The version on disk, which the caller closes; None if it is not known which one it is."""
+        cached = self.version()
+        if cached is not None:
+            cached.retain()
+        return cached
+
     def close(self) -> None:
         """Close the files. Nothing else is called afterwards."""
         if self._cached is not None:

@@ -235,7 +235,8 @@ def test_a_read_error_turns_one_file_off_and_no_other(tmp_path: Path) -> None:
         fill(store, ONE)
         fill(store, TWO, '"two"')
         one, two = version(store, ONE), version(store, TWO, '"two"')
-        io.bad = one.fileno() or -1
+        assert one.files is not None
+        io.bad = one.files.data
         assert read(one, 0, SIZE) == b""
         assert check(two, TWO) == [True, True]
         assert (one.percent, one.stored(0, SIZE)) == (0, 0)

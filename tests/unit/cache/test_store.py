@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.files import SAME_MOMENT
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store, System
 from empirical_fs.cache.writer import Means
 from empirical_fs.errors import SetupError
+from tests.support.harness import wait_until
 from tests.unit.cache.disks import (
     KEY,
     LONG_AGO,
@@ -692,3 +695,101 @@ def test_room_in_the_queue(folder: Path) -> None:
     assert (store.room_in_queue, store.is_to_write(cached)) == (BLOCK, True)
     cached.close()
     store.close(0)
+
+
+def changed_long_ago(folder: Path) -> None:
+    """Wait until a further change of the data file would show in its times."""
+    (data,) = folder.rglob("*.data")
+    newest = max(data.stat().st_mtime, data.stat().st_ctime)
+    wait_until(lambda: time.time() - newest > SAME_MOMENT, "another moment")
+
+
+def test_a_descriptor_is_given_of_what_is_verified_as_a_whole(folder: Path) -> None:
+    with opened(folder) as store:
+        fill(store, DATA)
+        cached = version(store, DATA)
+        assert cached.fileno() is None
+        assert read(cached, 0, BLOCK) == DATA[:BLOCK]
+        assert cached.fileno() is None
+        assert cached.verify()
+        number = cached.fileno()
+        assert number is not None
+        assert os.pread(number, SIZE + 1, 0) == DATA
+        os.ftruncate(number, SIZE + 1)
+        assert cached.fileno() is None
+
+
+def test_what_a_reader_verifies_meanwhile_is_no_damage(folder: Path) -> None:
+    """While a file is verified, a program may read the very block that comes next."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        cached = version(store, DATA)
+        assert cached.verify(lambda: read(cached, 0, SIZE) == DATA)
+        assert cached.is_verified
+
+
+@pytest.mark.warns("is damaged")
+def test_what_is_damaged_or_absent_is_not_verified(folder: Path) -> None:
+    with opened(folder) as store:
+        cached = version(store, DATA)
+        assert cached.keep(0, DATA[:BLOCK])
+        assert not cached.verify()
+        keep_all(cached, DATA)
+        assert not cached.verify(lambda: False)
+        (data,) = folder.rglob("*.data")
+        with data.open("r+b") as file:
+            file.seek(2 * BLOCK + 5)
+            file.write(b"?!")
+        assert not cached.verify()
+        assert store.state.counts.blocks_damaged == 1
+        assert cached.fileno() is None
+        assert cached.keep(2, DATA[2 * BLOCK : 3 * BLOCK])
+        assert cached.verify()
+
+
+@pytest.mark.warns("is damaged")
+def test_what_was_verified_stays_so_until_its_file_changes(folder: Path) -> None:
+    """A version that was closed is not verified anew by the same process, unless somebody wrote to it."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        changed_long_ago(folder)
+        for is_known in (False, True):
+            cached = version(store, DATA)
+            assert cached.is_verified == is_known
+            assert cached.verify()
+            cached.close()
+        (data,) = folder.rglob("*.data")
+        times = data.stat()
+        with data.open("r+b") as file:
+            file.write(b"?!")
+        os.utime(data, ns=(times.st_atime_ns, times.st_mtime_ns))
+        cached = version(store, DATA)
+        assert not cached.is_verified
+        assert not cached.verify()
+
+
+def test_what_was_verified_long_ago_is_verified_again(folder: Path) -> None:
+    """Reopening it in between does not put that off."""
+    clock = Clock()
+    with opened(folder, clock=clock) as store:
+        fill(store, DATA)
+        changed_long_ago(folder)
+        cached = version(store, DATA)
+        assert cached.verify()
+        cached.close()
+        for seconds, is_known in ((400, True), (190, True), (20, False)):
+            clock.now += seconds
+            cached = version(store, DATA)
+            assert cached.is_verified == is_known
+            cached.close()
+
+
+def test_a_file_that_has_just_changed_is_verified_again(folder: Path) -> None:
+    """Another change in the same moment might not show in its times."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        os.utime(next(folder.rglob("*.data")))
+        cached = version(store, DATA)
+        assert cached.verify()
+        cached.close()
+        assert not version(store, DATA).is_verified

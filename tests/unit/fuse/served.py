@@ -4,6 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import FuseOptions
+from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.fuse.structures import entry_type
 from empirical_fs.reading.content import Content
 from empirical_fs.settings.mount_options import parse_mount_options
@@ -60,7 +62,9 @@ class Space(ctypes.Structure):
 
 
 class FileInfo(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_uint64) for name in ("flags", "fh", "direct_io", "keep_cache"))
+    _fields_ = tuple(
+        (name, ctypes.c_uint64) for name in ("flags", "fh", "direct_io", "keep_cache", "backing")
+    )
 
 
 @dataclass
@@ -84,6 +88,9 @@ class FakeLibrary(NoLibrary):
 
     def context(self, _raw: int) -> Asker:
         return Asker(self.pid, self.uid)
+
+    def pass_through(self, info: FileInfo, backing_id: int) -> None:
+        info.backing = backing_id
 
     def reply_iov(self, _raw: int, table: Any, count: int) -> int:
         pieces = [ctypes.string_at(each.base, each.length) for each in table[:count]]
@@ -125,6 +132,26 @@ class FakeKernel:
 
     def drop_pages(self, number: int, start: int = 0, size: int = 0) -> bool:
         return number > 0
+
+
+class FakeBackings:
+    """The kernel's numbers of the files that it reads by itself; by a descriptor, here."""
+
+    def __init__(self, *, has_passthrough: bool = True) -> None:
+        self.has_passthrough = has_passthrough
+        self.open: dict[int, int] = {}
+        self.refusal: int | None = None
+        self._numbers = count(1)
+
+    def open_backing(self, descriptor: int) -> int:
+        if self.refusal is not None:
+            raise OSError(self.refusal, os.strerror(self.refusal))
+        number = next(self._numbers)
+        self.open[number] = descriptor
+        return number
+
+    def close_backing(self, number: int) -> None:
+        del self.open[number]
 
 
 class FakeCatalog:
@@ -274,7 +301,7 @@ class InlinePool:
 class Served:
     """The operations, and a kernel that asks them."""
 
-    def __init__(self, missing_seconds: float = 0.0) -> None:
+    def __init__(self, missing_seconds: float = 0.0, whole_files: Any = None) -> None:
         self.library, self.catalog, self.walks = FakeLibrary(), FakeCatalog(), FakeWalks()
         self.timer, self.statistics = TimerByHand(), Statistics()
         self.inodes = InodeTable(FakeKernel())
@@ -297,7 +324,11 @@ class Served:
             commands={STATUS: lambda sent: {"is": "well", **({"sent": sent.decode()} if sent else {})}},
             for_commands=pool,
         )
-        files = Files(cast(Any, self.catalog), self.inodes, cast(Any, self.walks))
+        self.backings = FakeBackings()
+        self.passthrough = Passthrough(self.inodes, self.backings, None if whole_files else "not here")
+        files = Files(
+            cast(Any, self.catalog), self.inodes, cast(Any, self.walks), self.passthrough, whole_files
+        )
         self.connected = 0
         self.operations = Operations(files, tools, self._connect)
         self.requests = requests(self.library, self.timer)

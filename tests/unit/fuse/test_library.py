@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from empirical_fs.errors import SetupError
+from empirical_fs.fuse.library import PASSTHROUGH as PASSTHROUGH_CAPABILITY
 from empirical_fs.fuse.library import Library, load_library
-from empirical_fs.fuse.structures import Arguments, Context, Forget, Piece
+from empirical_fs.fuse.session import _BACKING_CLOSE, _BACKING_OPEN
+from empirical_fs.fuse.structures import BACKING_ID_AT, Arguments, Context, Forget, Piece
 
 PROGRAM = """
 #define FUSE_USE_VERSION {version}
@@ -28,6 +30,21 @@ int main(void) {{
         sizeof(struct fuse_args), offsetof(struct fuse_ctx, pid), offsetof(struct fuse_lowlevel_ops, ioctl));
     return 0;
 }}
+"""
+PASSTHROUGH = """
+#define FUSE_USE_VERSION 317
+#define _FILE_OFFSET_BITS 64
+#include <stddef.h>
+#include <stdio.h>
+#include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <sys/ioctl.h>
+int main(void) {
+    printf("%zu %u %zu %zu %lu %lu\\n", offsetof(struct fuse_file_info, backing_id), FUSE_CAP_PASSTHROUGH,
+        offsetof(struct fuse_conn_info, max_backing_stack_depth), offsetof(struct fuse_conn_info, want_ext),
+        (unsigned long)FUSE_DEV_IOC_BACKING_OPEN, (unsigned long)FUSE_DEV_IOC_BACKING_CLOSE);
+    return 0;
+}
 """
 HEADERS = {"2": ("/usr/include/fuse", 29), "3": ("/usr/include/fuse3", 35)}
 
@@ -68,6 +85,27 @@ def test_sizes(number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert ctypes.sizeof(library.operations) <= operations
     # It is read beyond what older ones had.
     assert ctypes.sizeof(library.file_info) >= file_info
+
+
+def test_what_passthrough_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers and places are those of the headers, where these are new enough."""
+    compiler, folder = shutil.which("cc") or shutil.which("gcc"), "/usr/include/fuse3"
+    library = loaded("3", monkeypatch)
+    if compiler is None or not library.has_passthrough or not Path(folder, "fuse_lowlevel.h").exists():
+        pytest.skip(f"there is no compiler, no libfuse 3.17, or no {folder}")
+    source, program = tmp_path / "passthrough.c", tmp_path / "passthrough"
+    source.write_text(PASSTHROUGH)
+    subprocess.run([compiler, f"-I{folder}", source, "-o", program], check=True)
+    said = subprocess.run([program], check=True, capture_output=True, text=True)
+    connection = library._connection
+    assert list(map(int, said.stdout.split())) == [
+        BACKING_ID_AT,
+        PASSTHROUGH_CAPABILITY,
+        connection.max_backing_stack_depth.offset,
+        connection.want_ext.offset,
+        _BACKING_OPEN,
+        _BACKING_CLOSE,
+    ]
 
 
 @pytest.mark.parametrize("number", ["2", "3"])

@@ -6,6 +6,7 @@ import pytest
 
 from empirical_fs.cli.status_table import table, unknown
 from empirical_fs.control.protocol import encoded
+from empirical_fs.control.report import check_report
 
 REPORT = {
     "mountpoint": "/mnt",
@@ -56,6 +57,23 @@ def test_table() -> None:
         "  refresh      5.0, by --refresh",
         "  key          from EMPIRICALRUN_KEY",
     ]
+
+
+@pytest.mark.parametrize(
+    ("passthrough", "row"),
+    [
+        (
+            {"off_because": "the cache on disk is off", "open": 0, "opened": 0},
+            "off: the cache on disk is off",
+        ),
+        ({"off_because": None, "open": 2, "opened": 31}, "on, 2 open files; 31 opened so far"),
+    ],
+)
+def test_passthrough(passthrough: dict[str, Any], row: str) -> None:
+    """Whether the kernel reads cached files by itself, and why not."""
+    report = {**REPORT, "passthrough": passthrough}
+    assert check_report(report) == report
+    assert f"  passthrough  {row}" in table([report]).splitlines()
 
 
 def test_the_cache() -> None:
