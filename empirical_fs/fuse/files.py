@@ -1,12 +1,15 @@
 """The files that the operations work on."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
-from empirical_fs.reading.whole_files import WholeFiles
+
+if TYPE_CHECKING:  # not imported where the cache on disk is off
+    from empirical_fs.reading.whole_files import WholeFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +21,5 @@ class Files:
     walks: WalkPrefetch
     passthrough: Passthrough
     """Which of them the kernel reads by itself, from `whole_files`."""
-    whole_files: WholeFiles | None = None
+    whole_files: "WholeFiles | None" = None
     """None without a disk cache."""

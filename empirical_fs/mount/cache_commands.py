@@ -13,7 +13,7 @@ from empirical_fs.cache.keys import Listed, ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.control.tasks import Kind, Progress, Question, no_cache
+from empirical_fs.control.tasks import Kind, Progress, Question
 from empirical_fs.errors import BadAnswer, NoThread, SetupError
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.tasks import DiskTask, Task
@@ -224,15 +224,6 @@ class FetchingTask:
     def cancel(self) -> None:
         """Fetch nothing more."""
         self._batch.cancel()
-
-
-def without_cache(_question: Question) -> Task:
-    """Begin no task: the cache is off.
-
-    Raises:
-        SetupError: always.
-    """
-    raise no_cache()
 
 
 def _is_of(entry: Inspected, names: survey.Names) -> bool:

@@ -12,7 +12,8 @@ from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.operations import Cached
-from empirical_fs.mount.cache_commands import CacheCommands, without_cache
+from empirical_fs.mount.cache_commands import CacheCommands
+from empirical_fs.mount.no_cache import NoCache
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.tasks import Tasks
 from empirical_fs.reading.disk import Disk
@@ -20,27 +21,31 @@ from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.prefetch import Prefetch
 from empirical_fs.reading.whole_files import WholeFiles
 from empirical_fs.server import Server
+from empirical_fs.settings.caching import CacheSettings
 from empirical_fs.settings.settings import Settings
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
 
-class DiskCache:
-    """The cache of one mount, or nothing where the cache is off."""
+class DiskCache(NoCache):
+    """The cache of one mount."""
 
-    def __init__(self, settings: Settings, listed: Callable[[int], Resource | None], timer: Timer) -> None:
-        """Check the folder; nothing is read or written before `start`.
+    disk: Disk
+    whole_files: WholeFiles
+
+    def __init__(
+        self,
+        wanted: CacheSettings,
+        settings: Settings,
+        listed: Callable[[int], Resource | None],
+        timer: Timer,
+    ) -> None:
+        """Check the folder that is `wanted`; nothing is read or written before `start`.
 
         Raises:
             SetupError: the folder cannot be used, or others could write to it.
         """
-        self.store: Store | None = None
-        self.disk: Disk | None = None
-        self.whole_files: WholeFiles | None = None
         self._pins: Pins | None = None
-        wanted = settings.cache
-        if wanted is None:
-            return
         of_resource = keys_of(settings.api_url, settings.key)
 
         def key_of(resource_id: int) -> ResourceKey | None:
@@ -55,13 +60,10 @@ class DiskCache:
 
     def start(self) -> None:
         """Begin to write."""
-        if self.store is not None:
-            self.store.start()
+        self.store.start()
 
-    def report(self) -> dict[str, Any] | None:
-        """The state for `--status`: sizes in bytes, counts of blocks; None if the cache is off."""
-        if self.store is None:
-            return None
+    def report(self) -> dict[str, Any]:
+        """The state for `--status`: sizes in bytes, counts of blocks."""
         state = self.store.state
         return {
             "folder": str(self.store.folder.path),
@@ -77,8 +79,6 @@ class DiskCache:
 
     def tasks(self, catalog: Catalog, readers: Readers, timer: Timer) -> Tasks:
         """What answers the commands of the cache: prefetch, pin and the like; closed before the readers."""
-        if self.store is None or self.disk is None:
-            return Tasks(without_cache, timer)
 
         def resources() -> Mapping[int, Resource]:
             return catalog.latest.resources
@@ -88,11 +88,9 @@ class DiskCache:
         parts = (self.store, self._key_of, catalog, readers, self.disk, prefetch, self._pins)
         return Tasks(CacheCommands(*parts).begin, timer, prefetch.close)
 
-    def percentages(self, readers: Readers, threads: Pool) -> Cached | None:
-        """What tells how much of a file is on disk, by `threads`; None if the cache is off."""
+    def percentages(self, readers: Readers, threads: Pool) -> Cached:
+        """What tells how much of a file is on disk, by `threads`."""
         disk = self.disk
-        if disk is None:
-            return None
         return Cached(lambda resource: disk.percent(resource, readers.latest(resource)), threads)
 
     def connected(self) -> None:
@@ -107,10 +105,8 @@ class DiskCache:
 
     def close(self) -> None:
         """Write what waits to be written, for a moment."""
-        if self.whole_files is not None:
-            self.whole_files.close()
-        if self.store is not None:
-            self.store.close()
+        self.whole_files.close()
+        self.store.close()
 
 
 def keys_of(api_url: httpx.URL, key: str) -> Callable[[Resource], ResourceKey]:

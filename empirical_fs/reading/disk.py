@@ -28,11 +28,17 @@ class OnDisk:
         """Open no file yet: the threads that fetch do, not those that answer the kernel."""
         self.users = 0
         """Guarded by the lock of the `Disk`."""
+        self.rest = GRID
+        """So many missing bytes of a part are fetched though nobody waits for them: a block is kept whole."""
         self._store = store
         self._key = key
         self._content = content
         self._lock = threading.Lock()
         self._cached: Cached | None = None
+
+    def widened(self, extent: Range) -> Range:
+        """The whole blocks that `extent` touches."""
+        return on_grid(extent, self._content.size)
 
     def take(self, start: int, stop: int) -> list[memoryview] | None:
         """The bytes, if they are verified and in the kernel's memory; never waits for the disk.

@@ -4,6 +4,7 @@ import logging
 import threading
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from empirical_fs.errors import (
     Closing,
@@ -17,7 +18,6 @@ from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
-from empirical_fs.reading.disk import GRID, Disk, on_grid
 from empirical_fs.reading.download import Download
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.pool import Fetcher
@@ -27,6 +27,9 @@ from empirical_fs.reading.parts import Parts
 from empirical_fs.reading.pending_read import Cancel, PendingRead, Step, Waiter, nothing
 from empirical_fs.reading.read_ahead import LARGEST_PART, Conditions, Range
 from empirical_fs.statistics import Statistics
+
+if TYPE_CHECKING:  # not imported where the cache on disk is off
+    from empirical_fs.reading.disk import Disk
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class Means:
     budget: Budget
     blocks: Blocks
     statistics: Statistics
-    disk: Disk | None = None
+    disk: "Disk | None" = None
     habits: Habits = field(default_factory=Habits)
 
 
@@ -189,7 +192,7 @@ class Reader:
     def _made_parts(self) -> Parts[Cursor]:
         if self._on_disk is None:
             return Parts(self._account, self._means.blocks)
-        return Parts(self._account, self._means.blocks, partial(on_grid, size=self.content.size), GRID)
+        return Parts(self._account, self._means.blocks, self._on_disk.widened, self._on_disk.rest)
 
     def _go_on(self, read: PendingRead) -> None:
         """Finish a read if its bytes have arrived; otherwise a part calls this again later."""

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from empirical_fs.errors import EmpiricalError, NoMemory, NoThread, SpoolFailed
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.disk import Disk, OnDisk
 from empirical_fs.reading.fetch.concurrency import Link
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
@@ -18,6 +17,9 @@ from empirical_fs.reading.fetch.runs import Run, Runs
 from empirical_fs.reading.part import Part
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import Steps
+
+if TYPE_CHECKING:  # not imported where the cache on disk is off
+    from empirical_fs.reading.disk import Disk, OnDisk
 
 OnWhole = Callable[[Body, Part], None]
 """Called when the server sends the whole content in place of a part; takes over the open body."""
@@ -69,7 +71,7 @@ class Fetcher:
         wanted: Runner,
         ahead: Runner,
         runs: Runs | None = None,
-        disk: Disk | None = None,
+        disk: "Disk | None" = None,
     ) -> None:
         """Fetch through `ranges`.
 
@@ -207,7 +209,7 @@ class Fetcher:
                 case WholeInstead(body):
                     on_whole(body, part)
 
-    def _on_disk(self, content: Content) -> AbstractContextManager[OnDisk | None]:
+    def _on_disk(self, content: Content) -> "AbstractContextManager[OnDisk | None]":
         return nullcontext() if self._disk is None else self._disk.of(content)
 
     @contextmanager
