@@ -152,6 +152,9 @@ class Opener:
         self.open(request, node, caller, settle_tries=0)
 
     def _is_to_be_looked_at(self, node: Node, entry: Entry) -> bool:
+        # The store has nothing of a link, nor anything to compare with of an upload without a size.
+        if entry.resource.size is None:
+            return False
         return self._is_followed(entry) or self._first_looks.is_due(node, entry)
 
     def _is_followed(self, entry: Entry) -> bool:
