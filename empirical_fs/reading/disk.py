@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.cache.cached import Cached
@@ -14,9 +15,6 @@ from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.version import Validators
 
-GRID = BLOCK
-"""The cache keeps whole blocks of so many bytes."""
-
 
 class OnDisk:
     """What the disk has of one content.
@@ -24,12 +22,13 @@ class OnDisk:
     The lock guards the version on disk, which is None as long as it is not known which one it is.
     """
 
+    rest = BLOCK
+    """So many missing bytes of a part are fetched though nobody waits for them: a block is kept whole."""
+
     def __init__(self, store: Store, key: ResourceKey, content: Content) -> None:
         """Open no file yet: the threads that fetch do, not those that answer the kernel."""
         self.users = 0
         """Guarded by the lock of the `Disk`."""
-        self.rest = GRID
-        """So many missing bytes of a part are fetched though nobody waits for them: a block is kept whole."""
         self._store = store
         self._key = key
         self._content = content
@@ -128,7 +127,7 @@ class OnDisk:
         if not content.is_identified:
             return None
         identity = Identity(content.size, validators.if_match, content.updated_ns)
-        return self._store.version(self._key, identity, _texts(validators))
+        return self._store.version(self._key, identity, asdict(validators))
 
     def _recalled(self) -> Cached | None:
         """The version that was last seen listed as the content is, of which nobody has had an answer yet."""
@@ -253,11 +252,3 @@ class Disk:
 def on_grid(extent: Range, size: int) -> Range:
     """The whole blocks of the cache that `extent` touches, in a content of `size` bytes."""
     return Range(extent.start // BLOCK * BLOCK, min(-(-extent.stop // BLOCK) * BLOCK, size))
-
-
-def _texts(validators: Validators) -> dict[str, str | None]:
-    return {
-        "etag": validators.etag,
-        "version_id": validators.version_id,
-        "last_modified": validators.last_modified,
-    }
