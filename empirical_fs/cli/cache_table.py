@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from empirical_fs.cli.units import size
-from empirical_fs.control.tasks import Kind
+from empirical_fs.control.cache_tasks import Kind
 from empirical_fs.printing import printable
 from empirical_fs.whole_numbers import whole_number
 

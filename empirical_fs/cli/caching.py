@@ -11,11 +11,11 @@ from empirical_fs.cache.folder import LAYOUT
 from empirical_fs.cache.store import Store
 from empirical_fs.cli import cache_table
 from empirical_fs.cli.arguments import PROGRAM
-from empirical_fs.cli.asked_for import asked_for
+from empirical_fs.cli.mount_settings import mount_settings
 from empirical_fs.cli.output import say, say_json, warn
 from empirical_fs.cli.places import check_ways, place_of
 from empirical_fs.cli.progress_bar import task_bar
-from empirical_fs.control.tasks import Kind, Outcome, Progress, Question, Show, run
+from empirical_fs.control.cache_tasks import Kind, Outcome, Progress, Question, Show, run
 from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.mount import mount_table
 from empirical_fs.mount.kept_names import kept_names
@@ -39,7 +39,7 @@ def do(command: str, given: argparse.Namespace, variable: str | None) -> bool:
             patterns = [_name(each, place) for each in given.places[1:]]
             outcome = _by_mount(place, Question(begin=kind, patterns=patterns, online=given.online), show)
         else:
-            found = asked_for(given, variable)
+            found = mount_settings(given, variable)
             folder = _folder(found)
             outcome = _in_folder(kind, folder, _names(found, variable, folder), show)
     _show(kind, outcome, as_json=given.json)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 
 from empirical_fs.cli import logs
-from empirical_fs.cli.asked_for import asked_for
+from empirical_fs.cli.mount_settings import mount_settings
 from empirical_fs.cli.output import say, say_json
 from empirical_fs.cli.places import place_of
 from empirical_fs.doctor.diagnoses import Verdict, lines
@@ -19,7 +19,7 @@ def examine(given: argparse.Namespace, variable: str | None) -> bool:
     logs.configure(given.verbosity or _ERRORS_ALONE, given.log_file, daemon=False)
     findings = []
     place = partial(place_of, given.places[-1]) if given.places else None
-    for finding in examined(lambda: asked_for(given, variable), variable, place):
+    for finding in examined(lambda: mount_settings(given, variable), variable, place):
         findings.append(finding)
         if not given.json:
             say("\n".join(lines(finding)))

@@ -75,7 +75,7 @@ def _is_done(given: argparse.Namespace, variable: str | None) -> bool:
 
     place = place_of(given.places[-1]) if given.places else None
     if place is None:
-        from empirical_fs.cli.asking import show_status
+        from empirical_fs.cli.showing_status import show_status
 
         show_status([Path(each.mountpoint) for each in mount_table.ours()], as_json=given.json)
     elif given.unmount:
@@ -85,7 +85,7 @@ def _is_done(given: argparse.Namespace, variable: str | None) -> bool:
         if left is not None:
             warn(PROGRAM, left)
     elif given.status:
-        from empirical_fs.cli.asking import show_status
+        from empirical_fs.cli.showing_status import show_status
 
         return show_status([mount_table.find_ours(place)], as_json=given.json)
     elif given.reload:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from empirical_fs.cli import logs
 from empirical_fs.cli.arguments import PROGRAM
-from empirical_fs.cli.asked_for import asked_for
 from empirical_fs.cli.explaining import explained
+from empirical_fs.cli.mount_settings import mount_settings
 from empirical_fs.cli.output import warn
 from empirical_fs.cli.places import check_ways
 from empirical_fs.cli.progress_bar import progress_bar
@@ -48,7 +48,7 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     """
     check_descriptors()
     check_memory()
-    found = asked_for(given, variable)
+    found = mount_settings(given, variable)
     check_ways([place, found["log_file"], found["key_file"], found["cache_dir"]])
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from empirical_fs.control.tasks import Progress as OfTask
-from empirical_fs.control.tasks import Show
+from empirical_fs.control.cache_tasks import Progress as OfTask
+from empirical_fs.control.cache_tasks import Show
 from empirical_fs.work.progress import Progress, unseen
 
 

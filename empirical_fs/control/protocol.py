@@ -35,7 +35,7 @@ class Command(IntEnum):
     RELOADING = _COMMAND | 3
     """The progress of that, or how it ended."""
     TASK = _COMMAND_WITH_TEXT | 4
-    """Begin, ask about or cancel a task with the cache on disk (tasks.py); sent with a JSON object."""
+    """Begin, ask about or cancel a task with the cache on disk (cache_tasks.py); sent with a JSON object."""
 
 
 class Asked:

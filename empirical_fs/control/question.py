@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from empirical_fs.control import asker
+from empirical_fs.control import send_program
 from empirical_fs.errors import SetupError
 
 PATIENCE = 2.0
@@ -46,7 +46,7 @@ class Question:
     def __init__(
         self,
         mountpoint: Path,
-        command: int = asker.WHETHER_ALIVE,
+        command: int = send_program.WHETHER_ALIVE,
         room: int = 0,
         seconds: float = PATIENCE,
         text: str = "",
@@ -61,7 +61,7 @@ class Question:
         self._mountpoint = mountpoint
         self._seconds = seconds
         self._deadline = time.monotonic() + _START_SECONDS
-        program = [sys.executable, "-I", "-S", "-X", "utf8", asker.__file__]
+        program = [sys.executable, "-I", "-S", "-X", "utf8", send_program.__file__]
         self._process = subprocess.Popen(  # noqa: S603 - our own program, and a path that is one argument
             [*program, os.fspath(mountpoint), str(command), str(room), text],
             stdin=subprocess.DEVNULL,

@@ -6,12 +6,12 @@ from functools import partial
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
-from empirical_fs.fuse.failures import Failure, FailuresOfOthers
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import Opener
+from empirical_fs.fuse.repeated_reads import Failure, FailuresOfOthers
 from empirical_fs.fuse.request import Request
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.reading.content import Content

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from empirical_fs.errors import Abandoned, ContentChanged, EmpiricalError, Interrupted
 from empirical_fs.fuse.callers import has_ended
-from empirical_fs.fuse.failures import Failures
 from empirical_fs.fuse.lingering import Lingering
 from empirical_fs.fuse.nodes import Node
+from empirical_fs.fuse.repeated_reads import Failures
 from empirical_fs.fuse.request import Request
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle

@@ -13,10 +13,10 @@ from empirical_fs.cache.keys import Listed, ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.control.tasks import Kind, Progress, Question
+from empirical_fs.control.cache_tasks import Kind, Progress, Question
 from empirical_fs.errors import BadAnswer, NoThread, SetupError
 from empirical_fs.mount.pins import Pins
-from empirical_fs.mount.tasks import DiskTask, Task
+from empirical_fs.mount.task_runner import DiskTask, Task
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.handle import nothing
 from empirical_fs.reading.open_files import Readers

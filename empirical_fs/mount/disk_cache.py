@@ -15,7 +15,7 @@ from empirical_fs.fuse.operations import Cached
 from empirical_fs.mount.cache_commands import CacheCommands
 from empirical_fs.mount.no_cache import NoCache
 from empirical_fs.mount.pins import Pins
-from empirical_fs.mount.tasks import Tasks
+from empirical_fs.mount.task_runner import Tasks
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.prefetch import Prefetch

@@ -83,7 +83,9 @@ def unfit(kind: str | None) -> str | None:
     return None
 
 
-def asked_for(options: FuseOptions, library: Library, cache: Path | None) -> tuple[FuseOptions, str | None]:
+def with_passthrough(
+    options: FuseOptions, library: Library, cache: Path | None
+) -> tuple[FuseOptions, str | None]:
     """The options of a mount with those for passthrough, and None; or as they are, and why not."""
     reason = refusal(machine(library), cache, is_direct=options.is_direct)
     if reason is not None or cache is None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.catalog import Catalog
-from empirical_fs.control.tasks import Question, no_cache
+from empirical_fs.control.cache_tasks import Question, no_cache
 from empirical_fs.fuse.operations import Cached
-from empirical_fs.mount.tasks import Task, Tasks
+from empirical_fs.mount.task_runner import Task, Tasks
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer

@@ -290,7 +290,7 @@ def _fuse_options(library: Library, settings: Settings) -> tuple[FuseOptions, st
         attribute_seconds=min(settings.refresh * _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX),
     )
     cache = None if settings.cache is None else settings.cache.folder
-    return kernel_passthrough.asked_for(options, library, cache)
+    return kernel_passthrough.with_passthrough(options, library, cache)
 
 
 def _cache(settings: Settings, listed: Callable[[int], Resource | None], timer: Timer) -> NoCache:

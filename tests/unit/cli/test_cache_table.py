@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from empirical_fs.cli.cache_table import complaints, summary, table
-from empirical_fs.control.tasks import Kind
+from empirical_fs.control.cache_tasks import Kind
 
 ROW: dict[str, Any] = {
     "name": "b.bin",

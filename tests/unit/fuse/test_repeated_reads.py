@@ -3,7 +3,7 @@
 import pytest
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, StoreUnavailable
-from empirical_fs.fuse.failures import Failure, Failures, FailuresOfOthers
+from empirical_fs.fuse.repeated_reads import Failure, Failures, FailuresOfOthers
 
 PAGE = 4096
 ERROR = StoreUnavailable("no answer in time")

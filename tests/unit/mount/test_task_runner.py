@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from empirical_fs.control.tasks import Question
+from empirical_fs.control.cache_tasks import Question
 from empirical_fs.errors import SetupError
-from empirical_fs.mount.tasks import DiskTask, Task, Tasks
+from empirical_fs.mount.task_runner import DiskTask, Task, Tasks
 from empirical_fs.work.timer import Timer
 from tests.support.harness import wait_until
 

@@ -13,7 +13,7 @@ from empirical_fs.settings.memory_limit import memory_limit
 from empirical_fs.settings.mount_options import of_mount_command
 
 
-def asked_for(given: argparse.Namespace, variable: str | None) -> Configuration:
+def mount_settings(given: argparse.Namespace, variable: str | None) -> Configuration:
     """The settings that the user asked for; `variable` is the key from the environment, if it was there."""
     options, flags = given.options, vars(given)
     if len(given.places) == PLACES_MAX:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from empirical_fs.control.tasks import Answer, Progress, Question
+from empirical_fs.control.cache_tasks import Answer, Progress, Question
 from empirical_fs.errors import EmpiricalError, NoThread, SetupError
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.timer import Timer
