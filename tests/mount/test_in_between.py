@@ -145,7 +145,7 @@ def test_an_api_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
 @pytest.mark.warns("the listing could not be refreshed, .*: 127.0.0.1 answers with a web page")
 def test_a_page_in_place_of_the_listing(project: Sandbox, mount: Mount) -> None:
     """On a mount that is there already, it is something in between: told as that, until it is over."""
-    with mount("--timeout", "1") as mounted:
+    with mount("--timeout", "3") as mounted:
         project.plan(faults=[fault("list", PAGE)])
         done = run(*mount_command("--reload", mounted.path), check=False)
         assert "web page; something in between" in said(done)

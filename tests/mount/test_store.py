@@ -379,7 +379,7 @@ def test_fewer_bytes_than_asked_for_are_completed(project: Sandbox, mount: Mount
 @pytest.mark.warns("read /a.bin: (the store answered HTTP|the connection to .* broke off|.* in time)")
 def test_a_broken_handle_works_again(project: Sandbox, mount: Mount, action: dict[str, Any]) -> None:
     """A handle whose read failed reads on, once the store is well again, from the same place."""
-    with mount("--timeout", "1") as mounted_, opened(mounted_ / "a.bin") as descriptor:
+    with mount("--timeout", "3") as mounted_, opened(mounted_ / "a.bin") as descriptor:
         project.plan(faults=[fault(action)])
         assert failure(descriptor, 4096, 300 * KIB) == errno.EIO
         project.plan()
