@@ -15,7 +15,7 @@ from empirical_fs.cli.progress_bar import progress_bar
 from empirical_fs.control.question import Question
 from empirical_fs.errors import ApiError, SetupError, UsageError
 from empirical_fs.fuse.library import check_library
-from empirical_fs.mount import daemon, mount_table, serving
+from empirical_fs.mount import daemon, fusermount, liveness, mount_table, serving
 from empirical_fs.mount.claim import Claim, claim
 from empirical_fs.mount.descriptors import check_descriptors
 from empirical_fs.mount.held_directory import HeldDirectory
@@ -65,7 +65,7 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
         offline=bool(found["offline"]),
         sources=found.shown,
     )
-    mount_table.check_machine()
+    fusermount.check_machine()
     check_library()
     # From here on there is something to clean up.
     with daemon.ending_by_exception():
@@ -127,7 +127,7 @@ def _answers(place: Path) -> bool:
         Silent: the mount does not answer.
         OSError: the mount cannot be asked.
     """
-    if mount_table.lost_its_process(Question(place, seconds=_SILENCE_SECONDS)):
+    if liveness.lost_its_process(Question(place, seconds=_SILENCE_SECONDS)):
         return False
     mount = mount_table.mount_at(place)
     return mount is not None and mount.is_ours

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount import mount_table
+from empirical_fs.mount import liveness, mount_table
 from empirical_fs.mount.resolving import resolved
 
 _OF_MOUNT_FUSE = re.compile("/dev/fd/[0-9]+")
@@ -35,4 +35,4 @@ def check_ways(paths: Iterable[str | Path | None]) -> None:
     Raises:
         SetupError: a path leads into a mount that does not answer.
     """
-    mount_table.check_answers([place_of(str(path)) for path in paths if path is not None])
+    liveness.check_answers([place_of(str(path)) for path in paths if path is not None])

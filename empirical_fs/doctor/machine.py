@@ -12,7 +12,8 @@ from empirical_fs.doctor import diagnoses
 from empirical_fs.doctor.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import check_library, load_library
-from empirical_fs.mount import kernel_passthrough, mount_table, preparing
+from empirical_fs.mount import kernel_passthrough, liveness, mount_table, preparing
+from empirical_fs.mount.fusermount import FUSE_DEVICE, check_device, find_fusermount
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
 from empirical_fs.mount.refusals import mount_max
 from empirical_fs.mount.surroundings import has_effect, is_set_uid
@@ -23,7 +24,7 @@ _FUSE_CONF, _UPDATEDB_CONF, _MTAB = "fuse.conf", "updatedb.conf", "mtab"
 _OTHERS = {"allow_other", "allow_root"}
 _IN_CONTAINER = "in a container: docker run --device /dev/fuse --cap-add SYS_ADMIN"
 _DEVICE_ADVICE = {
-    errno.EACCES: f"run: sudo chmod 666 {mount_table.FUSE_DEVICE}",
+    errno.EACCES: f"run: sudo chmod 666 {FUSE_DEVICE}",
     errno.ENODEV: "run: sudo modprobe fuse",
     errno.ENXIO: "run: sudo modprobe fuse",
 }
@@ -69,7 +70,7 @@ def fusermount() -> Finding:
     """
     name, is_root = "fusermount", os.getuid() == 0
     try:
-        path = Path(mount_table.find_fusermount()).resolve()
+        path = Path(find_fusermount()).resolve()
     except SetupError:
         if not is_root:
             raise
@@ -85,13 +86,13 @@ def fusermount() -> Finding:
     return diagnoses.ok(name, f"{path}, set-uid root")
 
 
-def device(path: Path = mount_table.FUSE_DEVICE) -> Finding:
+def device(path: Path = FUSE_DEVICE) -> Finding:
     """The finding on the device of FUSE, which libfuse opens as the user, before fusermount runs.
 
     Raises:
         SetupError: it is missing, or cannot be opened.
     """
-    mount_table.check_device()
+    check_device()
     if os.statvfs(path).f_flag & os.ST_NODEV:
         raise SetupError(
             f"{path} is on a file system that is mounted nodev",
@@ -203,7 +204,7 @@ def mount_point(place: Path, *, nonempty: bool) -> Finding:
         OSError: the mount there cannot be asked.
     """
     name, mount = "mount point", mount_table.mount_at(place)
-    if mount is not None and mount.is_ours and not mount_table.is_dead(place):
+    if mount is not None and mount.is_ours and not liveness.is_dead(place):
         return diagnoses.ok(name, f"{place} is mounted, and answers")
     return diagnoses.ok(name, f"{place} is {preparing.foresee(place, nonempty=nonempty)}")
 
@@ -218,7 +219,7 @@ def _listed(places: list[Path]) -> str:
 
 def _state(question: Question) -> _State:
     try:
-        return _State.DEAD if mount_table.lost_its_process(question) else _State.WELL
+        return _State.DEAD if liveness.lost_its_process(question) else _State.WELL
     except Silent:
         return _State.SILENT
     except OSError:

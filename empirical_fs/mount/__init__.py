@@ -7,11 +7,13 @@ disk_cache.py opens the cache on disk (no_cache.py where it is off); cache_comma
 for with it, task_runner.py runs and ends that, pins.py keeps pinned files current; kept_names.py has the
 names of what is in a cache without a mount.
 
-Before that: resolving.py, mount_table.py, preparing.py, claim.py and held_directory.py find, check, create,
-lock and hold the directory; descriptors.py, memory.py, kernel_deadline.py and kernel_read_ahead.py look at
-the limits of the system; refusals.py, unknown_options.py and surroundings.py explain why a mount was refused;
-daemon.py runs the process in the background, and service_manager.py notifies systemd.
+Before that: resolving.py, preparing.py, claim.py and held_directory.py find, check, create, lock and hold the
+directory; descriptors.py, memory.py, kernel_deadline.py and kernel_read_ahead.py look at the limits of the
+system; refusals.py, unknown_options.py and surroundings.py explain why a mount was refused; daemon.py runs
+the process in the background, and service_manager.py notifies systemd.
 
-unmount.py unmounts on request. This package may import every package below it; only cli/ and doctor/ may
-import this one.
+mount_table.py reads the kernel's table of mounts, liveness.py asks a mount whether it answers, fusermount.py
+unmounts it, and unmount.py does all that when a user asks for it.
+
+This package may import every package below it; only cli/ and doctor/ may import this one.
 """

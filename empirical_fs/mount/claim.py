@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount import mount_table, preparing
+from empirical_fs.mount import fusermount, liveness, mount_table, preparing
 
 _LOCKS = Path("/proc/locks")
 _TRIES = 5
@@ -43,8 +43,8 @@ class Claim:
         """Clean up after a mount that failed: unmount it if it has no process, remove what we created."""
         with contextlib.suppress(SetupError, OSError):
             top = mount_table.mount_at(self._place)
-            if top is not None and top.is_ours and mount_table.is_dead(self._place):
-                mount_table.unmount(self._place, lazy=True)
+            if top is not None and top.is_ours and liveness.is_dead(self._place):
+                fusermount.unmount(self._place, lazy=True)
         preparing.remove(self._made)
         self.release()
 

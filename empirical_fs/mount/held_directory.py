@@ -12,7 +12,7 @@ from typing import Self
 
 from empirical_fs import macos
 from empirical_fs.errors import SetupError
-from empirical_fs.mount import mount_table
+from empirical_fs.mount import fusermount, mount_table
 
 _FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -112,7 +112,7 @@ class HeldDirectory:
         place = self.path if self._descriptor is None else self._place(self._descriptor)
         mount = mount_table.mount_at(place)
         if mount is not None and mount.is_ours:
-            mount_table.unmount(place, lazy=True)
+            fusermount.unmount(place, lazy=True)
 
     def release(self) -> None:
         """Close the descriptor: while it is open, the file system of the directory is busy."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from empirical_fs import macos
 from empirical_fs.errors import ConnectionAborted
-from empirical_fs.mount import kernel_read_ahead, mount_table
+from empirical_fs.mount import fusermount, kernel_read_ahead, mount_table
 from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.reading.open_files import Readers
 
@@ -88,10 +88,10 @@ class Lifecycle:
         if self.was_unmounted:
             return False  # another program has unmounted it; what is mounted there now is not ours
         try:
-            mount_table.unmount(self._path)
-        except mount_table.Busy:
+            fusermount.unmount(self._path)
+        except fusermount.Busy:
             log.warning("%s is in use; unmounted under its users", self._path)
-            mount_table.unmount(self._path, lazy=True)
+            fusermount.unmount(self._path, lazy=True)
             return False
         return True
 
@@ -123,4 +123,4 @@ class Lifecycle:
             SetupError: it could not be unmounted.
         """
         if self.is_still_mounted:
-            mount_table.unmount(self._path, lazy=True)
+            fusermount.unmount(self._path, lazy=True)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from empirical_fs.control.question import Silent
 from empirical_fs.errors import SetupError
-from empirical_fs.mount.mount_table import FUSE_DEVICE, is_dead, mount_at, unmount
+from empirical_fs.mount.fusermount import FUSE_DEVICE, unmount
+from empirical_fs.mount.liveness import is_dead
+from empirical_fs.mount.mount_table import mount_at
 
 _ROOT = 0
 _PROC, _ETC = Path("/proc"), Path("/etc")

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from empirical_fs.errors import SetupError
-from empirical_fs.mount import mount_table
+from empirical_fs.mount import fusermount
 from empirical_fs.mount.refusals import PROFILE, Surroundings
 
 _APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
@@ -47,7 +47,7 @@ def has_effect(path: Path) -> bool:
 
 def _fusermount() -> Path | None:
     try:
-        return Path(mount_table.find_fusermount()).resolve()
+        return Path(fusermount.find_fusermount()).resolve()
     except SetupError:
         return None
 

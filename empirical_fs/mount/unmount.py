@@ -13,7 +13,7 @@ from empirical_fs import macos
 from empirical_fs.control import protocol
 from empirical_fs.control.question import Silent
 from empirical_fs.errors import SetupError
-from empirical_fs.mount import mount_table
+from empirical_fs.mount import fusermount, mount_table
 
 _END_SECONDS, _MOMENT_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 0.3, 1.0, 0.02
 _NAMED_MAX = 5
@@ -54,7 +54,7 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
     if not mount.is_ours or mount_table.mount_at(place) != mount:
         return None
     if lazy:
-        mount_table.unmount(place, lazy=True)
+        fusermount.unmount(place, lazy=True)
         return None
     silence: Silent | None = None
     server = None
@@ -66,7 +66,7 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
         # A process that asks the mount for a command uses it for a moment; one that asked in vain is being
         # killed, and uses it until it ends.
         _unmount(place, patience=_MOMENT_SECONDS if silence is None else _ASKER_SECONDS)
-    except mount_table.Busy as error:
+    except fusermount.Busy as error:
         if silence is not None:
             raise silence from error
         named = list(_users(place))
@@ -112,8 +112,8 @@ def _unmount(place: Path, patience: float) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            mount_table.unmount(place)
-        except mount_table.Busy:
+            fusermount.unmount(place)
+        except fusermount.Busy:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(_PAUSE)
