@@ -8,6 +8,7 @@ from empirical_fs.cli.arguments import PLACES_MAX, is_url
 from empirical_fs.cli.places import check_ways
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings import configuration
+from empirical_fs.settings.config_file import read_file
 from empirical_fs.settings.configuration import Configuration, machine_defaults
 from empirical_fs.settings.memory_limit import memory_limit
 from empirical_fs.settings.mount_options import of_mount_command
@@ -24,6 +25,6 @@ def mount_settings(given: argparse.Namespace, variable: str | None) -> Configura
     config = configuration.choice(given.config, "config", options)
     profile = configuration.choice(given.profile, "profile", options)
     check_ways([config])
-    file = configuration.read_file(None if config is None else Path(config), profile)
+    file = read_file(None if config is None else Path(config), profile)
     environment = {**os.environ, KEY_VARIABLE: "taken" if variable else ""}
     return configuration.resolve(flags, options, environment, file, machine_defaults(memory_limit()))

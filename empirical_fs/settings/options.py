@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from empirical_fs.errors import UsageError
 from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.values import (
     API_URL_VARIABLE,
     DEFAULT_API_URL,
+    WrongValue,
     parse_memory,
     parse_min_free,
     parse_path,
@@ -17,6 +19,14 @@ from empirical_fs.settings.values import (
     parse_switch,
     parse_url_ttl,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The value of a setting, and its source: a flag, a variable, a file or the default."""
+
+    value: Any
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,17 @@ class Option:
     def flag(self) -> str:
         """Its name on the command line."""
         return f"--{self.name.replace('_', '-')}"
+
+    def value_of(self, text: str, source: str) -> Value:
+        """Parse a text that `source` gives for it.
+
+        Raises:
+            UsageError: it is not a valid value.
+        """
+        try:
+            return Value(self.parse(text), source)
+        except WrongValue as error:
+            raise UsageError(f"{source}: {error.trouble.what}", advice=error.trouble.advice) from error
 
 
 def _switch(name: str) -> Option:

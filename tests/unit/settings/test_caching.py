@@ -7,7 +7,9 @@ import pytest
 
 from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.settings.caching import CacheSettings, cache_settings
-from empirical_fs.settings.configuration import ConfigFile, Configuration, Value, read_file, resolve
+from empirical_fs.settings.config_file import ConfigFile, read_file
+from empirical_fs.settings.configuration import Configuration, resolve
+from empirical_fs.settings.options import Value
 from empirical_fs.settings.values import MinFree, parse_min_free
 
 MOUNTPOINT = Path("/mnt/resources")
