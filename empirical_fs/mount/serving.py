@@ -55,8 +55,9 @@ from empirical_fs.reading.walk_prefetch import WalkPrefetch
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
 from empirical_fs.statistics import Statistics
-from empirical_fs.work.lanes import Lane, Waits
+from empirical_fs.work.lanes import Lane
 from empirical_fs.work.progress import Progress, unseen
+from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
@@ -190,10 +191,10 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         lambda patience: catalog.load(partial(urls.list_resources, patience=patience), progress),
         tell,
     )
-    waits = Waits(timer, _ELSEWHERE_THREADS)
+    reactor = Reactor(timer, _ELSEWHERE_THREADS)
     lanes = (
-        Lane("wanted", waits, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
-        Lane("ahead", waits, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
+        Lane("wanted", reactor, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
+        Lane("ahead", reactor, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
     )
     cache.start()
     fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs, cache.disk)
@@ -243,7 +244,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     finally:
         closing.set()
         pools = (later, for_commands, for_disk)
-        for each in (tasks, walks, readers, *lanes, waits, store, api, timer, *pools, listings, cache):
+        for each in (tasks, walks, readers, *lanes, reactor, store, api, timer, *pools, listings, cache):
             each.close()
 
 

@@ -2,7 +2,8 @@
 
 threads.py starts threads safely even when memory is short; side_by_side.py does the same work on many
 objects in parallel; jobs.py does work that must not stop; timer.py calls functions at given times. waits.py
-and lanes.py run tasks that wait for the network without a thread; progress.py reports progress.
+writes tasks as steps with waits between them, lanes.py runs such tasks in a few threads, and reactor.py waits
+on their behalf. progress.py reports progress.
 
 The package does not know what the work is. All other packages may import it.
 """

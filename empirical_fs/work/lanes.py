@@ -1,20 +1,15 @@
 """Runs many tasks, most of which wait for the network, in a few threads."""
 
 import logging
-import selectors
-import socket
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from empirical_fs.errors import NoThread
-from empirical_fs.work.threads import Bell, Pool, Worker
-from empirical_fs.work.timer import Alarm, Timer
-from empirical_fs.work.waits import Elsewhere, Pause, Readable, Steps, Told, Wait, is_readable, wait_here
+from empirical_fs.work.reactor import Reactor
+from empirical_fs.work.threads import Bell, Worker
+from empirical_fs.work.waits import Pause, Readable, Steps, Told, Wait, is_readable, wait_here
 
 _GRACE_SECONDS = 0.05
 """How long an idle thread itself waits for a task, since to hand the wait over takes time too."""
@@ -26,106 +21,7 @@ _FREE_THREADS = 2
 """Threads of a lane that never wait like that, but are free for the next task."""
 
 
-class GoOn(Protocol):
-    """Continues a task after a wait."""
-
-    def __call__(self, *, has_come: bool) -> object:
-        """Go on; `has_come` is False if the time was over before the event came."""
-
-
 log = logging.getLogger(__name__)
-
-
-def _nothing() -> None:
-    """Does nothing: there is no registration to undo."""
-
-
-class _Parked:
-    """A wait, which ends exactly once: by the event or by the timer."""
-
-    def __init__(self, leave: Callable[[], None], go_on: GoOn) -> None:
-        self._leave = leave
-        self._go_on = [go_on]
-        self.expiry: Alarm | None = None
-
-    def end(self, *, has_come: bool) -> None:
-        try:
-            # One operation on the list, which Python serialises: if two threads end the wait, one succeeds.
-            go_on = self._go_on.pop()
-        except IndexError:
-            return
-        if self.expiry is not None:
-            self.expiry.cancel()
-        self._leave()
-        go_on(has_come=has_come)
-
-
-class Waits:
-    """Waits for sockets and times on behalf of all tasks, with two threads.
-
-    The lock guards the thread that waits for sockets. Other threads may add sockets while it waits.
-    """
-
-    def __init__(self, timer: Timer, elsewhere: int) -> None:
-        """Begin without waits; `timer` ends them in time, `elsewhere` threads run functions that block."""
-        self._timer = timer
-        self._elsewhere = Pool(elsewhere)
-        self._lock = threading.Lock()
-        self._selector = selectors.DefaultSelector()
-        self._for_sockets: Worker | None = None
-
-    def wait(self, wait: Wait, go_on: GoOn) -> None:
-        """Have `go_on` called once, when the wait is over: by another thread, or immediately.
-
-        Raises:
-            NoThread: the system has no thread for it.
-        """
-        if isinstance(wait, Pause):
-            self._timer.after(wait.seconds, partial(go_on, has_come=True))
-        elif isinstance(wait, Elsewhere):
-            self._elsewhere.submit(partial(_do, wait.function, go_on))
-        elif isinstance(wait, Told):
-            parked = _Parked(_nothing, go_on)
-            parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
-            wait.future.add_done_callback(lambda _: parked.end(has_come=True))
-        else:
-            self._wait_readable(wait, go_on)
-
-    def close(self) -> None:
-        """Start no more functions that block; waits for sockets stay until the process ends."""
-        self._elsewhere.close()
-
-    def _wait_readable(self, wait: Readable, go_on: GoOn) -> None:
-        self._start()
-        parked = _Parked(partial(self._leave, wait.socket), go_on)
-        parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
-        try:
-            self._selector.register(wait.socket, selectors.EVENT_READ, parked)
-        except (OSError, ValueError, KeyError, MemoryError) as error:
-            # The socket is closed, as the next read will find, or the system has no memory for another one.
-            log.debug("a socket cannot be waited for: %s", error)
-            parked.end(has_come=True)
-
-    def _leave(self, connected: socket.socket) -> None:
-        with suppress(OSError, ValueError, KeyError):  # it was closed meanwhile, or could not be waited for
-            self._selector.unregister(connected)
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._for_sockets is None or not self._for_sockets.is_alive:
-                self._for_sockets = Worker(self._run)
-
-    def _run(self) -> None:
-        while True:
-            for key, _ in self._selector.select():
-                key.data.end(has_come=True)
-
-
-def _do(function: Callable[[], None], go_on: GoOn) -> None:
-    try:
-        function()
-    finally:
-        go_on(has_come=True)
 
 
 @dataclass(eq=False, slots=True)
@@ -141,18 +37,18 @@ class Lane:
     The lock guards the queues and the counts.
     """
 
-    def __init__(self, name: str, waits: Waits, *, threads: int, most: int, stalled: int = 0) -> None:
+    def __init__(self, name: str, reactor: Reactor, *, threads: int, most: int, stalled: int = 0) -> None:
         """Do nothing yet.
 
         Args:
             name: its name in the log.
-            waits: does the waits of the tasks.
+            reactor: waits on behalf of the tasks.
             threads: the largest number of threads.
             most: the largest number of tasks under way; those in a `Pause` or `Told` do not count.
             stalled: how many more tasks may wait for sockets that have been silent for a second.
         """
         self._name = name
-        self._waits = waits
+        self._reactor = reactor
         self._threads_most, self._most, self._stalled_most = threads, most, stalled
         self._lock = threading.Lock()
         self._changed = Bell(self._lock)
@@ -270,20 +166,20 @@ class Lane:
                     self._gracious -= 1
 
     def _park(self, task: _Task, wait: Wait) -> None:
-        """Hand a task over to `Waits`; it may go on, in another thread, before this returns.
+        """Hand a task over to the reactor; it may go on, in another thread, before this returns.
 
         Raises:
             NoThread: the system has no thread for that.
         """
         if isinstance(wait, Pause | Told):
-            self._waits.wait(wait, partial(self._resume_in_turn, task))
+            self._reactor.wait(wait, partial(self._resume_in_turn, task))
             self._leave_place()
         elif isinstance(wait, Readable) and wait.seconds > _STALLED_SECONDS:
             begun = Readable(wait.socket, _STALLED_SECONDS)
             rest = Readable(wait.socket, wait.seconds - _STALLED_SECONDS)
-            self._waits.wait(begun, partial(self._resume_or_stall, task, rest))
+            self._reactor.wait(begun, partial(self._resume_or_stall, task, rest))
         else:
-            self._waits.wait(wait, partial(self._resume, task))
+            self._reactor.wait(wait, partial(self._resume, task))
 
     def _leave_place(self) -> None:
         """Let another task begin in place of one that waits."""
@@ -301,9 +197,9 @@ class Lane:
             self._resume(task, has_come=True)
         elif stalls:
             self._leave_place()
-            self._waits.wait(rest, partial(self._resume_stalled, task))
+            self._reactor.wait(rest, partial(self._resume_stalled, task))
         else:
-            self._waits.wait(rest, partial(self._resume, task))
+            self._reactor.wait(rest, partial(self._resume, task))
 
     def _resume_stalled(self, task: _Task, *, has_come: bool) -> None:
         """Make a task ready that stalled without a place; it takes one, even if all are taken."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from empirical_fs.errors import NoThread
-from empirical_fs.work.lanes import Lane, Waits
+from empirical_fs.work.lanes import Lane
+from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Elsewhere, Pause, Readable, Steps, drive, elsewhere, is_readable
 from tests.support.harness import wait_until
@@ -40,15 +41,15 @@ def peers() -> Iterator[list[Peer]]:
 
 
 @pytest.fixture
-def waits(timer: Timer) -> Iterator[Waits]:
-    waits = Waits(timer, 1)
-    yield waits
-    waits.close()
+def reactor(timer: Timer) -> Iterator[Reactor]:
+    reactor = Reactor(timer, 1)
+    yield reactor
+    reactor.close()
 
 
 @pytest.fixture
-def lane(waits: Waits) -> Iterator[Lane]:
-    lane = Lane("lane", waits, threads=THREADS, most=MOST)
+def lane(reactor: Reactor) -> Iterator[Lane]:
+    lane = Lane("lane", reactor, threads=THREADS, most=MOST)
     yield lane
     lane.close()
 
@@ -111,9 +112,9 @@ def test_a_connection_that_ends(lane: Lane, peers: list[Peer]) -> None:
     wait_until(lambda: len(asking.ended) == 3, "the third")
 
 
-def test_who_pauses_leaves_its_place(waits: Waits) -> None:
+def test_who_pauses_leaves_its_place(reactor: Reactor) -> None:
     """Others are under way meanwhile; who has paused goes before what has not begun."""
-    lane, order = Lane("lane", waits, threads=1, most=1), list[str]()
+    lane, order = Lane("lane", reactor, threads=1, most=1), list[str]()
 
     def pausing() -> Steps[None]:
         order.append("pausing")
@@ -167,9 +168,9 @@ def test_work_that_fails(lane: Lane, caplog: pytest.LogCaptureFixture) -> None:
     assert ["unexpectedly" in record.message for record in caplog.records] == [True]
 
 
-def test_without_a_thread(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no thread the work is refused and leaves nothing; later it is done."""
-    lane, done = Lane("lane", waits, threads=2, most=1), threading.Event()
+    lane, done = Lane("lane", reactor, threads=2, most=1), threading.Event()
 
     def work() -> Steps[None]:
         yield from ()

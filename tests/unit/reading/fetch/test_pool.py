@@ -16,7 +16,8 @@ from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
 from empirical_fs.reading.part import Part
 from empirical_fs.statistics import Statistics
-from empirical_fs.work.lanes import Lane, Waits
+from empirical_fs.work.lanes import Lane
+from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Readable, Steps
 from tests.support.harness import wait_until
@@ -101,12 +102,12 @@ def moved() -> list[int]:
 
 @pytest.fixture
 def fetcher(ranges: Blocked, moved: list[int], timer: Timer) -> Iterator[Fetcher]:
-    waits = Waits(timer, 1)
-    wanted = Lane("wanted", waits, threads=4, most=IN_FLIGHT)
-    ahead = Lane("ahead", waits, threads=4, most=IN_FLIGHT // 2)
+    reactor = Reactor(timer, 1)
+    wanted = Lane("wanted", reactor, threads=4, most=IN_FLIGHT)
+    ahead = Lane("ahead", reactor, threads=4, most=IN_FLIGHT // 2)
     yield Fetcher(ranges, Statistics(), moved.append, wanted, ahead)
     ranges.go.set()
-    for each in (wanted, ahead, waits):
+    for each in (wanted, ahead, reactor):
         each.close()
 
 
