@@ -14,7 +14,7 @@ from empirical_fs.cli.places import check_ways
 from empirical_fs.cli.progress_bar import progress_bar
 from empirical_fs.control.question import Question
 from empirical_fs.errors import ApiError, SetupError, UsageError
-from empirical_fs.fuse.library import check_library
+from empirical_fs.fuse.loader import check_library
 from empirical_fs.mount import daemon, fusermount, liveness, mount_table, serving
 from empirical_fs.mount.claim import Claim, claim
 from empirical_fs.mount.descriptors import check_descriptors

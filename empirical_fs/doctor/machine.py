@@ -11,7 +11,7 @@ from empirical_fs.control.question import Question, Silent
 from empirical_fs.doctor import diagnoses
 from empirical_fs.doctor.diagnoses import Finding, Verdict
 from empirical_fs.errors import SetupError
-from empirical_fs.fuse.library import check_library, load_library
+from empirical_fs.fuse.loader import check_library, load_library
 from empirical_fs.mount import kernel_passthrough, liveness, mount_table, preparing
 from empirical_fs.mount.fusermount import FUSE_DEVICE, check_device, find_fusermount
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline

@@ -1,6 +1,7 @@
 """Answers the kernel's requests, and notifies it of changes, through libfuse's low-level API.
 
-    library      finds libfuse 2 or 3, and calls it through ctypes; all differences between the two are here
+    loader       chooses libfuse 2 or 3, and loads it
+    library      calls it through ctypes; all differences between the two are here
     structures   libfuse's structures, and the table of its operations
     options      the mount options: which are libfuse's, and which we act on ourselves
     session      mounts, runs the threads that take requests until the unmount, and notifies the kernel
@@ -26,5 +27,5 @@
     tracing      logs each request with `-vv`
 
 It uses the catalogue (names and attributes) and the reading side (bytes), and knows neither HTTP nor
-read-ahead. `mount` puts it together; `cli` and the doctor ask `library` which libfuse would be used.
+read-ahead. `mount` puts it together; `cli` and the doctor ask `loader` which libfuse would be used.
 """

@@ -1,19 +1,15 @@
-"""Finds libfuse 2 or 3, and calls its low-level API through ctypes; hides all differences between the two.
+"""Calls the low-level API of libfuse 2 or 3 through ctypes; hides all differences between the two.
 
-fusepy (libfuse 2) and mfusepy (libfuse 3) find and load the library, and describe the system's structures
-that it uses (`struct stat`, `statvfs`, `fuse_file_info`). The table of the low-level operations and the
-functions are described here (fuse_lowlevel.h of 2.9 and of 3.0 to 3.17).
+fusepy (libfuse 2) and mfusepy (libfuse 3) describe the system's structures that the API uses (`struct stat`,
+`statvfs`, `fuse_file_info`). The table of the low-level operations and the functions are described here
+(fuse_lowlevel.h of 2.9 and of 3.0 to 3.17).
 """
 
 import ctypes
 import os
-import shutil
 from collections.abc import Callable, Mapping
-from ctypes.util import find_library
-from importlib.util import find_spec
 from typing import Any
 
-from empirical_fs.errors import SetupError
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.structures import (
     BACKING_ID_AT,
@@ -33,13 +29,8 @@ from empirical_fs.fuse.structures import (
     operations_type,
 )
 
-LIBRARY_VARIABLE = "EMPIRICAL_FS_LIBFUSE"
-"""The environment variable that chooses the version of libfuse: 2 or 3."""
-
-_LIBFUSE_2 = 2
+LIBFUSE_2 = 2
 """The version of libfuse that fusepy describes; FUSE_LIBRARY_PATH may make it load another."""
-_INSTALL_2, _INSTALL_3 = "sudo apt install libfuse2", "sudo apt install fuse3"
-_INSTALL_BINDING = "pipx install --force 'empirical-fs[fuse3]'"
 
 ASYNC_READ, EXPORT_SUPPORT, IOCTL_DIR = 1 << 0, 1 << 4, 1 << 11
 READDIRPLUS, READDIRPLUS_AUTO = 1 << 13, 1 << 14
@@ -53,73 +44,7 @@ _WITH_PASSTHROUGH = 317
 """The first version of libfuse with `backing_id` and FUSE_CAP_PASSTHROUGH, 3.17 (its ChangeLog.rst)."""
 
 
-def check_library() -> int:
-    """The version of libfuse that would be used: 2 or 3.
-
-    That is libfuse 3 if mfusepy (from the extra `fuse3`) is installed, and fusermount3, with which libfuse 3
-    mounts for users other than root; otherwise libfuse 2, with fusepy. The environment variable
-    EMPIRICAL_FS_LIBFUSE=2 or =3 forces that version. FUSE_LIBRARY_PATH, which both bindings read, names the
-    file of the library.
-
-    Raises:
-        SetupError: something is missing, or EMPIRICAL_FS_LIBFUSE has another value.
-    """
-    return load_library().major
-
-
-def load_library() -> "Library":
-    """Load the library that will be used.
-
-    Raises:
-        SetupError: as `check_library`.
-    """
-    loaders = {"2": _libfuse2, "3": _libfuse3}
-    chosen = os.environ.get(LIBRARY_VARIABLE)
-    if chosen and chosen not in loaders:
-        raise SetupError(f"{LIBRARY_VARIABLE} must be 2 or 3")
-    tried = (chosen,) if chosen else _by_preference()
-    found = next(filter(None, (loaders[version]() for version in tried)), None)
-    if found is not None:
-        return found
-    if chosen == "2":
-        raise SetupError("libfuse 2 is not installed", advice=f"on Debian and Ubuntu: {_INSTALL_2}")
-    if find_library("fuse3") is not None and find_spec("mfusepy") is None:
-        raise SetupError(f"there is libfuse 3, and mfusepy is missing: {_INSTALL_BINDING}")
-    if chosen == "3":
-        raise SetupError("libfuse 3 is not installed", advice=f"on Debian and Ubuntu: {_INSTALL_3}")
-    raise SetupError(
-        "libfuse is not installed",
-        advice=f"on Debian and Ubuntu: {_INSTALL_2},"
-        f" or where that is gone: {_INSTALL_3} && {_INSTALL_BINDING}",
-    )
-
-
-def _by_preference() -> tuple[str, str]:
-    can_3_mount = os.getuid() == 0 or shutil.which("fusermount3") is not None
-    return ("3", "2") if can_3_mount else ("2", "3")
-
-
-def _libfuse2() -> "Library | None":
-    try:
-        import fuse  # noqa: PLC0415 - fails where libfuse is missing
-    except OSError:
-        return None
-    return Library(fuse) if _major_of(fuse) == _LIBFUSE_2 else None
-
-
-def _libfuse3() -> "Library | None":
-    if find_spec("mfusepy") is None:
-        return None
-    # By default mfusepy loads libfuse 2 if both are installed.
-    os.environ["FUSE_LIBRARY_NAME"] = "fuse3"
-    try:
-        import mfusepy  # noqa: PLC0415 - fails where libfuse is missing, or too new
-    except (OSError, AttributeError):
-        return None
-    return Library(mfusepy) if _major_of(mfusepy) != _LIBFUSE_2 else None
-
-
-def _major_of(binding: Any) -> int:
+def major_of(binding: Any) -> int:
     """The major version of the library that a binding has actually loaded."""
     # 29 is 2.9, 314 is 3.14 (FUSE_VERSION in fuse_common.h).
     return 2 if binding._libfuse.fuse_version() < 30 else 3  # noqa: PLR2004
@@ -136,14 +61,14 @@ class Library:
         """Describe the library that `binding`, which is fusepy or mfusepy, has loaded."""
         loaded = binding._libfuse  # neither binding makes it public
         self._waiting, self._quick = loaded, ctypes.PyDLL(loaded._name)
-        self.major = _major_of(binding)
+        self.major = major_of(binding)
         self.version = int(loaded.fuse_version())
         """For example 29 for 2.9, and 317 for 3.17."""
         self.stat, self.statvfs = binding.c_stat, binding.c_statvfs
         self.file_info = file_info_type(binding.fuse_file_info)
-        self._connection = Connection2 if self.major == _LIBFUSE_2 else binding.fuse_conn_info
+        self._connection = Connection2 if self.major == LIBFUSE_2 else binding.fuse_conn_info
         self.entry = entry_type(self.stat)
-        table = TABLE_2 if self.major == _LIBFUSE_2 else TABLE_3
+        table = TABLE_2 if self.major == LIBFUSE_2 else TABLE_3
         self._types = {
             name: ctypes.CFUNCTYPE(None, *SIGNATURES[name]) for name in table if name in SIGNATURES
         }
@@ -184,11 +109,11 @@ class Library:
             )
         self._loop = self._function("fuse_session_loop", SESSION)
         self._new = self._function(
-            "fuse_lowlevel_new" if self.major == _LIBFUSE_2 else "fuse_session_new",
+            "fuse_lowlevel_new" if self.major == LIBFUSE_2 else "fuse_session_new",
             *(POINTER, POINTER, size, POINTER),
             result=SESSION,
         )
-        if self.major != _LIBFUSE_2:
+        if self.major != LIBFUSE_2:
             self._session_fd = self._function("fuse_session_fd", SESSION)
         self._inval_inode = self._function(
             "fuse_lowlevel_notify_inval_inode", POINTER, number, ctypes.c_int64, ctypes.c_int64
@@ -198,7 +123,7 @@ class Library:
     @property
     def has_readdirplus(self) -> bool:
         """Whether a directory listing can include attributes (READDIRPLUS)."""
-        return self.major != _LIBFUSE_2
+        return self.major != LIBFUSE_2
 
     @property
     def has_passthrough(self) -> bool:
@@ -239,7 +164,7 @@ class Library:
         arguments = Arguments(len(words), (ctypes.c_char_p * len(words))(*words), 0)
         table = (ctypes.byref(operations), ctypes.sizeof(operations), None)
         place = os.fsencode(mountpoint)
-        if self.major == _LIBFUSE_2:
+        if self.major == LIBFUSE_2:
             mount = self._function("fuse_mount", ctypes.c_char_p, POINTER, result=POINTER)
             channel = mount(place, ctypes.byref(arguments))
             if not channel:
@@ -275,7 +200,7 @@ class Library:
         known = self._connection.from_address(connection)
         for name, value in numbers.items():
             setattr(known, name, value)
-        if self.major == _LIBFUSE_2:
+        if self.major == LIBFUSE_2:
             known.want |= EXPORT_SUPPORT | IOCTL_DIR
             return False
         wanted = _WANTED

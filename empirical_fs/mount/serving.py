@@ -23,7 +23,8 @@ from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.inode_table import InodeTable
-from empirical_fs.fuse.library import Library, load_library
+from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.loader import load_library
 from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import FuseOptions, fuse_options
 from empirical_fs.fuse.passthrough import Passthrough

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from empirical_fs.errors import SetupError
-from empirical_fs.fuse.library import load_library
+from empirical_fs.fuse.loader import load_library
 from empirical_fs.mount import kernel_passthrough
 from tests.conftest import Mount
 from tests.support import racing_reader

@@ -11,7 +11,8 @@ import pytest
 
 from empirical_fs.errors import SetupError
 from empirical_fs.fuse.library import PASSTHROUGH as PASSTHROUGH_CAPABILITY
-from empirical_fs.fuse.library import Library, load_library
+from empirical_fs.fuse.library import Library
+from empirical_fs.fuse.loader import load_library
 from empirical_fs.fuse.session import _BACKING_CLOSE, _BACKING_OPEN
 from empirical_fs.fuse.structures import BACKING_ID_AT, Arguments, Context, Forget, Piece
 
