@@ -17,7 +17,7 @@
     redating     asks whether an open version that the listing has with another date is still the same
     first_looks  checks a file with the store before an isolated open; policy
     silence      whether opens still wait for the store, which may be out of reach; policy
-    file_reads   reads of open files; files: what the operations work on
+    file_reads   reads of open files; directory_reads: of the directory; files: what the operations work on
     followers    files that programs follow (`tail -F`); policy
     failures     reads that failed a moment ago; lingering: reads that were interrupted by a signal
     callers      what /proc says about the thread that sent a request

@@ -4,17 +4,16 @@ import ctypes
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from empirical_fs.api.resource import Resource
-from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.control.protocol import encoded
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
-from empirical_fs.fuse.directory import AFTER_PARENT, AFTER_SELF, Directory, cookie_after
+from empirical_fs.fuse.directory_reads import DirectoryReads
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.files import Files
@@ -38,7 +37,6 @@ from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
 _OF_USERS = b"user."
-_SELF, _PARENT = b".", b".."
 _O_DIRECT = getattr(os, "O_DIRECT", 0)  # macOS does not have it
 _ANSWER_SECONDS = 5.0
 """Seconds that a command of the command line may take in addition to the timeout of operations."""
@@ -85,7 +83,7 @@ class Operations:
         self._answering = tools.answering
         self._commands, self._for_commands = tools.commands, tools.for_commands
         self._cached = tools.cached
-        self._directory = Directory(files.catalog)
+        self._directory_reads = DirectoryReads(files, tools.library, tools.attributes, tools.options)
         followers = Followers()
         settling = Settling(files.catalog, tools.answering, tools.timer)
         silence = Silence()
@@ -176,59 +174,19 @@ class Operations:
 
     def opendir(self, request: Request, _number: int, _info: int) -> None:
         """Open the directory."""
-        opened = self._library.file_info()
-        opened.fh = self._directory.open()
-        if not request.give_open(opened):
-            self._directory.close(opened.fh)
+        self._directory_reads.open(request)
 
     def readdir(self, request: Request, _number: int, size: int, cookie: int, info: int) -> None:
         """Answer with the names after `cookie`, with inode numbers and types, as many as fit into `size`."""
-        buffer, attributes = ctypes.create_string_buffer(size), self._attributes.blank()
-        at = 0
-        listing = self._handle(info)
-        for name, place, entry in self._listed(listing, cookie):
-            self._attributes.fill_name(attributes, entry)
-            room = size - at
-            taken = self._library.add_entry(
-                request.raw, ctypes.byref(buffer, at), room, name, ctypes.byref(attributes), place
-            )
-            if taken > room:
-                break
-            at += taken
-        request.give_bytes(buffer.raw[:at])
+        self._directory_reads.read(request, self._handle(info), size, cookie)
 
     def readdirplus(self, request: Request, _number: int, size: int, cookie: int, info: int) -> None:
-        """As `readdir`, with all attributes, which the kernel caches like those of a lookup.
-
-        The attributes of an entry are left out while the kernel has them: otherwise it would ask for all of
-        them in the next listing too (fuse_advise_use_readdirplus in Linux). They are also left out where a
-        lookup would give others.
-        """
-        buffer, at, told = ctypes.create_string_buffer(size), 0, []
-        listing = self._handle(info)
-        for name, place, entry in self._listed(listing, cookie):
-            node = None
-            if entry is not None and self._is_to_be_told(listing, entry):
-                node = self._inodes.tell(entry, self._options.attribute_seconds)
-            found = self._attributes.of_node(0 if node is None else node.number, entry)
-            room = size - at
-            taken = self._library.add_entry_plus(
-                request.raw, ctypes.byref(buffer, at), room, name, ctypes.byref(found), place
-            )
-            if taken > room:
-                if node is not None:
-                    self._inodes.take_back(node)
-                break
-            at += taken
-            if node is not None:
-                told.append(node)
-        if not request.give_bytes(buffer.raw[:at]):
-            for node in told:
-                self._inodes.take_back(node)
+        """As `readdir`, with all attributes, which the kernel caches like those of a lookup."""
+        self._directory_reads.read_with_attributes(request, self._handle(info), size, cookie)
 
     def releasedir(self, request: Request, _number: int, info: int) -> None:
         """Close the directory."""
-        self._directory.close(self._handle(info))
+        self._directory_reads.close(self._handle(info))
         request.refuse(0)
 
     def statfs(self, request: Request, _number: int) -> None:
@@ -307,20 +265,6 @@ class Operations:
         node = self._node(number)
         now = self._catalog.current(node.entry)
         return extended_attributes((now or node.entry).resource)
-
-    def _listed(self, listing: int, cookie: int) -> Iterator[tuple[bytes, int, Entry | None]]:
-        """The names after `cookie`, each with its own cookie and its entry; None for `.` and `..`."""
-        if cookie < AFTER_SELF:
-            yield _SELF, AFTER_SELF, None
-        if cookie < AFTER_PARENT:
-            yield _PARENT, AFTER_PARENT, None
-        for entry in self._directory.entries(listing, cookie):
-            yield entry.name.encode(), cookie_after(entry), entry
-
-    def _is_to_be_told(self, listing: int, entry: Entry) -> bool:
-        return (
-            entry.is_sized and self._directory.is_latest(listing) and not self._inodes.has_attributes(entry)
-        )
 
     def _described(self, operation: str, words: tuple[Any, ...]) -> str:
         """What an operation is about, for the log. File names are quoted, since they may have line breaks."""
