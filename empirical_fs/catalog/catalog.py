@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from msgspec.structs import replace
 
@@ -16,6 +15,7 @@ from empirical_fs.api.settling import young
 from empirical_fs.cache.kept_listing import KeptListing
 from empirical_fs.catalog.desktop_probes import is_probe
 from empirical_fs.catalog.directory_times import DirectoryTimes
+from empirical_fs.catalog.doubts import Doubts
 from empirical_fs.catalog.keeping import Keeping, Listed, OnListed, nothing
 from empirical_fs.catalog.news import News
 from empirical_fs.catalog.refresh import Refreshing, Reload
@@ -45,8 +45,8 @@ OnChange = Callable[[Mapping[str, Entry | None], Snapshot, Snapshot], None]
 class Catalog:
     """Holds the current snapshot; a caller that finds it old starts a refresh in the background.
 
-    `_lock` guards the snapshot, its attributes and the doubts. It is never held during a request or a loop
-    over all files, so that callers do not wait. `_replacing` lets one thread at a time replace the snapshot.
+    `_replacing` lets one thread at a time replace the snapshot. Readers take no lock, so that they never wait
+    for a request or for a loop over all files: each attribute is replaced in one step.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what it asks, and whom it tells
@@ -71,14 +71,10 @@ class Catalog:
         self._fetch = fetch
         self._max_age = max_age
         self._on_change = on_change
-        self._lock = threading.Lock()
         self._replacing = threading.Lock()
-        self._settling: list[tuple[int, Callable[[], object]]] = []
-        """Callbacks for the end of a refresh, and the id of the doubtful resource that each waits for."""
+        self._doubts = Doubts()
         self._young: Mapping[int, float] = {}
         """Until when the store may lag behind the listing, on the aging clock, by resource id."""
-        self._doubts: dict[int, float] = {}
-        """When the store disagreed with the listing, on the aging clock, by resource id."""
         self._snapshot = Snapshot({})
         self._known = Known()
         self._news = News()
@@ -89,7 +85,7 @@ class Catalog:
         self.to_keep = self._keeping.to_keep
         self._unsized: list[Resource] = []
         self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
-        self._refreshing = Refreshing(self._refresh, max_age, partial(self._tell_settled, lambda _: True))
+        self._refreshing = Refreshing(self._refresh, max_age, self._doubts.give_up)
         self._asked_at = float("-inf")
         self._telling_until = float("-inf")
 
@@ -210,10 +206,9 @@ class Catalog:
         The refreshing thread calls it, so it must not block. If no refresh is due or can start, it is called
         at once.
         """
-        with self._lock:
-            self._settling.append((resource_id, call))
+        self._doubts.wait(resource_id, call)
         if not self._refreshing.ask():
-            self._tell_settled(lambda _: True)
+            self._doubts.give_up()
 
     def _looked_at(self, name: str) -> Snapshot:
         # Desktops look up some names again and again; that must not cause a refresh.
@@ -226,8 +221,7 @@ class Catalog:
     def distrust(self, resource: Resource) -> None:
         """Record that the store disagrees about `resource`; the next access starts a refresh."""
         self._sizes.forget(resource)
-        with self._lock:
-            self._doubts[resource.id] = aging_clock()
+        self._doubts.add(resource.id)
         self._refreshing.make_due()
 
     def measure(self, resource: Resource) -> None:
@@ -256,15 +250,8 @@ class Catalog:
         return asked_at
 
     def _leisure(self) -> float:
-        is_waited_for = bool(self._settling) or self._refreshing.is_waited_for
+        is_waited_for = self._doubts.is_waited_for or self._refreshing.is_waited_for
         return 0.0 if is_waited_for else self._max_age * _LEISURE
-
-    def _tell_settled(self, is_settled: Callable[[int], bool]) -> None:
-        with self._lock:
-            told = [call for resource_id, call in self._settling if is_settled(resource_id)]
-            self._settling = [each for each in self._settling if not is_settled(each[0])]
-        for call in told:
-            call()
 
     def _take(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
         """Show the state after a listing that was requested at `asked_at` (aging clock)."""
@@ -279,7 +266,6 @@ class Catalog:
         """Show this state. The caller holds `_replacing`."""
         before = None if self._asked_at == float("-inf") else self._snapshot.resources
         resources, self._unsized = self._sizes.listed(known.shown)
-        # Compute this before `_lock` is taken, which every access to the directory needs.
         now_young = young(resources, before, self._young, asked_at, server_time)
         self._show(resources, now_young, asked_at, on_change)
         if resources is known.shown:
@@ -314,15 +300,14 @@ class Catalog:
             if any(not self._was_awaited(older.by_name.get(name), now) for name, now in changed.items()):
                 changed_ns = directory_time(changed_ns, newer.updated_ns, time.time_ns())
             self._times.changed(((older.by_name.get(name), now) for name, now in changed.items()), changed_ns)
-        with self._lock:
-            # In this order: a program that sees the new mtime must not find the old files.
-            self._telling_until = float("inf") if changed else self._telling_until
-            self._snapshot = newer
-            self._changed_ns = changed_ns
-            self._young = now_young
-            self._asked_at = asked_at
-            self._doubts = {each: since for each, since in self._doubts.items() if since > asked_at}
-        self._tell_settled(lambda resource_id: resource_id not in self._doubts)
+        # In this order: a program that sees the new mtime must not find the old files.
+        self._telling_until = float("inf") if changed else self._telling_until
+        self._snapshot = newer
+        self._changed_ns = changed_ns
+        self._young = now_young
+        self._asked_at = asked_at
+        self._doubts.drop_before(asked_at)
+        self._doubts.settle()
         try:
             if changed:
                 on_change(changed, older, newer)

@@ -89,8 +89,7 @@ class World:
         """The snapshot after the refresh that asking begins, if it begins one."""
         self.catalog.snapshot()
         settle(self)
-        with self.catalog._lock:
-            return self.catalog._snapshot
+        return self.catalog.latest
 
 
 def settle(world: "World") -> None:
