@@ -1,4 +1,4 @@
-"""Fetches one range of a content: signs the URL, sends requests, resumes broken bodies, signs again."""
+"""Fetches one range of a content: sends requests, and resumes broken bodies."""
 
 import logging
 import threading
@@ -17,19 +17,16 @@ from empirical_fs.errors import (
     DeadlinePassed,
     ResourceGone,
     StoreUnavailable,
-    UnsafeUrl,
-    UrlRefused,
 )
-from empirical_fs.net.in_between import told
 from empirical_fs.net.retry import Tries
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.fetch.answer_heads import measured
 from empirical_fs.reading.fetch.object_store import Asked, Body, Sink, Store
+from empirical_fs.reading.fetch.signed_requests import SignedRequests
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.version import Extent, Head, Refused
-from empirical_fs.work.waits import Pause, Steps, drive, elsewhere
+from empirical_fs.work.waits import Pause, Steps, drive
 
-_NOT_FOUND = (404, 410)
 _WORTH_RESUMING = 64 * 2**10
 _WORTH_RETRYING = (StoreUnavailable, BadAnswer, DeadlinePassed)
 _ASKED_AGAIN_SECONDS = 5.0
@@ -88,7 +85,7 @@ class Ranges:
         A fetch fails after `patience` seconds without a byte, or when `closing` is set.
         """
         self._store = store
-        self._urls = urls
+        self._signed = SignedRequests(store, urls)
         self._listed = listed
         self._patience = patience
         self._closing = closing
@@ -206,7 +203,7 @@ class Ranges:
         tries = Tries(deadline, self._closing, self._store.gave_up)
         while True:
             try:
-                head = drive(self._head(asked, deadline, Cancellation()))
+                head = drive(self._signed.head(asked, deadline, Cancellation()))
                 size = measured(head, resource.size, is_html=resource.is_html)
             except _WORTH_RETRYING as error:
                 tries.wait(error)
@@ -225,7 +222,7 @@ class Ranges:
         # So that the next open does not wait as long for an answer that may not come.
         content.put_off_asking()
         try:
-            head = yield from self._head(self._asked(content, 0, 1), deadline, Cancellation())
+            head = yield from self._signed.head(self._asked(content, 0, 1), deadline, Cancellation())
             self._tie(content, head)
         except (ContentChanged, ResourceGone):
             content.end()
@@ -240,7 +237,7 @@ class Ranges:
         Raises:
             As `fetch`.
         """
-        head, body = yield from self._answered(self._asked(content, start, stop), deadline, cancellation)
+        head, body = yield from self._signed.get(self._asked(content, start, stop), deadline, cancellation)
         try:
             content.check(head, is_listed=self._is_listed(content))
             if body is None:
@@ -266,7 +263,7 @@ class Ranges:
             ContentChanged: there is one, or the object has changed.
         """
         size = content.size
-        head = yield from self._head(self._asked(content, size, size + 1), deadline, cancellation)
+        head = yield from self._signed.head(self._asked(content, size, size + 1), deadline, cancellation)
         if head.brings is not Refused.PAST_THE_END:
             content.check(head, is_listed=self._is_listed(content))
             if isinstance(head.brings, Extent) and head.brings.stop > size:
@@ -283,40 +280,6 @@ class Ranges:
 
     def _is_listed(self, content: Content) -> bool:
         return content.is_described_by(self._listed(content.resource_id))
-
-    def _head(self, asked: Asked, deadline: Deadline, cancellation: Cancellation) -> Steps[Head]:
-        """The head of the store's answer; its body is closed unread."""
-        head, body = yield from self._answered(asked, deadline, cancellation)
-        if body is not None:
-            body.close()
-        return head
-
-    def _answered(
-        self, asked: Asked, deadline: Deadline, cancellation: Cancellation
-    ) -> Steps[tuple[Head, Body | None]]:
-        """The answer of the store; if it refuses the URL, the URL is signed again once.
-
-        Raises:
-            EmpiricalError: there is no answer; ContentChanged if the object does not exist.
-        """
-        url = self._urls.known(asked.resource_id)
-        if url is None:
-            url = yield from elsewhere(lambda: self._urls.get(asked.resource_id, deadline))
-        try:
-            return (yield from self._store.get(url, asked, deadline, cancellation))
-        except (UrlRefused, UnsafeUrl):
-            refused = url
-        url = yield from elsewhere(lambda: self._urls.renew(asked.resource_id, refused, deadline))
-        try:
-            return (yield from self._store.get(url, asked, deadline, cancellation))
-        except UrlRefused as error:
-            is_gone = error.status in _NOT_FOUND
-            if error.is_of_another and not (is_gone and (yield from self._store.is_own_page(url, asked))):
-                # A web page of a proxy or an outage shows nothing about the URL, and may soon disappear.
-                raise StoreUnavailable(told("the store", error.status)) from error
-            if is_gone:
-                raise ContentChanged("the object was deleted") from error
-            raise
 
 
 def _pour(body: Body, counted: _Counted, stop: int) -> Steps[bool]:
