@@ -51,7 +51,7 @@ from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.fetch.range_request import Ranges
 from empirical_fs.reading.fetch.runs import Runs
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.reading.reader import Means
+from empirical_fs.reading.supply import Means
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings

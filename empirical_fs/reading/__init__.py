@@ -4,7 +4,8 @@ open_files.py: the contents that are open; handle.py: one open file.
 walk_prefetch.py: fetches files before a directory walk reaches them; walk_policy.py: decides which files.
 disk.py: what the cache on disk has of open contents; prefetch.py: fetches whole files into it, for commands;
 prefetch_policy.py: which file next, and how many requests at once.
-reader.py: reads one content for all its handles; cursor.py: where a handle reads; pending_read.py: one read.
+reader.py: reads one content for all its handles; supply.py: begins to fetch the bytes; cursor.py: where a
+handle reads; pending_read.py: one read.
 content.py: one version of the bytes; version.py: decides which answers of the store belong to a version.
 read_ahead.py: how far to read ahead; following.py: which reads are the kernel's own read-ahead; habits.py:
 how far programs read in files.

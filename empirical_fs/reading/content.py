@@ -53,7 +53,7 @@ class Content:
         self._over = False
         self._confirmed_at = float("-inf")
         self.room = Room()
-        """Whether the local disk has room for the whole content; the lock of its `Reader` guards it."""
+        """Whether the local disk has room for the whole content; the lock of its `Supply` guards it."""
 
     @property
     def validators(self) -> Validators | None:

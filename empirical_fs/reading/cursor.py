@@ -21,7 +21,7 @@ Taken = tuple[Lender, list[memoryview]]
 
 
 class Cursor:
-    """Where one handle reads. The lock of the `Reader` guards it, except the shortcut."""
+    """Where one handle reads. The lock of the `Supply` guards it, except the shortcut."""
 
     def __init__(self, size: int) -> None:
         """Begin in a content of `size` bytes."""

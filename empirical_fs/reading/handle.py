@@ -54,7 +54,7 @@ class Handle:
         self.head = 0
         """Bytes from offset 0 that were requested without a gap; as approximate."""
         self._owner = owner
-        self._reader = reader
+        self._reader, self._supply = reader, reader.supply
         self._cursor = Cursor(reader.content.size)
         self._on_first_read: OnRead | None = on_first_read
         self._on_closed = on_closed
@@ -90,7 +90,7 @@ class Handle:
         with self._lock:
             is_ahead = self._following.begin(noted, start, start + size)
         seconds = self._owner.pause if is_ahead and self._owner.habits.trusted_at else 0
-        if not seconds or self._reader.is_coming(start, size):
+        if not seconds or self._supply.is_coming(start, size):
             return self._reader.read(self._cursor, start, size, noted)
         held = _Held(partial(self._reader.read, self._cursor, start, size, noted))
         held.begin_later(self._owner.timer, seconds)
@@ -106,15 +106,15 @@ class Handle:
         """Begin to fetch the bytes before `stop` (by default all); False if there is no memory for any."""
         with self._lock:
             self._following.trust()
-        return self._reader.fetch_ahead(self._cursor, self.content.size if stop is None else stop)
+        return self._supply.fetch_ahead(self._cursor, self.content.size if stop is None else stop)
 
     def bring(self, extent: Range, request_stop: int) -> list[Part] | None:
-        """As `Reader.bring`."""
-        return self._reader.bring(self._cursor, extent, request_stop)
+        """As `Supply.bring`."""
+        return self._supply.bring(self._cursor, extent, request_stop)
 
     def drop(self, part: Part) -> None:
-        """As `Reader.drop`."""
-        self._reader.drop(self._cursor, part)
+        """As `Supply.drop`."""
+        self._supply.drop(self._cursor, part)
 
     def close(self) -> None:
         """Drop what was fetched ahead for this handle, and release the content."""
@@ -122,7 +122,7 @@ class Handle:
         # A program that was killed before it got a byte shows nothing of how far it would have read.
         if self._was_served:
             self._owner.habits.closed(self.content.size, self.read_bytes, self.head)
-        self._reader.leave(self._cursor)
+        self._supply.leave(self._cursor)
         self._owner.release(self.content)
 
     def _note(self, start: int, size: int) -> None:
@@ -136,8 +136,8 @@ class Handle:
         The kernel splits one large read of a program into several.
         """
         is_large = self._owner.kernel_window <= size < min(FIRST_LOOK, self.content.size)
-        if is_large and not start and not self._reader.is_coming(0, FIRST_LOOK):
-            self._reader.fetch_ahead(self._cursor, FIRST_LOOK)
+        if is_large and not start and not self._supply.is_coming(0, FIRST_LOOK):
+            self._supply.fetch_ahead(self._cursor, FIRST_LOOK)
 
 
 OnRead = Callable[[Handle], object]

@@ -9,7 +9,8 @@ from empirical_fs.errors import BadAnswer
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.following import pause
 from empirical_fs.reading.handle import Handle, OnRead, nothing
-from empirical_fs.reading.reader import Means, Reader
+from empirical_fs.reading.reader import Reader
+from empirical_fs.reading.supply import Means
 from empirical_fs.work.timer import Timer
 
 _KERNEL_WINDOW = 128 * 2**10
@@ -156,11 +157,11 @@ class Readers:
             if opened.handles:
                 return
             del self._open[content]
-        opened.reader.close()
+        opened.reader.supply.close()
 
     def close(self) -> None:
         """Stop all reads; those that wait fail at once."""
         with self._lock:
             readers = [opened.reader for opened in self._open.values()]
         for reader in readers:
-            reader.close()
+            reader.supply.close()

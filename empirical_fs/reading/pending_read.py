@@ -44,7 +44,7 @@ class Step(Enum):
 
 @dataclass(eq=False, slots=True)
 class PendingRead:
-    """One read of a `Reader`, whose lock guards `is_over` and `needed`."""
+    """One read of a `Reader`; the lock of the `Supply` guards `is_over` and `needed`."""
 
     cursor: Cursor
     extent: Range

@@ -15,7 +15,8 @@ from empirical_fs.reading.fetch.pool import Fetcher, OnWhole
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.pending_read import PendingRead
 from empirical_fs.reading.read_ahead import Range
-from empirical_fs.reading.reader import Means, Reader
+from empirical_fs.reading.reader import Reader
+from empirical_fs.reading.supply import Means
 from empirical_fs.statistics import Statistics
 from tests.unit.conftest import Waiting
 
@@ -270,8 +271,8 @@ class Simulation:
 
     def leave(self, file: int = 0) -> None:
         """Close the handle of one file, and the file."""
-        self._readers[file].leave(self.cursors[file])
-        self._readers[file].close()
+        self._readers[file].supply.leave(self.cursors[file])
+        self._readers[file].supply.close()
 
     def _read(self, read: Range, file: int) -> None:
         """What `Reader.read` does, but that time passes here instead of the wait for a part."""
@@ -281,7 +282,7 @@ class Simulation:
         if ready is not None:
             ready[0].give_back()
             return
-        needed, new = reader._begin(cursor, read)
+        needed, new = reader.supply.begin(cursor, read)
         held = max(self._fetcher.held_in_all(), self._budget.held)
         shown.held_most = max(shown.held_most, held)
         shown.held_too_much = max(shown.held_too_much, held - self.budget - read.size)
@@ -295,4 +296,4 @@ class Simulation:
         seconds = self._fetcher.now - begun
         if seconds > 0:
             shown.waits.append(Wait(read.start, seconds, ahead, self.connections, len(shown.requests)))
-        reader._end(PendingRead(cursor, read, Waiting(), needed, new, cursor.waited))
+        reader.supply.end(PendingRead(cursor, read, Waiting(), needed, new, cursor.waited))

@@ -18,7 +18,7 @@ from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.habits import TRUSTED_EARLY, TRUSTED_LATE
 from empirical_fs.reading.handle import Handle
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.reading.reader import Means
+from empirical_fs.reading.supply import Means
 from empirical_fs.reading.version import Extent, Head, Validators
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.timer import Alarm, Timer

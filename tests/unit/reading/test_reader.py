@@ -33,7 +33,8 @@ from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import FIRST_PART, KEPT_BEHIND
-from empirical_fs.reading.reader import Means, Reader
+from empirical_fs.reading.reader import Reader
+from empirical_fs.reading.supply import Means
 from empirical_fs.reading.version import Extent
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import Steps
@@ -184,7 +185,7 @@ class Opened:
         return b"".join(self.read(start + turn * STEP, STEP, cursor) for turn in range(reads))
 
     def close(self) -> None:
-        self.reader.close()
+        self.reader.supply.close()
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,7 @@ def follow(opened: Opened, reader: list[tuple[int, int]] | tuple[int, int]) -> l
             assert opened.read(start, size, cursor) == opened.data[start : start + size]
         except EmpiricalError as error:
             failures.append(error)
-    opened.reader.leave(cursor)
+    opened.reader.supply.leave(cursor)
     return failures
 
 
@@ -356,8 +357,8 @@ def test_handles_at_different_places_download_each_byte_once() -> None:
     # What is ahead of the first at its end was read by the second long ago.
     waste = opened.ranges.total - len(LONG)
     assert 0 <= waste <= opened.budget.held
-    opened.reader.leave(first)
-    opened.reader.leave(second)
+    opened.reader.supply.leave(first)
+    opened.reader.supply.leave(second)
     assert opened.budget.held == 0
 
 
@@ -562,13 +563,13 @@ def test_an_idle_reader_gives_its_window_back() -> None:
     idle = Opened(budget=total, data=LONG[: 7 * MIB])
     cursor = idle.cursor()
     idle.read_on(2 * MIB, 3)
-    assert idle.reader.fetch_ahead(cursor, idle.content.size)
+    assert idle.reader.supply.fetch_ahead(cursor, idle.content.size)
     assert idle.budget.held == 7 * MIB
     busy = Opened(data=LONG[::-1], beside=idle)
     busy_cursor = busy.cursor()
     busy.read_on(0, 80, busy_cursor)
     assert len(busy.ranges.fetched) < 40
-    busy.reader.leave(busy_cursor)
+    busy.reader.supply.leave(busy_cursor)
     assert 0 < idle.budget.held <= total // 2
     assert idle.read_on(0, 7 * MIB // STEP, cursor) == idle.data
     idle.close()
@@ -580,7 +581,7 @@ def test_an_idle_reader_gives_its_window_back() -> None:
 def test_a_window_that_was_refused_goes_on_without_a_hole(filling: int) -> None:
     """Where the memory for a part of the window comes a little later, it is still fetched ahead, in order."""
     idle = Opened(budget=8 * MIB, data=LONG[:filling])
-    assert idle.reader.fetch_ahead(idle.cursor(), idle.content.size)
+    assert idle.reader.supply.fetch_ahead(idle.cursor(), idle.content.size)
     busy = Opened(data=LONG, beside=idle)
     cursor = busy.cursor()
     assert busy.read_on(0, 64, cursor) == LONG[: 64 * STEP]
@@ -600,11 +601,11 @@ def test_leaving_gives_back_what_was_ahead() -> None:
     assert ahead_of_one > 0
     opened.read_on(12 * MIB, 3, staying)
     assert opened.budget.held > ahead_of_one
-    opened.reader.leave(leaving)
+    opened.reader.supply.leave(leaving)
     fetches = len(opened.ranges.fetched)
     assert opened.read(12 * MIB + 3 * STEP, STEP, staying) == LONG[12 * MIB + 3 * STEP :][:STEP]
     assert len(opened.ranges.fetched) == fetches
-    opened.reader.leave(staying)
+    opened.reader.supply.leave(staying)
     assert opened.budget.held == 0
 
 
@@ -617,7 +618,7 @@ def test_leaving_while_a_read_waits(opened: Opened, pool: ThreadPoolExecutor) ->
     deadline = NotingDeadline(Deadline.after(PATIENCE).at, noted=waiting)
     future = pool.submit(opened.read, STEP, STEP, cursor, deadline)
     assert waiting.acquire(timeout=PATIENCE)
-    opened.reader.leave(cursor)
+    opened.reader.supply.leave(cursor)
     opened.ranges.go.set()
     assert future.result(PATIENCE) == DATA[STEP : 2 * STEP]
     assert opened.budget.held == 0
@@ -627,12 +628,12 @@ def test_a_small_content_is_fetched_ahead_at_once() -> None:
     """A content that is fetched ahead whole costs one request, however it is then read."""
     opened = Opened(data=DATA[: 3 * STEP + 5])
     cursor = opened.cursor()
-    assert opened.reader.fetch_ahead(cursor, opened.content.size)
+    assert opened.reader.supply.fetch_ahead(cursor, opened.content.size)
     assert opened.read_on(0, 4, cursor) == opened.data
     assert opened.read(3 * STEP, 5, cursor) == opened.data[3 * STEP :]
     assert opened.read(7, 100, cursor) == opened.data[7:107]
     assert opened.ranges.fetched == [(0, len(opened.data))]
-    opened.reader.leave(cursor)
+    opened.reader.supply.leave(cursor)
     assert opened.budget.held == 0
 
 
@@ -641,7 +642,7 @@ def test_what_is_fetched_ahead_at_once_stays() -> None:
     opened = Opened(data=LONG[: 8 * MIB])
     staying, reading = opened.cursor(), opened.cursor()
     opened.read_on(4 * MIB, 3, staying)
-    assert opened.reader.fetch_ahead(reading, opened.content.size)
+    assert opened.reader.supply.fetch_ahead(reading, opened.content.size)
     fetches = len(opened.ranges.fetched)
     opened.read(0, STEP, reading)
     assert opened.read(7 * MIB, STEP, reading) == LONG[7 * MIB : 7 * MIB + STEP]
@@ -654,11 +655,11 @@ def test_fetching_ahead_needs_memory_and_an_open_reader() -> None:
     """Nothing is fetched ahead where the memory is not there, or after the end; reads go on all the same."""
     opened = Opened(budget=SIZE - 1)
     cursor = opened.cursor()
-    assert not opened.reader.fetch_ahead(cursor, opened.content.size)
+    assert not opened.reader.supply.fetch_ahead(cursor, opened.content.size)
     assert opened.ranges.fetched == []
     assert opened.read(0, STEP, cursor) == DATA[:STEP]
     opened.close()
-    assert not opened.reader.fetch_ahead(cursor, opened.content.size)
+    assert not opened.reader.supply.fetch_ahead(cursor, opened.content.size)
     assert opened.budget.held == 0
 
 

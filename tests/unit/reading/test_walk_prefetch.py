@@ -12,7 +12,7 @@ from empirical_fs.reading.buffers import Blocks
 from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.handle import Handle
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.reading.reader import Means
+from empirical_fs.reading.supply import Means
 from empirical_fs.reading.walk_policy import RECOGNISED_AT
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
 from empirical_fs.statistics import Statistics
