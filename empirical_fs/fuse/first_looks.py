@@ -13,7 +13,7 @@ from empirical_fs.clock import aging_clock
 from empirical_fs.errors import NoThread
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import Node
-from empirical_fs.fuse.silence import Silence
+from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
@@ -34,11 +34,11 @@ _WAIT_SECONDS = 2.0
 class FirstLooks:
     """Asks the store before isolated opens. Its components are thread-safe."""
 
-    def __init__(self, files: Files, timer: Timer, silence: Silence) -> None:
-        """Check `files`; `timer` limits the wait for the store, and `silence` learns whether it answers."""
+    def __init__(self, files: Files, timer: Timer, backoff: StoreBackoff) -> None:
+        """Check `files`; `timer` limits the wait for the store, and `backoff` learns whether it answers."""
         self._catalog, self._inodes, self._walks = files.catalog, files.inodes, files.walks
         self._timer = timer
-        self._silence = silence
+        self._backoff = backoff
         self._touched_at = float("-inf")
 
     def touched(self) -> None:
@@ -70,7 +70,7 @@ class FirstLooks:
             content, release = handle.content, handle.close
 
         def learn() -> None:
-            learn_of(self._silence, content, asked_at)
+            learn_of(self._backoff, content, asked_at)
 
         def tell() -> None:
             learn()
@@ -103,12 +103,12 @@ class FirstLooks:
         return self._walks.latest(entry.resource, known)
 
 
-def learn_of(silence: Silence, content: Content, asked_at: float) -> None:
+def learn_of(backoff: StoreBackoff, content: Content, asked_at: float) -> None:
     """Note whether the store has answered about `content` since `asked_at` (aging clock)."""
     if content.is_over or content.confirmed_at >= asked_at:
-        silence.answered()
+        backoff.answered()
     else:
-        silence.unanswered(aging_clock() - asked_at)
+        backoff.unanswered(aging_clock() - asked_at)
 
 
 def _sure_for(looks: int) -> float:

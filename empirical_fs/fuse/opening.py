@@ -21,7 +21,7 @@ from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.fuse.settling import Settling
-from empirical_fs.fuse.silence import Silence
+from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle
 
@@ -51,7 +51,7 @@ class Opener:
         library: Library,
         settling: Settling,
         first_looks: FirstLooks,
-        silence: Silence,
+        backoff: StoreBackoff,
         redating: Redating,
         followers: Followers,
         *,
@@ -67,7 +67,7 @@ class Opener:
         self._redating = redating
         self._followers = followers
         self._first_looks = first_looks
-        self._silence = silence
+        self._backoff = backoff
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._open_files: dict[int, OpenFile] = {}
@@ -104,7 +104,7 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self._open_asked, request, node, caller, content, aging_clock())
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
-        elif not (request.is_deferred or self._silence.is_on) and self._is_to_be_looked_at(node, now):
+        elif not (request.is_deferred or self._backoff.is_active) and self._is_to_be_looked_at(node, now):
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries)
             self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
@@ -148,7 +148,7 @@ class Opener:
         self, request: Request, node: Node, caller: Caller, content: Content, asked_at: float
     ) -> None:
         """Open a node after the store was asked about its content, at `asked_at` on the aging clock."""
-        learn_of(self._silence, content, asked_at)
+        learn_of(self._backoff, content, asked_at)
         self.open(request, node, caller, settle_tries=0)
 
     def _is_to_be_looked_at(self, node: Node, entry: Entry) -> bool:
@@ -162,7 +162,7 @@ class Opener:
 
     def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
         """The content that the open would use, if the store must be asked about it first; otherwise None."""
-        if self._silence.is_on or not entry.resource.size:
+        if self._backoff.is_active or not entry.resource.size:
             return None
         content = self._walks.latest(entry.resource, _content_of(node))
         return content if content is not None and content.is_to_be_asked(self._catalog.asked_at) else None

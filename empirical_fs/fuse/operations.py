@@ -28,8 +28,8 @@ from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
-from empirical_fs.fuse.silence import Silence
 from empirical_fs.fuse.sizing import Sizing
+from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import CACHED, extended_attributes
 from empirical_fs.macos import NO_ATTRIBUTE
@@ -86,15 +86,15 @@ class Operations:
         self._directory_reads = DirectoryReads(files, tools.library, tools.attributes, tools.options)
         followers = Followers()
         settling = Settling(files.catalog, tools.answering, tools.timer)
-        silence = Silence()
-        redating = Redating(files.inodes, files.walks, tools.answering, silence)
+        backoff = StoreBackoff()
+        redating = Redating(files.inodes, files.walks, tools.answering, backoff)
         self._opener = Opener(
             files,
             tools.answering,
             tools.library,
             settling,
-            FirstLooks(files, tools.timer, silence),
-            silence,
+            FirstLooks(files, tools.timer, backoff),
+            backoff,
             redating,
             followers,
             is_direct=tools.options.is_direct,

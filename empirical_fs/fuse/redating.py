@@ -11,7 +11,7 @@ from empirical_fs.fuse.first_looks import learn_of
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
-from empirical_fs.fuse.silence import Silence
+from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
 
@@ -26,11 +26,11 @@ class Redating:
     """
 
     def __init__(
-        self, inodes: InodeTable, walks: WalkPrefetch, answering: Answering, silence: Silence
+        self, inodes: InodeTable, walks: WalkPrefetch, answering: Answering, backoff: StoreBackoff
     ) -> None:
-        """Ask about contents that `walks` has opened; `silence` learns whether the store answers."""
+        """Ask about contents that `walks` has opened; `backoff` learns whether the store answers."""
         self._inodes, self._walks, self._answering = inodes, walks, answering
-        self._silence = silence
+        self._backoff = backoff
         self._lock = threading.Lock()
         self._waiting: dict[Content, list[OnKnown]] = {}
 
@@ -69,10 +69,10 @@ class Redating:
                 return
             self._waiting[content] = [call]
         # If the store did not answer a moment ago, do not wait for it again.
-        is_asked = not (content.is_put_off or self._silence.is_on)
+        is_asked = not (content.is_put_off or self._backoff.is_active)
 
         def answered() -> None:
-            learn_of(self._silence, content, asked_at)
+            learn_of(self._backoff, content, asked_at)
             self._tell(content)
 
         try:

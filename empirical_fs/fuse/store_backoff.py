@@ -12,7 +12,7 @@ _VAIN_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 
 
-class Silence:
+class StoreBackoff:
     """Whether an open has lately waited for the store in vain.
 
     No lock is needed: a wrong moment, where threads meet, costs one open a wait.
@@ -25,7 +25,7 @@ class Silence:
         self._pause = _FIRST_PAUSE
 
     @property
-    def is_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether opens must not wait for the store at the moment."""
         return self._clock() < self._until
 
@@ -35,6 +35,6 @@ class Silence:
 
     def unanswered(self, seconds: float) -> None:
         """Note that an open has waited so many seconds without an answer."""
-        if seconds >= _VAIN_SECONDS and not self.is_on:
+        if seconds >= _VAIN_SECONDS and not self.is_active:
             self._until = self._clock() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
