@@ -7,7 +7,7 @@ from functools import partial
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.lingering import Lingering
+from empirical_fs.fuse.interrupted_reads import InterruptedReads
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import Opener
@@ -49,7 +49,7 @@ class FileReads:
         self._answering = answering
         self._settling = settling
         self._failures = FailuresOfOthers()
-        self._lingering = Lingering(timer)
+        self._interrupted = InterruptedReads(timer)
         """Reads that were interrupted by a signal, and go on."""
 
     def read(self, request: Request, opened: OpenFile, offset: int, size: int) -> None:
@@ -74,7 +74,9 @@ class FileReads:
             finally:
                 part.give_back()
             raise ContentChanged("the file changed since it was opened")
-        kept = None if source.content.is_over else self._lingering.take(opened, source.content, offset, size)
+        kept = (
+            None if source.content.is_over else self._interrupted.take(opened, source.content, offset, size)
+        )
         if kept is not None and opened.may_give(source.content):
             request.give_bytes(kept)
             return
@@ -95,13 +97,13 @@ class FileReads:
         else:
             self._fail(opened.node, request, before.error)
             return
-        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed, self._lingering)
+        leavers, waiting = opened.leavers, WaitingRead(request, opened, on_failed, self._interrupted)
         request.defer(deadline - now, waiting.fail)
         waiting.begin(source, offset, size, leavers)
 
     def leave(self, opened: OpenFile) -> None:
         """End what goes on for a file that is closed."""
-        self._lingering.leave(opened)
+        self._interrupted.leave(opened)
 
     def _fail_first(
         self, opened: OpenFile, extent: _Extent, node: Node, request: Request, error: EmpiricalError
@@ -138,7 +140,9 @@ class FileReads:
             return
         source = self._opener.reopen(opened)
         extent = replace(extent, content=source.content, new_versions=extent.new_versions - 1)
-        waiting = WaitingRead(request, opened, partial(self._fail_or_go_on, opened, extent), self._lingering)
+        waiting = WaitingRead(
+            request, opened, partial(self._fail_or_go_on, opened, extent), self._interrupted
+        )
         request.hand_to(waiting.fail)
         waiting.begin(source, extent.offset, extent.size, opened.leavers)
 

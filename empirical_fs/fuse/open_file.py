@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from empirical_fs.errors import Abandoned, ContentChanged, EmpiricalError, Interrupted
 from empirical_fs.fuse.callers import has_ended
-from empirical_fs.fuse.lingering import Lingering
+from empirical_fs.fuse.interrupted_reads import InterruptedReads
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.repeated_reads import Failures
 from empirical_fs.fuse.request import Request
@@ -59,17 +59,19 @@ class OpenFile:
 class WaitingRead:
     """A read that waits: `give` or `fail` answers it, called by any thread."""
 
-    __slots__ = ("_cancel", "_lingering", "_on_failed", "_request", "content", "file", "offset", "size")
+    __slots__ = ("_cancel", "_interrupted", "_on_failed", "_request", "content", "file", "offset", "size")
 
-    def __init__(self, request: Request, opened: OpenFile, on_failed: OnFailed, lingering: Lingering) -> None:
+    def __init__(
+        self, request: Request, opened: OpenFile, on_failed: OnFailed, interrupted: InterruptedReads
+    ) -> None:
         """Prepare the read `request` of `opened`; nothing is requested yet.
 
-        If the program is interrupted, the read goes on in `lingering`.
+        If the program is interrupted, the read goes on in `interrupted`.
         """
         self._request = request
         self.file = opened
         self._on_failed = on_failed
-        self._lingering = lingering
+        self._interrupted = interrupted
         self.content: Content | None = None
         self.offset = self.size = 0
         self._cancel: Callable[[], object] | None = None
@@ -103,7 +105,7 @@ class WaitingRead:
     def give(self, pieces: list[memoryview]) -> None:
         """Answer with the bytes, which are valid until this returns."""
         if not self._request.is_open:
-            self._lingering.arrived(self, pieces)
+            self._interrupted.arrived(self, pieces)
         elif pieces and not self.file.may_give(self.content):
             self.fail(ContentChanged("the file changed since it was opened"))
         else:
@@ -115,12 +117,12 @@ class WaitingRead:
         self.file.waiting.pop(self, None)
         self.file.node.note_failed(self.offset, self.offset + self.size)
         if not self._request.is_open:
-            self._lingering.failed(self)
+            self._interrupted.failed(self)
             self.cancel()
             return
         if isinstance(error, Interrupted):
             # Before the answer, since the program repeats the read at once.
-            self._lingering.add(self)
+            self._interrupted.add(self)
             self._on_failed(self.file.node, self._request, error)
             return
         self._on_failed(self.file.node, self._request, error)

@@ -10,8 +10,8 @@ import pytest
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.errors import Abandoned, Closing, EmpiricalError, Interrupted
-from empirical_fs.fuse import lingering as module
-from empirical_fs.fuse.lingering import Lingering
+from empirical_fs.fuse import interrupted_reads as module
+from empirical_fs.fuse.interrupted_reads import InterruptedReads
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile, WaitingRead
 from empirical_fs.fuse.request import Request
@@ -58,7 +58,7 @@ class Reads:
         self.source = Source()
         self.opened = OpenFile(cast(Handle, self.source), Node(2, ENTRY))
         self.failures: list[EmpiricalError] = []
-        self.waiting = WaitingRead(self.request, self.opened, self.fail, Lingering(self.timer))
+        self.waiting = WaitingRead(self.request, self.opened, self.fail, InterruptedReads(self.timer))
         self.request.defer(10, self.waiting.fail)
 
     def fail(self, _node: Node, request: Request, error: EmpiricalError) -> None:
@@ -167,22 +167,22 @@ def test_whoever_closes_and_cannot_be_seen() -> None:
 def test_a_reader_that_handles_a_signal(timer: Timer) -> None:
     """It is answered, its read goes on, and whoever asks again has the bytes, if they are of that content."""
     reads = Reads(timer=timer)
-    lingering = reads.waiting._lingering
+    interrupted = reads.waiting._interrupted
     reads.begin()
     reads.waiting.fail(Interrupted("a signal"))
     assert [type(error) for error in reads.failures] == [Interrupted]
     assert reads.source.cancelled == 0
     assert not reads.opened.waiting
-    assert lingering.take(reads.opened, None, 0, 9) is None
+    assert interrupted.take(reads.opened, None, 0, 9) is None
     reads.source.waiter.give([memoryview(bytearray(b"abcd")), memoryview(bytearray(b"efghi"))])
     assert len(reads.library.said) == 1
-    assert lingering.take(reads.opened, None, 0, 9) == b"abcdefghi"
-    assert lingering.take(reads.opened, None, 2, 4) == b"cdef"
-    assert lingering.take(reads.opened, None, 5, 5) is None
-    assert lingering.take(reads.opened, "another", 0, 9) is None
-    assert lingering.take(object(), None, 0, 9) is None
-    lingering.leave(reads.opened)
-    assert lingering.take(reads.opened, None, 0, 9) is None
+    assert interrupted.take(reads.opened, None, 0, 9) == b"abcdefghi"
+    assert interrupted.take(reads.opened, None, 2, 4) == b"cdef"
+    assert interrupted.take(reads.opened, None, 5, 5) is None
+    assert interrupted.take(reads.opened, "another", 0, 9) is None
+    assert interrupted.take(object(), None, 0, 9) is None
+    interrupted.leave(reads.opened)
+    assert interrupted.take(reads.opened, None, 0, 9) is None
     assert reads.source.cancelled == 1
 
 
@@ -190,9 +190,9 @@ def test_reads_that_go_on_are_few(timer: Timer, monkeypatch: pytest.MonkeyPatch)
     """Of more the oldest ends, and all end in time, or when they fail."""
     monkeypatch.setattr(module, "_MOST", 2)
     monkeypatch.setattr(module, "_SECONDS", 0.1)
-    lingering, several = Lingering(timer), [Reads(timer=timer) for _ in range(3)]
+    interrupted, several = InterruptedReads(timer), [Reads(timer=timer) for _ in range(3)]
     for reads in several:
-        reads.waiting._lingering = lingering
+        reads.waiting._interrupted = interrupted
         reads.begin()
         reads.waiting.fail(Interrupted("a signal"))
     assert [reads.source.cancelled for reads in several] == [1, 0, 0]

@@ -39,14 +39,14 @@ class Read(Protocol):
 
 
 @dataclass(slots=True)
-class _Lingering:
+class _Interrupted:
     """The alarm that ends one such read, and its bytes once they have arrived."""
 
     alarm: Alarm
     data: bytes | None = None
 
 
-class Lingering:
+class InterruptedReads:
     """Interrupted reads that go on, for a bounded time and in a bounded number.
 
     If signals come faster than the store answers, a program would make no progress if each try began from
@@ -58,22 +58,22 @@ class Lingering:
         """Begin without such reads."""
         self._timer = timer
         self._lock = threading.Lock()
-        self._reads: OrderedDict[Read, _Lingering] = OrderedDict()
+        self._reads: OrderedDict[Read, _Interrupted] = OrderedDict()
 
     def add(self, read: Read) -> None:
         """Let `read` go on: when its bytes arrive, they are kept for the next read of them."""
         alarm = self._timer.after(_SECONDS, partial(self._end, [read]))
         with self._lock:
-            self._reads[read] = _Lingering(alarm)
+            self._reads[read] = _Interrupted(alarm)
             over = list(self._reads)[:-_MOST]
         self._end(over)
 
     def arrived(self, read: Read, pieces: list[memoryview]) -> None:
         """Keep the bytes of a read; `pieces` are valid until this returns."""
         with self._lock:
-            lingering = self._reads.get(read)
-            if lingering is not None:
-                lingering.data = b"".join(pieces)
+            interrupted = self._reads.get(read)
+            if interrupted is not None:
+                interrupted.data = b"".join(pieces)
 
     def failed(self, read: Read) -> None:
         """End a read whose bytes will not arrive; when it is repeated, the program gets the reason."""
@@ -84,8 +84,8 @@ class Lingering:
         if not self._reads:
             return None
         with self._lock:
-            for read, lingering in self._reads.items():
-                data = lingering.data
+            for read, interrupted in self._reads.items():
+                data = interrupted.data
                 if data is None or read.file is not file or read.content is not content:
                     continue
                 begin = offset - read.offset
@@ -104,7 +104,7 @@ class Lingering:
     def _end(self, reads: list[Read]) -> None:
         for read in reads:
             with self._lock:
-                lingering = self._reads.pop(read, None)
-            if lingering is not None:
-                lingering.alarm.cancel()
+                interrupted = self._reads.pop(read, None)
+            if interrupted is not None:
+                interrupted.alarm.cancel()
                 read.cancel()
