@@ -15,7 +15,7 @@
     passthrough  decides which files of the disk cache the kernel reads by itself
     settling     waits for a listing that agrees with the store; sizing: for a size that the API does not give
     redating     asks whether an open version that the listing has with another date is still the same
-    first_looks  checks a file with the store before an isolated open; policy
+    revalidation checks with the store before an isolated open that a file has not changed; policy
     store_backoff  whether opens still wait for the store, which may be out of reach; policy
     file_reads   reads of open files; directory_reads: of the directory; files: what the operations work on
     followers    files that programs follow (`tail -F`); policy

@@ -55,7 +55,7 @@ class Node(msgspec.Struct, eq=False, gc=False):
 
     Set before the bytes are given; the thread then checks that the content is still the node's.
     """
-    looks: int = 0
+    revalidations: int = 0
     """How often the store was asked before an open whether it still has this version."""
     told_since: float = float("-inf")
     """When the kernel first learned of it, since it last forgot it; on the inode table's clock."""
@@ -224,7 +224,7 @@ class Nodes:
         if node.handles and not node.is_to_change_open(now):
             node.content = before
             return False
-        node.entry, node.sent_back, node.is_given, node.looks = now, None, False, 0
+        node.entry, node.sent_back, node.is_given, node.revalidations = now, None, False, 0
         node.told_until = float("-inf")
         return True
 

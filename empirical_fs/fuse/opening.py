@@ -13,13 +13,13 @@ from empirical_fs.clock import aging_clock
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.first_looks import FirstLooks, learn_of
 from empirical_fs.fuse.followers import FETCHED_MAX, Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
+from empirical_fs.fuse.revalidation import Revalidation, learn_of
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
@@ -50,7 +50,7 @@ class Opener:
         answering: Answering,
         library: Library,
         settling: Settling,
-        first_looks: FirstLooks,
+        revalidation: Revalidation,
         backoff: StoreBackoff,
         redating: Redating,
         followers: Followers,
@@ -66,7 +66,7 @@ class Opener:
         self._is_direct = is_direct
         self._redating = redating
         self._followers = followers
-        self._first_looks = first_looks
+        self._revalidation = revalidation
         self._backoff = backoff
         self._numbers = count(1)
         self._lock = threading.Lock()
@@ -104,10 +104,10 @@ class Opener:
             self._answering.defer(request, about)
             work = partial(self._open_asked, request, node, caller, content, aging_clock())
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
-        elif not (request.is_deferred or self._backoff.is_active) and self._is_to_be_looked_at(node, now):
+        elif not (request.is_deferred or self._backoff.is_active) and self._is_to_be_revalidated(node, now):
             self._answering.defer(request, about)
             work = partial(self.open, request, node, caller, settle_tries)
-            self._first_looks.look(node, now, partial(self._answering.go_on, request, about, work))
+            self._revalidation.ask(node, now, partial(self._answering.go_on, request, about, work))
         elif node.failed and not node.handles:
             # Only without open handles: a program may wait for one of these pages, which could deadlock.
             self._answering.defer(request, about)
@@ -119,7 +119,7 @@ class Opener:
     def close(self, handle: int) -> None:
         """Close the open file with that handle."""
         opened = self._open_files.pop(handle)
-        self._first_looks.touched()
+        self._revalidation.touched()
         self._passthrough.close(opened.node)
         with self._lock:
             opened.is_closed = True
@@ -151,11 +151,11 @@ class Opener:
         learn_of(self._backoff, content, asked_at)
         self.open(request, node, caller, settle_tries=0)
 
-    def _is_to_be_looked_at(self, node: Node, entry: Entry) -> bool:
+    def _is_to_be_revalidated(self, node: Node, entry: Entry) -> bool:
         # The store has nothing of a link, nor anything to compare with of an upload without a size.
         if entry.resource.size is None:
             return False
-        return self._is_followed(entry) or self._first_looks.is_due(node, entry)
+        return self._is_followed(entry) or self._revalidation.is_due(node, entry)
 
     def _is_followed(self, entry: Entry) -> bool:
         return self._followers.is_followed(entry.resource.id, time.monotonic())
@@ -173,7 +173,7 @@ class Opener:
         Raises:
             Refusal: the node has another content (ESTALE).
         """
-        self._first_looks.touched()
+        self._revalidation.touched()
         if entry.content is not None:
             self._give_handle(request, node, caller, entry, entry.content, None)
             return

@@ -17,7 +17,6 @@ from empirical_fs.fuse.directory_reads import DirectoryReads
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.first_looks import FirstLooks
 from empirical_fs.fuse.followers import Followers
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
@@ -26,6 +25,7 @@ from empirical_fs.fuse.opening import Caller, Opener
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
+from empirical_fs.fuse.revalidation import Revalidation
 from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
 from empirical_fs.fuse.sizing import Sizing
@@ -93,7 +93,7 @@ class Operations:
             tools.answering,
             tools.library,
             settling,
-            FirstLooks(files, tools.timer, backoff),
+            Revalidation(files, tools.timer, backoff),
             backoff,
             redating,
             followers,

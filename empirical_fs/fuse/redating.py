@@ -7,10 +7,10 @@ from functools import partial
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.clock import aging_clock
 from empirical_fs.fuse.answering import About, Answering
-from empirical_fs.fuse.first_looks import learn_of
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
+from empirical_fs.fuse.revalidation import learn_of
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.walk_prefetch import WalkPrefetch

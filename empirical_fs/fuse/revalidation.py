@@ -27,11 +27,11 @@ _SURE_SECONDS, _SURE_SECONDS_MAX = 2.0, 60.0
 It grows with the number of times that the store was asked about a version: a program may open the same file
 every minute.
 """
-_LOOKS_FREE, _LOOKS_MAX = 2, 10
+_ASKED_FREE, _ASKED_MAX = 2, 10
 _WAIT_SECONDS = 2.0
 
 
-class FirstLooks:
+class Revalidation:
     """Asks the store before isolated opens. Its components are thread-safe."""
 
     def __init__(self, files: Files, timer: Timer, backoff: StoreBackoff) -> None:
@@ -47,7 +47,7 @@ class FirstLooks:
 
     def is_due(self, node: Node, entry: Entry) -> bool:
         """Whether to ask the store before a node with this entry is opened."""
-        now, sure = aging_clock(), _sure_for(node.looks)
+        now, sure = aging_clock(), _sure_for(node.revalidations)
         if (
             not entry.resource.size
             or time.monotonic() - self._touched_at < _QUIET_SECONDS
@@ -58,12 +58,12 @@ class FirstLooks:
         content = self._latest(node, entry)
         return content is None or not (content.is_put_off or now - content.confirmed_at < sure)
 
-    def look(self, node: Node, entry: Entry, on_known: Callable[[], object]) -> None:
+    def ask(self, node: Node, entry: Entry, on_known: Callable[[], object]) -> None:
         """Ask the store, and call `on_known` within two seconds.
 
         If the store has another content than the listing, the catalogue is told to distrust the listing.
         """
-        node.looks = min(node.looks + 1, _LOOKS_MAX)
+        node.revalidations = min(node.revalidations + 1, _ASKED_MAX)
         content, release, asked_at = self._latest(node, entry), _nothing, aging_clock()
         if content is None:
             handle = self._walks.open(entry.resource)
@@ -111,9 +111,9 @@ def learn_of(backoff: StoreBackoff, content: Content, asked_at: float) -> None:
         backoff.unanswered(aging_clock() - asked_at)
 
 
-def _sure_for(looks: int) -> float:
-    """How many seconds to trust a version about which the store was asked `looks` times."""
-    return min(_SURE_SECONDS * 2.0 ** max(looks - _LOOKS_FREE, 0), _SURE_SECONDS_MAX)
+def _sure_for(times: int) -> float:
+    """How many seconds to trust a version about which the store was asked so many `times`."""
+    return min(_SURE_SECONDS * 2.0 ** max(times - _ASKED_FREE, 0), _SURE_SECONDS_MAX)
 
 
 def _nothing() -> None:
