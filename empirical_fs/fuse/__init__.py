@@ -18,7 +18,7 @@
     revalidation checks with the store before an isolated open that a file has not changed; policy
     store_backoff  whether opens still wait for the store, which may be out of reach; policy
     file_reads   reads of open files; directory_reads: of the directory; files: what the operations work on
-    followers    files that programs follow (`tail -F`); policy
+    followed_files  files that programs follow (`tail -F`); policy
     failures     reads that failed a moment ago; interrupted_reads: by a signal
     callers      what /proc says about the thread that sent a request
     answering    answers an operation with an error, or later

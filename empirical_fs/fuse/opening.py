@@ -13,7 +13,7 @@ from empirical_fs.clock import aging_clock
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.followers import FETCHED_MAX, Followers
+from empirical_fs.fuse.followed_files import FETCHED_MAX, FollowedFiles
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
@@ -53,7 +53,7 @@ class Opener:
         revalidation: Revalidation,
         backoff: StoreBackoff,
         redating: Redating,
-        followers: Followers,
+        followed: FollowedFiles,
         *,
         is_direct: bool,
     ) -> None:
@@ -65,7 +65,7 @@ class Opener:
         self._settling = settling
         self._is_direct = is_direct
         self._redating = redating
-        self._followers = followers
+        self._followed = followed
         self._revalidation = revalidation
         self._backoff = backoff
         self._numbers = count(1)
@@ -158,7 +158,7 @@ class Opener:
         return self._is_followed(entry) or self._revalidation.is_due(node, entry)
 
     def _is_followed(self, entry: Entry) -> bool:
-        return self._followers.is_followed(entry.resource.id, time.monotonic())
+        return self._followed.is_followed(entry.resource.id, time.monotonic())
 
     def _content_to_be_asked_for(self, node: Node, entry: Entry) -> Content | None:
         """The content that the open would use, if the store must be asked about it first; otherwise None."""

@@ -17,7 +17,7 @@ from empirical_fs.fuse.directory_reads import DirectoryReads
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.followers import Followers
+from empirical_fs.fuse.followed_files import FollowedFiles
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
@@ -84,7 +84,7 @@ class Operations:
         self._commands, self._for_commands = tools.commands, tools.for_commands
         self._cached = tools.cached
         self._directory_reads = DirectoryReads(files, tools.library, tools.attributes, tools.options)
-        followers = Followers()
+        followed = FollowedFiles()
         settling = Settling(files.catalog, tools.answering, tools.timer)
         backoff = StoreBackoff()
         redating = Redating(files.inodes, files.walks, tools.answering, backoff)
@@ -96,12 +96,12 @@ class Operations:
             Revalidation(files, tools.timer, backoff),
             backoff,
             redating,
-            followers,
+            followed,
             is_direct=tools.options.is_direct,
         )
         self._reads = FileReads(files, self._opener, tools.answering, settling, tools.timer)
         sizing = Sizing(files.catalog, tools.answering, tools.timer)
-        self._showing = Showing(files, tools.attributes, tools.options, redating, followers, settling, sizing)
+        self._showing = Showing(files, tools.attributes, tools.options, redating, followed, settling, sizing)
         self._looking_up = LookingUp(files, tools.attributes, tools.options, sizing)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)

@@ -10,7 +10,7 @@ from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
-from empirical_fs.fuse.followers import Followers
+from empirical_fs.fuse.followed_files import FollowedFiles
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
@@ -28,7 +28,7 @@ class Showing:
         attributes: Attributes,
         options: FuseOptions,
         redating: Redating,
-        followers: Followers,
+        followed: FollowedFiles,
         settling: Settling,
         sizing: Sizing,
     ) -> None:
@@ -36,7 +36,7 @@ class Showing:
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes, self._options = attributes, options
         self._redating = redating
-        self._followers = followers
+        self._followed = followed
         self._settling = settling
         self._sizing = sizing
 
@@ -76,7 +76,7 @@ class Showing:
             work = partial(self.show, request, node, waits=False)
             self._settling.wait(request, _about(node), node.entry.resource.id, work)
         else:
-            self._followers.told(node.entry.resource.id, time.monotonic())
+            self._followed.told(node.entry.resource.id, time.monotonic())
             raise Refusal(errno.ESTALE)
 
     def _show_current(self, request: Request, node: Node) -> None:

@@ -9,7 +9,7 @@ _SECONDS = 60.0
 _REMEMBERED_MAX = 256
 
 
-class Followers:
+class FollowedFiles:
     """The resources whose open version is over, as a program has been told by an error.
 
     A program that follows the file opens the new version a second later, and reads it from the start another
