@@ -13,7 +13,7 @@
     looking_up   finds files by name, and inodes by number; showing: answers with their attributes
     opening      opens and closes files; open_file: one open file, and its waiting reads
     passthrough  decides which files of the disk cache the kernel reads by itself
-    settling     waits for a listing that agrees with the store; sizing: for a size that the API does not give
+    catalog_waits  answers once a listing agrees with the store, or once a size is known that the API lacks
     redating     asks whether an open version that the listing has with another date is still the same
     revalidation checks with the store before an isolated open that a file has not changed; policy
     store_backoff  whether opens still wait for the store, which may be out of reach; policy

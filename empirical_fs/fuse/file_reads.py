@@ -6,6 +6,7 @@ from functools import partial
 
 from empirical_fs.errors import ContentChanged, EmpiricalError, OtherLength, ResourceGone
 from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.catalog_waits import CatalogWaits
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.interrupted_reads import InterruptedReads
 from empirical_fs.fuse.nodes import Node
@@ -13,7 +14,6 @@ from empirical_fs.fuse.open_file import OnFailed, OpenFile, WaitingRead
 from empirical_fs.fuse.opening import Opener
 from empirical_fs.fuse.repeated_reads import Failure, FailuresOfOthers
 from empirical_fs.fuse.request import Request
-from empirical_fs.fuse.settling import Settling
 from empirical_fs.reading.content import Content
 from empirical_fs.work.timer import Timer
 
@@ -41,13 +41,13 @@ class FileReads:
     """Answers reads. Its components are thread-safe."""
 
     def __init__(
-        self, files: Files, opener: Opener, answering: Answering, settling: Settling, timer: Timer
+        self, files: Files, opener: Opener, answering: Answering, waits: CatalogWaits, timer: Timer
     ) -> None:
         """Answer reads of the `files` that `opener` has opened."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._opener = opener
         self._answering = answering
-        self._settling = settling
+        self._waits = waits
         self._failures = FailuresOfOthers()
         self._interrupted = InterruptedReads(timer)
         """Reads that were interrupted by a signal, and go on."""
@@ -127,7 +127,7 @@ class FileReads:
         about = _about(node)
         work = partial(self._go_on, opened, extent, request, error)
         later = partial(self._answering.go_on_later, request, about, work)
-        self._settling.wait(request, about, resource.id, later)
+        self._waits.for_listing(request, about, resource.id, later)
 
     def _go_on(self, opened: OpenFile, extent: _Extent, request: Request, error: EmpiricalError) -> None:
         """Read the same range of the current version."""

@@ -8,12 +8,12 @@ from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.catalog_waits import CatalogWaits
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import ROOT_NUMBER
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.request import Request
-from empirical_fs.fuse.sizing import Sizing
 
 _SELF, _PARENT = b".", b".."
 
@@ -21,12 +21,14 @@ _SELF, _PARENT = b".", b".."
 class LookingUp:
     """Answers lookups. Its components are thread-safe."""
 
-    def __init__(self, files: Files, attributes: Attributes, options: FuseOptions, sizing: Sizing) -> None:
+    def __init__(
+        self, files: Files, attributes: Attributes, options: FuseOptions, waits: CatalogWaits
+    ) -> None:
         """Find `files`, and answer with structures of `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes = attributes
         self._options = options
-        self._sizing = sizing
+        self._waits = waits
 
     def look_up(self, request: Request, parent: int, name: bytes) -> None:
         """Find a file by its name, or an inode by its number (the name `.` in `parent`, for file handles).
@@ -51,7 +53,7 @@ class LookingUp:
             self._give(request, entry)
         else:
             give = partial(self._give_now, request, entry.name)
-            self._sizing.wait(request, About("lookup", f"/{entry.name}"), entry, give)
+            self._waits.for_size(request, About("lookup", f"/{entry.name}"), entry, give)
 
     def _give_now(self, request: Request, name: str) -> None:
         self._give(request, self._catalog.lookup(name))

@@ -11,6 +11,7 @@ from typing import Any
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.clock import aging_clock
 from empirical_fs.fuse.answering import About, Answering
+from empirical_fs.fuse.catalog_waits import CatalogWaits
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.followed_files import FETCHED_MAX, FollowedFiles
@@ -20,12 +21,11 @@ from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 from empirical_fs.fuse.revalidation import Revalidation, learn_of
-from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle
 
-_SETTLE_TRIES = 2
+_LISTING_WAITS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Opener:
         files: Files,
         answering: Answering,
         library: Library,
-        settling: Settling,
+        waits: CatalogWaits,
         revalidation: Revalidation,
         backoff: StoreBackoff,
         redating: Redating,
@@ -62,7 +62,7 @@ class Opener:
         self._passthrough, self._whole_files = files.passthrough, files.whole_files
         self._answering = answering
         self._library = library
-        self._settling = settling
+        self._waits = waits
         self._is_direct = is_direct
         self._redating = redating
         self._followed = followed
@@ -76,17 +76,17 @@ class Opener:
         """The open file with that handle."""
         return self._open_files[handle]
 
-    def open(self, request: Request, node: Node, caller: Caller, settle_tries: int = _SETTLE_TRIES) -> None:
+    def open(self, request: Request, node: Node, caller: Caller, waits_left: int = _LISTING_WAITS) -> None:
         """Open a node for `caller`, now or once it is clear which version it is.
 
         Raises:
             Refusal: it is over (ESTALE): the kernel looks its name up again.
         """
         resource, about = node.entry.resource, _about(node)
-        if settle_tries and self._catalog.is_in_doubt(resource.id):
+        if waits_left and self._catalog.is_in_doubt(resource.id):
             # With the old listing, the open would fail, or open a version that is about to be replaced.
-            work = partial(self.open, request, node, caller, settle_tries - 1)
-            self._settling.wait(request, about, resource.id, work)
+            work = partial(self.open, request, node, caller, waits_left - 1)
+            self._waits.for_listing(request, about, resource.id, work)
             return
         now = self._catalog.current(node.entry)
         if now is None:
@@ -106,7 +106,7 @@ class Opener:
             self._walks.ask_again(content, partial(self._answering.go_on, request, about, work))
         elif not (request.is_deferred or self._backoff.is_active) and self._is_to_be_revalidated(node, now):
             self._answering.defer(request, about)
-            work = partial(self.open, request, node, caller, settle_tries)
+            work = partial(self.open, request, node, caller, waits_left)
             self._revalidation.ask(node, now, partial(self._answering.go_on, request, about, work))
         elif node.failed and not node.handles:
             # Only without open handles: a program may wait for one of these pages, which could deadlock.
@@ -149,7 +149,7 @@ class Opener:
     ) -> None:
         """Open a node after the store was asked about its content, at `asked_at` on the aging clock."""
         learn_of(self._backoff, content, asked_at)
-        self.open(request, node, caller, settle_tries=0)
+        self.open(request, node, caller, waits_left=0)
 
     def _is_to_be_revalidated(self, node: Node, entry: Entry) -> bool:
         # The store has nothing of a link, nor anything to compare with of an upload without a size.
@@ -260,12 +260,12 @@ class Opener:
     def _measure(self, request: Request, node: Node, caller: Caller, entry: Entry) -> None:
         """Ask the store for the size of a file; the kernel learns it when it looks the name up again."""
         self._catalog.measure(entry.resource)
-        self.open(request, node, caller, settle_tries=0)
+        self.open(request, node, caller, waits_left=0)
 
     def _open_whole(self, request: Request, node: Node, caller: Caller) -> None:
         """Open a node after the kernel has dropped its failed pages, which it would request one by one."""
         self._inodes.drop_failed(node)
-        self.open(request, node, caller, settle_tries=0)
+        self.open(request, node, caller, waits_left=0)
 
     def _open_by_number(self, request: Request, node: Node, caller: Caller, now: Entry) -> None:
         """Open a node whose version is over as the current version `now`, if that cannot mix the two."""
@@ -283,14 +283,14 @@ class Opener:
                 request, _about(node), partial(self._renew, request, node, caller, now)
             )
         else:
-            self.open(request, node, caller, settle_tries=0)
+            self.open(request, node, caller, waits_left=0)
 
     def _renew(self, request: Request, node: Node, caller: Caller, now: Entry) -> None:
         """Change a node that was found by its number to its resource's current version, and open it."""
         self._inodes.renew(node, now)
         if node.is_superseded_by(self._catalog.current(node.entry)):
             raise Refusal(errno.ESTALE)
-        self.open(request, node, caller, settle_tries=0)
+        self.open(request, node, caller, waits_left=0)
 
 
 def _content_of(node: Node) -> Content | None:

@@ -13,6 +13,7 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.control.protocol import encoded
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.catalog_waits import CatalogWaits
 from empirical_fs.fuse.directory_reads import DirectoryReads
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
@@ -26,9 +27,7 @@ from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.revalidation import Revalidation
-from empirical_fs.fuse.settling import Settling
 from empirical_fs.fuse.showing import Showing
-from empirical_fs.fuse.sizing import Sizing
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import CACHED, extended_attributes
@@ -85,24 +84,23 @@ class Operations:
         self._cached = tools.cached
         self._directory_reads = DirectoryReads(files, tools.library, tools.attributes, tools.options)
         followed = FollowedFiles()
-        settling = Settling(files.catalog, tools.answering, tools.timer)
+        waits = CatalogWaits(files.catalog, tools.answering, tools.timer)
         backoff = StoreBackoff()
         redating = Redating(files.inodes, files.walks, tools.answering, backoff)
         self._opener = Opener(
             files,
             tools.answering,
             tools.library,
-            settling,
+            waits,
             Revalidation(files, tools.timer, backoff),
             backoff,
             redating,
             followed,
             is_direct=tools.options.is_direct,
         )
-        self._reads = FileReads(files, self._opener, tools.answering, settling, tools.timer)
-        sizing = Sizing(files.catalog, tools.answering, tools.timer)
-        self._showing = Showing(files, tools.attributes, tools.options, redating, followed, settling, sizing)
-        self._looking_up = LookingUp(files, tools.attributes, tools.options, sizing)
+        self._reads = FileReads(files, self._opener, tools.answering, waits, tools.timer)
+        self._showing = Showing(files, tools.attributes, tools.options, redating, followed, waits)
+        self._looking_up = LookingUp(files, tools.attributes, tools.options, waits)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
 

@@ -8,6 +8,7 @@ from typing import Any
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
+from empirical_fs.fuse.catalog_waits import CatalogWaits
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.followed_files import FollowedFiles
@@ -15,8 +16,6 @@ from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
-from empirical_fs.fuse.settling import Settling
-from empirical_fs.fuse.sizing import Sizing
 
 
 class Showing:
@@ -29,29 +28,27 @@ class Showing:
         options: FuseOptions,
         redating: Redating,
         followed: FollowedFiles,
-        settling: Settling,
-        sizing: Sizing,
+        waits: CatalogWaits,
     ) -> None:
         """Answer for `files` with structures of `attributes`."""
         self._catalog, self._inodes = files.catalog, files.inodes
         self._attributes, self._options = attributes, options
         self._redating = redating
         self._followed = followed
-        self._settling = settling
-        self._sizing = sizing
+        self._waits = waits
 
     def show_root(self, request: Request) -> None:
         """Answer with the attributes of the directory."""
         self._catalog.snapshot()
         self._give(request, self._attributes.of_root(self._catalog.changed_ns))
 
-    def show(self, request: Request, node: Node, *, waits: bool = True) -> None:
+    def show(self, request: Request, node: Node, *, may_wait: bool = True) -> None:
         """Answer with the attributes of a file: the current ones of its resource, or its last if deleted.
 
         If the listing has replaced a version that is open, the answer is ESTALE, as for its reads: programs
         that wait for more at the end of a file (`tail -F`, `less +F`) only look at the attributes.
 
-        With `waits`, that answer waits a moment for a listing without doubt, since after an ESTALE the kernel
+        With `may_wait`, that answer waits a moment for a listing without doubt, since after an ESTALE the kernel
         looks the name up again only once.
 
         Raises:
@@ -66,15 +63,15 @@ class Showing:
         elif not node.handles and now.is_sized:
             self._show(request, now)
         elif not node.handles:
-            self._sizing.wait(request, _about(node), now, partial(self._show_current, request, node))
+            self._waits.for_size(request, _about(node), now, partial(self._show_current, request, node))
         elif self._inodes.renew_told(node, now):
             self._show(request, node.entry)
         elif self._redating.is_possible(node, now):
             found = partial(self._show_found, request, node)
             self._redating.find_out(request, _about(node), node, now, found)
-        elif waits and self._catalog.is_in_doubt(node.entry.resource.id):
-            work = partial(self.show, request, node, waits=False)
-            self._settling.wait(request, _about(node), node.entry.resource.id, work)
+        elif may_wait and self._catalog.is_in_doubt(node.entry.resource.id):
+            work = partial(self.show, request, node, may_wait=False)
+            self._waits.for_listing(request, _about(node), node.entry.resource.id, work)
         else:
             self._followed.told(node.entry.resource.id, time.monotonic())
             raise Refusal(errno.ESTALE)
