@@ -19,6 +19,7 @@ from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.file_reads import FileReads
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.followed_files import FollowedFiles
+from empirical_fs.fuse.getattr import GetAttr
 from empirical_fs.fuse.library import Library
 from empirical_fs.fuse.looking_up import LookingUp
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
@@ -27,7 +28,6 @@ from empirical_fs.fuse.options import FuseOptions
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.revalidation import Revalidation
-from empirical_fs.fuse.showing import Showing
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.fuse.tracing import TracedRequest
 from empirical_fs.fuse.xattrs import CACHED, extended_attributes
@@ -99,7 +99,7 @@ class Operations:
             is_direct=tools.options.is_direct,
         )
         self._reads = FileReads(files, self._opener, tools.answering, waits, tools.timer)
-        self._showing = Showing(files, tools.attributes, tools.options, redating, followed, waits)
+        self._getattr = GetAttr(files, tools.attributes, tools.options, redating, followed, waits)
         self._looking_up = LookingUp(files, tools.attributes, tools.options, waits)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
@@ -137,9 +137,9 @@ class Operations:
     def getattr(self, request: Request, number: int, _info: int | None) -> None:
         """Answer with the attributes of an inode."""
         if number == ROOT_NUMBER:
-            self._showing.show_root(request)
+            self._getattr.answer_root(request)
         else:
-            self._showing.show(request, self._node(number))
+            self._getattr.answer(request, self._node(number))
 
     def open(self, request: Request, number: int, info: int) -> None:
         """Open a file for reading; the kernel's cached pages of it are of its version, however old."""

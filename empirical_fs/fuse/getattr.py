@@ -18,7 +18,7 @@ from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
 
 
-class Showing:
+class GetAttr:
     """Answers `getattr`. Its components are thread-safe."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that an answer may need
@@ -37,19 +37,19 @@ class Showing:
         self._followed = followed
         self._waits = waits
 
-    def show_root(self, request: Request) -> None:
+    def answer_root(self, request: Request) -> None:
         """Answer with the attributes of the directory."""
         self._catalog.snapshot()
         self._give(request, self._attributes.of_root(self._catalog.changed_ns))
 
-    def show(self, request: Request, node: Node, *, may_wait: bool = True) -> None:
+    def answer(self, request: Request, node: Node, *, may_wait: bool = True) -> None:
         """Answer with the attributes of a file: the current ones of its resource, or its last if deleted.
 
         If the listing has replaced a version that is open, the answer is ESTALE, as for its reads: programs
         that wait for more at the end of a file (`tail -F`, `less +F`) only look at the attributes.
 
-        With `may_wait`, that answer waits a moment for a listing without doubt, since after an ESTALE the kernel
-        looks the name up again only once.
+        With `may_wait`, that answer waits a moment for a listing without doubt, since after an ESTALE the
+        kernel looks the name up again only once.
 
         Raises:
             Refusal: the version is over (ESTALE).
@@ -70,7 +70,7 @@ class Showing:
             found = partial(self._show_found, request, node)
             self._redating.find_out(request, _about(node), node, now, found)
         elif may_wait and self._catalog.is_in_doubt(node.entry.resource.id):
-            work = partial(self.show, request, node, may_wait=False)
+            work = partial(self.answer, request, node, may_wait=False)
             self._waits.for_listing(request, _about(node), node.entry.resource.id, work)
         else:
             self._followed.told(node.entry.resource.id, time.monotonic())
