@@ -10,7 +10,7 @@
     inode_table  the nodes, shared between threads; tells the kernel when they change
     directory    open directory listings, and the cookies of their entries
     operations   one function for each operation
-    looking_up   finds files by name, and inodes by number; getattr: answers with their attributes
+    lookup       finds files by name, and inodes by number; getattr: answers with their attributes
     opening      opens and closes files; open_file: one open file, and its waiting reads
     passthrough  decides which files of the disk cache the kernel reads by itself
     catalog_waits  answers once a listing agrees with the store, or once a size is known that the API lacks

@@ -21,7 +21,7 @@ from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.followed_files import FollowedFiles
 from empirical_fs.fuse.getattr import GetAttr
 from empirical_fs.fuse.library import Library
-from empirical_fs.fuse.looking_up import LookingUp
+from empirical_fs.fuse.lookup import Lookup
 from empirical_fs.fuse.nodes import ROOT_NUMBER, Node
 from empirical_fs.fuse.opening import Caller, Opener
 from empirical_fs.fuse.options import FuseOptions
@@ -100,7 +100,7 @@ class Operations:
         )
         self._reads = FileReads(files, self._opener, tools.answering, waits, tools.timer)
         self._getattr = GetAttr(files, tools.attributes, tools.options, redating, followed, waits)
-        self._looking_up = LookingUp(files, tools.attributes, tools.options, waits)
+        self._lookup = Lookup(files, tools.attributes, tools.options, waits)
         self.connected = on_connected
         self._is_traced = log.isEnabledFor(logging.DEBUG)
 
@@ -121,7 +121,7 @@ class Operations:
 
     def lookup(self, request: Request, parent: int, name: bytes) -> None:
         """Find a file by its name, or an inode by its number (the name `.` in `parent`, for file handles)."""
-        self._looking_up.look_up(request, parent, name)
+        self._lookup.answer(request, parent, name)
 
     def forget(self, request: Request, number: int, lookups: int) -> None:
         """Note that the kernel forgets that many lookups of an inode."""

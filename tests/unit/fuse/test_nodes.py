@@ -78,7 +78,7 @@ class Kernel(RuleBasedStateMachine):
         self.listed[identity] = entry(identity, before.updated_ns, name)
 
     @rule(identity=IDS)
-    def look_up(self, identity: int) -> None:
+    def answer(self, identity: int) -> None:
         node = self.nodes.of(self.listed[identity])
         self.nodes.looked_up(node)
         assert node.number != ROOT_NUMBER

@@ -18,7 +18,7 @@ from empirical_fs.fuse.request import Request
 _SELF, _PARENT = b".", b".."
 
 
-class LookingUp:
+class Lookup:
     """Answers lookups. Its components are thread-safe."""
 
     def __init__(
@@ -30,7 +30,7 @@ class LookingUp:
         self._options = options
         self._waits = waits
 
-    def look_up(self, request: Request, parent: int, name: bytes) -> None:
+    def answer(self, request: Request, parent: int, name: bytes) -> None:
         """Find a file by its name, or an inode by its number (the name `.` in `parent`, for file handles).
 
         Raises:
