@@ -2,7 +2,7 @@
 
 client.py sends requests to the API, decoding.py reads its answers, resource.py checks each resource in them.
 pages.py is one page of the listing; listing.py makes one listing of pages that shift while they are read,
-last_good.py decides what to show when a listing has errors, settling.py whether the store may lag behind the
+last_good.py decides what to show when a listing has errors, store_lag.py whether the store may lag behind the
 listing; these three are policy, without I/O. signed_urls.py hands out signed URLs, url_cache.py keeps them.
 key_status.py remembers whether the API accepts the key.
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from empirical_fs.api.resource import Resource
-from empirical_fs.api.settling import Settling
+from empirical_fs.api.store_lag import StoreLag
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
 from empirical_fs.reading.room import Room
@@ -44,7 +44,7 @@ class Content:
         self._clock = clock
         self._lock = threading.Lock()
         self._before = () if before is None else before.for_next(resource)
-        self._settling = Settling(young_until)
+        self._lag = StoreLag(young_until)
         self._validators: Validators | None = None
         self._is_length_known = False
         self._has_ranges = False
@@ -102,7 +102,7 @@ class Content:
     @property
     def has_settled(self) -> bool:
         """Whether the store has answered for it, and can no longer lag behind the listing."""
-        return self._validators is not None and self._settling.is_over
+        return self._validators is not None and self._lag.is_over
 
     @property
     def updated_ns(self) -> int:
@@ -112,7 +112,7 @@ class Content:
     @property
     def is_young(self) -> bool:
         """Whether the store may still lag behind the listing."""
-        return self._settling.young_until > self._clock()
+        return self._lag.young_until > self._clock()
 
     @property
     def is_identified(self) -> bool:
@@ -182,8 +182,8 @@ class Content:
         """
         with self._lock:
             self._updated_ns, self._listed_size = resource.updated_ns, resource.size
-            self._settling = Settling(young_until)
-            self._settling.answered(self._clock(), is_another=False)
+            self._lag = StoreLag(young_until)
+            self._lag.answered(self._clock(), is_another=False)
 
     def check(self, head: Head, *, is_listed: bool) -> None:
         """Return if an answer with this head may be of this version, as far as can be told now.
@@ -205,7 +205,7 @@ class Content:
             self._judge(head, is_listed=is_listed)
             if self._validators is None:
                 self._validators = head.validators
-                self._settling.answered(self._clock(), is_another=self._is_new(head.validators))
+                self._lag.answered(self._clock(), is_another=self._is_new(head.validators))
             self._is_length_known = self._is_length_known or head.total is not None
             self._has_ranges = self._has_ranges or head.brings_range
             self._is_out_of_touch = False
@@ -220,7 +220,7 @@ class Content:
             if self._validators is not None or self._over:
                 return False
             self._validators = validators
-            self._settling.answered(self._clock(), is_another=False)
+            self._lag.answered(self._clock(), is_another=False)
             self._is_length_known = True
             return True
 
@@ -252,19 +252,19 @@ class Content:
     @property
     def is_put_off(self) -> bool:
         """Whether the store is being asked about it now, or did not answer a moment ago."""
-        return self._settling.is_put_off(self._clock())
+        return self._lag.is_put_off(self._clock())
 
     def put_off_asking(self) -> None:
         """Do not ask the store about it again for a moment."""
         with self._lock:
-            self._settling.put_off(self._clock())
+            self._lag.put_off(self._clock())
 
     def is_to_be_asked(self, listed_at: float) -> bool:
         """Whether to ask the store about it again, after a listing that was fetched at `listed_at`."""
         with self._lock:
-            return self.is_tied and self._settling.is_to_be_asked(listed_at, self._clock())
+            return self.is_tied and self._lag.is_to_be_asked(listed_at, self._clock())
 
     def asked(self) -> None:
         """Note that the store still has this version."""
         with self._lock:
-            self._settling.answered(self._clock(), is_another=False)
+            self._lag.answered(self._clock(), is_another=False)

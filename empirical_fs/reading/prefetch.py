@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from empirical_fs.api.resource import Resource
-from empirical_fs.api.settling import LAG_SECONDS
+from empirical_fs.api.store_lag import LAG_SECONDS
 from empirical_fs.cache.cached import Cached
 from empirical_fs.errors import (
     BadAnswer,

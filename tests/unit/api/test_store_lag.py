@@ -3,7 +3,7 @@
 import pytest
 
 from empirical_fs.api.resource import Resource
-from empirical_fs.api.settling import LAG_SECONDS, Settling, young
+from empirical_fs.api.store_lag import LAG_SECONDS, StoreLag, young
 
 NOW = 1000.0
 EPOCH = 1_800_000_000.0
@@ -19,14 +19,14 @@ def listing(*resources: Resource) -> dict[int, Resource]:
 
 def test_a_settled_version_is_never_asked_for_again() -> None:
     """The first answer for a version that is not young is final."""
-    settling = Settling()
+    settling = StoreLag()
     settling.answered(NOW, is_another=False)
     assert not settling.is_to_be_asked(NOW + 1000, NOW + 10)
 
 
 def test_a_young_version_is_asked_for_once_a_listing() -> None:
     """A young version is asked for again after each new listing, until the store can lag no more."""
-    settling = Settling(young_until=NOW + 60)
+    settling = StoreLag(young_until=NOW + 60)
     assert not settling.is_to_be_asked(NOW, NOW + 10)
     settling.answered(NOW, is_another=False)
     assert not settling.is_to_be_asked(NOW - 1, NOW + 10)
@@ -40,7 +40,7 @@ def test_a_young_version_is_asked_for_once_a_listing() -> None:
 
 def test_who_does_not_answer_is_not_asked_at_once_again() -> None:
     """While the store is being asked, and a little longer if it does not answer, nobody else asks it."""
-    settling = Settling(young_until=NOW + 60)
+    settling = StoreLag(young_until=NOW + 60)
     settling.answered(NOW, is_another=False)
     settling.put_off(NOW + 1)
     assert not settling.is_to_be_asked(NOW + 1, NOW + 5)
@@ -49,7 +49,7 @@ def test_who_does_not_answer_is_not_asked_at_once_again() -> None:
 
 def test_another_object_is_final() -> None:
     """A young version of which the store has another object than before has arrived."""
-    settling = Settling(young_until=NOW + 60)
+    settling = StoreLag(young_until=NOW + 60)
     settling.answered(NOW, is_another=True)
     assert not settling.is_to_be_asked(NOW + 1, NOW + 10)
 

@@ -19,7 +19,7 @@ _NANOSECONDS = 10**9
 
 
 @dataclass(slots=True)
-class Settling:
+class StoreLag:
     """Whether the store's first answer for one version is final. Not thread-safe: the owner holds a lock.
 
     All times are of one clock, in seconds.
