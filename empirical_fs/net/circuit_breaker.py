@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
 
-from empirical_fs.net.recent import Recent
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.server import Server
 from empirical_fs.work.jobs import Job
 
@@ -63,7 +63,7 @@ class Outages:
         self._wait = wait
         self._clock = clock
         self._lock = threading.Lock()
-        self._servers = Recent[Server, _Known]()
+        self._servers = LruTable[Server, _Known]()
 
     def is_lost(self, server: Server) -> bool:
         """Whether the server is known to be unreachable; if it is, make sure that it is probed."""

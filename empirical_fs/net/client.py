@@ -27,9 +27,9 @@ from empirical_fs.net.addresses import Permit
 from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, PooledTransport
 from empirical_fs.net.incoming import Incoming, InTurn
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.net.proxies import Proxies, Proxy
-from empirical_fs.net.recent import Recent
 from empirical_fs.net.retry import retry_after
 from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.net.turns import Turn, Turns
@@ -119,7 +119,7 @@ class Http:
         self.is_own_page = self._vouching.is_own
         self._turns = Turns()
         self._relieve = relieve
-        self._were_well = Recent[Server, bool]()
+        self._were_well = LruTable[Server, bool]()
         # Not httpx.Client, whose redirects, cookies and so on we do not want: without it a request takes a
         # fifth less CPU.
         self._transport = PooledTransport(connections, common.context, permit)

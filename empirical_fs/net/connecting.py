@@ -19,7 +19,7 @@ from typing import Any
 
 from empirical_fs.errors import UnsafeUrl
 from empirical_fs.net.addresses import Permit
-from empirical_fs.net.recent import Recent
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.server import Server
 
 _ATTEMPT_DELAY = 0.25
@@ -57,8 +57,8 @@ class Connector:
         self._permit = permit
         self._lock = threading.Lock()
         self._lookups: dict[tuple[str, int], Future[list[Place]]] = {}
-        self._worked = Recent[Server, str]()
-        self._failed = Recent[Server, str]()
+        self._worked = LruTable[Server, str]()
+        self._failed = LruTable[Server, str]()
 
     def connect(self, server: Server, seconds: float) -> socket.socket:
         """A connection to the first permitted address that accepts one within `seconds`.

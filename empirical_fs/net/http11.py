@@ -17,8 +17,8 @@ from empirical_fs.net.addresses import Permit
 from empirical_fs.net.answer import Answer
 from empirical_fs.net.dialing import Dialer, attach
 from empirical_fs.net.idle_connections import IdleConnections
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.proxies import Route
-from empirical_fs.net.recent import Recent
 from empirical_fs.net.streams import Stream, translated
 from empirical_fs.net.tunnels import authorization, target_for_proxy
 from empirical_fs.server import Server
@@ -235,7 +235,7 @@ class _Heads:
     """
 
     def __init__(self) -> None:
-        self._slowest = Recent[Route, float]()
+        self._slowest = LruTable[Route, float]()
 
     def came(self, route: Route, seconds: float) -> None:
         """Record that a head took so many seconds to arrive."""

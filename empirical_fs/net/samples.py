@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import httpx
 
-from empirical_fs.net.recent import Recent
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.server import Server
 
 _KEPT = 3
@@ -33,7 +33,7 @@ class Samples:
 
     def __init__(self) -> None:
         """Start without any request."""
-        self._of = Recent[Server, tuple[Sample, ...]]()
+        self._of = LruTable[Server, tuple[Sample, ...]]()
 
     def answered(self, server: Server, sample: Sample) -> None:
         """Record a request that was answered."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.pace import Pace
-from empirical_fs.net.recent import Recent
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Told
 
@@ -105,7 +105,7 @@ class Turns:
         """Start with empty queues; `clock` gives seconds, and is the clock of deadlines."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._lines = Recent[Server, _Line](lambda line: line.is_in_use)
+        self._lines = LruTable[Server, _Line](lambda line: line.is_in_use)
         self._is_closed = False
 
     @property

@@ -13,7 +13,7 @@ import httpx
 
 from empirical_fs.errors import BadAnswer, StoreUnavailable
 from empirical_fs.net.in_between import is_of_another
-from empirical_fs.net.recent import Recent
+from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps
@@ -65,7 +65,7 @@ class Vouching:
         self._ask = ask
         self._samples = samples
         self._clock = clock
-        self._not_itself = Recent[Server, float]()
+        self._not_itself = LruTable[Server, float]()
 
     def is_own(self, asked: Sample) -> Steps[bool]:
         """Whether a "not found" page that has just come for `asked` is the server's own."""

@@ -20,7 +20,7 @@ def never(_value: object) -> bool:
     return False
 
 
-class Recent(Generic[_Key, _Value]):
+class LruTable(Generic[_Key, _Value]):
     """A table that drops the least recently used values when it is full. The lock guards it.
 
     It is not a cache of cachetools because that would also drop values that are in use.

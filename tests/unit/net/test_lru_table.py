@@ -8,8 +8,8 @@ import pytest
 from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.net.connecting import Connector
 from empirical_fs.net.idle_connections import IdleConnections
+from empirical_fs.net.lru_table import SERVERS_MAX, LruTable
 from empirical_fs.net.proxies import Route
-from empirical_fs.net.recent import SERVERS_MAX, Recent
 from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.server import Server
 from tests.unit.net.test_turns import Line
@@ -23,7 +23,7 @@ def server(number: int) -> Server:
 
 def test_those_used_last_are_kept() -> None:
     """Reading and writing are uses; looking is none."""
-    recent = Recent[str, int](most=3)
+    recent = LruTable[str, int](most=3)
     for number, key in enumerate("abc"):
         recent.put(key, number)
     assert recent.get("a") == 0
@@ -40,7 +40,7 @@ def test_those_used_last_are_kept() -> None:
 
 def test_what_is_in_use_is_never_dropped() -> None:
     """However many are: the bound holds for the others."""
-    recent = Recent[int, bool](lambda is_in_use: is_in_use, most=3)
+    recent = LruTable[int, bool](lambda is_in_use: is_in_use, most=3)
     for number in range(5):
         recent.put(number, True)  # noqa: FBT003 - it is in use
     for number in range(5, 9):
