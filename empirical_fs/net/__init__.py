@@ -7,7 +7,7 @@ proxies.py chooses the proxy; tunnels.py asks it to connect to the server, and n
 that is itself reached over TLS. network_failures.py describes failures in words, in_between.py detects
 answers that are not from the server, and vouching.py decides whether a "not found" page is the server's own.
 retry.py decides when to try again, circuit_breaker.py which servers are unreachable (it probes them with the
-requests of samples.py), pace.py and turns.py how many requests a server gets. idle_connections.py and
+requests of probe_requests.py), pace.py and turns.py how many requests a server gets. idle_connections.py and
 lru_table.py bound what is kept per server. urls.py and addresses.py decide where a request may go; tracing.py
 writes the log lines of `-vv`.
 

@@ -29,9 +29,9 @@ from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, Poo
 from empirical_fs.net.incoming import Incoming, InTurn
 from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
+from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
-from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
 from empirical_fs.net.vouching import Vouching
@@ -113,9 +113,9 @@ class Http:
         self._idle = min(IDLE_SECONDS, common.patience / 2)
         self._stall = min(STALL_SECONDS, common.patience / 4)
         self._outages = Outages(self._probe, common.closing.wait)
-        self._samples = Samples()
+        self._probe_requests = ProbeRequests()
         self.gave_up = self._outages.gave_up
-        self._vouching = Vouching(self._ask_soon, self._samples)
+        self._vouching = Vouching(self._ask_soon, self._probe_requests)
         self.is_own_page = self._vouching.is_own
         self._turns = Turns()
         self._relieve = relieve
@@ -128,7 +128,7 @@ class Http:
     def presume_lost(self, probe: httpx.URL, headers: dict[str, str]) -> None:
         """Take it that the server of `probe` is out of reach until it answers that request."""
         server = Server.of(probe)
-        self._samples.answered(server, Sample(probe, headers))
+        self._probe_requests.answered(server, ProbeRequest(probe, headers))
         self._outages.presume_lost(server)
 
     def lost(self) -> dict[str, float]:
@@ -234,7 +234,9 @@ class Http:
         self._outages.answered(server)
         if response.is_success:
             software = response.headers.get("server", "")
-            self._samples.answered(server, Sample(question.url, question.headers, question.target, software))
+            self._probe_requests.answered(
+                server, ProbeRequest(question.url, question.headers, question.target, software)
+            )
         return response
 
     def _request(self, question: "_Question") -> Steps[httpx.Response]:
@@ -272,7 +274,7 @@ class Http:
         return Incoming(response.extensions[BODY], translated)
 
     def _probe(self, server: Server) -> bool:
-        for sample in self._samples.of(server):
+        for sample in self._probe_requests.of(server):
             try:
                 drive(self._ask_soon(sample)).close()
             except EmpiricalError:
@@ -280,7 +282,7 @@ class Http:
             return True
         return False
 
-    def _ask_soon(self, sample: Sample) -> Steps[httpx.Response]:
+    def _ask_soon(self, sample: ProbeRequest) -> Steps[httpx.Response]:
         """Like `request`, but without waiting for a turn, and within a few seconds."""
         deadline = Deadline.after(_PROBE_SECONDS)
         return self._request(_Question(sample.url, sample.headers, deadline, target=sample.target))

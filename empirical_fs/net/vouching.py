@@ -14,7 +14,7 @@ import httpx
 from empirical_fs.errors import BadAnswer, StoreUnavailable
 from empirical_fs.net.in_between import is_of_another
 from empirical_fs.net.lru_table import LruTable
-from empirical_fs.net.samples import Sample, Samples
+from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps
 
@@ -57,23 +57,23 @@ class Vouching:
 
     def __init__(
         self,
-        ask: Callable[[Sample], Steps[httpx.Response]],
-        samples: Samples,
+        ask: Callable[[ProbeRequest], Steps[httpx.Response]],
+        samples: ProbeRequests,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Send the requests of `samples` by `ask`; `clock` gives seconds."""
         self._ask = ask
-        self._samples = samples
+        self._probe_requests = samples
         self._clock = clock
         self._not_itself = LruTable[Server, float]()
 
-    def is_own(self, asked: Sample) -> Steps[bool]:
+    def is_own(self, asked: ProbeRequest) -> Steps[bool]:
         """Whether a "not found" page that has just come for `asked` is the server's own."""
         server = Server.of(asked.url)
         at = self._not_itself.get(server)
         if at is not None and self._clock() - at < _BELIEVED_SECONDS:
             return False
-        known = list(self._samples.served(server))
+        known = list(self._probe_requests.served(server))
         others = []
         for sample in known:
             if sample.url.path != asked.url.path:
@@ -87,7 +87,7 @@ class Vouching:
         self._not_itself.put(server, self._clock())
         return False
 
-    def _told(self, sample: Sample) -> Steps[Told]:
+    def _told(self, sample: ProbeRequest) -> Steps[Told]:
         try:
             response = yield from self._ask(sample)
         except (StoreUnavailable, BadAnswer):

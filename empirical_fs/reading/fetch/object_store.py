@@ -15,7 +15,7 @@ from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, Too
 from empirical_fs.net.addresses import Address, permits_all, permits_no_local
 from empirical_fs.net.client import Common, Http, nothing
 from empirical_fs.net.incoming import Incoming
-from empirical_fs.net.samples import Sample
+from empirical_fs.net.probe_requests import ProbeRequest
 from empirical_fs.net.tracing import traced
 from empirical_fs.net.urls import exact_target, is_loopback, parse_given, redirected
 from empirical_fs.reading.buffers import spool_place
@@ -248,7 +248,7 @@ class Store:
         """Whether a page saying that the object does not exist is the store's own, not a proxy's."""
         parsed, target = self._parse_given(url)
         headers = {"Range": f"bytes={asked.start}-{asked.start}"}
-        return self._http.is_own_page(Sample(parsed, headers, target))
+        return self._http.is_own_page(ProbeRequest(parsed, headers, target))
 
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation

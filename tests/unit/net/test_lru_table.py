@@ -9,8 +9,8 @@ from empirical_fs.net.circuit_breaker import Outages
 from empirical_fs.net.connecting import Connector
 from empirical_fs.net.idle_connections import IdleConnections
 from empirical_fs.net.lru_table import SERVERS_MAX, LruTable
+from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.net.proxies import Route
-from empirical_fs.net.samples import Sample, Samples
 from empirical_fs.server import Server
 from tests.unit.net.test_turns import Line
 
@@ -78,13 +78,13 @@ def test_lines_before_many_servers() -> None:
 
 def test_addresses_and_samples_of_many_servers() -> None:
     """Which address of a server worked, or failed, and what it answered."""
-    connector, samples = Connector(lambda *_: True), Samples()
+    connector, samples = Connector(lambda *_: True), ProbeRequests()
     for number in range(MANY):
         with connector.judging(server(number), "192.0.2.1"):
             pass
         with pytest.raises(ConnectionError), connector.judging(server(number), "192.0.2.2"):
             raise ConnectionError
-        samples.answered(server(number), Sample(httpx.URL(f"https://{number}.store.example/a"), {}))
+        samples.answered(server(number), ProbeRequest(httpx.URL(f"https://{number}.store.example/a"), {}))
     assert len(connector._worked) == len(connector._failed) == len(samples._of) == SERVERS_MAX
     assert len(list(samples.of(server(0)))) == 1
     assert len(list(samples.of(server(MANY - 1)))) == 2

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from empirical_fs.errors import StoreUnavailable
-from empirical_fs.net.samples import Sample, Samples
+from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.net.vouching import Vouching
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Wait, drive
@@ -18,8 +18,8 @@ def page(server: str, status: int = 404) -> httpx.Response:
     return httpx.Response(status, headers={"content-type": "text/html", "server": server})
 
 
-def sample(path: str) -> Sample:
-    return Sample(httpx.URL(f"https://store.example{path}"), {}, software="nginx")
+def sample(path: str) -> ProbeRequest:
+    return ProbeRequest(httpx.URL(f"https://store.example{path}"), {}, software="nginx")
 
 
 class World:
@@ -29,12 +29,12 @@ class World:
         self.seconds = 1000.0
         self.answers = answers
         self.asked: list[str] = []
-        samples = Samples()
+        samples = ProbeRequests()
         for path in served_before:
             samples.answered(STORE, sample(path))
         self._vouching = Vouching(self._ask, samples, lambda: self.seconds)
 
-    def _ask(self, sample: Sample) -> Generator[Wait, bool, httpx.Response]:
+    def _ask(self, sample: ProbeRequest) -> Generator[Wait, bool, httpx.Response]:
         yield from ()
         self.asked.append(sample.url.path)
         if sample.url.path not in self.answers:

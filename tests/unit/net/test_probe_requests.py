@@ -2,7 +2,7 @@
 
 import httpx
 
-from empirical_fs.net.samples import Sample, Samples
+from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.server import Server
 
 STORE = Server("https", "store.example", 443)
@@ -12,20 +12,20 @@ def url(text: str) -> httpx.URL:
     return httpx.URL(f"https://store.example{text}")
 
 
-def asked(samples: Samples) -> list[str]:
+def asked(samples: ProbeRequests) -> list[str]:
     return [str(each.url) for each in samples.of(STORE)]
 
 
 def test_a_server_that_never_answered() -> None:
     """It is asked for its root."""
-    assert list(Samples().of(STORE)) == [Sample(url("/"), {})]
+    assert list(ProbeRequests().of(STORE)) == [ProbeRequest(url("/"), {})]
 
 
 def test_what_was_answered_last_comes_first() -> None:
     """Three objects at most, each by its newest signature, and the root at last."""
-    samples = Samples()
+    samples = ProbeRequests()
     for path in ("/a?s=1", "/b?s=1", "/c?s=1", "/d?s=1", "/b?s=2"):
-        samples.answered(STORE, Sample(url(path), {}))
+        samples.answered(STORE, ProbeRequest(url(path), {}))
     root = "https://store.example/"
     assert asked(samples) == [f"{root}b?s=2", f"{root}d?s=1", f"{root}c?s=1", root]
     assert len(list(samples.of(Server("https", "other.example", 443)))) == 1
@@ -33,8 +33,8 @@ def test_what_was_answered_last_comes_first() -> None:
 
 def test_one_byte_is_asked_for() -> None:
     """Of an object, whatever it was by then; the API, which has no ranges, is asked for the same."""
-    samples = Samples()
-    samples.answered(STORE, Sample(url("/a"), {"Range": "bytes=5-999", "If-Match": '"e"', "X": "y"}))
+    samples = ProbeRequests()
+    samples.answered(STORE, ProbeRequest(url("/a"), {"Range": "bytes=5-999", "If-Match": '"e"', "X": "y"}))
     assert next(samples.of(STORE)).headers == {"Range": "bytes=0-0", "X": "y"}
-    samples.answered(STORE, Sample(url("/b"), {"Authorization": "Bearer k"}))
+    samples.answered(STORE, ProbeRequest(url("/b"), {"Authorization": "Bearer k"}))
     assert next(samples.of(STORE)).headers == {"Authorization": "Bearer k"}

@@ -13,7 +13,7 @@ _KEPT = 3
 _RANGE, _IF_MATCH = "Range", "If-Match"
 
 
-class Sample(NamedTuple):
+class ProbeRequest(NamedTuple):
     """One request; the URL may be signed, and the headers may hold the key."""
 
     url: httpx.URL
@@ -24,7 +24,7 @@ class Sample(NamedTuple):
     """The `Server` field of the answer (RFC 9110, 10.2.4)."""
 
 
-class Samples:
+class ProbeRequests:
     """The latest requests that each server answered.
 
     They serve as probes since some servers close `GET /` without an answer but serve all objects. Threads may
@@ -33,9 +33,9 @@ class Samples:
 
     def __init__(self) -> None:
         """Start without any request."""
-        self._of = LruTable[Server, tuple[Sample, ...]]()
+        self._of = LruTable[Server, tuple[ProbeRequest, ...]]()
 
-    def answered(self, server: Server, sample: Sample) -> None:
+    def answered(self, server: Server, sample: ProbeRequest) -> None:
         """Record a request that was answered."""
         known = self._of.get(server) or ()
         if known and known[-1].url is sample.url:
@@ -45,14 +45,14 @@ class Samples:
         kept = sample._replace(headers=_of_one_byte(sample.headers))
         self._of.put(server, (*others, kept)[-_KEPT:])
 
-    def served(self, server: Server) -> Iterator[Sample]:
+    def served(self, server: Server) -> Iterator[ProbeRequest]:
         """The requests that a server has answered, the latest first."""
         return reversed(self._of.peek(server) or ())
 
-    def of(self, server: Server) -> Iterator[Sample]:
+    def of(self, server: Server) -> Iterator[ProbeRequest]:
         """The requests that probe a server, the latest first; the last one is for its root."""
         yield from self.served(server)
-        yield Sample(httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/"), {})
+        yield ProbeRequest(httpx.URL(scheme=server.scheme, host=server.host, port=server.port, path="/"), {})
 
 
 def _of_one_byte(headers: Mapping[str, str]) -> dict[str, str]:
