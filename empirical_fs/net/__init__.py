@@ -5,11 +5,13 @@ follows RFC 8305, certificates.py chooses the trusted certificates), answer.py c
 (heads.py reads their heads), streams.py and incoming.py read bodies directly into the caller's memory.
 proxies.py chooses the proxy; tunnels.py asks it to connect to the server, and nested_tls.py is for a proxy
 that is itself reached over TLS. network_failures.py describes failures in words, in_between.py detects
-answers that are not from the server, and vouching.py decides whether a "not found" page is the server's own.
-retry.py decides when to try again, circuit_breaker.py which servers are unreachable (it probes them with the
-requests of probe_requests.py), pace.py and turns.py how many requests a server gets. idle_connections.py and
-lru_table.py bound what is kept per server. urls.py and addresses.py decide where a request may go; tracing.py
-writes the log lines of `-vv`.
+answers that are not from the server, and not_found_pages.py decides whether a "not found" page is the
+server's own.
+
+retry.py decides when to try again, circuit_breaker.py which servers are unreachable (probe_requests.py has
+the requests with which it probes them), pace.py and turns.py how many requests a server gets.
+idle_connections.py and lru_table.py limit what is kept per server. urls.py and addresses.py decide where a
+request may go; tracing.py writes the log lines of `-vv`.
 
 This package knows nothing about the API or about files. api/, reading/ and doctor/ may import it.
 """

@@ -29,12 +29,12 @@ from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, Poo
 from empirical_fs.net.incoming import Incoming, InTurn
 from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
+from empirical_fs.net.not_found_pages import NotFoundPages
 from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
-from empirical_fs.net.vouching import Vouching
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, drive
 
@@ -115,8 +115,8 @@ class Http:
         self._outages = Outages(self._probe, common.closing.wait)
         self._probe_requests = ProbeRequests()
         self.gave_up = self._outages.gave_up
-        self._vouching = Vouching(self._ask_soon, self._probe_requests)
-        self.is_own_page = self._vouching.is_own
+        self._not_found_pages = NotFoundPages(self._ask_soon, self._probe_requests)
+        self.is_own_page = self._not_found_pages.is_own
         self._turns = Turns()
         self._relieve = relieve
         self._were_well = LruTable[Server, bool]()

@@ -19,39 +19,39 @@ def listing(*resources: Resource) -> dict[int, Resource]:
 
 def test_a_settled_version_is_never_asked_for_again() -> None:
     """The first answer for a version that is not young is final."""
-    settling = StoreLag()
-    settling.answered(NOW, is_another=False)
-    assert not settling.is_to_be_asked(NOW + 1000, NOW + 10)
+    lag = StoreLag()
+    lag.answered(NOW, is_another=False)
+    assert not lag.is_to_be_asked(NOW + 1000, NOW + 10)
 
 
 def test_a_young_version_is_asked_for_once_a_listing() -> None:
     """A young version is asked for again after each new listing, until the store can lag no more."""
-    settling = StoreLag(young_until=NOW + 60)
-    assert not settling.is_to_be_asked(NOW, NOW + 10)
-    settling.answered(NOW, is_another=False)
-    assert not settling.is_to_be_asked(NOW - 1, NOW + 10)
-    assert settling.is_to_be_asked(NOW + 1, NOW + 10)
-    settling.answered(NOW + 2, is_another=False)
-    assert not settling.is_to_be_asked(NOW + 1, NOW + 10)
-    assert settling.is_to_be_asked(NOW + 100, NOW + 10)
-    settling.answered(NOW + 101, is_another=False)
-    assert not settling.is_to_be_asked(NOW + 200, NOW + 10)
+    lag = StoreLag(young_until=NOW + 60)
+    assert not lag.is_to_be_asked(NOW, NOW + 10)
+    lag.answered(NOW, is_another=False)
+    assert not lag.is_to_be_asked(NOW - 1, NOW + 10)
+    assert lag.is_to_be_asked(NOW + 1, NOW + 10)
+    lag.answered(NOW + 2, is_another=False)
+    assert not lag.is_to_be_asked(NOW + 1, NOW + 10)
+    assert lag.is_to_be_asked(NOW + 100, NOW + 10)
+    lag.answered(NOW + 101, is_another=False)
+    assert not lag.is_to_be_asked(NOW + 200, NOW + 10)
 
 
 def test_who_does_not_answer_is_not_asked_at_once_again() -> None:
     """While the store is being asked, and a little longer if it does not answer, nobody else asks it."""
-    settling = StoreLag(young_until=NOW + 60)
-    settling.answered(NOW, is_another=False)
-    settling.put_off(NOW + 1)
-    assert not settling.is_to_be_asked(NOW + 1, NOW + 5)
-    assert settling.is_to_be_asked(NOW + 1, NOW + 7)
+    lag = StoreLag(young_until=NOW + 60)
+    lag.answered(NOW, is_another=False)
+    lag.put_off(NOW + 1)
+    assert not lag.is_to_be_asked(NOW + 1, NOW + 5)
+    assert lag.is_to_be_asked(NOW + 1, NOW + 7)
 
 
 def test_another_object_is_final() -> None:
     """A young version of which the store has another object than before has arrived."""
-    settling = StoreLag(young_until=NOW + 60)
-    settling.answered(NOW, is_another=True)
-    assert not settling.is_to_be_asked(NOW + 1, NOW + 10)
+    lag = StoreLag(young_until=NOW + 60)
+    lag.answered(NOW, is_another=True)
+    assert not lag.is_to_be_asked(NOW + 1, NOW + 10)
 
 
 @pytest.mark.parametrize(

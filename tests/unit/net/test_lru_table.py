@@ -23,29 +23,29 @@ def server(number: int) -> Server:
 
 def test_those_used_last_are_kept() -> None:
     """Reading and writing are uses; looking is none."""
-    recent = LruTable[str, int](most=3)
+    table = LruTable[str, int](most=3)
     for number, key in enumerate("abc"):
-        recent.put(key, number)
-    assert recent.get("a") == 0
-    assert recent.peek("b") == 1
-    recent.put("d", 3)
-    assert recent.items() == [("c", 2), ("a", 0), ("d", 3)]
-    assert recent.get_or_put("c", lambda: 9) == 2
-    assert recent.get_or_put("b", lambda: 9) == 9
-    assert recent.items() == [("d", 3), ("c", 2), ("b", 9)]
-    recent.drop("d")
-    recent.drop("x")
-    assert (recent.get("d"), len(recent)) == (None, 2)
+        table.put(key, number)
+    assert table.get("a") == 0
+    assert table.peek("b") == 1
+    table.put("d", 3)
+    assert table.items() == [("c", 2), ("a", 0), ("d", 3)]
+    assert table.get_or_put("c", lambda: 9) == 2
+    assert table.get_or_put("b", lambda: 9) == 9
+    assert table.items() == [("d", 3), ("c", 2), ("b", 9)]
+    table.drop("d")
+    table.drop("x")
+    assert (table.get("d"), len(table)) == (None, 2)
 
 
 def test_what_is_in_use_is_never_dropped() -> None:
     """However many are: the bound holds for the others."""
-    recent = LruTable[int, bool](lambda is_in_use: is_in_use, most=3)
+    table = LruTable[int, bool](lambda is_in_use: is_in_use, most=3)
     for number in range(5):
-        recent.put(number, True)  # noqa: FBT003 - it is in use
+        table.put(number, True)  # noqa: FBT003 - it is in use
     for number in range(5, 9):
-        recent.put(number, False)  # noqa: FBT003 - it is not
-    assert [key for key, _ in recent.items()] == [0, 1, 2, 3, 4, 8]
+        table.put(number, False)  # noqa: FBT003 - it is not
+    assert [key for key, _ in table.items()] == [0, 1, 2, 3, 4, 8]
 
 
 @pytest.mark.warns("[0-9]+.store.example is out of reach")

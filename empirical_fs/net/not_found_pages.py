@@ -52,18 +52,18 @@ def is_likely_own(others: list[Told], again: Told, software: str) -> bool:
     return again.is_page and bool(software) and again.software == software
 
 
-class Vouching:
+class NotFoundPages:
     """Checks pages by asking servers for objects that they served before. Threads may share it."""
 
     def __init__(
         self,
         ask: Callable[[ProbeRequest], Steps[httpx.Response]],
-        samples: ProbeRequests,
+        probe_requests: ProbeRequests,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send the requests of `samples` by `ask`; `clock` gives seconds."""
+        """Send these `probe_requests` by `ask`; `clock` gives seconds."""
         self._ask = ask
-        self._probe_requests = samples
+        self._probe_requests = probe_requests
         self._clock = clock
         self._not_itself = LruTable[Server, float]()
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from empirical_fs.errors import StoreUnavailable
+from empirical_fs.net.not_found_pages import NotFoundPages
 from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
-from empirical_fs.net.vouching import Vouching
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps, Wait, drive
 
@@ -32,7 +32,7 @@ class World:
         samples = ProbeRequests()
         for path in served_before:
             samples.answered(STORE, sample(path))
-        self._vouching = Vouching(self._ask, samples, lambda: self.seconds)
+        self._not_found_pages = NotFoundPages(self._ask, samples, lambda: self.seconds)
 
     def _ask(self, sample: ProbeRequest) -> Generator[Wait, bool, httpx.Response]:
         yield from ()
@@ -42,7 +42,7 @@ class World:
         return self.answers[sample.url.path]
 
     def is_own(self) -> bool:
-        steps: Steps[bool] = self._vouching.is_own(sample("/gone"))
+        steps: Steps[bool] = self._not_found_pages.is_own(sample("/gone"))
         return drive(steps)
 
 
