@@ -210,14 +210,14 @@ class StoreUnavailable(StoreError, Unavailable):
 class UrlRefused(StoreError):
     """The store does not accept the signed URL, or has no object for it.
 
-    `is_of_another` tells that the answer is a web page, which may be from something in between.
+    `is_from_intermediary` tells that the answer is a web page, which may be from something in between.
     """
 
-    def __init__(self, status: int, *, is_of_another: bool = False) -> None:
+    def __init__(self, status: int, *, is_from_intermediary: bool = False) -> None:
         """Keep the HTTP status of the refusal."""
         super().__init__(f"the store refused the signed URL (HTTP {status})")
         self.status = status
-        self.is_of_another = is_of_another
+        self.is_from_intermediary = is_from_intermediary
 
 
 class UnsafeUrl(StoreError):

@@ -23,7 +23,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, Foreign, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Common, Http
-from empirical_fs.net.in_between import NEVER_OF_THE_SERVER, is_of_another, told
+from empirical_fs.net.intermediaries import NEVER_OF_THE_SERVER, is_from_intermediary, trouble_of
 from empirical_fs.net.retry import Tries, is_busy, retry_after
 from empirical_fs.net.tracing import traced
 from empirical_fs.server import Server
@@ -164,12 +164,12 @@ class Api:
         status, host = response.status_code, response.url.host
         if status in _ANSWERED:
             return
-        is_json = not is_of_another(response.headers) and body.lstrip().startswith(b"{")
+        is_json = not is_from_intermediary(response.headers) and body.lstrip().startswith(b"{")
         # 401 always concerns the key (RFC 9110, 15.5.2); firewalls answer 403, too.
         if status == _UNAUTHORIZED or (status == _FORBIDDEN and is_json):
             raise KeyRefused(status)
         if is_busy(status) or status == _FORBIDDEN or status in NEVER_OF_THE_SERVER:
-            raise ApiUnavailable(told(host, status), retry_after(response.headers))
+            raise ApiUnavailable(trouble_of(host, status), retry_after(response.headers))
         if status == _NOT_FOUND:
             raise _NotFound(f"{host} serves no such path (HTTP 404)")
         if status in _REDIRECTS:

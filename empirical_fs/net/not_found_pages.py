@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from empirical_fs.errors import BadAnswer, StoreUnavailable
-from empirical_fs.net.in_between import is_of_another
+from empirical_fs.net.intermediaries import is_from_intermediary
 from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.server import Server
@@ -28,14 +28,14 @@ class Told(NamedTuple):
     is_served: bool
     """Whether it holds the object that was asked for."""
     is_page: bool
-    """Whether it is an HTML page (see in_between.py)."""
+    """Whether it is an HTML page (see intermediaries.py)."""
     software: str
     """The `Server` field (RFC 9110, 10.2.4); empty if there is none."""
 
 
 def told_by(response: httpx.Response) -> Told:
     """What this answer shows about its sender."""
-    is_page = is_of_another(response.headers)
+    is_page = is_from_intermediary(response.headers)
     return Told(response.is_success and not is_page, is_page, response.headers.get("server", ""))
 
 

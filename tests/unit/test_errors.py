@@ -118,7 +118,7 @@ def test_hierarchy_is_documented(kind: type[EmpiricalError]) -> None:
     ("error", "data"),
     [
         (errors.KeyRefused(401), {"status": 401}),
-        (errors.UrlRefused(403), {"status": 403, "is_of_another": False}),
+        (errors.UrlRefused(403), {"status": 403, "is_from_intermediary": False}),
         (errors.OutOfReach("a.example"), {"host": "a.example"}),
         (errors.ResourceGone(7), {"resource_id": 7}),
         (errors.ApiUnavailable("busy", 5), {"retry_after": 5, "silent": None, "lasting": False}),

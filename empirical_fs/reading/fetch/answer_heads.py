@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from empirical_fs.errors import BadAnswer, OtherLength, StoreUnavailable, UrlRefused
-from empirical_fs.net.in_between import NEVER_OF_THE_SERVER, is_of_another, told
+from empirical_fs.net.intermediaries import NEVER_OF_THE_SERVER, is_from_intermediary, trouble_of
 from empirical_fs.net.retry import is_busy, retry_after
 from empirical_fs.reading.version import Extent, Head, Refused, Validators
 
@@ -88,9 +88,9 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
     if status in (_OK, _PARTIAL):
         return
     if status in _URL_REFUSED:
-        raise UrlRefused(status, is_of_another=is_of_another(headers))
+        raise UrlRefused(status, is_from_intermediary=is_from_intermediary(headers))
     if is_busy(status) or status in NEVER_OF_THE_SERVER:
-        raise StoreUnavailable(told("the store", status), retry_after(headers))
+        raise StoreUnavailable(trouble_of("the store", status), retry_after(headers))
     raise BadAnswer(f"the store answered HTTP {status}")
 
 

@@ -4,7 +4,7 @@ from empirical_fs.api.signed_urls import SignedUrls
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import ContentChanged, StoreUnavailable, UnsafeUrl, UrlRefused
-from empirical_fs.net.in_between import told
+from empirical_fs.net.intermediaries import trouble_of
 from empirical_fs.reading.fetch.object_store import Asked, Body, Store
 from empirical_fs.reading.version import Head
 from empirical_fs.work.waits import Steps, elsewhere
@@ -47,9 +47,11 @@ class SignedRequests:
             return (yield from self._store.get(url, asked, deadline, cancellation))
         except UrlRefused as error:
             is_gone = error.status in _NOT_FOUND
-            if error.is_of_another and not (is_gone and (yield from self._store.is_own_page(url, asked))):
+            if error.is_from_intermediary and not (
+                is_gone and (yield from self._store.is_own_page(url, asked))
+            ):
                 # A web page of a proxy or an outage shows nothing about the URL, and may soon disappear.
-                raise StoreUnavailable(told("the store", error.status)) from error
+                raise StoreUnavailable(trouble_of("the store", error.status)) from error
             if is_gone:
                 raise ContentChanged("the object was deleted") from error
             raise

@@ -187,7 +187,7 @@ def test_who_stands_in_between(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "is_of_another"),
+    ("headers", "is_from_intermediary"),
     [
         ({}, False),
         ({"content-type": "application/xml"}, False),
@@ -195,11 +195,11 @@ def test_who_stands_in_between(status: int) -> None:
         ({"content-type": "application/json", "cf-mitigated": "challenge"}, True),
     ],
 )
-def test_who_refuses(headers: Headers, *, is_of_another: bool) -> None:
+def test_who_refuses(headers: Headers, *, is_from_intermediary: bool) -> None:
     """A web page is for people: it may be of something in between."""
     with pytest.raises(UrlRefused) as caught:
         read(403, headers)
-    assert caught.value.is_of_another == is_of_another
+    assert caught.value.is_from_intermediary == is_from_intermediary
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "10"}, {"content-type": "multipart/byteranges"}])

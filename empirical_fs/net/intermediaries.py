@@ -13,12 +13,12 @@ NEVER_OF_THE_SERVER = (_PROXY_WANTS_MORE, _FOR_LEGAL_REASONS)
 _HTML = "text/html"
 
 
-def is_of_another(headers: Mapping[str, str]) -> bool:
+def is_from_intermediary(headers: Mapping[str, str]) -> bool:
     """Whether the head of an answer shows that something in between gave it: HTML is for browsers."""
     return "cf-mitigated" in headers or headers.get("content-type", "").strip().lower().startswith(_HTML)
 
 
-def told(host: str, status: int) -> Trouble:
+def trouble_of(host: str, status: int) -> Trouble:
     """Describes an answer with this status that came in place of `host`'s."""
     if status == _SIGN_IN:
         return Trouble(f"the network wants a sign-in (HTTP {status})", "open any page in a browser")
