@@ -17,7 +17,7 @@ from empirical_fs.catalog.desktop_probes import is_probe
 from empirical_fs.catalog.directory_times import DirectoryTimes
 from empirical_fs.catalog.doubts import Doubts
 from empirical_fs.catalog.keeping import Keeping, Listed, OnListed, nothing
-from empirical_fs.catalog.news import News
+from empirical_fs.catalog.log_limit import LogLimit
 from empirical_fs.catalog.refresh import Refreshing, Reload
 from empirical_fs.catalog.sizes import Measure, Sizes
 from empirical_fs.catalog.snapshot import Entry, Snapshot, directory_time
@@ -77,7 +77,7 @@ class Catalog:
         """Until when the store may lag behind the listing, on the aging clock, by resource id."""
         self._snapshot = Snapshot({})
         self._known = Known()
-        self._news = News()
+        self._log_limit = LogLimit()
         self._times = times or DirectoryTimes()
         self._changed_ns: int | None = None
         self._sizes = Sizes(measure)
@@ -323,7 +323,7 @@ class Catalog:
     def _say_news(self, known: Known) -> None:
         before = self._known.troubles
         for kind, trouble in known.troubles.items():
-            if kind not in before and self._news.is_news(kind):
+            if kind not in before and self._log_limit.allows(kind):
                 log.warning("%s", trouble)
         if before and not known.troubles:
             log.info("the listing is correct again")

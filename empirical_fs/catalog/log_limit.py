@@ -10,7 +10,7 @@ _TIMES = 5
 """How often one kind of trouble is logged within `_SECONDS`, at most."""
 
 
-class News:
+class LogLimit:
     """Remembers what was logged and when. Not thread-safe: the owner holds a lock."""
 
     def __init__(self, clock: Callable[[], float] = aging_clock) -> None:
@@ -18,7 +18,7 @@ class News:
         self._clock = clock
         self._told_at: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_TIMES))
 
-    def is_news(self, kind: str) -> bool:
+    def allows(self, kind: str) -> bool:
         """Whether to log a new trouble of this kind; there must be few kinds, as each is remembered."""
         now, told_at = self._clock(), self._told_at[kind]
         if len(told_at) == _TIMES and now < told_at[0] + _SECONDS:
