@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.names import unique_names
-from empirical_fs.catalog.order import Order
+from empirical_fs.catalog.walk_order import WalkOrder
 from empirical_fs.timestamps import storable
 
 ROOT_INODE = 1
@@ -105,13 +105,13 @@ class Snapshot:
         Programs walk a directory sorted by name, as `ls` and `rsync` do, or in the order of the listing.
         """
 
-    def _by_names(self) -> Order:
+    def _by_names(self) -> WalkOrder:
         read = [entry for entry in self.by_name.values() if entry.resource.size]
-        return Order(map(_resource_id, read), tuple(map(_name, read)), partial(_name_in, self.by_id))
+        return WalkOrder(map(_resource_id, read), tuple(map(_name, read)), partial(_name_in, self.by_id))
 
-    def _by_ids(self) -> Order:
+    def _by_ids(self) -> WalkOrder:
         ids = array("q", (entry.resource.id for entry in self.in_order if entry.resource.size))
-        return Order(ids, ids, _same)
+        return WalkOrder(ids, ids, _same)
 
     def is_of(self, resources: Mapping[int, Resource]) -> bool:
         """Whether this snapshot was made of exactly these resources."""

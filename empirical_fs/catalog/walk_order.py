@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 
-class Order(Sequence[int]):
+class WalkOrder(Sequence[int]):
     """The ids of files, in the order of their keys; immutable.
 
     The position of a file is found by binary search: a table of all positions would take long to build and to
