@@ -16,7 +16,7 @@ from empirical_fs.cache.kept_listing import KeptListing
 from empirical_fs.catalog.desktop_probes import is_probe
 from empirical_fs.catalog.directory_times import DirectoryTimes
 from empirical_fs.catalog.doubts import Doubts
-from empirical_fs.catalog.keeping import Keeping, Listed, OnListed, nothing
+from empirical_fs.catalog.listing_to_keep import Listed, ListingToKeep, OnListed, nothing
 from empirical_fs.catalog.log_limit import LogLimit
 from empirical_fs.catalog.refresh import Refreshing, Reload
 from empirical_fs.catalog.sizes import Measure, Sizes
@@ -81,8 +81,8 @@ class Catalog:
         self._times = times or DirectoryTimes()
         self._changed_ns: int | None = None
         self._sizes = Sizes(measure)
-        self._keeping = Keeping(self._sizes, on_listed)
-        self.to_keep = self._keeping.to_keep
+        self._to_keep = ListingToKeep(self._sizes, on_listed)
+        self.to_keep = self._to_keep.to_keep
         self._unsized: list[Resource] = []
         self._measuring = Job("measure", self._measure_unsized, _HANGS_SECONDS)
         self._refreshing = Refreshing(self._refresh, max_age, self._doubts.give_up)
@@ -117,7 +117,7 @@ class Catalog:
     @property
     def is_restored(self) -> bool:
         """Whether the snapshot is that of an earlier mount: the API has given no listing yet."""
-        return not self._keeping.has_listed
+        return not self._to_keep.has_listed
 
     def find_sizes(self) -> None:
         """Start to find the sizes that the API did not give, in parallel, in the background."""
@@ -260,7 +260,7 @@ class Catalog:
             if asked_at < self._asked_at:
                 return  # a listing that was requested later is already shown
             self._replace(known, asked_at, server_time, on_change)
-            self._keeping.listed(Listed(self._known, asked_at, server_time))
+            self._to_keep.listed(Listed(self._known, asked_at, server_time))
 
     def _replace(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
         """Show this state. The caller holds `_replacing`."""
@@ -280,7 +280,7 @@ class Catalog:
             with self._replacing:
                 resources, self._unsized = self._sizes.listed(self._known.shown)
                 self._show(resources, self._young, self._asked_at, self._on_change)
-                self._keeping.measured()
+                self._to_keep.measured()
 
     def _show(
         self,

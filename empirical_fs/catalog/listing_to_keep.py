@@ -30,7 +30,7 @@ class Listed:
     """The same by the server's clock, in seconds since the epoch."""
 
 
-class Keeping:
+class ListingToKeep:
     """Holds the last listing of the API. One thread at a time may call its methods, but for `to_keep`."""
 
     def __init__(self, sizes: Sizes, on_listed: OnListed) -> None:
