@@ -8,11 +8,11 @@ from typing import Protocol
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
-from empirical_fs.reading.following import Following
 from empirical_fs.reading.habits import Habits, is_whole
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.pending_read import Cancel, Waiter
 from empirical_fs.reading.read_ahead import REORDERING, Range
+from empirical_fs.reading.read_ahead_detection import ReadAheadDetector
 from empirical_fs.reading.reader import Reader
 from empirical_fs.work.timer import Alarm, Timer
 
@@ -59,7 +59,7 @@ class Handle:
         self._on_first_read: OnRead | None = on_first_read
         self._on_closed = on_closed
         self._lock = threading.Lock()
-        self._following = Following()
+        self._detector = ReadAheadDetector()
         self._was_served = False
 
     @property
@@ -88,7 +88,7 @@ class Handle:
         self._note(start, size)
         noted = _Noted(waiter, self)
         with self._lock:
-            is_ahead = self._following.begin(noted, start, start + size)
+            is_ahead = self._detector.begin(noted, start, start + size)
         seconds = self._owner.pause if is_ahead and self._owner.habits.trusted_at else 0
         if not seconds or self._supply.is_coming(start, size):
             return self._reader.read(self._cursor, start, size, noted)
@@ -100,12 +100,12 @@ class Handle:
         """Note that a read has ended, and whether it got its bytes."""
         self._was_served = self._was_served or is_served
         with self._lock:
-            self._following.end(noted)
+            self._detector.end(noted)
 
     def fetch_ahead(self, stop: int | None = None) -> bool:
         """Begin to fetch the bytes before `stop` (by default all); False if there is no memory for any."""
         with self._lock:
-            self._following.trust()
+            self._detector.trust()
         return self._supply.fetch_ahead(self._cursor, self.content.size if stop is None else stop)
 
     def bring(self, extent: Range, request_stop: int) -> list[Part] | None:

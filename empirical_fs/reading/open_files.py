@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from empirical_fs.api.resource import Resource
 from empirical_fs.errors import BadAnswer
 from empirical_fs.reading.content import Content
-from empirical_fs.reading.following import pause
 from empirical_fs.reading.handle import Handle, OnRead, nothing
+from empirical_fs.reading.read_ahead_detection import pause
 from empirical_fs.reading.reader import Reader
 from empirical_fs.reading.supply import Means
 from empirical_fs.work.timer import Timer

@@ -20,7 +20,7 @@ def pause(round_trip: float) -> float:
     return seconds if seconds >= _SECONDS_MIN else 0.0
 
 
-class Following:
+class ReadAheadDetector:
     """The first reads of one handle. Not thread-safe; the owner serialises calls.
 
     The kernel requests the next window as soon as a program reaches the previous one, before the program
