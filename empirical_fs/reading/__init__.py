@@ -9,8 +9,8 @@ decides which answers of the store belong to a version. read_ahead.py: how far t
 read_ahead_detection.py: which reads are the kernel's own read-ahead; habits.py: how far programs read in
 files. parts.py, part.py: the ranges that have arrived or are being fetched; buffers.py: keeps their bytes in
 memory or in a file; budget.py: limits the memory. download.py: a content that a server without ranges sends
-whole; room.py: whether the disk has room for it. disk.py: what the disk cache has of the open contents;
-whole_files.py: which of its files the kernel may read. fetch/: fetches parts from the object store.
+whole; spool_space.py: whether the disk has room for it. disk.py: what the disk cache has of the open
+contents; whole_files.py: which of its files the kernel may read. fetch/: fetches parts from the object store.
 
 read_ahead.py, read_ahead_detection.py, habits.py, prefetch_policy.py, walk_policy.py, version.py and
 budget.py are policy: they do no I/O and start no threads. The package knows nothing of the kernel. fuse/,

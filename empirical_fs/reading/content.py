@@ -7,7 +7,7 @@ from empirical_fs.api.resource import Resource
 from empirical_fs.api.store_lag import StoreLag
 from empirical_fs.clock import aging_clock
 from empirical_fs.errors import BadAnswer, ContentChanged
-from empirical_fs.reading.room import Room
+from empirical_fs.reading.spool_space import SpoolSpace
 from empirical_fs.reading.version import Head, Refused, Validators, Version, judge
 
 _BEFORE_MAX = 4
@@ -52,7 +52,7 @@ class Content:
         self._has_met_in_vain = False
         self._over = False
         self._confirmed_at = float("-inf")
-        self.room = Room()
+        self.spool_space = SpoolSpace()
         """Whether the local disk has room for the whole content; the lock of its `Supply` guards it."""
 
     @property

@@ -35,7 +35,7 @@ class Download:
             SpoolFailed: there is still no room.
         """
         if self._whole is None:
-            self._content.room.check()
+            self._content.spool_space.check()
 
     def take_room(self) -> None:
         """Return if the disk has room for a new download.
@@ -44,7 +44,7 @@ class Download:
             SpoolFailed: there is no room.
         """
         if self._whole is None:
-            self._content.room.take(self._content.size)
+            self._content.spool_space.take(self._content.size)
 
     def drop_failed(self) -> None:
         """Release the disk space of a download that has failed."""
@@ -54,7 +54,7 @@ class Download:
         self._whole = None
         whole.drop()
         if isinstance(self._failure, SpoolFailed):
-            self._content.room.failed(self._content.size)
+            self._content.spool_space.failed(self._content.size)
 
     def clear(self) -> list[OnHere]:
         """Drop the download; the caller must call the returned functions, which belong to waiting reads."""

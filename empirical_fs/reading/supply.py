@@ -211,7 +211,7 @@ class Supply:
         """Note that a part did not fit on the local disk."""
         with self._lock:
             self._download.drop_failed()
-            self._content.room.failed(failed.size)
+            self._content.spool_space.failed(failed.size)
 
     def leave(self, cursor: Cursor) -> None:
         """Drop what was fetched ahead for a handle that is now closed."""

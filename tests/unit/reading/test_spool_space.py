@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from empirical_fs.errors import SpoolFailed
-from empirical_fs.reading.room import Room
+from empirical_fs.reading.spool_space import SpoolSpace
 
 SIZE = 1000
 
@@ -16,10 +16,10 @@ class Disk:
 
     left: int = 0
     seconds: float = 100.0
-    room: Room = field(init=False)
+    room: SpoolSpace = field(init=False)
 
     def __post_init__(self) -> None:
-        self.room = Room(lambda size: size <= self.left, lambda: self.seconds)
+        self.room = SpoolSpace(lambda size: size <= self.left, lambda: self.seconds)
 
     @property
     def may_be_fetched(self) -> bool:

@@ -12,7 +12,7 @@ _DOUBTFUL_SECONDS = 5.0
 """The same if the disk seemed to have room: a quota, or another program's file, shows in no number."""
 
 
-class Room:
+class SpoolSpace:
     """Remembers that a content did not fit on the disk. Not thread-safe; the owner serialises calls."""
 
     def __init__(
