@@ -16,8 +16,8 @@ from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import ApiUnavailable, NotTheApi, ResourceGone
 from empirical_fs.single_flight import SingleFlight
 from empirical_fs.statistics import Statistics
+from empirical_fs.work.parallel import in_parallel
 from empirical_fs.work.progress import Progress, unseen
-from empirical_fs.work.side_by_side import side_by_side
 
 _SINGLY_MAX, _SLOW_MAX, _SLOW_SECONDS = 16, 2, 1.0
 """How many resources may be signed at once by single requests; beyond that, the listing is fetched for their
@@ -71,7 +71,7 @@ class SignedUrls:
             # Drop the URLs: in a large project they take more memory than all the rest, and are cached.
             return replace(self.page(number, limit, known), urls={})
 
-        return fetch_listing(partial(side_by_side, page), progress, leisure)
+        return fetch_listing(partial(in_parallel, page), progress, leisure)
 
     def page(self, number: int, patience: float, known: Mapping[int, Resource]) -> Page:
         """Fetch one page of the listing within `patience` seconds; its URLs are cached.

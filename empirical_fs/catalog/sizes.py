@@ -13,7 +13,7 @@ from empirical_fs.cache.kept_listing import MeasuredSize
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, OutOfReach
 from empirical_fs.single_flight import SingleFlight
-from empirical_fs.work.side_by_side import side_by_side
+from empirical_fs.work.parallel import in_parallel
 
 _AT_ONCE = 32
 _LONG_AGO = 0.0
@@ -111,7 +111,7 @@ class Sizes:
         """Ask the store for sizes in parallel; returns whether any was found. Calls `moved` after each."""
         failures = []
         try:
-            for failure in side_by_side(self._failure, unknown, _AT_ONCE):
+            for failure in in_parallel(self._failure, unknown, _AT_ONCE):
                 moved()
                 if failure is not None:
                     failures.append(failure)

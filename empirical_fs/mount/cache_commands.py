@@ -21,7 +21,7 @@ from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.handle import nothing
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.prefetch import Batch, Prefetch
-from empirical_fs.work.side_by_side import side_by_side
+from empirical_fs.work.parallel import in_parallel
 
 _ASK_SECONDS = 30.0
 """How long the store has to say whether it still has a version."""
@@ -109,7 +109,7 @@ class CacheCommands:
             task.moved(0, 0)
             return self._is_in_store(each[1])
 
-        answers = side_by_side(is_in_store, found, _ASKED_AT_ONCE)
+        answers = in_parallel(is_in_store, found, _ASKED_AT_ONCE)
         for (entry, name), is_there in zip(found, answers, strict=True):
             if is_there is None:
                 unknown += 1

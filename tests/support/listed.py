@@ -6,8 +6,8 @@ from functools import partial
 from empirical_fs.api.listing import Leisure, Listing, fetch_listing, in_a_hurry
 from empirical_fs.api.pages import Page
 from empirical_fs.api.resource import MADE_FROM
+from empirical_fs.work.parallel import in_parallel
 from empirical_fs.work.progress import Progress, unseen
-from empirical_fs.work.side_by_side import side_by_side
 
 
 def said(**fields: object) -> tuple[object, ...]:
@@ -20,4 +20,4 @@ def fetched(
     fetch_page: Callable[[int], Page], progress: Progress = unseen, leisure: Leisure = in_a_hurry
 ) -> Listing:
     """The listing of an API that answers each page so."""
-    return fetch_listing(partial(side_by_side, fetch_page), progress, leisure)
+    return fetch_listing(partial(in_parallel, fetch_page), progress, leisure)

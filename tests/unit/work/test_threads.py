@@ -7,7 +7,7 @@ import pytest
 
 from empirical_fs.errors import NoThread
 from empirical_fs.work.jobs import Job
-from empirical_fs.work.side_by_side import side_by_side
+from empirical_fs.work.parallel import in_parallel
 from empirical_fs.work.threads import Bell, Pool, Worker
 from tests.support.harness import wait_until
 
@@ -161,19 +161,19 @@ def test_side_by_side(at_once: int) -> None:
             here -= 1
         return number * 2
 
-    assert list(side_by_side(work, range(50), at_once)) == [number * 2 for number in range(50)]
+    assert list(in_parallel(work, range(50), at_once)) == [number * 2 for number in range(50)]
     assert most <= at_once
 
 
 def test_side_by_side_without_threads(no_threads: pytest.MonkeyPatch) -> None:
     """Where there is no thread, the caller does all of it."""
     mine = threading.get_ident()
-    assert set(side_by_side(lambda _: threading.get_ident(), range(20), 8)) == {mine}
+    assert set(in_parallel(lambda _: threading.get_ident(), range(20), 8)) == {mine}
 
 
 def test_side_by_side_raises() -> None:
     """What the work raises comes at its place."""
-    found = side_by_side(lambda number: 1 // (3 - number), range(9), 4)
+    found = in_parallel(lambda number: 1 // (3 - number), range(9), 4)
     assert [next(found) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(found)

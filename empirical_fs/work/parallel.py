@@ -37,7 +37,7 @@ class _Piece(Generic[_Thing, _Result]):
         return self._outcome.result()
 
 
-def side_by_side(
+def in_parallel(
     work: Callable[[_Thing], _Result], things: Iterable[_Thing], at_once: int
 ) -> Iterator[_Result]:
     """The results of `work` on `things`, in their order; up to `at_once` calls run in parallel.
