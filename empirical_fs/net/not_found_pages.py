@@ -22,7 +22,7 @@ _BELIEVED_SECONDS = 1.0
 """For so long all pages of a server are taken as another's, so that many reads cause one check."""
 
 
-class Told(NamedTuple):
+class Evidence(NamedTuple):
     """What an answer shows about its sender."""
 
     is_served: bool
@@ -33,13 +33,13 @@ class Told(NamedTuple):
     """The `Server` field (RFC 9110, 10.2.4); empty if there is none."""
 
 
-def told_by(response: httpx.Response) -> Told:
+def evidence_of(response: httpx.Response) -> Evidence:
     """What this answer shows about its sender."""
     is_page = is_from_intermediary(response.headers)
-    return Told(response.is_success and not is_page, is_page, response.headers.get("server", ""))
+    return Evidence(response.is_success and not is_page, is_page, response.headers.get("server", ""))
 
 
-def is_likely_own(others: list[Told], again: Told, software: str) -> bool:
+def is_likely_own(others: list[Evidence], again: Evidence, software: str) -> bool:
     """Whether the page is probably the server's own, when no other object is served that would prove it.
 
     Args:
@@ -77,20 +77,20 @@ class NotFoundPages:
         others = []
         for sample in known:
             if sample.url.path != asked.url.path:
-                told = yield from self._told(sample)
-                if told.is_served:
+                evidence = yield from self._ask_for(sample)
+                if evidence.is_served:
                     return True
-                others.append(told)
-        again = yield from self._told(asked)
+                others.append(evidence)
+        again = yield from self._ask_for(asked)
         if is_likely_own(others, again, known[0].software if known else ""):
             return True
         self._not_itself.put(server, self._clock())
         return False
 
-    def _told(self, sample: ProbeRequest) -> Steps[Told]:
+    def _ask_for(self, sample: ProbeRequest) -> Steps[Evidence]:
         try:
             response = yield from self._ask(sample)
         except (StoreUnavailable, BadAnswer):
-            return Told(is_served=False, is_page=False, software="")
+            return Evidence(is_served=False, is_page=False, software="")
         response.close()
-        return told_by(response)
+        return evidence_of(response)

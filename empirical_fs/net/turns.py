@@ -14,7 +14,7 @@ from empirical_fs.errors import Abandoned, Closing, DeadlinePassed
 from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.pace import Pace
 from empirical_fs.server import Server
-from empirical_fs.work.waits import Steps, Told
+from empirical_fs.work.waits import Done, Steps
 
 _REFUSALS_MAX = 3
 """After more refusals in a row than this, a request goes to the end of the queue, not to hold up others."""
@@ -137,7 +137,7 @@ class Turns:
             while (seconds := self._look(server, waiter)) is not None:
                 if cancellation is not None:
                     cancellation.tell(lambda: _tell([waiter.told]))
-                yield Told(waiter.told, seconds)
+                yield Done(waiter.told, seconds)
         except BaseException:
             self._leave(server, waiter)
             raise

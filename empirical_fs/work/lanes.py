@@ -9,7 +9,7 @@ from functools import partial
 from empirical_fs.errors import NoThread
 from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.threads import Bell, Worker
-from empirical_fs.work.waits import Pause, Readable, Steps, Told, Wait, is_readable, wait_here
+from empirical_fs.work.waits import Done, Pause, Readable, Steps, Wait, is_readable, wait_here
 
 _GRACE_SECONDS = 0.05
 """How long an idle thread itself waits for a task, since to hand the wait over takes time too."""
@@ -44,7 +44,7 @@ class Lane:
             name: its name in the log.
             reactor: waits on behalf of the tasks.
             threads: the largest number of threads.
-            most: the largest number of tasks under way; those in a `Pause` or `Told` do not count.
+            most: the largest number of tasks under way; those in a `Pause` or `Done` do not count.
             stalled: how many more tasks may wait for sockets that have been silent for a second.
         """
         self._name = name
@@ -171,7 +171,7 @@ class Lane:
         Raises:
             NoThread: the system has no thread for that.
         """
-        if isinstance(wait, Pause | Told):
+        if isinstance(wait, Pause | Done):
             self._reactor.wait(wait, partial(self._resume_in_turn, task))
             self._leave_place()
         elif isinstance(wait, Readable) and wait.seconds > _STALLED_SECONDS:

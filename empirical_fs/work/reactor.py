@@ -11,7 +11,7 @@ from typing import Protocol
 
 from empirical_fs.work.threads import Pool, Worker
 from empirical_fs.work.timer import Alarm, Timer
-from empirical_fs.work.waits import Elsewhere, Pause, Readable, Told, Wait
+from empirical_fs.work.waits import Done, InThread, Pause, Readable, Wait
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ class Reactor:
     The lock guards the thread that waits for sockets. Other threads may add sockets while it waits.
     """
 
-    def __init__(self, timer: Timer, elsewhere: int) -> None:
-        """Begin without waits; `timer` ends them in time, `elsewhere` threads run functions that block."""
+    def __init__(self, timer: Timer, threads: int) -> None:
+        """Begin without waits; `timer` ends them in time. `threads`: how many run functions that block."""
         self._timer = timer
-        self._elsewhere = Pool(elsewhere)
+        self._pool = Pool(threads)
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._for_sockets: Worker | None = None
@@ -69,9 +69,9 @@ class Reactor:
         """
         if isinstance(wait, Pause):
             self._timer.after(wait.seconds, partial(go_on, has_come=True))
-        elif isinstance(wait, Elsewhere):
-            self._elsewhere.submit(partial(_do, wait.function, go_on))
-        elif isinstance(wait, Told):
+        elif isinstance(wait, InThread):
+            self._pool.submit(partial(_do, wait.function, go_on))
+        elif isinstance(wait, Done):
             parked = _Parked(_nothing, go_on)
             parked.expiry = self._timer.after(wait.seconds, partial(parked.end, has_come=False))
             wait.future.add_done_callback(lambda _: parked.end(has_come=True))
@@ -80,7 +80,7 @@ class Reactor:
 
     def close(self) -> None:
         """Start no more functions that block; waits for sockets stay until the process ends."""
-        self._elsewhere.close()
+        self._pool.close()
 
     def _wait_readable(self, wait: Readable, go_on: GoOn) -> None:
         self._start()

@@ -32,21 +32,21 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class InThread:
     """Wait until a function, which may block but not raise, has run in a thread for blocking work."""
 
     function: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Done:
     """Wait until a future has its result, for at most `seconds`."""
 
     future: Future[None]
     seconds: float
 
 
-Wait = Readable | Pause | Elsewhere | Told
+Wait = Readable | Pause | InThread | Done
 
 Steps = Generator[Wait, bool, _Result]
 """Yields what it waits for, and is sent True if that came in time, else False."""
@@ -68,7 +68,7 @@ def has_arrived(connected: socket.socket) -> bool:
     return (pending is not None and pending() > 0) or is_readable(connected)
 
 
-def elsewhere(function: Callable[[], _Result]) -> Steps[_Result]:
+def in_thread(function: Callable[[], _Result]) -> Steps[_Result]:
     """Run a function that blocks in a thread for blocking work; returns what the function returns.
 
     Raises:
@@ -82,7 +82,7 @@ def elsewhere(function: Callable[[], _Result]) -> Steps[_Result]:
         except BaseException as error:  # noqa: BLE001 - `outcome.result` raises it
             outcome.set_exception(error)
 
-    yield Elsewhere(run)
+    yield InThread(run)
     return outcome.result()
 
 
@@ -105,7 +105,7 @@ def wait_here(wait: Wait) -> bool:
     """Wait in the calling thread; True if what it waits for came in time."""
     if isinstance(wait, Readable):
         return is_readable(wait.socket, wait.seconds)
-    if isinstance(wait, Told):
+    if isinstance(wait, Done):
         return bool(futures.wait([wait.future], max(wait.seconds, 0)).done)
     if isinstance(wait, Pause):
         time.sleep(wait.seconds)

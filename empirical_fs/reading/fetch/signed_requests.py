@@ -7,7 +7,7 @@ from empirical_fs.errors import ContentChanged, StoreUnavailable, UnsafeUrl, Url
 from empirical_fs.net.intermediaries import trouble_of
 from empirical_fs.reading.fetch.object_store import Asked, Body, Store
 from empirical_fs.reading.version import Head
-from empirical_fs.work.waits import Steps, elsewhere
+from empirical_fs.work.waits import Steps, in_thread
 
 _NOT_FOUND = (404, 410)
 
@@ -37,12 +37,12 @@ class SignedRequests:
         """
         url = self._urls.known(asked.resource_id)
         if url is None:
-            url = yield from elsewhere(lambda: self._urls.get(asked.resource_id, deadline))
+            url = yield from in_thread(lambda: self._urls.get(asked.resource_id, deadline))
         try:
             return (yield from self._store.get(url, asked, deadline, cancellation))
         except (UrlRefused, UnsafeUrl):
             refused = url
-        url = yield from elsewhere(lambda: self._urls.renew(asked.resource_id, refused, deadline))
+        url = yield from in_thread(lambda: self._urls.renew(asked.resource_id, refused, deadline))
         try:
             return (yield from self._store.get(url, asked, deadline, cancellation))
         except UrlRefused as error:

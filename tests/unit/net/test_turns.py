@@ -9,7 +9,7 @@ from empirical_fs.clock import Deadline, DeadlineOfWork
 from empirical_fs.errors import Abandoned, Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.server import Server
-from empirical_fs.work.waits import Steps, Told
+from empirical_fs.work.waits import Done, Steps
 
 STORE = Server("https", "store.example", 443)
 OTHER = Server("https", "other.example", 443)
@@ -21,7 +21,7 @@ class Taking:
     def __init__(self, steps: Steps[Turn]) -> None:
         self.turn: Turn | None = None
         self.failure: EmpiricalError | None = None
-        self.wait: Told | None = None
+        self.wait: Done | None = None
         self._steps = steps
         self.go_on()
 
@@ -33,7 +33,7 @@ class Taking:
         except EmpiricalError as error:
             self.failure, self.wait = error, None
         else:
-            assert isinstance(wait, Told)
+            assert isinstance(wait, Done)
             self.wait = wait
             wait.future.add_done_callback(lambda _: self.go_on())
 

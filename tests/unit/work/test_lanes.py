@@ -11,7 +11,7 @@ from empirical_fs.errors import NoThread
 from empirical_fs.work.lanes import Lane
 from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.timer import Timer
-from empirical_fs.work.waits import Elsewhere, Pause, Readable, Steps, drive, elsewhere, is_readable
+from empirical_fs.work.waits import InThread, Pause, Readable, Steps, drive, in_thread, is_readable
 from tests.support.harness import wait_until
 
 PATIENCE = 10.0
@@ -137,9 +137,9 @@ def test_what_waits_elsewhere(lane: Lane) -> None:
     heard: list[object] = []
 
     def work() -> Steps[None]:
-        heard.append((yield from elsewhere(threading.get_ident)) == threading.get_ident())
+        heard.append((yield from in_thread(threading.get_ident)) == threading.get_ident())
         try:
-            yield from elsewhere(lambda: 1 / 0)
+            yield from in_thread(lambda: 1 / 0)
         except ZeroDivisionError:
             heard.append("raised")
 
@@ -212,11 +212,11 @@ def test_driving(peers: list[Peer]) -> None:
         seen: list[object] = [(yield Readable(peers[0].ours, 0.01)), (yield Pause(0.01))]
         peers[0].answer()
         seen.append((yield Readable(peers[0].ours, PATIENCE)))
-        seen.append((yield Elsewhere(lambda: seen.append("elsewhere"))))
+        seen.append((yield InThread(lambda: seen.append("elsewhere"))))
         return seen
 
     assert drive(work()) == [False, True, True, "elsewhere", True]
     assert is_readable(peers[0].ours)
     assert not is_readable(peers[1].ours, 0.01)
     with pytest.raises(ZeroDivisionError):
-        drive(elsewhere(lambda: 1 / 0))
+        drive(in_thread(lambda: 1 / 0))
