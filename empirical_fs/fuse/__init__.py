@@ -5,6 +5,7 @@
     structures         libfuse's structures, and the table of its operations
     options            the mount options: which are libfuse's, and which we act on ourselves
     session            mounts, runs the threads that take requests until the unmount, and notifies the kernel
+    memory_allocator   sets how much freed memory glibc keeps
     request            one request of the kernel, which is answered exactly once, by any thread
     operations         one function for each operation
 
