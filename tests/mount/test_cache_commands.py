@@ -16,6 +16,7 @@ from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     noise,
@@ -27,10 +28,6 @@ from tests.support.harness import (
 MIB = 2**20
 OLD = time.time() - 3600
 """When the files were changed: a version that is younger than a minute is not trusted yet."""
-
-
-def empirical_mount(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run(*mount_command(*arguments), check=check)
 
 
 def answer(*arguments: str | Path, check: bool = True) -> Any:

@@ -15,6 +15,7 @@ from tests.conftest import Mount
 from tests.support.harness import (
     KEY,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounted,
@@ -36,7 +37,7 @@ exec "$@" <&3
 def attempt(url: str, *arguments: str | Path, **variables: str | None) -> subprocess.CompletedProcess[str]:
     """Run the program, which is expected to fail before it mounts."""
     wanted = environment(**{"EMPIRICALRUN_KEY": KEY, "EMPIRICAL_API_URL": url, **variables})
-    return run(*mount_command(*arguments), check=False, env=wanted)
+    return empirical_mount(*arguments, check=False, env=wanted)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.conftest import Mount
 from tests.support.harness import (
     KEY,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     processes,
@@ -53,7 +54,7 @@ def unmounting(path: Path) -> Iterator[None]:
 
 
 def settings(path: Path) -> dict[str, dict[str, str]]:
-    (report,) = json.loads(run(*mount_command("--status", "--json", path)).stdout)
+    (report,) = json.loads(empirical_mount("--status", "--json", path).stdout)
     shown: dict[str, dict[str, str]] = report["settings"]
     return shown
 
@@ -104,8 +105,8 @@ def test_several_mounts_at_once(sandbox: Sandbox, mount: Mount, config: Path, tm
     sandbox.put("a", b"a")
     other = tmp_path / "other"
     with mount() as mounted, unmounting(other):
-        run(*mount_command("--config", config, "--profile", "sandbox", other), env=environment())
-        reports = json.loads(run(*mount_command("--status", "--json")).stdout)
+        empirical_mount("--config", config, "--profile", "sandbox", other, env=environment())
+        reports = json.loads(empirical_mount("--status", "--json").stdout)
         assert {str(mounted.path), str(other)} <= {report["mountpoint"] for report in reports}
         assert {each.name for each in other.iterdir()} == {"a"} == mounted.names()
 
@@ -159,5 +160,5 @@ def test_fstab_with_a_type(sandbox: Sandbox, config: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("places", [["/a", "/b"], ["word", "/a", "/b"], ["./a", "b"]])
 def test_mount_points_that_are_too_many(sandbox: Sandbox, places: list[str]) -> None:
     """Two directories are a mistake of the shell's, or of who typed it."""
-    done = run(*mount_command(*places), check=False, env=environment(EMPIRICALRUN_KEY=KEY))
+    done = empirical_mount(*places, check=False, env=environment(EMPIRICALRUN_KEY=KEY))
     assert (done.returncode, "one MOUNTPOINT at a time" in done.stderr) == (2, True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.support.harness import Sandbox, environment, mount_command, run, said, wait_until
+from tests.support.harness import Sandbox, empirical_mount, environment, run, said, wait_until
 
 PROBES = (".Trash", ".Trash-1000", ".hidden", "autorun.inf", ".~lock.Plan.odt#", ".DS_Store", "._a", ".git")
 
@@ -56,10 +56,10 @@ def test_remote(project: Sandbox, mount: Mount) -> None:
         line = run("findmnt", "--noheadings", "--output", "FSTYPE,SOURCE", mounted.path).stdout.split()
         assert line[0] == "fuse.sshfs"
         assert line[1].startswith("empirical:127.0.0.1")
-        (report,) = json.loads(run(*mount_command("--status", "--json", mounted.path)).stdout)
+        (report,) = json.loads(empirical_mount("--status", "--json", mounted.path).stdout)
         assert report["resources"] == 1
         assert os.listdir(mounted.path) == ["a"]  # noqa: PTH208 - as a desktop does
-        run(*mount_command("-u", mounted.path))
+        empirical_mount("-u", mounted.path)
 
 
 def test_dragged_out(project: Sandbox, mount: Mount, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Mount
 from tests.mount.test_command_line import WITHOUT_FUSE_DEVICE
-from tests.support.harness import KEY, Sandbox, environment, mount_command, mounts, run
+from tests.support.harness import KEY, Sandbox, empirical_mount, environment, mount_command, mounts, run
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can have a mount namespace")
 HOURS = 3600
@@ -295,5 +295,5 @@ def test_as_another_user(project: Sandbox) -> None:
 
 def test_usage() -> None:
     """It is a command of its own."""
-    done = run(*mount_command("--doctor", "--status"), check=False)
+    done = empirical_mount("--doctor", "--status", check=False)
     assert (done.returncode, "not allowed with" in done.stderr) == (2, True)

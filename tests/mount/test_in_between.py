@@ -11,12 +11,11 @@ from tests.conftest import Mount
 from tests.support.harness import (
     KEY,
     Sandbox,
+    empirical_mount,
     environment,
-    mount_command,
     mounts,
     noise,
     opened,
-    run,
     said,
     wait_until,
 )
@@ -71,7 +70,7 @@ def test_who_refuses_the_mount(
     """The line names who refuses, and blames nobody else; a variable is blamed where that was set."""
     project.plan(faults=[fault("list", action)])
     wanted = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=project.url)
-    done = run(*mount_command("--timeout", "2", tmp_path / "mnt"), check=False, env=wanted)
+    done = empirical_mount("--timeout", "2", tmp_path / "mnt", check=False, env=wanted)
     line = said(done)
     assert words in line
     assert other not in line.replace("EMPIRICALRUN_KEY", "").replace(str(tmp_path), "")
@@ -147,12 +146,12 @@ def test_a_page_in_place_of_the_listing(project: Sandbox, mount: Mount) -> None:
     """On a mount that is there already, it is something in between: told as that, until it is over."""
     with mount("--timeout", "3") as mounted:
         project.plan(faults=[fault("list", PAGE)])
-        done = run(*mount_command("--reload", mounted.path), check=False)
+        done = empirical_mount("--reload", mounted.path, check=False)
         assert "web page; something in between" in said(done)
         assert mounted.names() == {"a.bin"}
         assert (mounted / "a.bin").read_bytes() == CONTENT
         project.plan()
-        run(*mount_command("--reload", mounted.path))
+        empirical_mount("--reload", mounted.path)
 
 
 def test_an_object_with_an_encoding(project: Sandbox, mount: Mount) -> None:

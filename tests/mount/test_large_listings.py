@@ -8,7 +8,7 @@ import pytest
 
 from empirical_fs.control.reloading import reload
 from tests.conftest import Mount
-from tests.support.harness import Sandbox, mount_command, noise, run, said, wait_until
+from tests.support.harness import Sandbox, empirical_mount, noise, said, wait_until
 
 FILES = 950
 SOON = 15.0
@@ -38,7 +38,7 @@ def test_a_reload_that_fails(sandbox: Sandbox, mount: Mount) -> None:
     sandbox.put("file", b"")
     with mount("--timeout", "1", "--refresh", "1000") as mounted:
         sandbox.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
-        done = run(*mount_command("--reload", mounted.path), check=False)
+        done = empirical_mount("--reload", mounted.path, check=False)
         assert done.returncode == 1
         assert said(done).startswith("empirical-mount: the listing could not be fetched: ")
         assert mounted.names() == {"file"}
@@ -105,7 +105,7 @@ def test_a_page_that_is_more_than_was_asked_for(listed: Sandbox, mount: Mount, w
         pagination = '{"page":1,"total":3,"total_pages":1}'
         body = f'{{"data":{{"resources":{HOSTILE[what]}}},"pagination":{pagination}}}'
         listed.plan(faults=[{"on": "list", "action": {"type": "body", "body": body}}])
-        done = run(*mount_command("--reload", mounted.path), check=False)
+        done = empirical_mount("--reload", mounted.path, check=False)
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1
         assert mounted.names() == {"file-0", "file-1", "file-2"}

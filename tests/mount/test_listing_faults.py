@@ -16,11 +16,12 @@ from empirical_fs.errors import SetupError
 from empirical_fs.work.progress import unseen
 from tests.conftest import Mount
 from tests.mount.test_listing import warnings
-from tests.mount.test_status import empirical_mount, status
+from tests.mount.test_status import status
 from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounts,

@@ -18,6 +18,7 @@ from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounted,
@@ -52,16 +53,14 @@ class Place:
         self.path = tmp_path / "mnt"
         self.cache = tmp_path / "cache"
         self.url = url
+        self.told = ""
+        """What the last command that mounted has printed."""
 
     @contextmanager
     def mount(self, *options: str | Path, key: str = KEY) -> Iterator[Mounted]:
         with mounted(self.path, self.url, "--cache-dir", self.cache, *TIMEOUT, *options, key=key) as mount:
+            self.told = mount.printed
             yield mount
-
-    @property
-    def told(self) -> str:
-        """What the last mount has said to who has started it."""
-        return self.path.with_name("mnt.said").read_text()
 
     def listings(self) -> list[Path]:
         return [each for each in (self.cache / "v1" / "listings").iterdir() if each.is_file()]
@@ -96,7 +95,7 @@ def failure(path: Path) -> tuple[int | None, float]:
 
 
 def status(mount: Mounted) -> dict[str, object]:
-    (report,) = json.loads(run(*mount_command("--status", "--json", mount.path)).stdout)
+    (report,) = json.loads(empirical_mount("--status", "--json", mount.path).stdout)
     assert isinstance(report, dict)
     return report
 
@@ -122,7 +121,7 @@ def test_without_a_network(project: Sandbox, cable: Cable, place: Place) -> None
             assert seconds < AT_ONCE, f"{name} took {seconds} s"
         report = status(mount)
         assert (report["offline"], report["listing_from_disk"]) == (True, True)
-        shown = run(*mount_command("--status", mount.path)).stdout
+        shown = empirical_mount("--status", mount.path).stdout
         assert "offline; 127.0.0.1 out of reach for" in shown
         assert "old, kept on disk" in shown
         assert len(warnings(mount)) == 1, "one line for the outage, whatever is read"
@@ -207,7 +206,7 @@ def attempt(place: Place, *options: str, key: str = KEY) -> subprocess.Completed
         *options,
         place.path,
     )
-    return run(*mount_command(*arguments), env=environment(EMPIRICALRUN_KEY=key), check=False)
+    return empirical_mount(*arguments, env=environment(EMPIRICALRUN_KEY=key), check=False)
 
 
 def test_the_key_of_another(cable: Cable, place: Place) -> None:
@@ -250,7 +249,7 @@ def test_a_listing_that_cannot_be_used(cable: Cable, place: Place, way: str) -> 
 
 def test_without_the_cache(place: Place) -> None:
     """--offline alone has nothing to start from."""
-    done = run(*mount_command("--offline", place.path), env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+    done = empirical_mount("--offline", place.path, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
     assert done.returncode == 2
     assert "--offline needs the cache on disk; give --cache or --cache-dir" in said(done)
 
@@ -290,7 +289,7 @@ def test_a_network_that_is_unplugged(tmp_path: Path) -> None:
                 start = inside(namespace, *mount_command("--api-url", str(url), *options))
                 variables = environment(EMPIRICALRUN_KEY=KEY)
                 run(*start, env=variables)
-                run(*mount_command("-u", path))
+                empirical_mount("-u", path)
                 run(*inside(namespace, "ip", "link", "set", "lo", "down"))
                 assert "offline, as the API cannot be reached" in run(*start, env=variables).stderr
                 assert [each.name for each in path.iterdir()] == ["a.txt"]

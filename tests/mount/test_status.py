@@ -10,16 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.support.harness import Mounted, Sandbox, mount_command, noise, opened, run, said, wait_until
+from tests.support.harness import Mounted, Sandbox, empirical_mount, noise, opened, said, wait_until
 
 pytestmark = pytest.mark.by_program
 
 MIB = 2**20
 STALL = {"type": "stall", "after": 1000, "seconds": 600}
-
-
-def empirical_mount(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run(*mount_command(*arguments), check=check)
 
 
 def status(mounted: Mounted) -> dict[str, Any]:

@@ -12,12 +12,11 @@ import pytest
 from tests.support.harness import (
     KEY,
     Mounted,
+    empirical_mount,
     environment,
-    mount_command,
     mounted,
     noise,
     opened,
-    run,
     wait_until,
 )
 from tests.support.signing_api import SigningApi, signing_api
@@ -87,7 +86,7 @@ class World:
         return mounted(self._folder / "mnt", self.api.url, "--timeout", "4", *options)
 
     def reload(self, mount: Mounted) -> None:
-        run(*mount_command("--reload", mount.path), env=environment(EMPIRICALRUN_KEY=KEY))
+        empirical_mount("--reload", mount.path, env=environment(EMPIRICALRUN_KEY=KEY))
 
     def requests(self) -> int:
         return len([asked for asked in self.store.asked if asked.path != "/"])

@@ -18,7 +18,7 @@ from empirical_fs.sandbox.cli import main as sandbox_command
 
 _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    [__name__, "empirical_fs.cli.mounting"]  # main imports that only when it is to mount
+    [__name__, *(f"empirical_fs.cli.{each}" for each in ("mounting", "showing_status", "caching"))]
 )
 _COMM = Path("/proc/self/comm")
 
@@ -49,12 +49,10 @@ def start_sandbox(arguments: Sequence[str]) -> BaseProcess:
 
 
 def start_mount(
-    arguments: Sequence[str], place: Path, said: Path, environment: Mapping[str, str]
+    arguments: Sequence[str], output: tuple[Path, Path], environment: Mapping[str, str]
 ) -> BaseProcess:
-    """`empirical-mount` with these arguments, at `place`; what it prints is in the file `said`."""
-    process = _SERVER.Process(
-        target=_mount, args=(arguments, place, said, Surroundings(environment)), daemon=True
-    )
+    """`empirical-mount` with these arguments; what it prints is in the two files of `output`."""
+    process = _SERVER.Process(target=_mount, args=(arguments, output, Surroundings(environment)), daemon=True)
     process.start()
     return process
 
@@ -65,11 +63,11 @@ def _sandbox(arguments: Sequence[str]) -> None:
         sandbox_command()
 
 
-def _mount(arguments: Sequence[str], place: Path, said: Path, surroundings: Surroundings) -> None:
+def _mount(arguments: Sequence[str], output: tuple[Path, Path], surroundings: Surroundings) -> None:
     surroundings.take()
-    _COMM.write_bytes(mark(place))
-    descriptor = os.open(said, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
+    _COMM.write_bytes(mark(Path(arguments[-1] if arguments else "")))  # the last one says where it mounts
+    for number, path in enumerate(output, 1):
+        descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     mount_command(arguments)

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from tests.support.forked import mark, start_mount, start_sandbox
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
-_MOUNTING_SECONDS = 60.0
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 """The modes of files and of the root directory in a mount with the umask 0."""
 
@@ -64,6 +64,30 @@ def run(
     """Run a program to its end; if it fails, show its output."""
     options.setdefault("env", environment())
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
+    assert done.returncode == 0 or not check, (
+        f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    )
+    return done
+
+
+def empirical_mount(
+    *arguments: str | Path, timeout: float = 60, check: bool = True, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `empirical-mount` to its end; if it fails, show its output.
+
+    It is forked from a process that has imported it; `run(*mount_command(...))` starts it as users do.
+    """
+    command = [str(each) for each in arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        output = (Path(folder) / "stdout", Path(folder) / "stderr")
+        process = start_mount(command, output, environment() if env is None else env)
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, timeout)
+        stdout, stderr = (each.read_text() for each in output)
+        done = subprocess.CompletedProcess(command, process.exitcode, stdout, stderr)
     assert done.returncode == 0 or not check, (
         f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
     )
@@ -214,9 +238,11 @@ def processes(mountpoint: Path) -> list[int]:
 class Mounted:
     """A running mount."""
 
-    def __init__(self, path: Path, log: Path) -> None:
+    def __init__(self, path: Path, log: Path, printed: str = "") -> None:
         self.path = path
         self.log = log
+        self.printed = printed
+        """What the command that mounted has printed."""
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -251,17 +277,11 @@ def mounted(
 
     The command is forked from a process that has imported it.
     """
-    log, said = (path.with_name(f"{path.name}.{each}") for each in ("log", "said"))
-    arguments = [str(each) for each in ("--api-url", url, "--log-file", log, *options, path)]
-    command = start_mount(
-        arguments, path, said, environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})})
-    )
-    command.join(_MOUNTING_SECONDS)
-    if command.exitcode != 0:
-        command.kill()
-        raise AssertionError(f"{arguments} ended with {command.exitcode}: {said.read_text()}")
+    log = path.with_name(f"{path.name}.log")
+    wanted = environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})})
+    done = empirical_mount("--api-url", url, "--log-file", log, *options, path, env=wanted)
     try:
-        yield Mounted(path, log)
+        yield Mounted(path, log, done.stdout + done.stderr)
     finally:
         unmount(path)
 
@@ -277,9 +297,9 @@ def mounted_by_program(
     """As `mounted`, but by the command as users start it, for tests of what the system shows of a mount."""
     log = path.with_name(f"{path.name}.log")
     arguments = mount_command("--api-url", url, "--log-file", log, *options, path)
-    run(*arguments, env=environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})}))
+    done = run(*arguments, env=environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})}))
     try:
-        yield Mounted(path, log)
+        yield Mounted(path, log, done.stdout + done.stderr)
     finally:
         unmount(path)
 
