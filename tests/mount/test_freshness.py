@@ -580,6 +580,7 @@ class Churn:
         while not self._over.is_set():
             for name in self.versions:
                 (self._mounted / name).stat()
+            self._over.wait(0.001)
 
 
 @pytest.mark.may_warn(r"read /file-\d+: (the file changed since it was opened|the object (has|changed) )")
@@ -589,5 +590,5 @@ def test_a_handle_has_one_version_whatever_goes_on(sandbox: Sandbox, mount: Moun
         sandbox.put(f"file-{number}", noise(50_000, number))
     with mount("--refresh", "0.05") as mounted:
         churn = Churn(sandbox, mounted)
-        churn.go_on_until(turns=60, reads=700)
+        churn.go_on_until(turns=40, reads=400)
         assert churn.wrong == []

@@ -22,7 +22,7 @@ from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Steps, drive
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
-settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.load_profile("unit")
 
 
