@@ -2,7 +2,7 @@
 
 The same few in every run; more of them, with other ones for every seed:
 
-    EMPIRICAL_ATTRIBUTE_MOUNTS=50 EMPIRICAL_ATTRIBUTE_SEED=1 pytest -s tests/mount/test_attributes_model.py
+    EMPIRICAL_ATTRIBUTE_MOUNTS=50 EMPIRICAL_ATTRIBUTE_SEED=1 pytest -s --timeout 3600 tests/mount/test_attributes_model.py
 """
 
 import os

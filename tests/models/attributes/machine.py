@@ -6,7 +6,7 @@ A program that never stops looking runs beside. Each change is visible when the 
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +104,7 @@ class Machine(RuleBasedStateMachine):
             name = sorted(files)[which % len(files)]
             with self._step(f"open {name!r}"):
                 descriptor = os.open(self.mount / name, os.O_RDONLY)
-                self._opened.append(OpenFile(descriptor, files[name]))
+                self._opened.append(OpenFile(descriptor, [files[name]]))
                 self._compare_opened()
         if len(self._opened) > _HANDLES_MAX:
             os.close(self._opened.pop(0).descriptor)
@@ -114,19 +114,15 @@ class Machine(RuleBasedStateMachine):
     def read_what_is_open(self) -> None:
         with self._step("read what is open"):
             for each in self._opened:
+                each.may_become(self._changing.told.get(each.id))
+                largest = max(len(version.shown_content) for version in each.versions)
                 try:
-                    expected = each.told.shown_content
-                    content = os.pread(each.descriptor, len(expected) + 1, 0)
+                    content = os.pread(each.descriptor, largest + 1, 0)
                 except OSError as error:
                     self._same("the error of a read", error.errno, errno.ESTALE)
                 else:
-                    now = self._changing.told.get(each.told.id)
-                    if not each.is_read and now is not None and len(now.shown_content) == len(expected):
-                        # Nobody had bytes of it: it may go on with a version of the same size.
-                        each.told = now if content == now.shown_content else each.told
-                        expected = each.told.shown_content
                     each.is_read = True
-                    self._same("what a handle reads", content, expected)
+                    self._possible("what a handle reads", content, each, _content)
             # What a reader has found out has the listing fetched at the next look, and never in a change.
             self._reload()
             self._compare()
@@ -170,6 +166,15 @@ class Machine(RuleBasedStateMachine):
     def _same(self, what: str, seen: object, expected: object) -> None:
         self._project.tally.comparisons += 1
         assert seen == expected, f"{what}: {seen!r:.500}, not {expected!r:.500}"
+
+    def _possible(
+        self, what: str, seen: object, opened: OpenFile, shown_of: Callable[[Told], object]
+    ) -> None:
+        """What an open file shows is as in one of the versions that it may be; the others are out."""
+        self._project.tally.comparisons += 1
+        expected = [shown_of(told) for told in opened.versions]
+        fits = opened.narrow([told for told in opened.versions if shown_of(told) == seen])
+        assert fits, f"{what} of resource {opened.id}: {seen!r:.500}, none of {expected!r:.1000}"
 
     def _compare(self) -> None:
         """Everything that can be seen of the mount."""
@@ -219,27 +224,29 @@ class Machine(RuleBasedStateMachine):
 
     def _compare_opened(self) -> None:
         for each in self._opened:
-            now = self._changing.told.get(each.told.id)
+            now = self._changing.told.get(each.id)
+            # Another date of the same bytes, or nobody had any yet.
+            each.may_become(now)
             try:
                 status = os.fstat(each.descriptor)
             except OSError as error:
                 self._same("the error of fstat", error.errno, errno.ESTALE)
                 assert now is not None, "what is deleted stays as it was"
-                assert now.version != each.told.version, "a version that is not over"
+                over = [told for told in each.versions if told.version != now.version]
+                assert each.narrow(over), "a version that is not over"
                 continue
-            inode = self._project.inodes[each.told.id]
+            inode = self._project.inodes[each.id]
             self._same("the inode number of an open file", status.st_ino, inode)
             shown_now = _attributes(status)
-            if now is not None and shown_now == self._owner.file(now):
-                # Another date of the same bytes, or nobody had any yet.
-                each.told = now
-            self._same("the attributes of an open file", shown_now, self._owner.file(each.told))
+            self._possible("the attributes of an open file", shown_now, each, self._owner.file)
             seen = {name: os.getxattr(each.descriptor, name) for name in os.listxattr(each.descriptor)}
-            now = self._last[each.told.id]
-            if each.told.id not in self._changing.told and seen != extended(now):
+            last = self._last[each.id]
+            if each.id not in self._changing.told and seen != extended(last):
                 # Of a version that was replaced before its resource was deleted: what was last said of that.
-                now = self._last_of_version[each.told.version]
-            self._same("the extended attributes of an open file", seen, extended(now))
+                said = [extended(self._last_of_version[told.version]) for told in each.versions]
+                assert seen in said, f"the extended attributes of what was deleted: {seen}, none of {said}"
+            else:
+                self._same("the extended attributes of an open file", seen, extended(last))
 
     def _compare_walk(self, seen: dict[str, Any]) -> None:
         self._project.tally.walks += seen["passes"]
@@ -270,6 +277,10 @@ def _kind(path: Path) -> str:
     except FileNotFoundError:
         return "nothing"
     return "something"
+
+
+def _content(told: Told) -> bytes:
+    return told.shown_content
 
 
 def _walked(status: os.stat_result) -> tuple[int, ...]:

@@ -72,11 +72,34 @@ def _listed(told: Told) -> dict[str, Json]:
 
 @dataclass
 class OpenFile:
-    """A descriptor, what it was opened for, or went on as, and whether it was read."""
+    """A descriptor, and what it may be for by all that it has shown."""
 
     descriptor: int
-    told: Told
+    versions: list[Told]
+    """One version, or several that nobody can tell apart so far; the oldest first."""
     is_read: bool = False
+
+    @property
+    def id(self) -> int:
+        """The resource that was opened."""
+        return self.versions[0].id
+
+    def may_become(self, now: Told | None) -> None:
+        """Take the current version for possible, if it has the same bytes, or the size while none were read.
+
+        Equal attributes do not make it possible: the page of a link may change without its date.
+        """
+        if now is None or any(each.version == now.version for each in self.versions):
+            return
+        contents = [each.shown_content for each in self.versions]
+        has_size = any(len(each) == len(now.shown_content) for each in contents)
+        if now.shown_content in contents or (has_size and not self.is_read):
+            self.versions.append(now)
+
+    def narrow(self, fitting: list[Told]) -> bool:
+        """Keep only the versions that fit; if none does, keep all of them, and return False."""
+        self.versions = fitting or self.versions
+        return bool(fitting)
 
 
 class Walker:
