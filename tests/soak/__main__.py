@@ -7,17 +7,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tests.soak.gauges import gauges
 from tests.soak.project import Contents, faults
-from tests.soak.readers import Readers, Seen
+from tests.soak.readers import Readers, Seen, coming_and_going
 from tests.soak.shown import soak_attributes, soak_calls
 from tests.support import nginx
 from tests.support.cable import laid
-from tests.support.harness import Mounted, Sandbox, mounted_by_program, serving, wait_until
+from tests.support.harness import (
+    Mounted,
+    Sandbox,
+    mount_command,
+    mounted_by_program,
+    run,
+    serving,
+    wait_until,
+)
 
 _TIMEOUT = 10.0
 _STALL_MAX = 2 * _TIMEOUT + 3.0
@@ -31,6 +40,7 @@ def main() -> None:
     given = _parser().parse_args()
     parts: Mapping[str, Callable[[Path], list[str]]] = {
         "reading": partial(_soak_reading, given),
+        "cached": partial(_soak_cached, given),
         "attributes": lambda folder: soak_attributes(folder, given.minutes * 60, given.seed, _say),
         "calls": lambda folder: soak_calls(folder, _say),
     }
@@ -43,26 +53,69 @@ def main() -> None:
     sys.exit(1 if failed else 0)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where all of it happens."""
+
+    folder: Path
+    sandbox: Sandbox
+    contents: Contents
+    mounted: Callable[..., AbstractContextManager[Mounted]]
+    """Mounts the project at a path, with more options than those of every mount here."""
+
+    def folder_for(self, what: str) -> Path:
+        """A new folder."""
+        found = self.folder / what
+        found.mkdir()
+        return found
+
+
 def _soak_reading(given: argparse.Namespace, folder: Path) -> list[str]:
     with ExitStack() as stack:
-        trusted, cable = None, None
-        if given.tls:
-            nginx.make_certificate(folder)
-            trusted, cable = nginx.authority(folder), stack.enter_context(laid(_encryption(folder)))
-        public = () if cable is None else ("--public-host", cable.url)
-        sandbox = stack.enter_context(serving(folder / "project", folder / "sandbox-url", *public))
-        if cable is not None:
-            cable.plug(sandbox.url)
-        contents = Contents(sandbox, given.seed)
-        options = ("--refresh", "2", "--timeout", str(_TIMEOUT), "--url-ttl", "20", "--memory", "64M")
-        variables = {
-            "SSL_CERT_FILE": None if trusted is None else str(trusted),
-            "PYTHONPATH": _switching(folder / "site", given.switch_interval),
-        }
-        url = sandbox.url if cable is None else cable.url
-        mount = stack.enter_context(mounted_by_program(folder / "mnt", url, *options, variables=variables))
-        (folder / "copy").mkdir()
-        return _soak(given, sandbox, contents, mount, folder / "copy")
+        place = _place(given, folder, stack)
+        mount = stack.enter_context(place.mounted(folder / "mnt"))
+        return _soak(given, place, mount, lambda _seen: nullcontext())
+
+
+def _soak_cached(given: argparse.Namespace, folder: Path) -> list[str]:
+    """As above, from a disk cache for half of it; a second mount of the same cache comes and goes beside."""
+    # A share of what is kept makes room for the rest again and again.
+    cache = ("--cache-dir", folder / "cache", "--cache-size", "64M", "--cache-min-free", "0")
+    with ExitStack() as stack:
+        place = _place(given, folder, stack)
+        mount = stack.enter_context(place.mounted(folder / "mnt", *cache))
+        second = partial(place.mounted, folder / "second", *cache)
+        copy = place.folder_for("second-copy")
+
+        def beside(seen: Seen) -> AbstractContextManager[None]:
+            return coming_and_going(second, lambda path: Readers(path, place.contents, copy, seen), seen)
+
+        failed = _soak(given, place, mount, beside)
+        done = run(*mount_command("--verify", mount.path), check=False)
+        _say(f"verified: {done.stdout.splitlines()[-1:]}{done.stderr.strip()}")
+        return [*failed, *(["the cache was damaged"] if done.returncode else [])]
+
+
+def _place(given: argparse.Namespace, folder: Path, stack: ExitStack) -> Place:
+    trusted, cable = None, None
+    if given.tls:
+        nginx.make_certificate(folder)
+        trusted, cable = nginx.authority(folder), stack.enter_context(laid(_encryption(folder)))
+    public = () if cable is None else ("--public-host", cable.url)
+    sandbox = stack.enter_context(serving(folder / "project", folder / "sandbox-url", *public))
+    if cable is not None:
+        cable.plug(sandbox.url)
+    variables = {
+        "SSL_CERT_FILE": None if trusted is None else str(trusted),
+        "PYTHONPATH": _switching(folder / "site", given.switch_interval),
+    }
+    options = ("--refresh", "2", "--timeout", str(_TIMEOUT), "--url-ttl", "20", "--memory", "64M")
+    url = sandbox.url if cable is None else cable.url
+
+    def mounted(path: Path, *more: str | Path) -> AbstractContextManager[Mounted]:
+        return mounted_by_program(path, url, *options, *more, variables=variables)
+
+    return Place(folder, sandbox, Contents(sandbox, given.seed), mounted)
 
 
 def _encryption(folder: Path) -> ssl.SSLContext:
@@ -79,21 +132,25 @@ def _switching(site: Path, seconds: float) -> str:
 
 
 def _soak(
-    given: argparse.Namespace, sandbox: Sandbox, contents: Contents, mount: Mounted, copy: Path
+    given: argparse.Namespace,
+    place: Place,
+    mount: Mounted,
+    beside: Callable[[Seen], AbstractContextManager[None]],
 ) -> list[str]:
-    """Read with faults; what is not as it should be."""
+    """Read with faults, with something else `beside`; what is not as it should be."""
+    sandbox, contents = place.sandbox, place.contents
     seen = Seen()
-    readers = Readers(mount.path, contents, copy, seen)
+    readers = Readers(mount.path, contents, place.folder_for("copy"), seen)
     seconds = given.minutes * 60
     plan = {"seed": given.seed, "faults": faults(given.faults), "url_expiry_s": 30}
     sandbox.plan(**plan)
-    with readers.reading(_READERS, given.seed):
+    with readers.reading(_READERS, given.seed), beside(seen):
         time.sleep(seconds * _WARM_UP_SHARE)
     sandbox.plan()
     start = gauges(mount, sandbox)
     _say(f"after the warm-up: {start}")
     sandbox.plan(**plan)
-    with readers.reading(_READERS, given.seed + 1):
+    with readers.reading(_READERS, given.seed + 1), beside(seen):
         time.sleep(seconds * (1 - _WARM_UP_SHARE))
     sandbox.plan()
     end = gauges(mount, sandbox)
@@ -133,14 +190,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Has 16 readers, rsync and programs that are killed read a sandbox project that is "
         "replaced meanwhile and whose servers misbehave. Fails if any byte is wrong, if a read takes longer "
         "than its deadline, or if memory, threads, descriptors and requests do not return to their start. "
-        "Then has a project change at random, and compares all that its mount shows with a model; and "
-        "compares what every call comes to with ext4 that is mounted read-only.",
+        "Does the same from a disk cache, while a second mount of that comes and goes. Then has a project "
+        "change at random, and compares all that its mount shows with a model; and compares what every call "
+        "comes to with ext4 that is mounted read-only.",
     )
     parser.add_argument(
         "--minutes", type=float, default=3, help="how long to read, and again to compare (default: 3)"
     )
     parser.add_argument(
-        "--only", action="append", choices=("reading", "attributes", "calls"), help="no other part"
+        "--only", action="append", choices=("reading", "cached", "attributes", "calls"), help="no other part"
     )
     parser.add_argument("--faults", type=float, default=0.1, help="share of requests (default: 0.1)")
     parser.add_argument("--tls", action="store_true", help="have the servers speak TLS")

@@ -1,6 +1,7 @@
 """The project that is soaked: what every file may hold now, and the faults that its servers have."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from tests.support.harness import Sandbox, noise
 KIB, MIB = 2**10, 2**20
 
 _SMALL, _MEDIUM, _MOVING = 200, 20, 5
+_LONG_AGO = time.time() - 10_000.0
+"""What is dated so is read from a disk cache at once; of what is new, the store may not have all yet."""
 
 
 class Contents:
@@ -46,18 +49,18 @@ class Contents:
             return list(self._versions[name])
 
     def replace(self, name: str) -> None:
-        """Upload another version, of another size as often as not."""
-        self._replaced += 1
-        size = 500_000 + self._replaced % 2 * 1000
-        content = noise(size, 10_000 + self._replaced)
+        """Upload another version, of another size as often as not, dated now or long ago."""
         with self._lock:
+            self._replaced += 1
+            content = noise(500_000 + self._replaced % 2 * 1000, 10_000 + self._replaced)
             self._versions[name].append(content)
-        self._sandbox.put(name, content)
+            # Under the lock: the last version is the one that lies there.
+            self._sandbox.put(name, content, None if self._replaced % 4 < 2 else _LONG_AGO + self._replaced)
 
     def _add(self, name: str, size: int, seed: int) -> None:
         content = noise(size, seed)
         self._versions[name] = [content]
-        self._sandbox.put(name, content)
+        self._sandbox.put(name, content, _LONG_AGO)
 
 
 def faults(share: float) -> list[dict[str, Any]]:

@@ -8,11 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 
 from tests.soak.project import KIB, Contents
-from tests.support.harness import environment
+from tests.support.harness import Mounted, environment
 
 _ALLOWED = (errno.EIO, errno.ESTALE)
 _PIECES = (4 * KIB, 16 * KIB, 128 * KIB)
@@ -21,6 +23,8 @@ _RSYNC_PARTIAL = (0, 23, 24)
 """All is there, or rsync has said what is not (rsync(1))."""
 
 _RSYNC_SECONDS = 300
+_BESIDE, _STAY_SECONDS = 4, 10.0
+"""Readers of a mount that comes and goes, and how long it stays."""
 
 
 class Seen:
@@ -203,3 +207,27 @@ class Readers:
                 break
             whole += piece
         return bytes(whole)
+
+
+@contextmanager
+def coming_and_going(
+    mounted: Callable[[], AbstractContextManager[Mounted]], readers_of: Callable[[Path], Readers], seen: Seen
+) -> Iterator[None]:
+    """Have something mounted, read for a few seconds, and unmounted, again and again, for the block."""
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        for number in count():
+            if stop.is_set():
+                return
+            with mounted() as mount, readers_of(mount.path).reading(_BESIDE, number):
+                stop.wait(_STAY_SECONDS)
+            seen.did("remount")
+
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(come_and_go)
+        try:
+            yield
+        finally:
+            stop.set()
+            work.result()
