@@ -1,8 +1,8 @@
 """What a mount shows of a project that changes, beside a plain model; hypothesis thinks of the changes.
 
-The same few in every run; more of them, with other ones for every seed:
+The same few in every run; more of them, with other ones for every seed (also give `--timeout 3600`):
 
-    EMPIRICAL_ATTRIBUTE_MOUNTS=50 EMPIRICAL_ATTRIBUTE_SEED=1 pytest -s --timeout 3600 tests/mount/test_attributes_model.py
+    EMPIRICAL_ATTRIBUTE_MOUNTS=50 EMPIRICAL_ATTRIBUTE_SEED=1 pytest -s tests/mount/test_attributes_model.py
 """
 
 import os

@@ -31,14 +31,14 @@ def test_the_beginning_costs_one_round_trip(sandbox: Sandbox, mount: Mount) -> N
     """The first 256 KiB of a file, read at once, are asked for before anything of them is here."""
     content = noise(2 * MIB)
     sandbox.put("photo.jpg", content)
-    sandbox.plan(store_latency_s=1.0)
+    sandbox.plan(store_latency_s=2.0)
     with mount() as mounted:
         descriptor = os.open(mounted / "photo.jpg", os.O_RDONLY)
         assert os.read(descriptor, 256 * KIB) == content[: 256 * KIB]
         os.close(descriptor)
         asked = [each for each in sandbox.requests()["log"] if each["kind"] == "object"]
     begun = [each["at"] for each in asked if int(each["range"][6:].partition("-")[0]) < 256 * KIB]
-    assert max(begun) - min(begun) < 0.9
+    assert max(begun) - min(begun) < 1.9
 
 
 def test_a_walk_that_reads_larger_files_whole(sandbox: Sandbox, mount: Mount) -> None:

@@ -26,7 +26,8 @@ OLD_TIME = 1_600_000_000
 OPENERS, ROUNDS = 6, 20
 FILES, RELOADS = 100, 3
 READERS, THREADS_MAX = 300, 32
-AT_ONCE = 2.0
+AT_ONCE = 10.0
+"""Seconds: far less than the reads wait for, and enough for a machine with other work."""
 AT_FDCWD, HANDLE_MAX = -100, 128
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root mounts by bind and opens file handles")
@@ -294,7 +295,7 @@ def test_readers_that_wait_hold_no_thread(
                 reader.kill()
             for reader in readers:
                 reader.wait(PATIENCE)
-        assert time.monotonic() - begun < AT_ONCE * 5
+        assert time.monotonic() - begun < 2 * AT_ONCE
         assert (mount / "other").read_bytes() == b"other"
 
 

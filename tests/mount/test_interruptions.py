@@ -15,7 +15,8 @@ from tests.support.harness import PATIENCE, Mounted, Sandbox, environment, noise
 pytestmark = pytest.mark.by_program
 
 CONTENT = noise(3_000_000)
-AT_ONCE = 2.0
+AT_ONCE = 4.0
+"""Seconds: after five, what stalls is asked for again, and after thirty it fails."""
 """Seconds; without an interruption, a stalled body is left alone for five."""
 
 _ESTABLISHED = "01"
@@ -137,7 +138,7 @@ def test_a_hundred_killed_readers_hold_up_nobody(stalled: Sandbox, mount: Mount)
         stalled.plan()
         begun = time.monotonic()
         assert (mounted / "b.bin").read_bytes() == CONTENT
-        assert time.monotonic() - begun < AT_ONCE + 1
+        assert time.monotonic() - begun < 2 * AT_ONCE
 
 
 def test_a_direct_read_that_is_interrupted_says_so(stalled: Sandbox, mount: Mount) -> None:

@@ -32,7 +32,7 @@ WITHOUT_MFUSEPY = "import sys\nsys.modules['mfusepy'] = None\n"
 KIB = 2**10
 READERS = 32
 KEPT_BY_LIBFUSE = 10
-AT_ONCE = 5.0
+AT_ONCE = 15.0
 """Seconds; who waits for the readers waits much longer."""
 
 pytestmark = pytest.mark.skipif(TWO is None or THREE is None, reason="libfuse 2 and 3 are needed")

@@ -96,4 +96,4 @@ def test_long_requests_end_with_the_reading(
         def is_quiet() -> bool:
             return bool(sandbox.requests()["in_flight"]["store"] == 0)
 
-        wait_until(is_quiet, "the end of all requests", patience=3)
+        wait_until(is_quiet, "the end of all requests", patience=10)

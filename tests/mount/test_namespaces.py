@@ -24,7 +24,7 @@ from tests.support.harness import (
 __all__ = ["library"]
 
 CONTENT = noise(300_000)
-AT_ONCE = 3.0
+AT_ONCE = 10.0
 READER = """
 import ctypes, mmap, os, sys
 file = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)

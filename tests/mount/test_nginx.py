@@ -164,7 +164,7 @@ def test_tls_that_cannot_be_trusted(tmp_path: Path, host: str, trust: bool) -> N
             begun = time.monotonic()
             with opened(mounted / "data.bin") as read:
                 assert_fails(read, errno.EIO)
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 15
             lines = mounted.log_lines()
         assert project.requests() == []
     reads = [line for line in lines if "read /data.bin: " in line]

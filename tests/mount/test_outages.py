@@ -18,8 +18,10 @@ from tests.support.harness import Mounted, Sandbox, mounted, noise, run, serving
 from tests.support.wire import Listening, hang_up
 
 TIMEOUT = 3.0
-AT_ONCE = 0.5
-RECOVERS_WITHIN = 10.0
+AT_ONCE = TIMEOUT / 2
+RECOVERS_WITHIN = 20.0
+BY_THE_DEADLINE = 1.9 * TIMEOUT
+"""Less than two deadlines, one after the other."""
 CONTENT = noise(300_000)
 NAMES = [f"{number}.bin" for number in range(40)]
 
@@ -62,7 +64,7 @@ def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
         with away(project):
             number, seconds = failure(mounted / NAMES[1])
             assert number == errno.EIO
-            assert TIMEOUT * 0.7 < seconds < TIMEOUT + 1
+            assert TIMEOUT * 0.7 < seconds < BY_THE_DEADLINE
             for name in NAMES[1:11]:
                 number, seconds = failure(mounted / name)
                 assert number == errno.EIO
@@ -73,7 +75,7 @@ def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
             assert (mounted / NAMES[20]).stat().st_size == len(CONTENT)
             run("ls", "-l", mounted.path)
             run("df", mounted.path)
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < TIMEOUT
         wait_until(
             lambda: failure(mounted / NAMES[1])[0] is None, "the first read that works", RECOVERS_WITHIN
         )
@@ -121,7 +123,7 @@ def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
         with away(project):
             failures = list(pool.map(lambda name: failure(mounted / name), NAMES))
             assert {number for number, _ in failures} == {errno.EIO}
-            assert max(seconds for _, seconds in failures) < TIMEOUT + 1.5
+            assert max(seconds for _, seconds in failures) < BY_THE_DEADLINE
             assert mounted.names() == set(NAMES)
         wait_until(lambda: failure(mounted / NAMES[0])[0] is None, "a read that works", RECOVERS_WITHIN)
         assert {number for number, _ in pool.map(lambda name: failure(mounted / name), NAMES)} == {None}
@@ -194,7 +196,7 @@ def test_one_silent_file_costs_one_deadline(project: Sandbox, mount: Mount) -> N
         begun = time.monotonic()
         got = bytearray()
         assert reads(file.read, got) == errno.EIO
-        assert TIMEOUT * 0.7 < time.monotonic() - begun < TIMEOUT * 1.5
+        assert TIMEOUT * 0.7 < time.monotonic() - begun < BY_THE_DEADLINE
         project.plan()
         assert reads(file.read, got) is None
         assert CONTENT.startswith(bytes(got))
@@ -267,7 +269,7 @@ def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> No
         wait_until(lambda: project.requests()["faults"] >= len(bad), "that all of them have failed once")
         number, seconds = failure(mounted / NAMES[-1])
         assert number is None
-        assert seconds < 3
+        assert seconds < 5
         assert {each.result()[0] for each in failing} == {errno.EIO}
 
 
@@ -279,12 +281,12 @@ def test_heads_that_drip_hold_up_no_others(project: Sandbox, mount: Mount) -> No
     project.plan(faults=[{"on": "object", "ids": [project.id_of(name) for name in bad], "action": action}])
     with ThreadPoolExecutor(len(bad)) as pool, mount("--timeout", "30") as mounted:
         failing = [pool.submit(failure, mounted / name) for name in bad]
-        wait_until(lambda: project.requests()["faults"] >= len(bad), "that all of them are asked for", 5)
+        wait_until(lambda: project.requests()["faults"] >= len(bad), "that all of them are asked for")
         begun = time.monotonic()
         wait_until(lambda: time.monotonic() > begun + 1, "some bytes of each")
         number, seconds = failure(mounted / NAMES[-1])
         assert number is None
-        assert seconds < 4
+        assert seconds < 10
         assert not any(each.done() for each in failing)
         mounted.kill(signal.SIGTERM)
 
@@ -300,7 +302,7 @@ def test_a_host_that_no_name_server_knows(project: Sandbox, mount: Mount) -> Non
     with mount("--timeout", str(TIMEOUT)) as mounted:
         number, seconds = failure(mounted / NAMES[0])
         assert number == errno.EIO
-        assert seconds < TIMEOUT + 1
+        assert seconds < BY_THE_DEADLINE
         number, seconds = failure(mounted / NAMES[0])
         assert number == errno.EIO
         assert seconds < AT_ONCE

@@ -143,7 +143,7 @@ def test_reading_stops_when_nobody_reads(sandbox: Sandbox, mount: Mount, big: by
             sandbox.forget_requests()
             return bool(sandbox.requests()["in_flight_peak"]["store"] == 0)
 
-        wait_until(is_quiet, "the end of all requests", patience=3)
+        wait_until(is_quiet, "the end of all requests", patience=10)
         sandbox.forget_requests()
         assert (mounted / "big.bin").read_bytes() == big
         assert sandbox.requests()["object_bytes"] <= BIG

@@ -363,7 +363,7 @@ def test_a_store_that_catches_up_by_itself(world: World) -> None:
         wait_until(lambda: (mount / NAME).stat().st_mtime % 60 == 6, "the new listing")
         assert (mount / NAME).read_bytes() == OLD
         world.serve(Object(NEW, OTHER))
-        wait_until(lambda: (mount / NAME).read_bytes() == NEW, "the new bytes", 4)
+        wait_until(lambda: (mount / NAME).read_bytes() == NEW, "the new bytes", 10)
 
 
 def test_contents_that_have_settled(world: World) -> None:

@@ -22,7 +22,7 @@ from tests.support.served import KEY, Served, await_true, command, serving
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(folder, *arguments), capture_output=True, text=True, timeout=10, check=False
+        command(folder, *arguments), capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -36,7 +36,7 @@ def test_signals(tmp_path: Path, number: signal.Signals) -> None:
         with served.store.stream("GET", url) as answer:
             assert next(answer.iter_raw()) == b"x" * 10
             served.process.send_signal(number)
-            assert served.process.wait(timeout=3) == 0
+            assert served.process.wait(timeout=15) == 0
         with pytest.raises(httpx.ConnectError):
             served.store.get(url)
 
@@ -178,7 +178,7 @@ def test_logged_requests(tmp_path: Path) -> None:
             assert httpx.get(f"{ready.read_text()}/api/resources?page=3").status_code == 401
         finally:
             process.terminate()
-        (line,) = process.communicate(timeout=10)[1].splitlines()
+        (line,) = process.communicate(timeout=60)[1].splitlines()
     entry = json.loads(line)
     assert (entry["kind"], entry["page"], entry["status"]) == ("list", 3, 401)
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.served import Served, receive
+from tests.support.served import Served, await_true, receive
 
 CONTENT = b"0123456789" * 100_000
 
@@ -78,10 +78,11 @@ def test_stall_outlasts_a_client(sandbox: Served, url: str) -> None:
     """A client that gives up on a stalled body gets what came before, and is not in flight any more."""
     sandbox.fault("object", {"type": "stall", "after": 1000, "seconds": 600})
     received = bytearray()
-    with sandbox.store.stream("GET", url, timeout=0.2) as answer, pytest.raises(httpx.ReadTimeout):
+    with sandbox.store.stream("GET", url, timeout=1) as answer, pytest.raises(httpx.ReadTimeout):
         receive(answer, received)
     assert received == CONTENT[:1000]
     sandbox.plan()
+    await_true(lambda: not any(sandbox.report()["in_flight"].values()))
     sandbox.clear()
     sandbox.store.get(url)
     assert sandbox.report()["in_flight_peak"]["store"] == 1
@@ -200,10 +201,10 @@ def test_latency(sandbox: Served, url: str, side: str) -> None:
         sandbox.store.get(url, headers={"range": "bytes=0-0"})
         return between - started, time.monotonic() - between
 
-    sandbox.plan(**{f"{side}_latency_s": 0.3})
+    sandbox.plan(**{f"{side}_latency_s": 1.0})
     api, store = durations()
     slow, quick = (api, store) if side == "api" else (store, api)
-    assert quick < 0.3 <= slow
+    assert quick < 1.0 <= slow
 
 
 def test_pace(sandbox: Served, url: str) -> None:
@@ -211,7 +212,7 @@ def test_pace(sandbox: Served, url: str) -> None:
     sandbox.plan(bytes_per_second=4_000_000)
     started = time.monotonic()
     assert sandbox.store.get(url).content == CONTENT
-    assert 0.25 <= time.monotonic() - started < 2
+    assert 0.25 <= time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

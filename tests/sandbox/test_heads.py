@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.served import Served
+from tests.support.served import Served, await_true
 
 CONTENT = b"0123456789" * 1000
 
@@ -24,8 +24,9 @@ def test_silence(sandbox: Served, url: str, on: str) -> None:
     sandbox.fault(on, {"type": "silence"}, times=1)
     asked = f"{sandbox.base_url}/api/resources" if on == "list" else url
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(asked, timeout=0.2)
-    assert sandbox.report()["log"][-1]["status"] is None
+        httpx.get(asked, timeout=httpx.Timeout(5, read=0.5))
+    await_true(lambda: [each["status"] for each in sandbox.report()["log"]][-1:] == [None])
+    await_true(lambda: not any(sandbox.report()["in_flight"].values()))
     sandbox.clear()
     sandbox.store.get(url)
     assert sandbox.report()["in_flight_peak"]["store"] == 1
