@@ -1,17 +1,31 @@
 """Fixtures for every test; what they are made of is in support/harness.py."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from empirical_fs.fuse.loader import LIBRARY_VARIABLE
 from tests.support.cable import Cable, laid
 from tests.support.harness import Mounted, Sandbox, mounted, mounted_by_program, serving
 
 pytest_plugins = ["tests.support.log_check"]
 
 Mount = Callable[..., AbstractContextManager[Mounted]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("both_libraries") and not os.environ.get(LIBRARY_VARIABLE):
+        metafunc.parametrize("libfuse", ["2", "3"], indirect=True, ids=["libfuse2", "libfuse3"])
+
+
+@pytest.fixture(autouse=True)
+def libfuse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The libfuse of the mounts: 2, and with the marker `both_libraries` 3 too; or what the variable says."""
+    if not os.environ.get(LIBRARY_VARIABLE):
+        monkeypatch.setenv(LIBRARY_VARIABLE, getattr(request, "param", "2"))
 
 
 @pytest.fixture

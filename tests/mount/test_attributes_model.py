@@ -9,8 +9,12 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.models.attributes.machine import run_machine
 from tests.models.attributes.world import project_in
+
+pytestmark = pytest.mark.both_libraries
 
 CAMPAIGN = int(os.environ.get("EMPIRICAL_ATTRIBUTE_MOUNTS", "0"))
 MOUNTS, STEPS = (CAMPAIGN, 50) if CAMPAIGN else (5, 15)

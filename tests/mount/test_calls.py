@@ -7,6 +7,8 @@ import pytest
 from tests.models.calls.comparison import UMASKS, differences, ext4_like, fill, options, why_not
 from tests.support.harness import Sandbox, mounted
 
+pytestmark = pytest.mark.both_libraries
+
 _FLAGS = 2
 """How many flags an `open` has at most; scripts/soak takes more."""
 

@@ -26,7 +26,7 @@ from tests.support.harness import (
     wait_until,
 )
 
-pytestmark = pytest.mark.by_program
+pytestmark = [pytest.mark.both_libraries, pytest.mark.by_program]
 
 SIZES = {"empty": 0, "one": 1, "page": 4096, "kernel-read": 131_072, "odd": 131_073, "large.bin": 20_000_003}
 

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import Sandbox, run
 
+pytestmark = pytest.mark.both_libraries
+
 FIELDS: dict[str, Any] = {
     "mime_type": "text/markdown",
     "description": "Notes: naïve, «quoted»\nand a second line",

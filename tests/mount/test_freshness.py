@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import Mounted, Sandbox, environment, noise, opened, run, wait_until
 
+pytestmark = pytest.mark.both_libraries
+
 KIB, MIB = 2**10, 2**20
 SIZE = MIB + 1
 OLD_TIME, NEW_TIME = 1_600_000_000, 1_700_000_000

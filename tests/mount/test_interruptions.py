@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import PATIENCE, Mounted, Sandbox, environment, noise, run, wait_until
 
-pytestmark = pytest.mark.by_program
+pytestmark = [pytest.mark.both_libraries, pytest.mark.by_program]
 
 CONTENT = noise(3_000_000)
 AT_ONCE = 4.0

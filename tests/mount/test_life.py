@@ -40,6 +40,8 @@ from tests.support.lives import (
     waiting,
 )
 
+pytestmark = pytest.mark.both_libraries
+
 CONTENT = noise(3_000_000)
 SMALL = b"small"
 HELD = "[ $1 != -u ] || { touch called; until [ -e go ]; do sleep 0.02; done; }"

@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import Sandbox, noise, opened, wait_until
 
+pytestmark = pytest.mark.both_libraries
+
 SIZE = 300_000
 OLD, NEW, SMALL = noise(SIZE, 1), noise(SIZE, 2), b"small"
 Read = Callable[[int], bytes]

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import Mounted, Sandbox, empirical_mount, noise, opened, said, wait_until
 
-pytestmark = pytest.mark.by_program
+pytestmark = [pytest.mark.both_libraries, pytest.mark.by_program]
 
 MIB = 2**20
 STALL = {"type": "stall", "after": 1000, "seconds": 600}
