@@ -20,7 +20,8 @@ SLOW: dict[str, Any] = {"store_latency_s": 0.03, "bytes_per_second": 10_000_000}
 @pytest.fixture
 def contents(sandbox: Sandbox) -> dict[str, bytes]:
     """Files of a store that sends 10 MB/s a connection."""
-    contents = {f"{number}.bin": noise(SIZE, number) for number in range(COUNT)}
+    bytes_of_all = noise(SIZE + COUNT)
+    contents = {f"{number}.bin": bytes_of_all[number : number + SIZE] for number in range(COUNT)}
     for name, content in contents.items():
         sandbox.put(name, content)
     sandbox.plan(**SLOW)

@@ -152,7 +152,7 @@ def test_reading_stops_when_nobody_reads(sandbox: Sandbox, mount: Mount, big: by
 @pytest.mark.parametrize("memory", [1, 16])
 def test_many_files_at_once_stay_in_the_budget(sandbox: Sandbox, mount: Mount, memory: int) -> None:
     """However many files are read at once, what is held for them stays in `--memory`, and all are right."""
-    count, size = 24, 6 * MIB
+    count, size = 14, 6 * MIB
     contents = {f"{number}.bin": noise(size, number) for number in range(count)}
     for name, content in contents.items():
         sandbox.put(name, content)

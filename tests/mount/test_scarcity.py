@@ -270,7 +270,7 @@ def wear(mounted: Mounted, sandbox: Sandbox, share: float) -> None:
 
 
 @pytest.mark.warns("read /bad: the (file changed since|object was deleted)")
-def test_ten_thousand_opens_leave_nothing(sandbox: Sandbox, mount: Mount) -> None:
+def test_thousands_of_opens_leave_nothing(sandbox: Sandbox, mount: Mount) -> None:
     """Threads, descriptors and memory are afterwards what they were when everything had happened once."""
     for name, content in SMALL.items():
         sandbox.put(name, content)
@@ -279,7 +279,7 @@ def test_ten_thousand_opens_leave_nothing(sandbox: Sandbox, mount: Mount) -> Non
     with mount() as mounted:
         wear(mounted, sandbox, 0.1)
         start = held_by(mounted, sandbox)
-        wear(mounted, sandbox, 1)
+        wear(mounted, sandbox, 0.4)
         wait_until(lambda: held_by(mounted, sandbox).threads <= THREADS_MAX, "the end of the threads")
         end = held_by(mounted, sandbox)
         assert end.descriptors <= start.descriptors + DESCRIPTORS_MORE, (start, end)
