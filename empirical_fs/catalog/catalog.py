@@ -27,8 +27,8 @@ from empirical_fs.work.jobs import Job
 from empirical_fs.work.progress import Progress
 
 _HANGS_SECONDS = 600.0
-_ON_ITS_WAY_SECONDS = 1.0
-"""A request comes to its answer at most so long after the kernel has looked up the name, as a rule."""
+_LOOKUP_TO_ANSWER_SECONDS = 1.0
+"""As a rule, a request is answered at most this long after the kernel has looked up its name."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Catalog:
         Args:
             fetch: fetches the listing.
             measure: finds the size of an upload for which the API gave none.
-            max_age: a snapshot older than so many seconds is refreshed on the next access.
+            max_age: a snapshot older than this many seconds is refreshed on the next access.
             on_change: called after a refresh with the changes; may block.
             times: remembers the directory's modification time from mount to mount.
             on_listed: called after each listing; must not block.
@@ -255,7 +255,7 @@ class Catalog:
 
     def _take(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
         """Show the state after a listing that was requested at `asked_at` (aging clock)."""
-        self._say_news(known)
+        self._log_troubles(known)
         with self._replacing:
             if asked_at < self._asked_at:
                 return  # a listing that was requested later is already shown
@@ -312,7 +312,9 @@ class Catalog:
             if changed:
                 on_change(changed, older, newer)
         finally:
-            self._telling_until = aging_clock() + _ON_ITS_WAY_SECONDS if changed else self._telling_until
+            self._telling_until = (
+                aging_clock() + _LOOKUP_TO_ANSWER_SECONDS if changed else self._telling_until
+            )
 
     def _was_awaited(self, before: Entry | None, now: Entry | None) -> bool:
         """Whether `now` is `before` with its size; look-ups waited for that, so no program saw `before`."""
@@ -320,7 +322,7 @@ class Catalog:
             return False
         return replace(now.resource, size=None) == before.resource
 
-    def _say_news(self, known: Known) -> None:
+    def _log_troubles(self, known: Known) -> None:
         before = self._known.troubles
         for kind, trouble in known.troubles.items():
             if kind not in before and self._log_limit.allows(kind):

@@ -1,4 +1,4 @@
-"""What of the listing is kept on disk for later mounts, and whether that has changed."""
+"""Holds what is kept on disk of the listing for later mounts, and tells whether that has changed."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class ListingToKeep:
     """Holds the last listing of the API. One thread at a time may call its methods, but for `to_keep`."""
 
     def __init__(self, sizes: Sizes, on_listed: OnListed) -> None:
-        """Keep these sizes, too; `on_listed` must not block."""
+        """Keep these `sizes` too; `on_listed` must not block."""
         self._sizes = sizes
         self._on_listed = on_listed
         self._listed: Listed | None = None

@@ -13,7 +13,7 @@ from empirical_fs.work.progress import Progress
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _HANGS_SECONDS = 600.0
-"""A refresh that gets no page for so long, which is more than any request's deadline, is taken to hang."""
+"""A refresh that gets no page for this long counts as hanging: it is more than any request's deadline."""
 
 log = logging.getLogger(__name__)
 

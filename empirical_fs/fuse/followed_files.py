@@ -10,7 +10,7 @@ _REMEMBERED_MAX = 256
 
 
 class FollowedFiles:
-    """The resources whose open version is over, as a program has been told by an error.
+    """The resources of which a program was told, by an error, that the version it has open is over.
 
     A program that follows the file opens the new version a second later, and reads it from the start another
     second later. By then the store may have yet another version, and GNU tail takes a read error for the end

@@ -58,7 +58,7 @@ class GetAttr:
         if now is None or not node.is_superseded_by(now):
             self._show(request, node.entry)
         elif now.name != node.entry.name and self._catalog.is_telling:
-            # By a name that the kernel is about to drop, no program must see what has another name now.
+            # The kernel is about to drop this name: no program may see by it the file as it is named now.
             self._show(request, node.entry)
         elif not node.handles and now.is_sized:
             self._show(request, now)

@@ -12,7 +12,7 @@ from empirical_fs.fuse.nodes import ROOT_NUMBER, Content, Node, Nodes
 class Kernel(Protocol):
     """The kernel's caches of inodes and names.
 
-    Each call may block until running operations end, so no operation may make one.
+    Each call may block until running operations end, so never call it from an operation.
     """
 
     def drop_entry(self, name: str) -> None:

@@ -170,7 +170,7 @@ class Nodes:
         """Count a handle that reads `content`; False, uncounted, if the node has another content.
 
         If it is the first handle, the kernel reads the file `backing` by itself for it and those that follow,
-        until all are closed; 0 if it shall not.
+        until all are closed; with 0, it reads no file by itself.
         """
         if node.content is None:
             node.content = content
@@ -229,7 +229,7 @@ class Nodes:
         return True
 
     def vanished(self, resource_id: int) -> None:
-        """Note that a resource has left the listing: its unused nodes, which cannot be found again, go."""
+        """Remove the unused nodes of a resource that has left the listing: they cannot be found again."""
         for node in self.all_of(resource_id):
             node.is_unlisted = True
             self._note_use(node)

@@ -20,7 +20,7 @@ from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.open_file import OpenFile
 from empirical_fs.fuse.redating import Redating
 from empirical_fs.fuse.request import Request
-from empirical_fs.fuse.revalidation import Revalidation, learn_of
+from empirical_fs.fuse.revalidation import Revalidation, note_answer
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.handle import Handle
@@ -148,7 +148,7 @@ class Opener:
         self, request: Request, node: Node, caller: Caller, content: Content, asked_at: float
     ) -> None:
         """Open a node after the store was asked about its content, at `asked_at` on the aging clock."""
-        learn_of(self._backoff, content, asked_at)
+        note_answer(self._backoff, content, asked_at)
         self.open(request, node, caller, waits_left=0)
 
     def _is_to_be_revalidated(self, node: Node, entry: Entry) -> bool:
@@ -238,7 +238,7 @@ class Opener:
     def _describe(self, info: Any, node: Node, caller: Caller, content: Content | None) -> None:
         """Set in the answer to an open how the kernel reads the file."""
         if node.backing:
-            # Without keep_cache, which the kernel refuses beside it.
+            # Without keep_cache, which the kernel refuses together with passthrough.
             info.direct_io = caller.is_direct
             self._library.pass_through(info, node.backing)
         else:

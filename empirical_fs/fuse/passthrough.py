@@ -74,7 +74,7 @@ class Passthrough:
         return self._refused
 
     def report(self) -> dict[str, Any]:
-        """The state for `--status`: why it is off, and how many handles are, and were, opened so."""
+        """The state for `--status`: why it is off, and how many handles are open by it now, and ever were."""
         with self._lock:
             return {"off_because": self.reason, "open": self._open, "opened": self._opened}
 

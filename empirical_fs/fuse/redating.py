@@ -10,7 +10,7 @@ from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.inode_table import InodeTable
 from empirical_fs.fuse.nodes import Node
 from empirical_fs.fuse.request import Request
-from empirical_fs.fuse.revalidation import learn_of
+from empirical_fs.fuse.revalidation import note_answer
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.walk_prefetch import WalkPrefetch
@@ -72,7 +72,7 @@ class Redating:
         is_asked = not (content.is_put_off or self._backoff.is_active)
 
         def answered() -> None:
-            learn_of(self._backoff, content, asked_at)
+            note_answer(self._backoff, content, asked_at)
             self._tell(content)
 
         try:

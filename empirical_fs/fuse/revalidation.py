@@ -69,15 +69,15 @@ class Revalidation:
             handle = self._walks.open(entry.resource)
             content, release = handle.content, handle.close
 
-        def learn() -> None:
-            learn_of(self._backoff, content, asked_at)
+        def note() -> None:
+            note_answer(self._backoff, content, asked_at)
 
         def tell() -> None:
-            learn()
+            note()
             self._tell(entry, content, release, on_known)
 
         def answered() -> None:
-            learn()  # the answer may come too late for the open, but shows that the store is there
+            note()  # the answer may come too late for the open, but shows that the store is there
             alarm.ring()
 
         try:
@@ -103,7 +103,7 @@ class Revalidation:
         return self._walks.latest(entry.resource, known)
 
 
-def learn_of(backoff: StoreBackoff, content: Content, asked_at: float) -> None:
+def note_answer(backoff: StoreBackoff, content: Content, asked_at: float) -> None:
     """Note whether the store has answered about `content` since `asked_at` (aging clock)."""
     if content.is_over or content.confirmed_at >= asked_at:
         backoff.answered()
@@ -112,7 +112,7 @@ def learn_of(backoff: StoreBackoff, content: Content, asked_at: float) -> None:
 
 
 def _sure_for(times: int) -> float:
-    """How many seconds to trust a version about which the store was asked so many `times`."""
+    """How many seconds to trust a version about which the store was asked that many `times`."""
     return min(_SURE_SECONDS * 2.0 ** max(times - _ASKED_FREE, 0), _SURE_SECONDS_MAX)
 
 

@@ -151,7 +151,7 @@ class Session:
         return self._backing(_BACKING_OPEN, bytearray(_BACKING_FILE.pack(descriptor, 0, 0)))
 
     def close_backing(self, number: int) -> None:
-        """Let the kernel forget such a number; files that are open by it stay so.
+        """Let the kernel forget such a number; open files that use it stay open.
 
         Raises:
             OSError: the kernel refuses.

@@ -1,19 +1,19 @@
 """Decides whether opens still wait for the store, which may be out of reach; pure policy.
 
 An open asks the store whether a file is still what it was, and goes on without an answer after a while. In an
-outage each open of another file would wait as long: so after one that has waited in vain, others do not.
+outage, each open of another file would wait as long. So after one open got no answer, others do not wait.
 """
 
 import time
 from collections.abc import Callable
 
-_VAIN_SECONDS = 1.0
+_LONG_SECONDS = 1.0
 """A failure that comes earlier costs an open little, and may be of one file only."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 
 
 class StoreBackoff:
-    """Whether an open has lately waited for the store in vain.
+    """Whether an open has lately waited for the store without getting an answer.
 
     No lock is needed: a wrong moment, where threads meet, costs one open a wait.
     """
@@ -35,6 +35,6 @@ class StoreBackoff:
 
     def unanswered(self, seconds: float) -> None:
         """Note that an open has waited so many seconds without an answer."""
-        if seconds >= _VAIN_SECONDS and not self.is_active:
+        if seconds >= _LONG_SECONDS and not self.is_active:
             self._until = self._clock() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)

@@ -106,7 +106,7 @@ class Answer(HTTPResponse):
         }
         is_kept = b"close" not in options and (head.http_version == b"1.1" or b"keep-alive" in options)
         if self.chunked:
-            # The length of a chunked body is that of its chunks. A Content-Length besides may confuse
+            # The length of a chunked body is that of its chunks. An additional Content-Length may confuse
             # another party, so the connection is not used again (RFC 9112, 6.3).
             self.will_close = not is_kept or length is not None
             fields = [each for each in fields if each[0] != b"content-length"]

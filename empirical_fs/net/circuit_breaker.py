@@ -39,7 +39,7 @@ class Outages:
     """A circuit breaker for each server, kept for the most recently used servers.
 
     When a request gets no answer, the server is probed at once: it may fail to answer for one object only. A
-    server counts as lost (unreachable) when one request was tried in vain until its deadline, and no other
+    server counts as lost (unreachable) when one request got no answer until its deadline, and no other
     request nor the probe got an answer meanwhile. It is then probed, at least every five seconds, until it
     answers something. Now and then a caller's request is let through, too: perhaps the server answers
     everything but the probe. The lock guards what is known of each; it is never held during a request.
@@ -110,10 +110,10 @@ class Outages:
             _watch(known)
 
     def presume_lost(self, server: Server) -> None:
-        """Take it that a server is unreachable, which this does not log, until it answers a probe.
+        """Assume that a server is unreachable until it answers a probe. This is not logged.
 
-        It is probed once somebody asks for it. No caller's request is let through: the caller would wait for
-        long, and the probe is such a request itself.
+        It is probed as soon as a caller asks for it. No caller's request is let through: the caller would
+        wait for long, and the probe is such a request itself.
         """
         known = self._known(server)
         with self._lock:
@@ -121,7 +121,7 @@ class Outages:
             known.let_through_at, known.let_through_pause = known.lost_at, float("inf")
 
     def gave_up(self, server: Server, since: float) -> None:
-        """Record that a caller has tried in vain since `since` (by the clock), and has given up."""
+        """Record that a caller has tried without an answer since `since` (by the clock), and has given up."""
         known = self._known(server)
         with self._lock:
             if known.lost_at is not None or known.answered_at >= since:

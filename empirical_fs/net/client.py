@@ -126,7 +126,7 @@ class Http:
         self._proxies = Proxies()
 
     def presume_lost(self, probe: httpx.URL, headers: dict[str, str]) -> None:
-        """Take it that the server of `probe` is out of reach until it answers that request."""
+        """Assume that the server of `probe` is out of reach until it answers that request."""
         server = Server.of(probe)
         self._probe_requests.answered(server, ProbeRequest(probe, headers))
         self._outages.presume_lost(server)

@@ -27,7 +27,7 @@ class LruTable(Generic[_Key, _Value]):
     """
 
     def __init__(self, is_in_use: Callable[[_Value], bool] = never, most: int = SERVERS_MAX) -> None:
-        """Keep at most `most` values, and besides all that are in use according to `is_in_use`."""
+        """Keep at most `most` values, and in addition all that are in use according to `is_in_use`."""
         self._is_in_use = is_in_use
         self._most = most
         self._lock = threading.Lock()

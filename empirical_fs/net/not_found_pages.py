@@ -18,8 +18,8 @@ from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Steps
 
-_BELIEVED_SECONDS = 1.0
-"""For so long all pages of a server are taken as another's, so that many reads cause one check."""
+_CHECKED_SECONDS = 1.0
+"""For this long, all pages of a server count as not its own, so that many reads cause one check."""
 
 
 class Evidence(NamedTuple):
@@ -71,7 +71,7 @@ class NotFoundPages:
         """Whether a "not found" page that has just come for `asked` is the server's own."""
         server = Server.of(asked.url)
         at = self._not_itself.get(server)
-        if at is not None and self._clock() - at < _BELIEVED_SECONDS:
+        if at is not None and self._clock() - at < _CHECKED_SECONDS:
             return False
         known = list(self._probe_requests.served(server))
         others = []

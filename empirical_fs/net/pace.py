@@ -25,7 +25,7 @@ class Pace:
     """The request rate that one server bears. Not thread-safe: the owner holds a lock. Times are in seconds.
 
     Nothing is limited before the first refusal. Each refusal lowers the number of requests at once to those
-    that were under way beside the refused one. If a request is refused again when no other was under way,
+    that were under way with the refused one. If a request is refused again when no other was under way,
     requests came too fast: from then on there is a gap between two requests, by the rate that was accepted so
     far. After a while without a refusal more is tried; the while doubles each time that this led to a pause.
     """

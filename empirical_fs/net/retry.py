@@ -13,7 +13,7 @@ from empirical_fs.timestamps import http_date
 _REQUEST_TIMEOUT, _TOO_EARLY, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 425, 429, 500
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.1
 _SPREAD = 0.25
-"""By up to this share of the wait that the server asked for, clients come later, at random."""
+"""Clients wait longer than the server asked for, by a random share of its wait, up to this one."""
 _ASKED_MAX = 366 * 86_400.0
 """Seconds: a year. Longer waits are cut to it, which makes no difference."""
 _USELESS_MAX = 4

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 CERTAIN_AT = 2**20
-"""Bytes read in sequence after which it does not matter: one more kernel window is little beside them."""
+"""After this many bytes in sequence, reads are not delayed: one more kernel window is little then."""
 
 _REMEMBERED = 16
 _SHARE = 5

@@ -153,7 +153,7 @@ class Supply:
         return at > 0
 
     def bring(self, cursor: Cursor, extent: Range, request_stop: int) -> list[Part] | None:
-        """Begin to fetch `extent` ahead for `cursor`, if nobody does; returns the parts that have it or will.
+        """Begin to fetch what is missing of `extent` for `cursor`; returns the parts that have it or will.
 
         None if there is no memory for it now. The request may go on to `request_stop`. The caller gives each
         part to `drop` when it is done with it.

@@ -25,7 +25,7 @@ _PATIENCE = 1.0
 _SLOW_SECONDS = 5.0
 """Seconds for which a disk that took longer is not asked."""
 _LEAST = 128 * 2**10
-"""Bytes of a file that nobody looks for: one read brings all of it, which takes less time."""
+"""Files of up to this many bytes are not looked for: one read brings all of it, which takes less time."""
 _AT_ONCE_MAX = 16 * 2**20
 """Bytes of a file that is verified while its open waits: a few milliseconds, if the file is in memory."""
 _BACKGROUND_MAX = 8 * 2**30
@@ -71,7 +71,7 @@ class WholeFiles:
         self._is_closed = False
 
     def may_have(self, content: Content) -> bool:
-        """Whether it is worth while to look for the file of a content."""
+        """Whether it is worth looking for the file of a content."""
         return content.size > _LEAST and self._clock() >= self._slow_until
 
     def find(self, content: Content, on_found: OnFound) -> None:
@@ -109,7 +109,7 @@ class WholeFiles:
                 self._queue[cached] = None
         if not is_taken:
             cached.close()
-        # Also if it was in the queue already: then no thread could be had for it.
+        # Also if it was in the queue already: then the system had no thread for it.
         self._verifying.ask()
 
     def close(self) -> None:

@@ -12,6 +12,6 @@ It shares no code with the rest of the package, so that a mistake in one is not 
 
 `project` (with `sidecar`) reads the folder, `objects` (with `ranges`) answers with one object, `responses`
 has the answers that the API and the store share, `plan` defines the failures, and `rewriting` makes those of
-them that change the form of an answer. `documents` and `zipped` make samples; `digits` parses numbers in
+them that change the form of an answer. `documents` and `zipped` make samples, and `digits` parses numbers in
 URLs.
 """

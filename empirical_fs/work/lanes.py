@@ -18,7 +18,7 @@ _STALLED_SECONDS = 1.0
 """A task that has waited for a silent socket for this long gives its place to another task."""
 
 _FREE_THREADS = 2
-"""Threads of a lane that never wait like that, but are free for the next task."""
+"""How many threads of a lane never wait like that: they stay free for the next task."""
 
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Lane:
         self._changed = Bell(self._lock)
         self._new: deque[_Task] = deque()
         self._ready: deque[_Task] = deque()
-        self._under_way = self._idle = self._gracious = self._stalled = 0
+        self._under_way = self._idle = self._waiting_here = self._stalled = 0
         self._workers: list[Worker] = []
         self._is_closed = False
 
@@ -68,7 +68,7 @@ class Lane:
         with self._lock:
             self._new.append(task)
             self._admit()
-            self._see_to_threads(task)
+            self._provide_threads(task)
 
     def close(self) -> None:
         """Begin no more tasks; those that have begun end by themselves."""
@@ -83,8 +83,8 @@ class Lane:
             self._under_way += 1
             self._ready.append(self._new.popleft())
 
-    def _see_to_threads(self, new: _Task | None = None) -> None:
-        """Wake a thread for the ready tasks, or start one. The lock is held."""
+    def _provide_threads(self, new: _Task | None = None) -> None:
+        """Wake a thread for the ready tasks, or start one if none is idle. The lock is held."""
         if len(self._ready) <= self._idle:
             self._changed.ring()
         elif self._ready:
@@ -117,7 +117,7 @@ class Lane:
                 with self._lock:
                     self._under_way -= 1
                     self._admit()
-                    self._see_to_threads()
+                    self._provide_threads()
 
     def _next(self) -> _Task | None:
         """Wait for the next ready task; None after the lane was closed."""
@@ -141,7 +141,9 @@ class Lane:
                 try:
                     self._park(task, wait)
                 except (NoThread, MemoryError) as error:
-                    log.debug("a thread waits itself, for the system has no more: %s", error)
+                    log.debug(
+                        "a thread waits for its task itself, since the system has no more threads: %s", error
+                    )
                     task.has_come = wait_here(wait)
                 else:
                     return False
@@ -154,16 +156,16 @@ class Lane:
     def _has_come_soon(self, wait: Readable) -> bool:
         """Whether a socket can be read now, or within a moment if this thread has no other task."""
         with self._lock:
-            is_gracious = not self._ready and self._gracious < self._threads_most - _FREE_THREADS
-            self._gracious += is_gracious
+            waits_here = not self._ready and self._waiting_here < self._threads_most - _FREE_THREADS
+            self._waiting_here += waits_here
         try:
-            return is_readable(wait.socket, min(_GRACE_SECONDS, wait.seconds) if is_gracious else 0)
+            return is_readable(wait.socket, min(_GRACE_SECONDS, wait.seconds) if waits_here else 0)
         except (OSError, ValueError):
             return True  # the socket is closed, as the next read will find
         finally:
-            if is_gracious:
+            if waits_here:
                 with self._lock:
-                    self._gracious -= 1
+                    self._waiting_here -= 1
 
     def _park(self, task: _Task, wait: Wait) -> None:
         """Hand a task over to the reactor; it may go on, in another thread, before this returns.
@@ -186,7 +188,7 @@ class Lane:
         with self._lock:
             self._under_way -= 1
             self._admit()
-            self._see_to_threads()
+            self._provide_threads()
 
     def _resume_or_stall(self, task: _Task, rest: Readable, *, has_come: bool) -> None:
         """Go on with a task, or let it wait for the rest of the time; without its place, if possible."""
@@ -213,7 +215,7 @@ class Lane:
         task.has_come = has_come
         with self._lock:
             self._ready.append(task)
-            self._see_to_threads()
+            self._provide_threads()
 
     def _resume_in_turn(self, task: _Task, *, has_come: bool) -> None:
         """Queue a task that gave up its place, and make it ready once there is a place."""
@@ -222,4 +224,4 @@ class Lane:
             # It has waited already, so it precedes the tasks that have not begun.
             self._new.appendleft(task)
             self._admit()
-            self._see_to_threads()
+            self._provide_threads()
