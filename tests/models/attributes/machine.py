@@ -6,8 +6,8 @@ A program that never stops looking runs beside. Each change is visible when the 
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from tests.models.attributes.model import (
     space,
 )
 from tests.models.attributes.world import OpenFile, Project, Walker
+from tests.models.steps import Steps
 from tests.support.harness import Mounted, mounted
 
 _HANDLES_MAX = 4
@@ -59,8 +60,7 @@ class Machine(RuleBasedStateMachine):
         """What the API was told last, of each resource, whether it is listed or not."""
         self._last_of_version: dict[tuple[object, ...], Told] = {}
         self._seen_look: object = None
-        self._has_failed = False
-        self._steps: list[str] = []
+        self._steps = Steps()
 
     @initialize(
         owner=st.sampled_from([Owner(os.getuid(), os.getgid(), 0o022), Owner(1234, 5678, 0o027)]),
@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
         self._apply(changes)
         path = self._folder / f"mnt{self._project.tally.examples}"
         options = f"uid={owner.uid},gid={owner.gid},umask={owner.umask:o}{more}"
-        with self._step(f"mount -o {options}"):
+        with self._steps.step(f"mount -o {options}"):
             self.mount: Mounted = self._stack.enter_context(
                 mounted(path, self._project.sandbox.url, "--refresh", "1000", "-o", options)
             )
@@ -93,7 +93,7 @@ class Machine(RuleBasedStateMachine):
 
     def _change(self, *changes: Change) -> None:
         self._apply(changes)
-        with self._step("reload"):
+        with self._steps.step("reload"):
             self._reload()
             self._compare()
 
@@ -102,7 +102,7 @@ class Machine(RuleBasedStateMachine):
         files = shown(self._changing.told.values())
         if files:
             name = sorted(files)[which % len(files)]
-            with self._step(f"open {name!r}"):
+            with self._steps.step(f"open {name!r}"):
                 descriptor = os.open(self.mount / name, os.O_RDONLY)
                 self._opened.append(OpenFile(descriptor, [files[name]]))
                 self._compare_opened()
@@ -112,7 +112,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self._opened)
     def read_what_is_open(self) -> None:
-        with self._step("read what is open"):
+        with self._steps.step("read what is open"):
             for each in self._opened:
                 each.may_become(self._changing.told.get(each.id))
                 largest = max(len(version.shown_content) for version in each.versions)
@@ -129,8 +129,8 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if not self._has_failed and hasattr(self, "_walker"):
-                with self._step("what the walker saw"):
+            if not self._steps.has_failed and hasattr(self, "_walker"):
+                with self._steps.step("what the walker saw"):
                     self._compare_walk(self._walker.stop())
                     wrong = [line for line in self.mount.log_lines() if " ERROR " in line]
                     self._same("the log", wrong, [])
@@ -139,24 +139,13 @@ class Machine(RuleBasedStateMachine):
                 os.close(each.descriptor)
             self._stack.close()
 
-    @contextmanager
-    def _step(self, what: str) -> Iterator[None]:
-        self._steps.append(what)
-        try:
-            yield
-        except BaseException as error:
-            if not self._has_failed:
-                self._has_failed = True
-                error.add_note("\n".join(["The steps until then:", *self._steps]))
-            raise
-
     def _reload(self) -> None:
         reload(self.mount.path, unseen)
         self._project.tally.steps += 1
 
     def _apply(self, changes: Iterable[Change]) -> None:
         for each in changes:
-            self._steps.append(str(each))
+            self._steps.done.append(str(each))
             self._changing.apply(each)
             self._project.tally.changes += 1
         self._project.publish(self._changing.told)

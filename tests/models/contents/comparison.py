@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from tests.models.contents.model import File, Outcome
 from tests.models.contents.world import OpenFile, Project
+from tests.models.steps import Steps
 from tests.support.harness import Mounted, mounted_by_program, wait_until
 
 EVERYTHING = 4_000_000
@@ -26,8 +27,7 @@ class Comparison(RuleBasedStateMachine):
         self.files: list[OpenFile] = []
         self._folder = folder
         self._stack = ExitStack()
-        self._steps: list[str] = []
-        self._has_failed = False
+        self._steps = Steps(lambda: ["The log:", *self._log()])
         self._failed_reads = 0
 
     def mount(self, *options: str) -> None:
@@ -42,7 +42,7 @@ class Comparison(RuleBasedStateMachine):
     def teardown(self) -> None:
         """See whether all is well in the end, unless something was wrong already; leave nothing."""
         try:
-            if not self._has_failed and hasattr(self, "mounted"):
+            if not self._steps.has_failed and hasattr(self, "mounted"):
                 with self.step("mend, converge, and read all once more"):
                     self.settle()
                     for file in self.files:
@@ -58,16 +58,9 @@ class Comparison(RuleBasedStateMachine):
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Do something that is named if anything goes wrong."""
-        self._steps.append(what)
         self.project.tally.operations += 1
-        try:
+        with self._steps.step(what):
             yield
-        except BaseException as error:
-            if not self._has_failed:
-                self._has_failed = True
-                error.add_note("\n".join(["The steps until then:", *self._steps]))
-                error.add_note("\n".join(["The log:", *self._log()]))
-            raise
 
     def _log(self) -> list[str]:
         with suppress(OSError, AttributeError):
@@ -92,7 +85,7 @@ class Comparison(RuleBasedStateMachine):
         """Read, and see whether the model agrees."""
         with self.step(f"{way} {file.handle.name} from {offset} for {length}"):
             outcome = read(offset, length)
-            self._steps[-1] += f": {outcome}"
+            self._steps.done[-1] += f": {outcome}"
             file.handle.gave(outcome, offset, length)
             self.project.tally.reads += 1
             self.project.tally.bytes_right += len(outcome.got)
@@ -148,7 +141,7 @@ class Comparison(RuleBasedStateMachine):
                     os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 content = opened.read()
         except OSError as error:
-            self._steps.append(f"reading {name}: {errno.errorcode[error.errno or 0]}")
+            self._steps.done.append(f"reading {name}: {errno.errorcode[error.errno or 0]}")
             if error.errno != errno.EIO:
                 raise
             return False
