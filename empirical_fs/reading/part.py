@@ -207,7 +207,10 @@ class Part:
             self._goes_on = self._end is None and self.start < self._filled >= self.stop - self._rest
             if not self._users:
                 self._buffer.release()
-        waiting = self._ended(End.DROPPED)
+            # In the same step: a thread that begins to fill the part must not find it without memory.
+            waiting, watching = self._note_end(End.DROPPED)
+        for watcher in watching:
+            watcher()
         # Reads get the last bytes before the request has ended. The request of a complete part is not
         # cancelled: it ends by itself, and its connection can serve another one.
         if not self._goes_on:
@@ -263,12 +266,17 @@ class Part:
     def _ended(self, end: End, failure: EmpiricalError | None = None) -> list[OnHere]:
         """Note how it ended, unless it has ended already; returns the functions of the waiting reads."""
         with self._lock:
-            if self._end is None:
-                self._end, self._failure = end, failure
-            waiting, self._waiting = self._waiting, []
-            watching: list[OnLeft] = []
-            if not self._is_begun:
-                watching, self._watching = self._watching, []
+            waiting, watching = self._note_end(end, failure)
         for watcher in watching:
             watcher()
-        return [call for _, call in waiting]
+        return waiting
+
+    def _note_end(self, end: End, failure: EmpiricalError | None = None) -> tuple[list[OnHere], list[OnLeft]]:
+        """As `_ended`; the caller holds the lock, and calls the second functions once it does not."""
+        if self._end is None:
+            self._end, self._failure = end, failure
+        waiting, self._waiting = self._waiting, []
+        watching: list[OnLeft] = []
+        if not self._is_begun:
+            watching, self._watching = self._watching, []
+        return [call for _, call in waiting], watching

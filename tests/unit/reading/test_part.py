@@ -1,10 +1,11 @@
 """A part as it arrives: many may read it, one fetches it, and its memory is given back once."""
 
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from random import Random
-from threading import Semaphore
+from threading import Event, Semaphore
 
 import pytest
 from hypothesis import given, settings
@@ -300,3 +301,51 @@ def test_who_watches_a_part_that_nobody_fills_hears_of_its_end() -> None:
         with waiting.filling() as is_ours:
             assert not is_ours
         assert heard == [True]
+
+
+class Watched:
+    """A buffer of no bytes; while its memory is given back, a thread comes to fill the part."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._has_come = Event()
+        self.arriving = Part(0, 1, self)
+        self.filled: list[Future[bool]] = []
+        """Whether the thread was let to fill the part."""
+
+    def room(self, _offset: int) -> memoryview:
+        raise AssertionError("the memory was given back")
+
+    def keep(self, _offset: int, _count: int) -> None:
+        """There is nothing to keep."""
+
+    def pieces(self, _start: int, _stop: int) -> list[memoryview]:
+        return []
+
+    def release(self) -> None:
+        if not self.filled:
+            self.filled.append(self._pool.submit(self._fill))
+            assert self._has_come.wait(PATIENCE)
+
+    def _fill(self) -> bool:
+        self._has_come.set()
+        with self.arriving.filling() as is_ours:
+            return is_ours
+
+
+@pytest.fixture
+def switching() -> Iterator[None]:
+    """Threads take turns as often as Python lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("switching")
+def test_what_is_dropped_is_not_filled(pool: ThreadPoolExecutor) -> None:
+    """A thread that comes to fill a part just while its memory is given back leaves it alone."""
+    for _ in range(300):
+        watched = Watched(pool)
+        watched.arriving.drop()
+        assert not watched.filled[0].result(PATIENCE)
