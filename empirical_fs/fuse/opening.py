@@ -30,9 +30,10 @@ _LISTING_WAITS = 2
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who opens a file, and how."""
+    """The thread that opens a file, and how it opens it."""
 
     thread: int
+    """Its number, as the kernel gives it; 0 for a thread of another PID namespace."""
     is_direct: bool = False
     """With O_DIRECT: reads bypass the page cache, and need not be aligned, as on other file systems."""
 

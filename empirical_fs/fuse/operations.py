@@ -142,7 +142,11 @@ class Operations:
             self._getattr.answer(request, self._node(number))
 
     def open(self, request: Request, number: int, info: int) -> None:
-        """Open a file for reading; the kernel's cached pages of it are of its version, however old."""
+        """Open a file for reading; the kernel's cached pages of it are of its version, however old.
+
+        Raises:
+            Refusal: it is to be written (EROFS), or its version is over (ESTALE).
+        """
         flags = self._library.file_info.from_address(info).flags
         if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise Refusal(errno.EROFS)
@@ -194,14 +198,22 @@ class Operations:
         request.give_statfs(self._attributes.of_space(snapshot.size, len(snapshot.by_name)))
 
     def listxattr(self, request: Request, number: int, size: int) -> None:
-        """Answer with the names of the extended attributes of a file; the root directory has none."""
+        """Answer with the names of the extended attributes of a file; the root directory has none.
+
+        Raises:
+            Refusal: the caller's buffer of `size` bytes is too small (ERANGE).
+        """
         names = list(self._extended(number))
         if self._cached is not None and number != ROOT_NUMBER:
             names.append(CACHED)
         _give_value(request, b"".join(name.encode() + b"\0" for name in names), size)
 
     def getxattr(self, request: Request, number: int, name: bytes, size: int, *_position: int) -> None:
-        """Answer with an extended attribute of a file; macOS passes a position in addition."""
+        """Answer with an extended attribute of a file; macOS passes a position in addition.
+
+        Raises:
+            Refusal: the file does not have it, it is not one of `user.`, or the caller's buffer is too small.
+        """
         if name == _OF_USERS:
             raise Refusal(errno.EINVAL)
         if not name.startswith(_OF_USERS):
@@ -216,7 +228,11 @@ class Operations:
         _give_value(request, value, size)
 
     def ioctl(self, request: Request, _number: int, command: int, *words: Any) -> None:
-        """Answer an ioctl of our command line; all others get ENOTTY."""
+        """Answer an ioctl of our command line.
+
+        Raises:
+            Refusal: it is another ioctl (ENOTTY), or of another user who is not root (EPERM).
+        """
         answer, (sent, size, room) = self._commands.get(command), words[-3:]
         if answer is None:
             raise Refusal(errno.ENOTTY)
@@ -230,7 +246,7 @@ class Operations:
         self._answering.go_on_later(request, about, work, self._for_commands)
 
     def _give_percent(self, request: Request, node: Node, size: int, cached: Cached) -> None:
-        """Answer with how much of a file is on disk, once the disk has told."""
+        """Answer with the percentage of a file that is on disk, which a thread asks the disk for."""
         now = (self._catalog.current(node.entry) or node.entry).resource
 
         def answer() -> None:

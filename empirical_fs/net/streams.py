@@ -131,7 +131,13 @@ class End(Protocol):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Translate the exceptions of the standard library into those of httpx."""
+    """Translate the exceptions of the standard library into those of httpx.
+
+    Raises:
+        httpx.ReadTimeout: the socket brought nothing in time.
+        NotHttp: the answer cannot be parsed.
+        httpx.ReadError: the connection broke off.
+    """
     try:
         yield
     except TimeoutError as error:

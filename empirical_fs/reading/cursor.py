@@ -10,10 +10,10 @@ _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
 
 
 class Lender(Protocol):
-    """What bytes were taken from."""
+    """The object that bytes were taken from, which keeps them until it gets them back."""
 
     def give_back(self) -> None:
-        """End the use of bytes."""
+        """Note that the bytes are not used any more, so that their memory may be released."""
 
 
 Taken = tuple[Lender, list[memoryview]]

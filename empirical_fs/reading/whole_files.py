@@ -34,7 +34,7 @@ _QUEUE_MAX = 64
 
 
 class When(Enum):
-    """When a complete file is verified."""
+    """At what time a complete file is verified."""
 
     AT_ONCE = auto()
     IN_BACKGROUND = auto()
