@@ -13,7 +13,8 @@
     inode_table        the nodes, shared between threads; tells the kernel when they change
     lookup             answers lookups: finds files by name, and inodes by number
     getattr            answers with the attributes of a file
-    attributes         the structures that describe files to the kernel; xattrs: the extended attributes
+    attributes         the structures that describe files to the kernel
+    xattr_reads        answers with extended attributes; xattrs: their names and values
     directory          open directory listings, and the cookies of their entries
     directory_reads    answers reads of the directory
 

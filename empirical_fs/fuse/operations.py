@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from empirical_fs.api.resource import Resource
 from empirical_fs.control.protocol import encoded
 from empirical_fs.fuse.answering import About, Answering
 from empirical_fs.fuse.attributes import Attributes
@@ -30,12 +29,10 @@ from empirical_fs.fuse.request import OpenRequests, Request
 from empirical_fs.fuse.revalidation import Revalidation
 from empirical_fs.fuse.store_backoff import StoreBackoff
 from empirical_fs.fuse.tracing import TracedRequest
-from empirical_fs.fuse.xattrs import CACHED, extended_attributes
-from empirical_fs.macos import NO_ATTRIBUTE
+from empirical_fs.fuse.xattr_reads import ShareOnDisk, XattrReads, check_name
 from empirical_fs.work.threads import Pool
 from empirical_fs.work.timer import Timer
 
-_OF_USERS = b"user."
 _O_DIRECT = getattr(os, "O_DIRECT", 0)  # macOS does not have it
 _ANSWER_SECONDS = 5.0
 """Seconds that a command of the command line may take in addition to the timeout of operations."""
@@ -59,17 +56,8 @@ class Tools:
     """The functions that answer the ioctls of the command line, by ioctl number."""
     for_commands: Pool
     """The threads that run these functions."""
-    cached: "Cached | None" = None
+    on_disk: ShareOnDisk | None = None
     """How much of a file is on disk; None if the cache is off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """Tells how much of a file is on disk, by threads that may wait for the disk."""
-
-    percent: Callable[[Resource], int]
-    """Returns the percentage of the version that a resource describes."""
-    threads: Pool
 
 
 class Operations:
@@ -81,7 +69,7 @@ class Operations:
         self._library, self._options, self._attributes = tools.library, tools.options, tools.attributes
         self._answering = tools.answering
         self._commands, self._for_commands = tools.commands, tools.for_commands
-        self._cached = tools.cached
+        self._xattr_reads = XattrReads(files.catalog, tools.answering, tools.on_disk)
         self._directory_reads = DirectoryReads(files, tools.library, tools.attributes, tools.options)
         followed = FollowedFiles()
         waits = CatalogWaits(files.catalog, tools.answering, tools.timer)
@@ -198,34 +186,13 @@ class Operations:
         request.give_statfs(self._attributes.of_space(snapshot.size, len(snapshot.by_name)))
 
     def listxattr(self, request: Request, number: int, size: int) -> None:
-        """Answer with the names of the extended attributes of a file; the root directory has none.
-
-        Raises:
-            Refusal: the caller's buffer of `size` bytes is too small (ERANGE).
-        """
-        names = list(self._extended(number))
-        if self._cached is not None and number != ROOT_NUMBER:
-            names.append(CACHED)
-        _give_value(request, b"".join(name.encode() + b"\0" for name in names), size)
+        """Answer with the names of the extended attributes of a file; the root directory has none."""
+        self._xattr_reads.list(request, self._file(number), size)
 
     def getxattr(self, request: Request, number: int, name: bytes, size: int, *_position: int) -> None:
-        """Answer with an extended attribute of a file; macOS passes a position in addition.
-
-        Raises:
-            Refusal: the file does not have it, it is not one of `user.`, or the caller's buffer is too small.
-        """
-        if name == _OF_USERS:
-            raise Refusal(errno.EINVAL)
-        if not name.startswith(_OF_USERS):
-            # Not supported by the whole file system, so that programs stop asking for access control lists.
-            raise Refusal(errno.EOPNOTSUPP)
-        if name == CACHED.encode() and self._cached is not None and number != ROOT_NUMBER:
-            self._give_percent(request, self._node(number), size, self._cached)
-            return
-        value = self._extended(number).get(name.decode(errors="surrogateescape"))
-        if value is None:
-            raise Refusal(NO_ATTRIBUTE)
-        _give_value(request, value, size)
+        """Answer with an extended attribute of a file; macOS passes a position in addition."""
+        check_name(name)
+        self._xattr_reads.get(request, self._file(number), name, size)
 
     def ioctl(self, request: Request, _number: int, command: int, *words: Any) -> None:
         """Answer an ioctl of our command line.
@@ -245,17 +212,6 @@ class Operations:
         work = partial(_give_answer, request, partial(answer, question), room)
         self._answering.go_on_later(request, about, work, self._for_commands)
 
-    def _give_percent(self, request: Request, node: Node, size: int, cached: Cached) -> None:
-        """Answer with the percentage of a file that is on disk, which a thread asks the disk for."""
-        now = (self._catalog.current(node.entry) or node.entry).resource
-
-        def answer() -> None:
-            _give_value(request, b"%d" % (100 if now.link is not None else cached.percent(now)), size)
-
-        about = About("getxattr", f"/{node.entry.name}")
-        self._answering.defer(request, about)
-        self._answering.go_on_later(request, about, answer, cached.threads)
-
     def _refuse_write(self, request: Request, *_words: object) -> None:
         request.refuse(errno.EROFS)
 
@@ -272,13 +228,9 @@ class Operations:
             raise Refusal(errno.ESTALE)
         return node
 
-    def _extended(self, number: int) -> Mapping[str, bytes]:
-        """The extended attributes of the resource in the current listing, or in the last one that had it."""
-        if number == ROOT_NUMBER:
-            return {}
-        node = self._node(number)
-        now = self._catalog.current(node.entry)
-        return extended_attributes((now or node.entry).resource)
+    def _file(self, number: int) -> Node | None:
+        """The node of a file; None for the root directory."""
+        return None if number == ROOT_NUMBER else self._node(number)
 
     def _described(self, operation: str, words: tuple[Any, ...]) -> str:
         """What an operation is about, for the log. File names are quoted, since they may have line breaks."""
@@ -296,13 +248,3 @@ class Operations:
 
 def _give_answer(request: Request, answer: Callable[[], dict[str, Any]], room: int) -> None:
     request.give_ioctl(encoded(answer(), room))
-
-
-def _give_value(request: Request, value: bytes, size: int) -> None:
-    """Answer with a value, or with its size if the caller's buffer `size` is 0."""
-    if not size:
-        request.give_size(len(value))
-    elif size < len(value):
-        raise Refusal(errno.ERANGE)
-    else:
-        request.give_bytes(value)

@@ -11,7 +11,7 @@ from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
-from empirical_fs.fuse.operations import Cached
+from empirical_fs.fuse.xattr_reads import ShareOnDisk
 from empirical_fs.mount.cache_commands import CacheCommands
 from empirical_fs.mount.no_cache import NoCache
 from empirical_fs.mount.pins import Pins
@@ -88,10 +88,10 @@ class DiskCache(NoCache):
         parts = (self.store, self._key_of, catalog, readers, self.disk, prefetch, self._pins)
         return Tasks(CacheCommands(*parts).begin, timer, prefetch.close)
 
-    def percentages(self, readers: Readers, threads: Pool) -> Cached:
+    def percentages(self, readers: Readers, threads: Pool) -> ShareOnDisk:
         """What tells how much of a file is on disk, by `threads`."""
         disk = self.disk
-        return Cached(lambda resource: disk.percent(resource, readers.latest(resource)), threads)
+        return ShareOnDisk(lambda resource: disk.percent(resource, readers.latest(resource)), threads)
 
     def connected(self) -> None:
         """See to the pinned files, now that the mount is there."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.control.cache_tasks import Question, no_cache
-from empirical_fs.fuse.operations import Cached
+from empirical_fs.fuse.xattr_reads import ShareOnDisk
 from empirical_fs.mount.task_runner import Task, Tasks
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.work.threads import Pool
@@ -34,7 +34,7 @@ class NoCache:
         """What answers the commands of the cache: prefetch, pin and the like; closed before the readers."""
         return Tasks(_refuse, timer)
 
-    def percentages(self, _readers: Readers, _threads: Pool) -> Cached | None:
+    def percentages(self, _readers: Readers, _threads: Pool) -> ShareOnDisk | None:
         """What tells how much of a file is on disk; None if the cache is off."""
         return None
 

@@ -228,7 +228,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
             Command.TASK: tasks.answer,
         },
         for_commands=for_commands,
-        cached=cache.percentages(readers, for_disk),
+        on_disk=cache.percentages(readers, for_disk),
     )
 
     def connected() -> None:
