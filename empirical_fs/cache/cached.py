@@ -35,6 +35,8 @@ class Chore(Enum):
 
     NOTE = auto()
     TOUCH = auto()
+    DISCARD = auto()
+    """Remove the files, since nobody needs this version any more."""
 
 
 class Upkeep(Protocol):
@@ -339,6 +341,13 @@ class Cached:
             if files not in self._lent:
                 self._lent.append(files)
         return files.data
+
+    def discard(self) -> None:
+        """Have the files removed, as the store has another version; who has them open can go on reading.
+
+        A pin stays: it tells that the resource is pinned, until the version that it has now is.
+        """
+        self._upkeep.put_chore(self, Chore.DISCARD)
 
     def touch(self) -> None:
         """Note that the version is used, by reads that do not come through this object."""

@@ -130,7 +130,8 @@ class Writer:
     def _write(self, cached: Cached, pending: Pending) -> None:
         kept = 0
         try:
-            if cached.may_write and self._clock() >= self._paused_until:
+            is_possible = cached.may_write or Chore.DISCARD in pending.chores
+            if is_possible and self._clock() >= self._paused_until:
                 kept = self._write_all(cached, pending)
         except OSError as error:
             if effect(error) is Effect.PAUSE:
@@ -151,6 +152,9 @@ class Writer:
             OSError: the disk is full, or fails.
             ValueError: the validators do not fit into a record.
         """
+        if Chore.DISCARD in pending.chores:
+            self._discard(cached)
+            return 0
         files = self._files_of(cached, must=bool(pending.blocks))
         if files is None:
             return 0
@@ -213,6 +217,13 @@ class Writer:
         if found is not None:
             self._remove(cached)
         return None
+
+    def _discard(self, cached: Cached) -> None:
+        """Remove the files of a version, unless others are at its place by now."""
+        cached.detach()
+        files = cached.files
+        if files is not None and not files.is_gone:
+            self._remove(cached)
 
     def _remove(self, cached: Cached) -> None:
         remove_files(self._io, cached.place)

@@ -16,6 +16,8 @@ from empirical_fs.mount.cache_commands import CacheCommands
 from empirical_fs.mount.no_cache import NoCache
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.task_runner import Tasks
+from empirical_fs.reading.confirming import Confirming
+from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.reading.prefetch import Prefetch
@@ -55,7 +57,8 @@ class DiskCache(NoCache):
         self._key_of = key_of
         limits = Limits(wanted.size, wanted.min_free.bytes, wanted.min_free.percent)
         self.store = Store(wanted.folder, limits)
-        self.disk = Disk(self.store, key_of)
+        self._confirming = Confirming(timer)
+        self.disk = Disk(self.store, key_of, self._confirming)
         self.whole_files = WholeFiles(self.disk, timer)
 
     def start(self) -> None:
@@ -85,6 +88,17 @@ class DiskCache(NoCache):
 
         prefetch = Prefetch(readers, self.disk, lambda each: resources().get(each), timer)
         self._pins = Pins(self.store, prefetch, self._key_of, resources, timer)
+        pins = self._pins
+
+        def replaced(content: Content) -> None:
+            self.disk.replaced(content)
+            resource = resources().get(content.resource_id)
+            if resource is not None and content.is_described_by(resource):
+                # The listing may show why, or soon will; if not, the file is still another one.
+                catalog.distrust(resource)
+                pins.relisted([resource.id], resources())
+
+        self._confirming.start(readers.ask_again, replaced)
         parts = (self.store, self._key_of, catalog, readers, self.disk, prefetch, self._pins)
         return Tasks(CacheCommands(*parts).begin, timer, prefetch.close)
 
@@ -105,6 +119,7 @@ class DiskCache(NoCache):
 
     def close(self) -> None:
         """Write what waits to be written, for a moment."""
+        self._confirming.close()
         self.whole_files.close()
         self.store.close()
 

@@ -21,6 +21,7 @@
     spool_space           whether the local disk has room for such a download
 
     disk                  what the disk cache has of the open contents
+    confirming            asks the store whether that is current
     whole_files           which files of the disk cache the kernel may read by itself
     prefetch              fetches whole files into the disk cache, for commands
     prefetch_policy       which file comes next, and how many requests at once; policy

@@ -44,6 +44,7 @@ class Content:
         self._clock = clock
         self._lock = threading.Lock()
         self._before = () if before is None else before.for_next(resource)
+        self._replaced = () if before is None else before.replaced_for_next(resource)
         self._lag = StoreLag(young_until)
         self._validators: Validators | None = None
         self._is_length_known = False
@@ -83,6 +84,11 @@ class Content:
     def confirmed_at(self) -> float:
         """When the store last showed that it has this version, on the clock of this content."""
         return self._confirmed_at
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the store has shown that it has this version; not so as long as only the disk has."""
+        return self._confirmed_at > float("-inf")
 
     @property
     def is_without_validators(self) -> bool:
@@ -160,6 +166,16 @@ class Content:
         # A store that lagged behind when this version was read may still lag, now by one version more.
         return (self._validators,) if self.has_settled else ()
 
+    def replaced_for_next(self, resource: Resource) -> tuple[Validators, ...]:
+        """Validators of versions that the store no longer has, though the listing shows no other.
+
+        The next content, listed as `resource`, must not take bytes on disk of such a version for its own.
+        """
+        if not (self._over and self.is_described_by(resource)):
+            return ()
+        own = () if self._validators is None else (self._validators,)
+        return (*own, *self._replaced)[:_BEFORE_MAX]
+
     def end(self) -> None:
         """Note that this version no longer exists."""
         with self._lock:
@@ -212,12 +228,12 @@ class Content:
             self._confirmed_at = self._clock()
 
     def recall(self, validators: Validators) -> bool:
-        """Take the validators that this version had when its bytes were kept; False if there are others.
+        """Take the validators that this version had when its bytes were kept; False if it has others.
 
         From now on an answer of the store must have them, too.
         """
         with self._lock:
-            if self._validators is not None or self._over:
+            if self._validators is not None or self._over or any(map(validators.fit, self._replaced)):
                 return False
             self._validators = validators
             self._lag.answered(self._clock(), is_another=False)

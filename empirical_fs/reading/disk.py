@@ -10,6 +10,7 @@ from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store
+from empirical_fs.reading.confirming import Confirming
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import Range
@@ -25,13 +26,14 @@ class OnDisk:
     rest = BLOCK
     """So many missing bytes of a part are fetched though nobody waits for them: a block is kept whole."""
 
-    def __init__(self, store: Store, key: ResourceKey, content: Content) -> None:
+    def __init__(self, store: Store, key: ResourceKey, content: Content, confirming: Confirming) -> None:
         """Open no file yet: the threads that fetch do, not those that answer the kernel."""
         self.users = 0
         """Guarded by the lock of the `Disk`."""
         self._store = store
         self._key = key
         self._content = content
+        self._confirming = confirming
         self._lock = threading.Lock()
         self._cached: Cached | None = None
 
@@ -97,7 +99,13 @@ class OnDisk:
         with self._lock:
             if self._cached is None:
                 self._cached = self._found()
-            return self._cached
+                is_found = self._cached is not None
+            else:
+                is_found = False
+            found = self._cached
+        if is_found:
+            self._confirming.served(self._content)
+        return found
 
     def percent(self) -> int | None:
         """How much is on disk, rounded down; None if it is not known which version that is."""
@@ -114,6 +122,8 @@ class OnDisk:
     def close(self) -> None:
         """Close the files. Nothing else is called afterwards."""
         if self._cached is not None:
+            if self._content.is_over:
+                self._cached.discard()
             self._cached.close()
 
     @property
@@ -143,10 +153,16 @@ class OnDisk:
 class Disk:
     """The disk cache, for contents. The lock guards the table of contents in use, and their users."""
 
-    def __init__(self, store: Store, key_of: Callable[[int], ResourceKey | None]) -> None:
-        """Use `store`; `key_of` returns the key of a resource id, or None if the listing no longer has it."""
+    def __init__(
+        self, store: Store, key_of: Callable[[int], ResourceKey | None], confirming: Confirming
+    ) -> None:
+        """Use `store`; `key_of` returns the key of a resource id, or None if the listing no longer has it.
+
+        `confirming` hears of contents whose bytes come from disk.
+        """
         self._store = store
         self._key_of = key_of
+        self._confirming = confirming
         self._lock = threading.Lock()
         self._in_use: dict[Content, OnDisk] = {}
 
@@ -158,7 +174,7 @@ class Disk:
                 key = self._key_of(content.resource_id)
                 if key is None:
                     return None
-                found = self._in_use[content] = OnDisk(self._store, key, content)
+                found = self._in_use[content] = OnDisk(self._store, key, content, self._confirming)
             found.users += 1
             return found
 
@@ -204,6 +220,18 @@ class Disk:
         if on_disk is not None:
             on_disk.note_listed(cached)
 
+    def replaced(self, content: Content) -> None:
+        """Remove what is on disk of a content of which the store has another version now.
+
+        If the content is open, that is done when it is closed.
+        """
+        key = self._key_of(content.resource_id)
+        if key is None or content in self._in_use:
+            return
+        on_disk = OnDisk(self._store, key, content, self._confirming)
+        on_disk.version()
+        on_disk.close()
+
     def percent(self, resource: Resource, latest: Content | None = None) -> int:
         """How much of the version that `resource` describes is on disk, rounded down; it reads the disk.
 
@@ -222,7 +250,7 @@ class Disk:
                         return percent
         key = self._key_of(resource.id)
         if key is not None and latest is not None:
-            on_disk = OnDisk(self._store, key, latest)
+            on_disk = OnDisk(self._store, key, latest, self._confirming)
             try:
                 return on_disk.percent() or 0
             finally:

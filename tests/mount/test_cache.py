@@ -1,5 +1,6 @@
 """The cache on disk: what was read once is read from there, and never a wrong byte, whatever happens."""
 
+import errno
 import os
 import signal
 import stat
@@ -67,13 +68,16 @@ def kept(sandbox: Sandbox, cached: Mount, folder: Path, content: bytes) -> None:
 
 
 def test_a_remount_reads_from_disk(sandbox: Sandbox, cached: Mount, folder: Path) -> None:
-    """After a remount no byte is asked for again, in whatever pieces a program reads."""
+    """After a remount nothing is fetched again, in whatever pieces a program reads.
+
+    Each mount asks the store for one byte: whether it still has that version.
+    """
     content = noise(SIZE)
     kept(sandbox, cached, folder, content)
     for piece in (4096, 100_000, MIB):
         with cached() as mount:
             assert read_in_pieces(mount / "a.bin", SIZE, piece) == content
-    assert fetched(sandbox) == 0
+    assert fetched(sandbox) <= 3
 
 
 def test_random_reads_are_kept(sandbox: Sandbox, cached: Mount, folder: Path) -> None:
@@ -87,7 +91,7 @@ def test_random_reads_are_kept(sandbox: Sandbox, cached: Mount, folder: Path) ->
                 assert os.pread(file.fileno(), 100, offset) == content[offset : offset + 100]
             wait_until(lambda: blocks_on_disk(folder) >= len(offsets) * 64 * KIB, "the blocks on disk")
         again = fetched(sandbox)
-    assert again == 0
+    assert again <= 1
 
 
 def test_a_replaced_file_is_the_new_one(sandbox: Sandbox, cached: Mount, folder: Path) -> None:
@@ -110,7 +114,33 @@ def test_another_date_or_name_of_the_same_bytes(sandbox: Sandbox, cached: Mount,
     assert fetched(sandbox) <= SIZE // 2
     with cached() as mount:
         assert (mount / "b.bin").read_bytes() == content
-    assert fetched(sandbox) == 0
+    assert fetched(sandbox) <= 1
+
+
+@pytest.mark.may_warn("read /a.bin: the (file|object) ")
+def test_replaced_under_the_same_date(sandbox: Sandbox, cached: Mount, folder: Path) -> None:
+    """An object that was replaced while its size and date stay is shown soon, and by every later mount."""
+    kept(sandbox, cached, folder, noise(SIZE))
+    other = noise(SIZE, 1)
+    # The sandbox tells the same date and size, and another ETag.
+    sandbox.override({"a.bin": {"updated_at": sandbox.listing()[0]["updated_at"]}})
+    sandbox.put("a.bin", other, RECENTLY)
+
+    def is_new(file: Path) -> bool:
+        try:
+            return file.read_bytes() == other
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            return False
+
+    with cached() as mount:
+        wait_until(lambda: is_new(mount / "a.bin"), "the new content")
+        wait_until(lambda: not data_files(folder) or blocks_on_disk(folder) >= SIZE, "it on disk")
+    for _ in range(2):
+        with cached() as mount:
+            assert (mount / "a.bin").read_bytes() == other
+    assert len(data_files(folder)) == 1
 
 
 @pytest.mark.may_warn("in the cache is damaged; ", "the cache cannot ")

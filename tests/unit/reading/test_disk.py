@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
+from empirical_fs.reading.confirming import Confirming
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk, on_grid
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.version import Extent, Head, Validators
+from empirical_fs.work.timer import Timer
 
 SIZE = 3 * BLOCK + 1000
 DATA = os.urandom(SIZE)
@@ -36,7 +39,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def disk(store: Store) -> Disk:
-    return Disk(store, lambda resource_id: ResourceKey("origin", "project", resource_id))
+    key_of = partial(ResourceKey, "origin", "project")
+    return Disk(store, key_of, Confirming(Timer()))
 
 
 def content(
