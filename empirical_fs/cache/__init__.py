@@ -6,9 +6,10 @@ bounds.py: whether more fits; eviction.py: what is removed first; disk_failures.
 folder.py: the places of the files; files.py: the open files of a version; making.py: opens, creates and
 removes them; disk_io.py: the system calls.
 room.py: reserves room before anything is written; counters.py: what each process has reserved; scan.py: what
-is on disk. waiting.py: what waits to be written; writer.py: the thread that writes. tallies.py: counts, and a
-disk that does not answer. inspection.py: lists, checks and removes what is on disk; survey.py: does that for
-commands, with all of it.
+is on disk. waiting.py: what waits to be written; writer.py: the thread that writes. tallies.py: counts.
+gate.py: leaves a disk alone that does not answer; closing.py: closes files; probing.py: whether the folder
+answers, before it is used.
+inspection.py: lists, checks and removes what is on disk; survey.py: does that for commands, with all of it.
 kept_listing.py: the format of the last good listing, without I/O; listing.py: reads and writes its file.
 
 keys.py, record.py, bounds.py, eviction.py and disk_failures.py do no I/O and start no threads. The package

@@ -14,9 +14,10 @@ import msgspec
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.files import VERIFIED, Files
 from empirical_fs.cache.folder import Folder, Place
+from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.keys import Identity, Listed
 from empirical_fs.cache.record import ABSENT, BLOCK, LARGEST, Note, block_size, count_blocks
-from empirical_fs.cache.tallies import Patience, StuckDisk, Tallies
+from empirical_fs.cache.tallies import Tallies
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,6 @@ class Upkeep(Protocol):
     io: Io
     folder: Folder
     tallies: Tallies
-    patience: Patience
 
     def put_block(self, cached: "Cached", block: int, data: bytes | memoryview) -> bool:
         """Have a block written; False if it will not be."""
@@ -139,7 +139,7 @@ class Cached:
         blocks, there, files = count_blocks(self.size), 0, self.files
         if files is None:
             return 0
-        with suppress(OSError), self._upkeep.patience.call():
+        with suppress(OSError):
             for first in range(0, blocks, _ENTRIES):
                 count = min(_ENTRIES, blocks - first)
                 there += count - files.entries(first, count).count(ABSENT)
@@ -182,14 +182,13 @@ class Cached:
             return start
         first, last = start // BLOCK, count_blocks(stop)
         try:
-            with self._upkeep.patience.call():
-                while first < last:
-                    count = min(_ENTRIES, last - first)
-                    entries = files.entries(first, count)
-                    if ABSENT in entries:
-                        first += entries.index(ABSENT)
-                        break
-                    first += count
+            while first < last:
+                count = min(_ENTRIES, last - first)
+                entries = files.entries(first, count)
+                if ABSENT in entries:
+                    first += entries.index(ABSENT)
+                    break
+                first += count
         except OSError as error:
             self.fail(error, "read")
             return start
@@ -202,14 +201,13 @@ class Cached:
             return stop
         first, last = start // BLOCK, count_blocks(stop)
         try:
-            with self._upkeep.patience.call():
-                while first < last:
-                    count = min(_ENTRIES, last - first)
-                    there = [entry != ABSENT for entry in files.entries(first, count)]
-                    if True in there:
-                        first += there.index(True)
-                        break
-                    first += count
+            while first < last:
+                count = min(_ENTRIES, last - first)
+                there = [entry != ABSENT for entry in files.entries(first, count)]
+                if True in there:
+                    first += there.index(True)
+                    break
+                first += count
         except OSError as error:
             self.fail(error, "read")
             return stop
@@ -223,12 +221,11 @@ class Cached:
         into = (into if into.format == "B" else into.cast("B"))[: max(self.size - start, 0)]
         done = 0
         try:
-            with self._upkeep.patience.call():
-                while done < len(into):
-                    count = self._read_some(files, start + done, into[done:])
-                    if not count:
-                        break
-                    done += count
+            while done < len(into):
+                count = self._read_some(files, start + done, into[done:])
+                if not count:
+                    break
+                done += count
         except OSError as error:
             self.fail(error, "read")
         if done:
@@ -239,7 +236,8 @@ class Cached:
         """Have the disk begin to read a range that `read_into` is called for soon."""
         files = self.files
         if files is not None:
-            files.read_ahead(start, stop)
+            with suppress(StuckDisk):
+                files.read_ahead(start, stop)
 
     def read_from_memory(self, start: int, into: memoryview) -> bool:
         """Fill `into` with verified bytes from `start`, without waiting for the disk; False if it cannot.
@@ -308,8 +306,7 @@ class Cached:
                 if not goes_on():
                     return False
                 start = block * BLOCK
-                with self._upkeep.patience.call():
-                    found = files.read_unverified(start, room[: self.size - start], _AT_ONCE)
+                found = files.read_unverified(start, room[: self.size - start], _AT_ONCE)
                 if found.damaged is not None:
                     self._damaged(found.damaged)
                 # A reader may have verified the block in between.
@@ -329,9 +326,8 @@ class Cached:
         try:
             if files is None or not files.is_verified:
                 return None
-            with self._upkeep.patience.call():
-                if not files.is_whole:
-                    return None
+            if not files.is_whole:
+                return None
         except OSError as error:
             self.fail(error, "read")
             return None

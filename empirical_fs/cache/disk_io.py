@@ -31,6 +31,10 @@ class Io:
         """Close it."""
         os.close(descriptor)
 
+    def leave(self, descriptor: int) -> None:
+        """Close it without waiting for that: a network file system asks its server."""
+        self.close(descriptor)
+
     def read(self, descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int) -> int:
         """Read into the buffers from `offset`; returns the count, 0 at the end of the file."""
         return os.preadv(descriptor, buffers, offset)

@@ -92,7 +92,8 @@ class Files:
         """When they were opened for what is verified, here or in an earlier `Files`; on the store's clock."""
         self._io = io
         self._seed = self.origin.seed
-        weakref.finalize(self, close_all, io, descriptors)
+        # Whoever has the last reference may answer the kernel.
+        weakref.finalize(self, _leave_all, io, descriptors)
 
     @property
     def size(self) -> int:
@@ -317,6 +318,12 @@ class Files:
             if not count:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             done += count
+
+
+def _leave_all(io: Io, descriptors: Sequence[int]) -> None:
+    for each in descriptors:
+        with suppress(OSError):
+            io.leave(each)
 
 
 def close_all(io: Io, descriptors: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import PIN, RECORD, Folder, Place
+from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.keys import Identity, Listed
 from empirical_fs.cache.making import open_files, remove_files
 from empirical_fs.cache.record import ABSENT, BLOCK, block_size, count_blocks
@@ -76,10 +77,16 @@ def entries(folder: Folder, io: Io, resources: Iterable[str] | None = None) -> I
             if not name.endswith(RECORD):
                 continue
             place = folder.place(resource, name.removesuffix(RECORD))
-            with suppress(OSError):
+            try:
                 files = open_files(io, place)
-                if isinstance(files, Files):
-                    yield _entry(io, place, files, is_pinned=f"{place.version}{PIN}" in names)
+                if not isinstance(files, Files):
+                    continue
+                entry = _entry(io, place, files, is_pinned=f"{place.version}{PIN}" in names)
+            except StuckDisk:
+                raise
+            except OSError:
+                continue
+            yield entry
 
 
 def verify(
@@ -103,9 +110,13 @@ def verify(
             start, stop = number * BLOCK, min(last * BLOCK, files.size)
             lost: int | None = number
             count = 0
-            with suppress(OSError):
+            try:
                 found = files.read_unverified(start, buffer[: stop - start], _AT_ONCE)
                 count, lost = found.count, found.damaged
+            except StuckDisk:
+                raise
+            except OSError:
+                pass  # the block counts as damaged
             good += count_blocks(count)
             at = number + count_blocks(count)
             if lost is not None:

@@ -38,7 +38,6 @@ _PAUSE_SECONDS = 5.0
 """The least time between two writes."""
 _YIELD_SECONDS = 0.001
 """The pause after each part, in which threads run that answer the kernel."""
-_HANGS_SECONDS = 120.0
 _LAST_SECONDS = 10.0
 """How long an unmount waits for the last write."""
 
@@ -199,7 +198,7 @@ class Keeper:
         self._is_over = threading.Event()
         self._written_at = float("-inf")
         self._failure = ""
-        self._job = Job("keeping the listing", self._work, _HANGS_SECONDS)
+        self._job = Job("keeping the listing", self._work, patience=float("inf"))
 
     def listed(self, *, is_news: bool) -> None:
         """Note that the API has answered with the listing, which has changed or not; never blocks."""

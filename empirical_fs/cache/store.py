@@ -10,16 +10,18 @@ from pathlib import Path
 
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached, Chore
+from empirical_fs.cache.closing import Closer
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.files import Files, Stamp
 from empirical_fs.cache.folder import RECORD, Folder, Place
+from empirical_fs.cache.gate import After, Gate, GatedIo, StuckDisk
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.making import open_files, read_header
 from empirical_fs.cache.record import Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.scan import resource_folders
-from empirical_fs.cache.tallies import Counts, Patience, Tallies
+from empirical_fs.cache.tallies import Counts, Tallies
 from empirical_fs.cache.writer import Means, Writer
 from empirical_fs.clock import aging_clock
 from empirical_fs.work.jobs import Job
@@ -90,10 +92,11 @@ class Store:
             SetupError: the folder cannot be used, or others could write to it.
         """
         system = system or System()
-        self.io = system.io
+        self.gate = Gate()
+        closer = Closer(system.io.close, system.means.make_job, system.means.linger)
+        self.io: Io = GatedIo(system.io, self.gate, closer)
         self.folder = Folder(folder, self.io)
         self.tallies = Tallies()
-        self.patience = Patience()
         self._limits = limits
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
@@ -112,12 +115,17 @@ class Store:
         return State(
             used=None if used is None else used.bytes,
             limit=self._limits.size,
-            paused=self._writer.paused,
+            paused=str(StuckDisk().strerror) if self.gate.is_closed else self._writer.paused,
             counts=self.tallies.counts,
         )
 
-    def start(self) -> None:
-        """Begin to write; call it after the process has forked. Before, blocks are not taken."""
+    def start(self, after: After | None = None) -> None:
+        """Begin to write; call it after the process has forked. Before, blocks are not taken.
+
+        By `after`, a disk that does not answer is noticed in time; without it, only by who comes next.
+        """
+        if after is not None:
+            self.gate.start(after, str(self.folder.path))
         self._writer.start()
 
     def drain(self, seconds: float) -> bool:
@@ -126,13 +134,10 @@ class Store:
 
     def close(self, seconds: float = 2.0) -> None:
         """Write what waits, for up to `seconds`, and forget the rest."""
-        is_idle = self._writer.drain(seconds)
+        is_idle = self._writer.drain(0 if self.gate.is_closed else seconds)
         self._writer.stop()
         if is_idle and self._writer.drain(0):
-            try:
-                self._room.close()
-            except OSError as error:
-                log.debug("what the cache had reserved is not given back: %s", error)
+            self._writer.give_back(seconds)
 
     def listed(self, key: ResourceKey, listed: Listed) -> Cached | None:
         """The version of a resource that was last seen listed as `listed`; None if it is not on disk.
@@ -141,15 +146,14 @@ class Store:
         """
         resource, found = key.digest, list[tuple[int, Place]]()
         try:
-            with self.patience.call():
-                names = self.io.names(self.folder.resource(resource))
-                for name in [each for each in names if each.endswith(RECORD)][:_VERSIONS]:
-                    place = self.folder.place(resource, name.removesuffix(RECORD))
-                    header = read_header(self.io, place)
-                    if isinstance(header, tuple):
-                        origin, note = header
-                        if note.listed == listed and origin.size == listed.size:
-                            found.append((note.noted_ns, place))
+            names = self.io.names(self.folder.resource(resource))
+            for name in [each for each in names if each.endswith(RECORD)][:_VERSIONS]:
+                place = self.folder.place(resource, name.removesuffix(RECORD))
+                header = read_header(self.io, place)
+                if isinstance(header, tuple):
+                    origin, note = header
+                    if note.listed == listed and origin.size == listed.size:
+                        found.append((note.noted_ns, place))
         except OSError:
             return None
         if not found:
@@ -331,8 +335,7 @@ class Store:
     def _files(self, place: Place) -> Files | Unusable | None:
         """The files of a version; None if there are none that can be read now."""
         try:
-            with self.patience.call():
-                found = open_files(self.io, place)
+            found = open_files(self.io, place)
         except OSError as error:
             log.debug("%s cannot be opened: %s", place.record, error)
             return None

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.inspection import Entry
 from empirical_fs.cache.keys import Listed
 from empirical_fs.cache.store import Store
@@ -78,6 +79,8 @@ def verify(store: Store, names: Names, watch: Watch) -> Iterator[dict[str, Any] 
     for entry in everything:
         try:
             found = store.verify(entry, lambda size: watch.moved(0, size))
+        except StuckDisk:
+            raise
         except OSError:
             continue  # it was evicted meanwhile
         watch.moved(1, 0)

@@ -1,13 +1,7 @@
-"""Counts what the cache has done, and notices a disk that does not answer."""
+"""Counts what the cache has done."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-_STUCK_SECONDS = 5.0
-"""Seconds after which a read that has not ended shows that the disk does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +57,3 @@ class Tallies:
         """Count a version whose files are left alone."""
         with self._lock:
             self._counts = replace(self._counts, files_off=self._counts.files_off + 1)
-
-
-class StuckDisk(OSError):
-    """An earlier call has not ended for long, so this one was not made."""
-
-
-class Patience:
-    """Keeps readers away from a disk that does not answer. The lock guards the calls.
-
-    A call that hangs cannot be ended; but no other one joins it, and when it ends, the disk is used again.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin without a call; `clock` returns seconds."""
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._since: dict[object, float] = {}
-
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Note a call that lasts as long as the context.
-
-        Raises:
-            StuckDisk: another one does not end.
-        """
-        token, now = object(), self._clock()
-        with self._lock:
-            # The first one in a dict is the oldest.
-            if self._since and next(iter(self._since.values())) < now - _STUCK_SECONDS:
-                raise StuckDisk
-            self._since[token] = now
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._since[token]

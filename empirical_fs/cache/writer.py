@@ -1,15 +1,17 @@
 """Writes what was handed over, in a thread of its own: nobody waits for the disk."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.cached import Cached, Chore, Upkeep
+from empirical_fs.cache.closing import Asked
 from empirical_fs.cache.disk_failures import Effect, effect
 from empirical_fs.cache.files import Files, room_for_blocks, room_for_files
+from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.making import create_files, open_files, remove_files
 from empirical_fs.cache.record import ABSENT, Note, Unusable
 from empirical_fs.cache.room import Room
@@ -19,15 +21,8 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 60.0
 """Seconds for which nothing is written after the disk was full or failed."""
-_FULL_SECONDS = 5.0
-"""The same after the limits of the cache did not allow more."""
-
-
-class Asked(Protocol):
-    """A job that is done when somebody asks."""
-
-    def ask(self) -> bool:
-        """Have it done; False if that is not possible now."""
+_FULL_SECONDS = _STUCK_SECONDS = 5.0
+"""The same after the limits of the cache did not allow more, or the disk did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +61,9 @@ class Writer:
         self._paused_until = float("-inf")
         self._reason: str | None = None
         self._has_told_format = False
+        self._is_last = False
+        """Whether nothing is written any more, but what is reserved is given back."""
+        self._is_over = threading.Event()
 
     @property
     def paused(self) -> str | None:
@@ -89,6 +87,13 @@ class Writer:
     def stop(self) -> None:
         """Take nothing more, and forget what waits."""
         self._waiting.stop()
+
+    def give_back(self, seconds: float) -> None:
+        """Give back what is reserved, after `stop`; waits for the disk for so long at most."""
+        self._is_over.clear()
+        self._is_last = True
+        if self._job.ask():
+            self._is_over.wait(seconds)
 
     def drain(self, seconds: float) -> bool:
         """Wait until nothing is to be written; False if `seconds` were not enough."""
@@ -114,6 +119,9 @@ class Writer:
 
     def work(self) -> None:
         """Write until nothing is left."""
+        if self._is_last:
+            self._give_back()
+            return
         try:
             self._room.prepare()
         except OSError as error:
@@ -126,6 +134,14 @@ class Writer:
             finally:
                 pending.blocks.clear()
                 self._waiting.done(cached, size)
+
+    def _give_back(self) -> None:
+        try:
+            self._room.close()
+        except OSError as error:
+            log.debug("what the cache had reserved is not given back: %s", error)
+        finally:
+            self._is_over.set()
 
     def _write(self, cached: Cached, pending: Pending) -> None:
         kept = 0
@@ -252,6 +268,10 @@ class Writer:
         return False
 
     def _pause(self, error: OSError) -> None:
+        if isinstance(error, StuckDisk):
+            # The gate tells it, if it lasts.
+            self._pause_for(_STUCK_SECONDS, str(error.strerror))
+            return
         reason = error.strerror or str(error)
         if reason != self.paused:
             log.warning("the cache in %s takes nothing for a minute: %s", self._folder.path, reason)

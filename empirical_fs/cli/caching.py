@@ -8,6 +8,7 @@ from typing import Any
 from empirical_fs.cache import survey
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.folder import LAYOUT
+from empirical_fs.cache.probing import check_answers
 from empirical_fs.cache.store import Store
 from empirical_fs.cli import cache_table
 from empirical_fs.cli.arguments import PROGRAM
@@ -81,8 +82,9 @@ def _folder(found: Configuration) -> Path:
     Raises:
         SetupError: there is no cache.
     """
-    check_ways([found["cache_dir"], found["key_file"]])
     folder = cache_folder(found)
+    check_answers(folder)
+    check_ways([found["cache_dir"], found["key_file"]])
     if not (folder / LAYOUT).is_dir():
         raise SetupError(f"there is no cache in {folder}", advice="give MOUNTPOINT or --cache-dir")
     return folder

@@ -5,6 +5,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
+from empirical_fs.cache.probing import check_answers
 from empirical_fs.cli import logs
 from empirical_fs.cli.arguments import PROGRAM
 from empirical_fs.cli.explaining import explained
@@ -22,7 +23,7 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
 from empirical_fs.mount.memory import check_memory
 from empirical_fs.mount.service_manager import tell_ready
-from empirical_fs.settings.caching import cache_settings
+from empirical_fs.settings.caching import cache_folder, cache_settings
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import parse_mount_options
@@ -49,6 +50,8 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     check_descriptors()
     check_memory()
     found = mount_settings(given, variable)
+    if found["cache"]:
+        check_answers(cache_folder(found))
     check_ways([place, found["log_file"], found["key_file"], found["cache_dir"]])
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
     settings = Settings(

@@ -8,7 +8,9 @@ import httpx
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.cache.bounds import Limits
+from empirical_fs.cache.gate import Gate
 from empirical_fs.cache.keys import ResourceKey
+from empirical_fs.cache.probing import no_answer
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.xattr_reads import ShareOnDisk
@@ -57,13 +59,14 @@ class DiskCache(NoCache):
         self._key_of = key_of
         limits = Limits(wanted.size, wanted.min_free.bytes, wanted.min_free.percent)
         self.store = Store(wanted.folder, limits)
+        self._timer = timer
         self._confirming = Confirming(timer)
         self.disk = Disk(self.store, key_of, self._confirming)
         self.whole_files = WholeFiles(self.disk, timer)
 
     def start(self) -> None:
         """Begin to write."""
-        self.store.start()
+        self.store.start(self._timer.after)
 
     def report(self) -> dict[str, Any]:
         """The state for `--status`: sizes in bytes, counts of blocks."""
@@ -100,12 +103,25 @@ class DiskCache(NoCache):
 
         self._confirming.start(readers.ask_again, replaced)
         parts = (self.store, self._key_of, catalog, readers, self.disk, prefetch, self._pins)
-        return Tasks(CacheCommands(*parts).begin, timer, prefetch.close)
+        return Tasks(CacheCommands(*parts).begin, timer, prefetch.close, self._check)
+
+    def _check(self) -> None:
+        """Check that the disk answers.
+
+        Raises:
+            SetupError: it does not.
+        """
+        if self.store.gate.is_closed:
+            raise no_answer(self.store.folder.path)
 
     def percentages(self, readers: Readers, threads: Pool) -> ShareOnDisk:
         """What tells how much of a file is on disk, by `threads`."""
         disk = self.disk
-        return ShareOnDisk(lambda resource: disk.percent(resource, readers.latest(resource)), threads)
+
+        def percent(resource: Resource) -> int:
+            return disk.percent(resource, readers.latest(resource))
+
+        return ShareOnDisk(percent, _Unstuck(threads, self.store.gate))
 
     def connected(self) -> None:
         """See to the pinned files, now that the mount is there."""
@@ -122,6 +138,24 @@ class DiskCache(NoCache):
         self._confirming.close()
         self.whole_files.close()
         self.store.close()
+
+
+class _Unstuck(Pool):
+    """Submits work that asks the disk to `threads`, but does it at once if the disk does not answer.
+
+    That takes no time, as all calls to the disk then fail, while the threads may all hang.
+    """
+
+    def __init__(self, threads: Pool, gate: Gate) -> None:
+        super().__init__(0)
+        self._threads = threads
+        self._gate = gate
+
+    def submit(self, work: Callable[[], object]) -> None:
+        if self._gate.is_closed:
+            work()
+        else:
+            self._threads.submit(work)
 
 
 def keys_of(api_url: httpx.URL, key: str) -> Callable[[Resource], ResourceKey]:

@@ -143,9 +143,17 @@ class Tasks:
     """The tasks that were begun and are still asked for. The lock guards the table."""
 
     def __init__(
-        self, begin: Callable[[Question], Task], timer: Timer, on_close: Callable[[], object] = lambda: None
+        self,
+        begin: Callable[[Question], Task],
+        timer: Timer,
+        on_close: Callable[[], object] = lambda: None,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
-        """Begin what `begin` makes of questions; `timer` ends what nobody asks for."""
+        """Begin what `begin` makes of questions; `timer` ends what nobody asks for.
+
+        `check` raises an EmpiricalError if no task can go on now.
+        """
+        self._check = check
         self._on_close = on_close
         self._begin = begin
         self._timer = timer
@@ -172,6 +180,7 @@ class Tasks:
 
     def _answer(self, question: Question) -> dict[str, Any]:
         if question.begin is not None:
+            self._check()
             number = self._new(question)
         elif question.task is not None:
             number = question.task
@@ -187,6 +196,12 @@ class Tasks:
             return _told(Answer(task=number, ended=True))
         task = leased.task
         has_ended = task.wait(_ANSWER_SECONDS if question.begin is not None else 0.0)
+        if not has_ended:
+            try:
+                self._check()
+            except EmpiricalError:
+                self._forget(number)
+                raise
         rows = _first(task.rows, question.after)
         is_all = has_ended and question.after + len(rows) == len(task.rows)
         result: Mapping[str, Any] = {}

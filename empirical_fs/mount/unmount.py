@@ -99,12 +99,20 @@ def _wait_for_end(place: Path, mount: mount_table.Mount, server: psutil.Process)
 
 
 def _holders(mount: mount_table.Mount, server: int) -> Iterator[str]:
-    """The processes in other mount namespaces where this mount is still mounted."""
+    """The programs in other mount namespaces where this mount is still mounted."""
+    own = _namespace("self")
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == server or _namespace(str(process.pid)) == own or not process.cmdline():
+                continue  # a thread of the kernel has no command line, and holds nothing
             table = (_PROCESSES / str(process.pid) / "mountinfo").read_bytes()
-            if process.pid != server and f" {mount.device} ".encode() in table:
+            if f" {mount.device} ".encode() in table:
                 yield f"{process.name()} (process {process.pid})"
+
+
+def _namespace(process: str) -> str:
+    """The mount namespace of a process, by its name in /proc."""
+    return os.readlink(_PROCESSES / process / "ns" / "mnt")  # noqa: PTH115 - a link to no path
 
 
 def _unmount(place: Path, patience: float) -> None:

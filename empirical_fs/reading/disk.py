@@ -16,6 +16,9 @@ from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.version import Validators
 
+_OPENING_SECONDS = 1.0
+"""How long a thread waits for another one that opens the same files."""
+
 
 class OnDisk:
     """What the disk has of one content.
@@ -61,15 +64,17 @@ class OnDisk:
         Raises:
             Closing: the bytes are no longer needed.
         """
-        cached = self.version()
-        if cached is None:
-            return
-        cached.expect(part.start + part.arrived, part.stop)
-        while not part.has(part.stop):
-            count = cached.read_into(part.start + part.arrived, part.room())
-            if not count:
-                break
-            part.advance(count)
+        # Who waits for the part asks for another one, which comes from the network.
+        with self._store.gate.telling(part.replace):
+            cached = self.version()
+            if cached is None:
+                return
+            cached.expect(part.start + part.arrived, part.stop)
+            while not part.has(part.stop):
+                count = cached.read_into(part.start + part.arrived, part.room())
+                if not count:
+                    break
+                part.advance(count)
         self.note_listed(cached)
 
     def keep(self, part: Part, start: int) -> None:
@@ -95,15 +100,21 @@ class OnDisk:
             cached.note_listed(self._listed)
 
     def version(self) -> Cached | None:
-        """The version on disk; None if it is not known yet which one it is. May open files."""
-        with self._lock:
-            if self._cached is None:
-                self._cached = self._found()
-                is_found = self._cached is not None
-            else:
-                is_found = False
-            found = self._cached
-        if is_found:
+        """The version on disk; None if it is not known yet which one it is. May open files.
+
+        Also None if another thread looks for it, and the disk does not answer that.
+        """
+        if self._cached is not None:
+            return self._cached
+        if not self._lock.acquire(timeout=0 if self._store.gate.is_closed else _OPENING_SECONDS):
+            return None
+        try:
+            if self._cached is not None:
+                return self._cached
+            self._cached = found = self._found()
+        finally:
+            self._lock.release()
+        if found is not None:
             self._confirming.served(self._content)
         return found
 

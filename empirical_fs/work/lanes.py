@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,10 @@ _GRACE_SECONDS = 0.05
 
 _STALLED_SECONDS = 1.0
 """A task that has waited for a silent socket for this long gives its place to another task."""
+
+_STUCK_SECONDS = 1.0
+"""A thread that has been in one step for this long, perhaps in a call to a disk that does not answer, is no
+longer counted: another one may take its place, as often as the lane has threads."""
 
 _FREE_THREADS = 2
 """How many threads of a lane never wait like that: they stay free for the next task."""
@@ -56,6 +61,8 @@ class Lane:
         self._ready: deque[_Task] = deque()
         self._under_way = self._idle = self._waiting_here = self._stalled = 0
         self._workers: list[Worker] = []
+        self._stepping: dict[_Task, float] = {}
+        """The tasks whose steps a thread runs now, and since when."""
         self._is_closed = False
 
     def run(self, steps: Steps[None]) -> None:
@@ -89,8 +96,15 @@ class Lane:
             self._changed.ring()
         elif self._ready:
             self._workers = [each for each in self._workers if each.is_alive]
-            if len(self._workers) < self._threads_most:
+            if len(self._workers) < self._threads_most + self._stuck():
                 self._start_thread(new)
+
+    def _stuck(self) -> int:
+        """How many threads do not come back from a step, as far as others may take their places."""
+        if len(self._workers) < self._threads_most:
+            return 0
+        before = time.monotonic() - _STUCK_SECONDS
+        return min(sum(since < before for since in list(self._stepping.values())), self._threads_most)
 
     def _start_thread(self, new: _Task | None) -> None:
         """Start a thread, or raise NoThread if there is none for the task `new`. The lock is held."""
@@ -134,7 +148,11 @@ class Lane:
         """Run the steps of a task; True at its end, False once another thread will go on with it."""
         try:
             while True:
-                wait = next(task.steps) if task.has_come is None else task.steps.send(task.has_come)
+                self._stepping[task] = time.monotonic()
+                try:
+                    wait = next(task.steps) if task.has_come is None else task.steps.send(task.has_come)
+                finally:
+                    del self._stepping[task]
                 if isinstance(wait, Readable) and self._has_come_soon(wait):
                     task.has_come = True
                     continue

@@ -220,3 +220,30 @@ def test_driving(peers: list[Peer]) -> None:
     assert not is_readable(peers[1].ours, 0.01)
     with pytest.raises(ZeroDivisionError):
         drive(in_thread(lambda: 1 / 0))
+
+
+def test_threads_that_do_not_come_back(lane: Lane) -> None:
+    """If all hang in a step, as in a call to a disk that does not answer, others take their places."""
+    over, done = threading.Event(), threading.Event()
+    begun = threading.Semaphore(0)
+
+    def hang() -> Steps[None]:
+        begun.release()
+        over.wait(PATIENCE)
+        yield Pause(0)
+
+    def work() -> Steps[None]:
+        done.set()
+        yield Pause(0)
+
+    def goes_on() -> bool:
+        lane.run(work())
+        return done.wait(0.01)
+
+    for _ in range(THREADS):
+        lane.run(hang())
+    for _ in range(THREADS):
+        assert begun.acquire(timeout=PATIENCE)
+    wait_until(goes_on, "work beside the threads that hang", PATIENCE / 2)
+    assert threads(lane) <= 2 * THREADS
+    over.set()
