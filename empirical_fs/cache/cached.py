@@ -102,6 +102,8 @@ class Cached:
         self._is_off = not 0 < identity.size <= LARGEST
         self._is_orphan = False
         self._has_told = False
+        self.is_ordered = False
+        """Whether this process has pinned it: it goes before what was only used."""
         self._complete_to = 0
         self._touched_at = float("-inf")
 
@@ -282,6 +284,7 @@ class Cached:
         self._upkeep.folder.make_for(self.place)
         with suppress(FileExistsError):
             io.close(io.create(self.place.pin))
+        self.is_ordered = True
 
     def unpin(self) -> None:
         """Let the version be evicted again.
@@ -291,6 +294,7 @@ class Cached:
         """
         with suppress(FileNotFoundError):
             self._upkeep.io.unlink(self.place.pin)
+        self.is_ordered = False
 
     def verify(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
         """Verify every block that this process has not verified; False if one is damaged or not there.

@@ -12,6 +12,8 @@ from xxhash import xxh3_64_intdigest
 from empirical_fs.cache.bounds import Amount, Counter
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.folder import Folder, random_name
+from empirical_fs.cache.owner import SIZE as OWNER_SIZE
+from empirical_fs.cache.owner import Owner, decoded
 
 FORGOTTEN_NS = 3600 * 10**9
 """After this time without a change the file of a process may be removed. Nobody uses a scan that is as old,
@@ -37,6 +39,7 @@ class OwnCounter:
         self._folder = folder
         self._io = io
         self._descriptor: int | None = None
+        self._owner = Owner(b"", 0, 0)
 
     def publish(self, value: Counter) -> bool:
         """Show others the counter; False if its file was removed and a new one begins at 0.
@@ -50,6 +53,7 @@ class OwnCounter:
             return False
         if self._descriptor is None:
             self._folder.make()
+            self._owner = Owner.this()
             self._descriptor = self._io.create(self._folder.processes / self.name)
         numbers = _NUMBERS.pack(
             value.reserved.bytes,
@@ -62,6 +66,7 @@ class OwnCounter:
             value.freeing.files,
         )
         encoded = numbers + _CHECKSUM.pack(xxh3_64_intdigest(numbers))
+        encoded += self._owner.encoded()
         if self._io.write(self._descriptor, [encoded], 0) < len(encoded):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.value = value
@@ -86,8 +91,8 @@ class OwnCounter:
 def read_counters(folder: Folder, io: Io, now_ns: int) -> dict[str, Counter]:
     """The counters of all processes, by their names.
 
-    One that was shown long before `now_ns` has nothing left to spend: its process has ended, or will reserve
-    before it writes again.
+    One that was shown long before `now_ns`, or whose process has ended, has nothing left to spend. What the
+    process had reserved by then counts as spent, since it may have been.
 
     Raises:
         OSError: one of them cannot be read.
@@ -96,10 +101,11 @@ def read_counters(folder: Folder, io: Io, now_ns: int) -> dict[str, Counter]:
     for name, status in io.files(folder.processes):
         path = folder.processes / name
         for _ in range(_TRIES):
-            value = _read(io, path)
-            if value is not None:
-                is_old = status.st_mtime_ns < now_ns - _OLD_NS
-                found[name] = replace(value, spent=value.reserved) if is_old else value
+            read = _read(io, path)
+            if read is not None:
+                value, owner = read
+                is_over = status.st_mtime_ns < now_ns - _OLD_NS or (owner is not None and owner.has_ended)
+                found[name] = replace(value, spent=value.reserved) if is_over else value
                 break
         else:
             # Its process has ended with the machine. If not, it notices, and begins another one.
@@ -120,22 +126,23 @@ def remove_forgotten(folder: Folder, io: Io, now_ns: int) -> None:
                 io.unlink(folder.processes / name)
 
 
-def _read(io: Io, path: Path) -> Counter | None:
-    """The counter in a file; None if it is torn."""
+def _read(io: Io, path: Path) -> tuple[Counter, Owner | None] | None:
+    """The counter in a file, and whose it is; None if it is torn."""
     try:
         descriptor = io.open(path, writable=False)
     except FileNotFoundError:
-        return Counter()
-    data = bytearray(_SIZE)
+        return Counter(), None
+    data = bytearray(_SIZE + OWNER_SIZE)
     try:
         got = io.read(descriptor, [data], 0)
     finally:
         with suppress(OSError):
             io.close(descriptor)
     if not got:
-        return Counter()  # it is new: nothing is reserved before it is shown
+        return Counter(), None  # it is new: nothing is reserved before it is shown
     numbers = bytes(data[: _NUMBERS.size])
     if got < _SIZE or _CHECKSUM.unpack_from(data, _NUMBERS.size)[0] != xxh3_64_intdigest(numbers):
         return None
     values = _NUMBERS.unpack(numbers)
-    return Counter(Amount(*values[0:2]), Amount(*values[2:4]), Amount(*values[4:6]), Amount(*values[6:8]))
+    amounts = (Amount(*values[at : at + 2]) for at in range(0, len(values), 2))
+    return Counter(*amounts), decoded(bytes(data[_SIZE:got]))

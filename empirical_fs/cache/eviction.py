@@ -48,6 +48,9 @@ class LeastRecent:
         return Candidate(resource, version)
 
 
-def may_go(*, used_ns: int, now_ns: int, is_open: bool, is_pinned: bool) -> bool:
-    """Whether a version may be evicted at `now_ns` that was last used at `used_ns` (one clock)."""
-    return not (is_open or is_pinned or used_ns > now_ns - FRESH_NS)
+def may_go(*, used_ns: int, now_ns: int, is_open: bool, is_pinned: bool, for_pinned: bool) -> bool:
+    """Whether a version may be evicted at `now_ns` that was last used at `used_ns` (one clock).
+
+    `for_pinned`: it makes room for a pinned version, which the user wants more than what was just used.
+    """
+    return not (is_open or is_pinned or (used_ns > now_ns - FRESH_NS and not for_pinned))

@@ -1,7 +1,7 @@
 """Reserves room on the disk before anything is written, and evicts what was not used for longest."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from empirical_fs.cache.bounds import Amount, Counter, Limits, Scanned, chunk, excess, usage
@@ -44,6 +44,8 @@ class Room:
         """Know nothing yet; `clock` returns seconds and counts suspend."""
         self.used: Amount | None = None
         """What the cache takes on the disk, reservations included; None before the first scan."""
+        self._coming = Amount()
+        """What others have reserved and not spent, as they have shown last."""
         self.is_outdated = False
         """Whether files were removed otherwise than by eviction: there may be more room than known."""
         self._folder = folder
@@ -57,6 +59,12 @@ class Room:
         self._scanned_at = self._shown_at = float("-inf")
         self._scan_took = 0.0
 
+    @property
+    def reserved(self) -> Amount:
+        """What of `used` is reserved, and not written yet."""
+        own = self._counter.value
+        return self._coming + (own.reserved - own.spent)
+
     def prepare(self) -> None:
         """Scan the folder if that has not been done lately.
 
@@ -66,8 +74,10 @@ class Room:
         if self._age() > _VALID_SECONDS:
             self._scan()
 
-    def reserve(self, wanted: Amount) -> bool:
+    def reserve(self, wanted: Amount, *, for_pinned: bool = False) -> bool:
         """Reserve room, of which `spend` tells what was used; False if it does not fit.
+
+        For a pinned version, what was used just now may be evicted, too.
 
         Raises:
             OSError: the disk fails.
@@ -82,9 +92,9 @@ class Room:
             max(wanted.bytes - held.bytes, usual.bytes), max(wanted.files - held.files, usual.files)
         )
         # A try that fails gives back what was held.
-        return self._try(more) or self._try(wanted)
+        return self._try(more, for_pinned=for_pinned) or self._try(wanted, for_pinned=for_pinned)
 
-    def _try(self, more: Amount) -> bool:
+    def _try(self, more: Amount, *, for_pinned: bool) -> bool:
         """Reserve that much beside what is reserved; False, and nothing is reserved any more, if not."""
         counter = self._counter.value
         self._shown_at = self._clock()
@@ -92,7 +102,7 @@ class Room:
             return False
         is_kept = False
         try:
-            is_kept = self._make_fit()
+            is_kept = self._make_fit(for_pinned=for_pinned)
         finally:
             if not is_kept:
                 now = self._counter.value
@@ -130,14 +140,14 @@ class Room:
         self._counter.value = value
         return value
 
-    def _make_fit(self) -> bool:
+    def _make_fit(self, *, for_pinned: bool) -> bool:
         """Evict until everything that is reserved fits; False if it does not."""
         over = self._excess()
         if over.is_any and (self.is_outdated or self._age() > _CURRENT_SECONDS):
             self._scan()
             over = self._excess()
         for _ in range(_ROUNDS):
-            if not over.is_any or not self._evict(over):
+            if not over.is_any or not self._evict(over, for_pinned=for_pinned):
                 break
             over = self._excess()
         return not over.is_any
@@ -149,15 +159,22 @@ class Room:
             self._scan()
         assert self._scanned is not None
         self.used = usage(self._scanned, counters)
+        self._note_coming(counters)
         return excess(self._limits, self.used, self._io.space(self._folder.top), counters)
 
-    def _evict(self, over: Amount) -> bool:
+    def _note_coming(self, counters: Mapping[str, Counter]) -> None:
+        others = [each for name, each in counters.items() if name != self._counter.name]
+        self._coming = sum((each.reserved - each.spent for each in others), Amount())
+
+    def _evict(self, over: Amount, *, for_pinned: bool) -> bool:
         """Evict until that much is freed, or nothing else may go; False if nothing was freed at all."""
         total, may_scan = Amount(), True
         while (over - total).is_any:
-            chosen = self._choose(over - total)
+            chosen = self._choose(over - total, for_pinned=for_pinned)
             if not chosen:
-                if not may_scan or self._age() < max(_AGAIN_SECONDS, _REST * self._scan_took):
+                # What others may not take yet was passed over since the last scan.
+                is_soon = self._age() < max(_AGAIN_SECONDS, _REST * self._scan_took)
+                if not may_scan or (is_soon and not for_pinned):
                     break
                 may_scan = False
                 self._scan()
@@ -168,18 +185,18 @@ class Room:
             total += freed
         return total.is_any
 
-    def _choose(self, over: Amount) -> list[tuple[Place, Amount]]:
+    def _choose(self, over: Amount, *, for_pinned: bool) -> list[tuple[Place, Amount]]:
         """Versions to evict, with what each takes, until they take `over`."""
         chosen = list[tuple[Place, Amount]]()
         while over.is_any and (candidate := self._oldest.next()) is not None:
             place = self._folder.place(candidate.resource, candidate.version)
-            taken = self._taken(place)
+            taken = self._taken(place, for_pinned=for_pinned)
             if taken is not None:
                 chosen.append((place, taken))
                 over -= taken
         return chosen
 
-    def _taken(self, place: Place) -> Amount | None:
+    def _taken(self, place: Place, *, for_pinned: bool) -> Amount | None:
         """What a version takes on the disk; None if it may not go."""
         try:
             found = self._io.files(place.folder)
@@ -192,6 +209,7 @@ class Room:
             now_ns=self._counter.now_ns(),
             is_open=self._is_open(place.resource, place.version),
             is_pinned=place.pin.name in own,
+            for_pinned=for_pinned,
         ):
             return None
         return Amount(sum(each.st_blocks for each in own.values()) * STAT_BLOCK + PAGE, len(own) + 1)
@@ -220,7 +238,8 @@ class Room:
         self._scanned, self._oldest = scan(self._folder, self._io, now_ns)
         self._scanned_at = begun_at
         self._scan_took = self._clock() - begun_at
-        self.used = self._scanned.found
+        self._note_coming(self._scanned.after)
+        self.used = self._scanned.found + self.reserved
 
     def _age(self) -> float:
         return self._clock() - self._scanned_at

@@ -58,7 +58,9 @@ class State:
     """How the cache is, for people who ask."""
 
     used: int | None
-    """Bytes on disk, with what is reserved by all processes; None before the first scan."""
+    """Bytes on disk, by all processes; None before the first scan."""
+    reserved: int
+    """Bytes that processes may write without asking again, and have not written yet."""
     limit: int
     paused: str | None
     """Why nothing is written at the moment; None if that is not so."""
@@ -111,9 +113,10 @@ class Store:
     @property
     def state(self) -> State:
         """How the cache is now."""
-        used = self._room.used
+        used, reserved = self._room.used, self._room.reserved
         return State(
-            used=None if used is None else used.bytes,
+            used=None if used is None else max(used.bytes - reserved.bytes, 0),
+            reserved=reserved.bytes,
             limit=self._limits.size,
             paused=str(StuckDisk().strerror) if self.gate.is_closed else self._writer.paused,
             counts=self.tallies.counts,
@@ -262,6 +265,10 @@ class Store:
     def room_in_queue(self) -> int:
         """How many bytes may be handed over now without being dropped."""
         return self._writer.room
+
+    def is_full_for(self, *, is_pinned: bool) -> bool:
+        """Whether there is no room at the moment for a version that is pinned or not, but soon may be."""
+        return self._writer.is_full_for(is_pinned=is_pinned)
 
     def is_to_write(self, cached: Cached) -> bool:
         """Whether something that was handed over for a version is not on the disk yet."""

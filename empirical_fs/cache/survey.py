@@ -38,13 +38,16 @@ Names = Mapping[str, Name]
 
 
 def rows(store: Store, names: Names, watch: Watch) -> Iterator[dict[str, Any]]:
-    """A row for every version on disk, for `--cached`.
+    """A row for every version on disk, and for each pinned file of which nothing is there, for `--cached`.
 
     Raises:
         OSError: the folder cannot be read.
     """
+    there = set()
     for entry in store.entries():
         named = names.get(entry.resource)
+        if named is not None and named.is_of(entry):
+            there.add(entry.resource)
         watch.moved(1, entry.cached_bytes)
         yield {
             "name": None if named is None else named.name,
@@ -56,6 +59,19 @@ def rows(store: Store, names: Names, watch: Watch) -> Iterator[dict[str, Any]]:
             "pinned": entry.is_pinned,
             "last_used": round(entry.last_used),
         }
+    for digest in names.keys() - there:
+        watch.moved(0, 0)
+        if store.pinned(digest):
+            yield {
+                "name": names[digest].name,
+                "digest": digest,
+                "current": True,
+                "size": names[digest].listed.size,
+                "cached_bytes": 0,
+                "percent": 0,
+                "pinned": True,
+                "last_used": 0,
+            }
 
 
 @dataclass(slots=True)

@@ -17,6 +17,10 @@ from empirical_fs.cache.record import ABSENT, Note, Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.waiting import Pending, Waiting
 
+_FULL = "it is full, and nothing in it may be evicted now"
+_FULL_OF_PINNED = "it is full of files that are pinned or open"
+"""Why nothing is written, if nothing may go that is there."""
+
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 60.0
@@ -70,6 +74,11 @@ class Writer:
         """Why nothing is written at the moment; None if that is not so."""
         return self._reason if self._clock() < self._paused_until else None
 
+    def is_full_for(self, *, is_pinned: bool) -> bool:
+        """Whether there is no room at the moment for a version that is pinned or not."""
+        reason = self.paused
+        return reason is _FULL_OF_PINNED or (reason is _FULL and not is_pinned)
+
     @property
     def room(self) -> int:
         """How many bytes more may wait."""
@@ -101,7 +110,7 @@ class Writer:
 
     def put_block(self, cached: Cached, block: int, data: bytes | memoryview) -> bool:
         """Have a block written; False if there is no room in memory or on the disk for it."""
-        if self._clock() < self._paused_until or not self._waiting.put_block(cached, block, data):
+        if self._is_paused_for(cached) or not self._waiting.put_block(cached, block, data):
             self._tallies.dropped(1)
             return False
         self._job.ask()
@@ -147,7 +156,7 @@ class Writer:
         kept = 0
         try:
             is_possible = cached.may_write or Chore.DISCARD in pending.chores
-            if is_possible and self._clock() >= self._paused_until:
+            if is_possible and not self._is_paused_for(cached):
                 kept = self._write_all(cached, pending)
         except OSError as error:
             if effect(error) is Effect.PAUSE:
@@ -190,7 +199,7 @@ class Writer:
                 break
             if there != checksums:  # if not, another process was faster
                 wanted = room_for_blocks(len(run))
-                if not self._reserve(wanted):
+                if not self._reserve(cached, wanted):
                     break
                 try:
                     files.write_blocks(first, run, checksums)
@@ -247,7 +256,7 @@ class Writer:
 
     def _create(self, cached: Cached) -> Files | None:
         wanted = room_for_files(cached.size)
-        if not cached.may_write or not self._reserve(wanted):
+        if not cached.may_write or not self._reserve(cached, wanted):
             return None
         try:
             note = cached.wanted_note(Note(), time.time_ns())
@@ -257,15 +266,20 @@ class Writer:
         cached.replaces = False
         return files
 
-    def _reserve(self, wanted: Amount) -> bool:
+    def _reserve(self, cached: Cached, wanted: Amount) -> bool:
         try:
-            if self._room.reserve(wanted):
+            if self._room.reserve(wanted, for_pinned=cached.is_ordered):
                 return True
         except OSError as error:
             self._pause(error)
             return False
-        self._pause_for(_FULL_SECONDS, "it is full, and nothing in it may be evicted now")
+        self._pause_for(_FULL_SECONDS, _FULL_OF_PINNED if cached.is_ordered else _FULL)
         return False
+
+    def _is_paused_for(self, cached: Cached) -> bool:
+        """Whether nothing of a version is written now; for what is pinned there may be room all the same."""
+        reason = self.paused
+        return reason is not None and not (reason is _FULL and cached.is_ordered)
 
     def _pause(self, error: OSError) -> None:
         if isinstance(error, StuckDisk):

@@ -71,7 +71,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         size(_count(row, "size")),
         f"{_count(row, 'percent')}%",
         "yes" if row.get("pinned") is True else "no",
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(used)),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(used)) if used else "never",
     )
 
 

@@ -96,14 +96,20 @@ def _cache(cache: Mapping[str, Any] | None) -> str:
     if cache is None:
         return "off"
     used = "not counted yet" if cache["used"] is None else size(cache["used"])
+    # A mount that is served by an older version does not report what is reserved, nor what is not current.
+    reserved = f", {size(reserved)} reserved" if (reserved := cache.get("reserved", 0)) else ""
     told = [
-        f"{cache['folder']}: {used} of {size(cache['limit'])}",
+        f"{cache['folder']}: {used} of {size(cache['limit'])}{reserved}",
         f"{size(cache['bytes_read'])} read from it",
         f"{cache['blocks_written']} blocks written, {cache['blocks_dropped']} dropped",
         f"{cache['blocks_damaged']} damaged",
     ]
     if alone := cache["files_left_alone"]:
         told.append(f"{alone} files left alone after errors of the disk")
+    if outdated := cache.get("pinned_not_current", 0):
+        told.append(
+            "1 pinned file is not current" if outdated == 1 else f"{outdated} pinned files are not current"
+        )
     if cache["paused"]:
         told.append(f"takes nothing now: {cache['paused']}")
     return "; ".join(told)

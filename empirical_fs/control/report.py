@@ -50,6 +50,8 @@ class _Cache(msgspec.Struct):
     blocks_dropped: _Count
     files_left_alone: _Count
     paused: str | None
+    reserved: _Count = 0
+    pinned_not_current: _Count = 0
 
 
 class _Report(msgspec.Struct):

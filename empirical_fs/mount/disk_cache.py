@@ -74,6 +74,7 @@ class DiskCache(NoCache):
         return {
             "folder": str(self.store.folder.path),
             "used": state.used,
+            "reserved": state.reserved,
             "limit": state.limit,
             "bytes_read": state.counts.bytes_read,
             "blocks_damaged": state.counts.blocks_damaged,
@@ -81,6 +82,7 @@ class DiskCache(NoCache):
             "blocks_dropped": state.counts.blocks_dropped,
             "files_left_alone": state.counts.files_off,
             "paused": state.paused,
+            "pinned_not_current": 0 if self._pins is None else len(self._pins.missing),
         }
 
     def tasks(self, catalog: Catalog, readers: Readers, timer: Timer) -> Tasks:

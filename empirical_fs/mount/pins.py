@@ -15,6 +15,8 @@ from empirical_fs.work.timer import Timer
 
 _AGAIN_SECONDS = 60.0
 """When to try again what could not be fetched."""
+_LOOK_SECONDS = 1.0
+"""How often to look whether a fetch has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +46,18 @@ class Pins:
         self._lock = threading.Lock()
         self._digests: dict[int, str] | None = None
         """The digests of the pinned resources by their ids; None until the disk was asked."""
+        self._begun: set[int] = set()
+        """The ids of those that are being fetched."""
+        self._missing: dict[int, str] = {}
+        """Why pinned files are not current, by their ids."""
         self._due: set[int] = set()
         self._gone: set[int] = set()
+
+    @property
+    def missing(self) -> dict[int, str]:
+        """Why pinned files are not there in the version that the listing has, by their ids."""
+        with self._lock:
+            return dict(self._missing)
 
     def start(self) -> None:
         """Find out what is pinned, and fetch what is missing of it, in the background."""
@@ -80,6 +92,9 @@ class Pins:
             OSError: that cannot be recorded.
         """
         self.found(resource, cached)
+        with self._lock:
+            self._begun.discard(resource.id)
+            self._missing.pop(resource.id, None)
         for version in self._store.pinned(cached.place.resource) - {cached.place.version}:
             self._store.unpin(cached.place.resource, version)
 
@@ -88,6 +103,7 @@ class Pins:
         with self._lock:
             if self._digests is not None:
                 self._digests = {each: it for each, it in self._digests.items() if it not in digests}
+                self._missing = {each: why for each, why in self._missing.items() if each in self._digests}
 
     def unpin(self, digest: str) -> bool:
         """Unpin all versions of a resource; whether one was pinned.
@@ -137,6 +153,8 @@ class Pins:
         sizes = {each: resources[each].size or 0 for each in due if each in resources}
         if not sizes:
             return
+        with self._lock:
+            self._begun |= {each for each, size in sizes.items() if size}
         try:
             batch = self._prefetch.begin(sizes, self, is_last=True)
         except NoThread:
@@ -148,9 +166,15 @@ class Pins:
     def _see_to(self, batch: Batch) -> None:
         """Once a batch has ended, have another try at what failed."""
         if not batch.ended.is_set():
-            self._timer.after(_AGAIN_SECONDS, lambda: self._see_to(batch))
+            self._timer.after(_LOOK_SECONDS, lambda: self._see_to(batch))
         elif batch.failures or batch.stopped_by is not None:
-            missing = batch.failures if batch.stopped_by is None else batch.sizes
             with self._lock:
-                self._due |= missing.keys() & (self._digests or {}).keys()
+                left = self._begun & batch.sizes.keys() & (self._digests or {}).keys()
+                why = {each: batch.failures.get(each) or batch.stopped_by or "" for each in left}
+                news = left - self._missing.keys()
+                self._begun -= batch.sizes.keys()
+                self._due |= left
+                self._missing |= why
+            if news:
+                log.warning("%d of the pinned files cannot be kept current: %s", len(news), why[min(news)])
             self._timer.after(_AGAIN_SECONDS, self._job.ask)

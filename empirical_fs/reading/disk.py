@@ -211,6 +211,10 @@ class Disk:
         """Why nothing is written at the moment; None if that is not so."""
         return self._store.state.paused
 
+    def is_full_for(self, *, is_pinned: bool) -> bool:
+        """Whether there is no room at the moment for a version that is pinned or not, but soon may be."""
+        return self._store.is_full_for(is_pinned=is_pinned)
+
     @property
     def limit(self) -> int:
         """How many bytes the cache takes at most."""

@@ -308,6 +308,8 @@ class Prefetch:
             batches = [each for each in self._batches if each.order]
         opened = self._readers.open_ids() if batches else set()
         for batch in batches:
+            if self._disk.is_full_for(is_pinned=batch.keeper is not None):
+                continue
             while batch.is_to_go_on and (taken := batch.order.next(opened)) is not None:
                 file = self._opened(batch, *taken)
                 if file is not None:
@@ -437,6 +439,9 @@ class Prefetch:
                     self._leave(file)
             elif not is_to_write:
                 paused = self._disk.paused
+                is_full = self._disk.is_full_for(is_pinned=file.batch.keeper is not None)
+                if is_full and file.batch.is_to_go_on and not file.batch.order.is_last(file.tries):
+                    continue  # what is open now may be closed in a moment; then there is another try
                 if paused is not None:
                     file.batch.stopped_by = f"the cache takes nothing more: {paused}"
                 self._fail(file, paused or "the disk did not keep all of it")

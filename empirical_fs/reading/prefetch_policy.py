@@ -54,10 +54,15 @@ class Order:
 
     def put_back(self, resource_id: int, tries: int) -> bool:
         """Take it up again after the others; False if it was begun too often: `tries` times before this."""
-        if tries + 1 >= _TRIES:
+        if self.is_last(tries):
             return False
         self._waiting[resource_id] = tries + 1
         return True
+
+    @staticmethod
+    def is_last(tries: int) -> bool:
+        """Whether a file that was begun `tries` times before this is not begun once more."""
+        return tries + 1 >= _TRIES
 
     def clear(self) -> None:
         """Forget the rest."""

@@ -248,6 +248,38 @@ def test_pinned_files_are_kept_current(project: Sandbox, mount: Mount, tmp_path:
         assert _pinned_sizes(mounted) == set()
 
 
+@pytest.mark.warns("1 of the pinned files cannot be kept current: it is larger than the cache")
+def test_pinned_files_are_kept_current_in_a_full_cache(
+    project: Sandbox, mount: Mount, tmp_path: Path
+) -> None:
+    """What programs have just read makes room; where all is pinned, every command says so."""
+    for number in range(6):
+        project.put(f"o{number}.bin", noise(MIB, seed=number + 10), OLD)
+    with mount("--cache-dir", tmp_path / "cache", "--cache-size", "7M", "--cache-min-free", "0") as mounted:
+        for number in range(6):
+            (mounted / f"o{number}.bin").read_bytes()
+        assert answer("--pin", mounted.path, "a.bin")["files"] == 1
+        for number in range(6):
+            (mounted / f"o{number}.bin").read_bytes()
+        project.put("a.bin", noise(2 * MIB, seed=7), OLD + 10)
+        empirical_mount("--reload", mounted.path)
+        wait_until(lambda: percent(mounted / "a.bin") == 100, "the version that came with a refresh")
+        wait_until(lambda: _pinned_sizes(mounted) == {2 * MIB}, "one pinned version")
+        assert answer("--status", mounted.path)[0]["cache"]["pinned_not_current"] == 0
+        project.put("a.bin", noise(9 * MIB, seed=8), OLD + 20)
+        empirical_mount("--reload", mounted.path)
+        wait_until(
+            lambda: answer("--status", mounted.path)[0]["cache"]["pinned_not_current"] == 1, "it is told"
+        )
+        (row,) = [
+            each for each in answer("--cached", mounted.path) if each["name"] == "a.bin" and each["current"]
+        ]
+        assert (row["pinned"], row["percent"], row["size"]) == (True, 0, 9 * MIB)
+        assert "1 pinned file is not current" in empirical_mount("--status", mounted.path).stdout
+        done = empirical_mount("--pin", mounted.path, "a.bin", check=False)
+        assert (done.returncode, "larger" in said(done)) == (1, True)
+
+
 def _pinned_sizes(mounted: Mounted) -> set[int]:
     return {row["size"] for row in answer("--cached", mounted.path) if row["pinned"]}
 

@@ -19,7 +19,11 @@ def test_the_least_recently_used_ones_come_in_order(times: list[int], most: int)
 
 def test_what_is_open_pinned_or_just_used_stays() -> None:
     now = 10 * FRESH_NS
-    assert may_go(used_ns=0, now_ns=now, is_open=False, is_pinned=False)
-    assert not may_go(used_ns=0, now_ns=now, is_open=True, is_pinned=False)
-    assert not may_go(used_ns=0, now_ns=now, is_open=False, is_pinned=True)
-    assert not may_go(used_ns=now - FRESH_NS + 1, now_ns=now, is_open=False, is_pinned=False)
+    assert may_go(used_ns=0, now_ns=now, is_open=False, is_pinned=False, for_pinned=False)
+    assert not may_go(used_ns=0, now_ns=now, is_open=True, is_pinned=False, for_pinned=False)
+    assert not may_go(used_ns=0, now_ns=now, is_open=False, is_pinned=True, for_pinned=False)
+    assert not may_go(
+        used_ns=now - FRESH_NS + 1, now_ns=now, is_open=False, is_pinned=False, for_pinned=False
+    )
+    assert may_go(used_ns=now - FRESH_NS + 1, now_ns=now, is_open=False, is_pinned=False, for_pinned=True)
+    assert not may_go(used_ns=0, now_ns=now, is_open=True, is_pinned=False, for_pinned=True)

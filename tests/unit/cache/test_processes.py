@@ -14,6 +14,7 @@ from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.record import BLOCK
 from tests.unit.cache.disks import Clock, age, check, content, opened, usage_of, version
 
+MIB = 2**20
 _REPOSITORY = Path(__file__).parents[3]
 
 
@@ -43,8 +44,12 @@ def test_two_processes_side_by_side_read_right_bytes_and_keep_to_the_limit(tmp_p
 def test_a_process_killed_at_any_moment_leaves_no_wrong_byte(tmp_path: Path) -> None:
     found = run("killed", str(tmp_path / "cache"), "20")
     assert int(found[-1][0]) > 0
-    with opened(tmp_path / "cache"):
+    with opened(tmp_path / "cache") as store:
         assert len(list((tmp_path / "cache" / "v1" / "processes").iterdir())) > 1
+        # What they had reserved is given back at once.
+        assert store.state.reserved == 0
+        assert store.state.used is not None
+        assert store.state.used <= usage_of(tmp_path / "cache") + MIB
 
 
 @pytest.fixture

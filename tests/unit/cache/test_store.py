@@ -30,6 +30,7 @@ from tests.unit.cache.disks import (
     FailingIo,
     HalfIo,
     age,
+    blocks_of,
     check,
     content,
     fill,
@@ -490,6 +491,33 @@ def test_what_is_open_or_pinned_or_in_use_is_not_evicted_and_the_rest_is_not_cac
         assert check(cached, DATA) == [True] * 4
         cached.unpin()
         assert not cached.is_pinned
+
+
+def test_what_was_just_used_makes_room_for_what_is_pinned(folder: Path) -> None:
+    """At once, also if readers have just found the cache full; never what is pinned itself."""
+    limits = Limits(8 * BLOCK + 2**16)
+    keys = [ResourceKey("", "", number) for number in range(5)]
+    with opened(folder, limits) as store:
+        for key in keys[:3]:
+            cached = version(store, DATA, key=key)
+            for block, piece in blocks_of(DATA):
+                cached.keep(block, piece)
+            cached.close()
+        assert store.state.paused is not None
+        for key in keys[3:]:
+            pinned = version(store, DATA, key=key)
+            pinned.pin()
+            keep_all(pinned, DATA)
+            assert check(pinned, DATA) == [True] * 4
+            assert usage_of(folder) <= limits.size
+            pinned.close()
+        third = version(store, DATA, key=keys[0])
+        third.pin()
+        for block, piece in blocks_of(DATA):
+            third.keep(block, piece)
+        assert sum(check(third, DATA)) < 4
+        assert store.state.paused == "it is full of files that are pinned or open"
+        assert usage_of(folder) <= limits.size
 
 
 def test_a_number_of_files_is_a_limit(folder: Path) -> None:

@@ -93,6 +93,9 @@ def test_the_cache() -> None:
         "  cache        /c: 5.0 MiB of 10.0 GiB; 1.0 MiB read from it; 7 blocks written, 2 dropped; 1 damaged"
     )
     assert f"{line}\n" in table([{**REPORT, "cache": cache}])
+    full = {**cache, "reserved": 2**20, "pinned_not_current": 2}
+    assert "5.0 MiB of 10.0 GiB, 1.0 MiB reserved; " in table([{**REPORT, "cache": full}])
+    assert "; 1 damaged; 2 pinned files are not current\n" in table([{**REPORT, "cache": full}])
     troubled = {**cache, "used": None, "files_left_alone": 3, "paused": "No space left on device"}
     assert "/c: not counted yet of 10.0 GiB;" in table([{**REPORT, "cache": troubled}])
     told = "; 3 files left alone after errors of the disk; takes nothing now: No space left on device\n"
