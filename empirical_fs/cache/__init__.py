@@ -5,8 +5,7 @@ keys.py: what identifies a resource and its versions; record.py: the format of a
 bounds.py: whether more fits; eviction.py: what is removed first; disk_failures.py: what an errno means.
 folder.py: the places of the files; files.py: the open files of a version; making.py: opens, creates and
 removes them; disk_io.py: the system calls.
-room.py: reserves room before anything is written; counters.py: what each process has reserved; owner.py:
-whether that has ended; scan.py: what
+room.py: reserves room before anything is written; counters.py: what each process has reserved; scan.py: what
 is on disk. waiting.py: what waits to be written; writer.py: the thread that writes. tallies.py: counts.
 gate.py: leaves a disk alone that does not answer; closing.py: closes files; probing.py: whether the folder
 answers, before it is used.

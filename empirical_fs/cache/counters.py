@@ -12,8 +12,8 @@ from xxhash import xxh3_64_intdigest
 from empirical_fs.cache.bounds import Amount, Counter
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.folder import Folder, random_name
-from empirical_fs.cache.owner import SIZE as OWNER_SIZE
-from empirical_fs.cache.owner import Owner, decoded
+from empirical_fs.work.owner import SIZE as OWNER_SIZE
+from empirical_fs.work.owner import Owner, decoded
 
 FORGOTTEN_NS = 3600 * 10**9
 """After this time without a change the file of a process may be removed. Nobody uses a scan that is as old,

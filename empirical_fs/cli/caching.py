@@ -19,6 +19,7 @@ from empirical_fs.cli.progress_bar import task_bar
 from empirical_fs.control.cache_tasks import Kind, Outcome, Progress, Question, Show, run
 from empirical_fs.errors import SetupError, UsageError
 from empirical_fs.mount import mount_table
+from empirical_fs.mount.daemon import ending_by_exception
 from empirical_fs.mount.kept_names import kept_names
 from empirical_fs.settings.caching import cache_folder
 from empirical_fs.settings.configuration import Configuration
@@ -34,7 +35,8 @@ def do(command: str, given: argparse.Namespace, variable: str | None) -> bool:
         UsageError: a pattern is the path of something that is not in the mount.
     """
     kind = Kind(command)
-    with task_bar(command, quiet=given.verbosity < 0) as show:
+    # A task that a mount does ends with this command, also by a signal.
+    with ending_by_exception(), task_bar(command, quiet=given.verbosity < 0) as show:
         if given.places:
             place = mount_table.find_ours(place_of(given.places[0]))
             patterns = [_name(each, place) for each in given.places[1:]]

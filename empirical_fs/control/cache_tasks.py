@@ -13,6 +13,7 @@ import msgspec
 from empirical_fs.control.protocol import Command, ask
 from empirical_fs.control.report import NotOurs
 from empirical_fs.errors import EmpiricalError, SetupError
+from empirical_fs.work.owner import Owner
 
 
 class Kind(StrEnum):
@@ -39,6 +40,8 @@ class Question(msgspec.Struct, kw_only=True, omit_defaults=True):
     after: int = 0
     """How many rows of the result are known already."""
     cancel: bool = False
+    owner: str = ""
+    """With `begin`: the process that asks (`Owner.encoded`), in hexadecimal; the task ends with it."""
 
 
 _PAUSE, _LONGER, _PAUSE_MAX = 0.05, 1.5, 0.5
@@ -89,7 +92,7 @@ def run(place: Path, question: Question, show: Show) -> Outcome:
     """
     rows: list[dict[str, Any]] = []
     pause = _PAUSE
-    answer = _asked(place, question)
+    answer = _asked(place, msgspec.structs.replace(question, owner=Owner.this().encoded().hex()))
     try:
         while True:
             rows += answer.rows

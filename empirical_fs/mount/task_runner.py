@@ -12,12 +12,15 @@ import msgspec
 from empirical_fs.control.cache_tasks import Answer, Progress, Question
 from empirical_fs.errors import EmpiricalError, NoThread, SetupError
 from empirical_fs.work.jobs import Job
+from empirical_fs.work.owner import Owner, decoded
 from empirical_fs.work.timer import Timer
 
 _ANSWER_SECONDS = 0.3
 """How long the answer to a new task waits for its end. Later ones do not: who asks keeps the mount busy."""
 _LEASE_SECONDS = 60.0
-"""A task that nobody asks for so long is given up: its command was killed."""
+"""A task that nobody asks for so long is given up, if it cannot be seen that its command was killed."""
+_LOOK_SECONDS = 1.0
+"""How often to look whether the command of a task still runs."""
 _TASKS_MAX = 8
 _ROWS_BYTES = 12_000
 """Bytes of the rows in one answer, which has room for 16,000 in all."""
@@ -134,8 +137,9 @@ class DiskTask:
 
 
 class _Leased:
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, owner: Owner | None) -> None:
         self.task = task
+        self.owner = owner
         self.asked_at = time.monotonic()
 
 
@@ -216,7 +220,7 @@ class Tasks:
         with self._lock:
             if len(self._leased) >= _TASKS_MAX:
                 raise SetupError("the mount is busy with other commands", advice="try again in a while")
-        leased = _Leased(self._begin(question))
+        leased = _Leased(self._begin(question), _owner(question))
         number = next(self._numbers)
         with self._lock:
             self._leased[number] = leased
@@ -230,15 +234,23 @@ class Tasks:
             leased.task.cancel()
 
     def _see_to_lease(self, number: int) -> None:
-        """End the task if nobody has asked for it, and look again later if somebody has."""
+        """End the task if its command is gone, and look again later if not."""
         leased = self._leased.get(number)
         if leased is None:
             return
-        left = leased.asked_at + _LEASE_SECONDS - time.monotonic()
-        if left <= 0:
+        is_over = time.monotonic() >= leased.asked_at + _LEASE_SECONDS
+        if is_over or (leased.owner is not None and leased.owner.has_ended):
             self._forget(number)
         else:
-            self._timer.after(left, lambda: self._see_to_lease(number))
+            self._timer.after(_LOOK_SECONDS, lambda: self._see_to_lease(number))
+
+
+def _owner(question: Question) -> Owner | None:
+    """The process that asks; None if it does not say so."""
+    try:
+        return decoded(bytes.fromhex(question.owner))
+    except ValueError:
+        return None
 
 
 def _first(rows: list[dict[str, Any]], after: int) -> list[dict[str, Any]]:

@@ -143,6 +143,25 @@ def test_a_prefetch_goes_on_where_it_stopped(project: Sandbox, mount: Mount, tmp
         assert project.spans() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_prefetch_ends_with_its_command(
+    project: Sandbox, mount: Mount, tmp_path: Path, number: signal.Signals
+) -> None:
+    """However that ends, the mount fetches nothing more in a few seconds."""
+    project.put("large.bin", noise(40 * MIB, seed=1), OLD)
+    project.plan(bytes_per_second=MIB)
+    with mount("--cache-dir", tmp_path / "cache") as mounted:
+        command = subprocess.Popen(
+            mount_command("--prefetch", mounted.path, "large.bin"), env=environment(), stderr=subprocess.PIPE
+        )
+        wait_until(lambda: percent(mounted / "large.bin") >= 10, "a tenth of the file on disk")
+        command.send_signal(number)
+        assert command.communicate(timeout=20)[1] == b""
+        assert command.returncode == (143 if number is signal.SIGTERM else -signal.SIGKILL)
+        wait_until(lambda: _is_idle(mounted), "the end of the requests", 15)
+        assert percent(mounted / "large.bin") < 100
+
+
 def _is_idle(mounted: Mounted) -> bool:
     (report,) = answer("--status", mounted.path)
     return not report["requests_in_flight"]["store"]

@@ -11,6 +11,7 @@ import pytest
 from empirical_fs.control.cache_tasks import Question
 from empirical_fs.errors import SetupError
 from empirical_fs.mount.task_runner import DiskTask, Task, Tasks
+from empirical_fs.work.owner import Owner
 from empirical_fs.work.timer import Timer
 from tests.support.harness import wait_until
 
@@ -94,6 +95,27 @@ def test_a_task_of_nobody_is_given_up() -> None:
     served._leased[number].asked_at -= 61
     timer.calls[-1]()
     assert cancelled.is_set()
+
+
+def test_a_task_of_a_process_that_has_ended_is_given_up() -> None:
+    """Within a second, if it was killed; as long as it runs, the task goes on."""
+    cancelled = list[str]()
+
+    class Endless:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def cancel(self) -> None:
+            cancelled.append(self.name)
+
+    this = Owner.this()
+    ended = Owner(this.here, this.pid, this.started + 1)
+    served = tasks(lambda question: cast(Task, Endless(question.patterns[0])))
+    for name, owner in (("ours", this.encoded().hex()), ("ended", ended.encoded().hex()), ("odd", "x")):
+        served._new(Question(patterns=[name], owner=owner))
+    for look in cast(TimerByHand, served._timer).calls[:]:
+        look()
+    assert cancelled == ["ended"]
 
 
 def test_a_failure_is_told() -> None:

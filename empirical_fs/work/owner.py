@@ -1,6 +1,6 @@
-"""Tells whether the process that a file of the cache belongs to has ended, as far as it can be seen.
+"""Tells whether a process that something belongs to has ended, as far as it can be seen.
 
-Processes of several machines and containers may share a cache, so a process is known by more than its number.
+It may be one of another machine or container, so it is known by more than its number.
 """
 
 import os
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from xxhash import xxh3_64_intdigest
-
 _PROC = Path("/proc")
 _HERE_BYTES = 16
 _FIELDS = struct.Struct(f"<{_HERE_BYTES}sQQ")
-_CHECKSUM = struct.Struct("<Q")
-SIZE = _FIELDS.size + _CHECKSUM.size
-"""Bytes of an owner in a file."""
+_CHECKSUM_BYTES = 8
+SIZE = _FIELDS.size + _CHECKSUM_BYTES
+"""Bytes of an encoded owner."""
 _START_TIME = 19
 """The number of the field after the name in /proc/PID/stat: when it was started (proc(5))."""
 
@@ -44,18 +42,20 @@ class Owner:
         return any(here) and here == self.here and _started(self.pid) != self.started
 
     def encoded(self) -> bytes:
-        """The bytes for a file."""
+        """The bytes for a file or a message."""
         fields = _FIELDS.pack(self.here, self.pid, self.started)
-        return fields + _CHECKSUM.pack(xxh3_64_intdigest(fields))
+        return fields + _checksum(fields)
 
 
 def decoded(data: bytes) -> Owner | None:
     """The owner in these bytes; None if they are torn, or of a release that did not note it."""
-    if len(data) < SIZE or _CHECKSUM.unpack_from(data, _FIELDS.size)[0] != xxh3_64_intdigest(
-        data[: _FIELDS.size]
-    ):
+    if len(data) < SIZE or data[_FIELDS.size : SIZE] != _checksum(data[: _FIELDS.size]):
         return None
     return Owner(*_FIELDS.unpack_from(data))
+
+
+def _checksum(fields: bytes) -> bytes:
+    return blake2b(fields, digest_size=_CHECKSUM_BYTES).digest()
 
 
 def _here() -> bytes:
