@@ -9,6 +9,8 @@ class Effect(Enum):
 
     PAUSE = auto()
     """Nothing is written for a while: the cause concerns all files, and may go away."""
+    SHORT_PAUSE = auto()
+    """The same for a moment: the process or the machine lacks something that others give back soon."""
     FILE_OFF = auto()
     """The file is left alone: its part of the disk is bad, or something else is."""
 
@@ -18,9 +20,6 @@ _ALL_FILES = frozenset(
         errno.ENOSPC,
         errno.EDQUOT,
         errno.EROFS,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
         errno.EACCES,
         errno.EPERM,
         errno.ENOENT,
@@ -32,6 +31,11 @@ _ALL_FILES = frozenset(
 )
 
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
 def effect(error: OSError) -> Effect:
     """What to do about an error of a write."""
+    if error.errno in _SHORTAGES:
+        return Effect.SHORT_PAUSE
     return Effect.PAUSE if error.errno in _ALL_FILES else Effect.FILE_OFF

@@ -121,9 +121,13 @@ class Folder:
     def _make(self, path: Path) -> None:
         try:
             self._io.make_folder(path)
-        except OSError:
+        except OSError as error:
             # On a read-only disk the error is another one, even if the folder is there.
-            if not stat.S_ISDIR(self._io.status(path).st_mode):
+            try:
+                is_there = stat.S_ISDIR(self._io.status(path).st_mode)
+            except OSError:
+                raise error from None
+            if not is_there:
                 raise
 
 

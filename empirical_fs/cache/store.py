@@ -18,7 +18,7 @@ from empirical_fs.cache.gate import After, Gate, GatedIo, StuckDisk
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.making import open_files, read_header
-from empirical_fs.cache.record import Unusable
+from empirical_fs.cache.record import Note, Origin, Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.scan import resource_folders
 from empirical_fs.cache.tallies import Counts, Tallies
@@ -147,16 +147,11 @@ class Store:
 
         The caller closes it.
         """
-        resource, found = key.digest, list[tuple[int, Place]]()
+        found = list[tuple[int, Place]]()
         try:
-            names = self.io.names(self.folder.resource(resource))
-            for name in [each for each in names if each.endswith(RECORD)][:_VERSIONS]:
-                place = self.folder.place(resource, name.removesuffix(RECORD))
-                header = read_header(self.io, place)
-                if isinstance(header, tuple):
-                    origin, note = header
-                    if note.listed == listed and origin.size == listed.size:
-                        found.append((note.noted_ns, place))
+            for place, (origin, note) in self._headers(key):
+                if note.listed == listed and origin.size == listed.size:
+                    found.append((note.noted_ns, place))
         except OSError:
             return None
         if not found:
@@ -169,6 +164,27 @@ class Store:
         cached = self._share(Cached(self, place, identity, files.note.validators, files))
         cached.describe({}, listed)
         return cached
+
+    def has_strong(self, key: ResourceKey, size: int) -> bool:
+        """Whether a version of a resource with that size is on disk that a strong ETag identifies."""
+        try:
+            origins = [origin for _, (origin, _) in self._headers(key)]
+        except OSError:
+            return False
+        return any(each.size == size and each.identity.is_strong for each in origins)
+
+    def _headers(self, key: ResourceKey) -> Iterator[tuple[Place, tuple[Origin, Note]]]:
+        """What the records of a resource's versions say.
+
+        Raises:
+            OSError: the disk does not say.
+        """
+        names = self.io.names(self.folder.resource(key.digest))
+        for name in [each for each in names if each.endswith(RECORD)][:_VERSIONS]:
+            place = self.folder.place(key.digest, name.removesuffix(RECORD))
+            header = read_header(self.io, place)
+            if isinstance(header, tuple):
+                yield place, header
 
     def version(self, key: ResourceKey, identity: Identity, validators: Mapping[str, str | None]) -> Cached:
         """A version, whether it is on disk or not: its files are made when the first block is written.

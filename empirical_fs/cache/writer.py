@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 60.0
 """Seconds for which nothing is written after the disk was full or failed."""
-_FULL_SECONDS = _STUCK_SECONDS = 5.0
-"""The same after the limits of the cache did not allow more, or the disk did not answer."""
+_FULL_SECONDS = _STUCK_SECONDS = _SHORT_SECONDS = 5.0
+"""The same after the limits of the cache did not allow more, or the disk did not answer, or the
+system lacked descriptors or memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class Writer:
             if is_possible and not self._is_paused_for(cached):
                 kept = self._write_all(cached, pending)
         except OSError as error:
-            if effect(error) is Effect.PAUSE:
+            if effect(error) is not Effect.FILE_OFF:
                 self._pause(error)
             else:
                 cached.fail(error, "write")
@@ -287,6 +288,10 @@ class Writer:
             self._pause_for(_STUCK_SECONDS, str(error.strerror))
             return
         reason = error.strerror or str(error)
+        if effect(error) is Effect.SHORT_PAUSE:
+            log.debug("the cache takes nothing for a moment: %s", reason)
+            self._pause_for(_SHORT_SECONDS, reason)
+            return
         if reason != self.paused:
             log.warning("the cache in %s takes nothing for a minute: %s", self._folder.path, reason)
         self._pause_for(_PAUSE_SECONDS, reason)

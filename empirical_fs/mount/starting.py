@@ -46,6 +46,11 @@ class Listings:
         self._keeper = Keeper(self._file, catalog.to_keep)
         if self._settings.offline:
             listing = self._file.read()
+            if listing is None and self._file.is_there:
+                raise SetupError(
+                    f"the listing of this project in {self._file.folder} is damaged or cannot be read",
+                    advice="mount once with the cache and without --offline, which keeps a new one",
+                )
             if listing is None:
                 raise SetupError(
                     f"there is no listing of this project in {self._file.folder} to start from offline",

@@ -77,27 +77,43 @@ class OnDisk:
                 part.advance(count)
         self.note_listed(cached)
 
-    def keep(self, part: Part, start: int) -> None:
+    def keep(self, part: Part, start: int) -> int:
         """Hand the bytes of `part` from offset `start` over to be written; only whole blocks are.
 
-        Only for the thread that fills the part.
+        Only for the thread that fills the part. Returns the offset from which on nothing was taken: the end
+        of the part, unless there is no room in the queue of the disk, or nothing of it is written at all.
 
         Raises:
             OSError: the part is in a temporary file that cannot be read.
         """
         cached = self.version()
         if cached is None or not self._content.is_identified:
-            return
+            return start
         for block in range(-(-start // BLOCK), -(-part.stop // BLOCK)):
             begin, end = block * BLOCK, min((block + 1) * BLOCK, self._content.size)
-            if end > part.stop or not cached.keep(block, b"".join(part.filled(begin, end))):
+            if end > part.stop:
                 break
+            if not cached.keep(block, b"".join(part.filled(begin, end))):
+                return begin
         self.note_listed(cached)
+        return part.stop
+
+    @property
+    def is_queue_full(self) -> bool:
+        """Whether the disk takes nothing only because too much waits to be written."""
+        return self._store.room_in_queue < BLOCK
 
     def note_listed(self, cached: Cached) -> None:
         """Record how the listing describes the content, if the store has told that for sure."""
         if self._content.has_settled:
             cached.note_listed(self._listed)
+
+    @property
+    def may_be_redated(self) -> bool:
+        """Whether a version of another date is there that may be this content: the store's ETag tells."""
+        if self._cached is not None or self._content.validators is not None:
+            return False
+        return self._store.has_strong(self._key, self._content.size)
 
     def version(self) -> Cached | None:
         """The version on disk; None if it is not known yet which one it is. May open files.

@@ -229,7 +229,7 @@ def test_a_key_that_is_refused(place: Place) -> None:
 
 @pytest.mark.parametrize("way", ["damaged", "truncated", "empty"])
 def test_a_listing_that_cannot_be_used(cable: Cable, place: Place, way: str) -> None:
-    """It is as if there was none; with a network the mount starts, and keeps a new one."""
+    """It is told; with a network the mount starts, and keeps a new one."""
     (path,) = place.listings()
     content = path.read_bytes()
     damaged = bytes([*content[:100], content[100] ^ 1, *content[101:]])
@@ -239,7 +239,7 @@ def test_a_listing_that_cannot_be_used(cable: Cable, place: Place, way: str) -> 
     lines = done.stderr.splitlines()
     assert len(lines) == 2
     assert "the listing that is kept on disk is not used: " in lines[0]
-    assert "there is no listing of this project" in lines[1]
+    assert "is damaged or cannot be read; mount once with the cache and without --offline" in lines[1]
     os.utime(path, (0, 0))
     with place.mount() as mount:
         assert len(mount.names()) == 3

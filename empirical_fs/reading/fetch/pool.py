@@ -16,7 +16,7 @@ from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstea
 from empirical_fs.reading.fetch.runs import Run, Runs
 from empirical_fs.reading.part import Part
 from empirical_fs.statistics import Statistics
-from empirical_fs.work.waits import Steps
+from empirical_fs.work.waits import Pause, Steps
 
 if TYPE_CHECKING:  # not imported where the cache on disk is off
     from empirical_fs.reading.disk import Disk, OnDisk
@@ -31,6 +31,8 @@ Transferring = Callable[[Part], AbstractContextManager[object]]
 """The context in which a part is filled from the store."""
 
 _TICK = 1e-6
+_QUEUE_SECONDS, _KEPT_SECONDS = 0.05, 10.0
+"""How often to look whether the disk has written, and after how long without that the rest is not kept."""
 
 
 class Runner(Protocol):
@@ -178,7 +180,7 @@ class Fetcher:
             yield from self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
             with self._on_disk(content) as on_disk:
                 if on_disk is not None:
-                    on_disk.keep(whole, whole.start)
+                    yield from _keep_all(on_disk, whole)
 
     def _fill(
         self, run: Run, part: Part, on_whole: OnWhole, transferring: Transferring = nullcontext
@@ -192,6 +194,10 @@ class Fetcher:
                 return
             if on_disk is not None:
                 on_disk.fill(part)
+                if not part.arrived and on_disk.may_be_redated:
+                    # One byte tells, in place of all that would be fetched in vain.
+                    yield from self._learn(run.content)
+                    on_disk.fill(part)
             start = part.start + part.arrived
             if start == part.stop:
                 return
@@ -208,6 +214,14 @@ class Fetcher:
                         on_disk.keep(part, start)
                 case WholeInstead(body):
                     on_whole(body, part)
+
+    def _learn(self, content: Content) -> Steps[None]:
+        """Ask the store which version it has; if it does not say, the fetch that follows tells why."""
+        try:
+            with self._statistics.request("store"):
+                yield from self._ranges.ask_again(content)
+        except EmpiricalError as error:
+            log.debug("resource %d, asked for its version: %s", content.resource_id, error)
 
     def _on_disk(self, content: Content) -> "AbstractContextManager[OnDisk | None]":
         return nullcontext() if self._disk is None else self._disk.of(content)
@@ -257,6 +271,18 @@ class Fetcher:
                 self._running.remove(ended)
                 self._arrived += ended.arrived
             return _Total(now, seconds, arrived, time.process_time())
+
+
+def _keep_all(on_disk: "OnDisk", whole: Part) -> Steps[None]:
+    """Have all of a part kept that may be larger than the queue of the disk, as fast as that writes."""
+    at, until = whole.start, time.monotonic() + _KEPT_SECONDS
+    while True:
+        kept = on_disk.keep(whole, at)
+        if kept > at:
+            at, until = kept, time.monotonic() + _KEPT_SECONDS
+        if at >= whole.stop or not on_disk.is_queue_full or time.monotonic() > until:
+            return
+        yield Pause(_QUEUE_SECONDS)
 
 
 @contextmanager

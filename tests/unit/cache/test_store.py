@@ -317,6 +317,40 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> 
         Store(loop, PLENTY)
 
 
+def test_without_a_descriptor_nothing_is_taken_for_a_moment(folder: Path) -> None:
+    """Another file may be closed soon; that is no news for the user."""
+
+    class Scarce(Io):
+        is_scarce = True
+
+        def create(self, path: Path) -> int:
+            if self.is_scarce:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return super().create(path)
+
+    io, clock = Scarce(), Clock()
+    with opened(folder, io=io, clock=clock) as store:
+        cached = version(store, DATA)
+        cached.keep(0, DATA[:BLOCK])
+        assert store.state.paused == os.strerror(errno.EMFILE)
+        io.is_scarce = False
+        clock.now += 6
+        keep_all(cached, DATA)
+        assert check(cached, DATA) == [True] * 4
+
+
+def test_an_empty_folder_on_a_read_only_disk(folder: Path) -> None:
+    """The message names the disk, not the folder that could not be made."""
+
+    class ReadOnly(Io):
+        def make_folder(self, path: Path) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    folder.mkdir()
+    with pytest.raises(SetupError, match="Read-only file system"):
+        Store(folder, PLENTY, system=System(ReadOnly()))
+
+
 def test_opening_takes_no_longer_with_many_versions_in_the_folder(folder: Path) -> None:
     calls = []
     Store(folder, PLENTY)
