@@ -78,8 +78,8 @@ class Folder:
             path.parent.mkdir(parents=True, exist_ok=True)
             check_folder(path.parent.stat(), "folder of the cache", str(path.parent))
             for each in (path, self.top, self.processes):
-                self._make(each)
-                _check(io.status(each), each)
+                make_private(io, each)
+                _check_folder(io.status(each), each)
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "a symbolic link leads to itself"
             raise SetupError(
@@ -107,7 +107,7 @@ class Folder:
         except OSError:
             self.make()
             for each in (place.folder.parent, place.folder):
-                self._make(each)
+                make_private(self._io, each)
 
     def make(self) -> None:
         """Create the folder itself where it is missing: somebody may have removed it.
@@ -116,30 +116,42 @@ class Folder:
             OSError: that cannot be done.
         """
         for each in (self.path, self.top, self.processes):
-            self._make(each)
+            make_private(self._io, each)
 
-    def _make(self, path: Path) -> None:
+
+def make_private(io: Io, path: Path) -> None:
+    """Make a folder for its owner only, where it is missing.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    try:
+        io.make_folder(path)
+    except OSError as error:
+        # On a read-only disk the error is another one, even if the folder is there.
         try:
-            self._io.make_folder(path)
-        except OSError as error:
-            # On a read-only disk the error is another one, even if the folder is there.
-            try:
-                is_there = stat.S_ISDIR(self._io.status(path).st_mode)
-            except OSError:
-                raise error from None
-            if not is_there:
-                raise
+            is_there = stat.S_ISDIR(io.status(path).st_mode)
+        except OSError:
+            raise error from None
+        if not is_there:
+            raise
 
 
-def _check(status: os.stat_result, path: Path) -> None:
-    if not stat.S_ISDIR(status.st_mode):
-        raise SetupError(f"the cache folder {path} is not a directory", advice="use another one")
+def check_private(status: os.stat_result, path: Path) -> None:
+    """Check that nobody else can write a folder or a file of the cache.
+
+    Raises:
+        SetupError: others can.
+    """
     if status.st_uid != os.geteuid():
         raise SetupError(
-            f"the cache folder {path} belongs to another user (uid {status.st_uid})",
-            advice="use one of your own",
+            f"{path} belongs to another user (uid {status.st_uid})", advice="use a folder of your own"
         )
     if status.st_mode & _OTHERS_WRITE:
-        raise SetupError(
-            f"others than you can write to the cache folder {path}", advice=f"run: chmod go-w {path}"
-        )
+        raise SetupError(f"others than you can write to {path}", advice=f"run: chmod go-w {path}")
+
+
+def _check_folder(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISDIR(status.st_mode):
+        raise SetupError(f"the cache folder {path} is not a directory", advice="use another one")
+    check_private(status, path)

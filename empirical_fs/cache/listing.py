@@ -19,17 +19,18 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from empirical_fs.cache.disk_io import Io
+from empirical_fs.cache.folder import LAYOUT, check_private, make_private
 from empirical_fs.cache.kept_listing import KeptListing, Unusable, decoded, encoded
 from empirical_fs.errors import SetupError
 from empirical_fs.work.jobs import Job
 
-_FOLDERS = ("v1", "listings")
+_FOLDER = "listings"
 _NEW = ".new"
 _DIGEST_BYTES = 16
 _PURPOSE = b"kept listing"
 _FILE_MAX = 2**30
-_PRIVATE_FOLDER, _PRIVATE = 0o700, 0o600
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_PRIVATE = 0o600
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABANDONED_SECONDS = 3600.0
@@ -54,7 +55,8 @@ class ListingFile:
             f"{api_url.rstrip('/')}\0{key}".encode(), digest_size=_DIGEST_BYTES, person=_PURPOSE
         )
         self._identity = name.digest()
-        self._path = folder.joinpath(*_FOLDERS, name.hexdigest())
+        self._path = folder / LAYOUT / _FOLDER / name.hexdigest()
+        self._io = Io()
 
     def read(self) -> KeptListing | None:
         """The kept listing; None if there is none that can be used, which is logged if it is damaged."""
@@ -134,16 +136,14 @@ class ListingFile:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_MAX:
                 raise Unusable("it is no file, or too large")
-            _check(status, self._path)
+            check_private(status, self._path)
             return file.read(_FILE_MAX), status.st_mtime
 
     def _make_folders(self) -> None:
-        folder = self.folder
-        folder.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        for each in ("", *_FOLDERS):
-            folder /= each
-            folder.mkdir(_PRIVATE_FOLDER, exist_ok=True)
-            _check(folder.stat(), folder)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        for each in (self.folder, self._path.parent.parent, self._path.parent):
+            make_private(self._io, each)
+            check_private(each.stat(), each)
 
     def _has_newer(self, listing: KeptListing) -> bool:
         try:
@@ -163,20 +163,6 @@ class ListingFile:
 def _moved(listing: KeptListing, seconds: float) -> KeptListing:
     """The same listing, which was still right so many seconds later."""
     return replace(listing, listed_at=listing.listed_at + seconds, server_time=listing.server_time + seconds)
-
-
-def _check(status: os.stat_result, path: Path) -> None:
-    """Check that nobody else can write a folder or a file of the cache.
-
-    Raises:
-        SetupError: others can.
-    """
-    if status.st_uid != os.geteuid():
-        raise SetupError(
-            f"{path} belongs to another user (uid {status.st_uid})", advice="use a folder of your own"
-        )
-    if status.st_mode & _OTHERS_WRITE:
-        raise SetupError(f"others than you can write to {path}", advice=f"run: chmod go-w {path}")
 
 
 class Keeper:

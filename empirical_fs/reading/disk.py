@@ -187,7 +187,8 @@ class Disk:
 
         `confirming` hears of contents whose bytes come from disk.
         """
-        self._store = store
+        self.store = store
+        """The cache itself."""
         self._key_of = key_of
         self._confirming = confirming
         self._lock = threading.Lock()
@@ -201,7 +202,7 @@ class Disk:
                 key = self._key_of(content.resource_id)
                 if key is None:
                     return None
-                found = self._in_use[content] = OnDisk(self._store, key, content, self._confirming)
+                found = self._in_use[content] = OnDisk(self.store, key, content, self._confirming)
             found.users += 1
             return found
 
@@ -217,33 +218,10 @@ class Disk:
             del self._in_use[content]
         found.close()
 
-    @property
-    def room_in_queue(self) -> int:
-        """How many bytes may be handed over now without being dropped."""
-        return self._store.room_in_queue
-
-    @property
-    def paused(self) -> str | None:
-        """Why nothing is written at the moment; None if that is not so."""
-        return self._store.state.paused
-
-    def is_full_for(self, *, is_pinned: bool) -> bool:
-        """Whether there is no room at the moment for a version that is pinned or not, but soon may be."""
-        return self._store.is_full_for(is_pinned=is_pinned)
-
-    @property
-    def limit(self) -> int:
-        """How many bytes the cache takes at most."""
-        return self._store.state.limit
-
     def cached(self, content: Content) -> Cached | None:
         """What the disk has of a content that the caller has open; None if it is not known yet."""
         on_disk = self._in_use.get(content)
         return None if on_disk is None else on_disk.version()
-
-    def is_to_write(self, cached: Cached) -> bool:
-        """As `Store.is_to_write`."""
-        return self._store.is_to_write(cached)
 
     def note_listed(self, content: Content, cached: Cached) -> None:
         """As `OnDisk.note_listed`, of a content that the caller has open."""
@@ -259,7 +237,7 @@ class Disk:
         key = self._key_of(content.resource_id)
         if key is None or content in self._in_use:
             return
-        on_disk = OnDisk(self._store, key, content, self._confirming)
+        on_disk = OnDisk(self.store, key, content, self._confirming)
         on_disk.version()
         on_disk.close()
 
@@ -281,12 +259,12 @@ class Disk:
                         return percent
         key = self._key_of(resource.id)
         if key is not None and latest is not None:
-            on_disk = OnDisk(self._store, key, latest, self._confirming)
+            on_disk = OnDisk(self.store, key, latest, self._confirming)
             try:
                 return on_disk.percent() or 0
             finally:
                 on_disk.close()
-        found = None if key is None else self._store.listed(key, Listed(resource.size, resource.updated_ns))
+        found = None if key is None else self.store.listed(key, Listed(resource.size, resource.updated_ns))
         if found is None:
             return 0
         try:

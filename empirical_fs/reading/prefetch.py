@@ -184,6 +184,7 @@ class Prefetch:
         self._timer = timer
         self._readers = readers
         self._disk = disk
+        self._store = disk.store
         self._listed = listed
         self._lock = threading.Lock()
         self._batches: list[Batch] = []
@@ -260,7 +261,7 @@ class Prefetch:
     def _begin_more(self) -> bool:
         """Ask for as many pieces as may be under way; True if only memory or the disk allows no more."""
         while (stream := self._next_stream()) is not None:
-            if not may_hold(self._bytes, stream.next.size, self._readers.memory, self._disk.room_in_queue):
+            if not may_hold(self._bytes, stream.next.size, self._readers.memory, self._store.room_in_queue):
                 return True
             try:
                 if not self._ask(stream):
@@ -308,7 +309,7 @@ class Prefetch:
             batches = [each for each in self._batches if each.order]
         opened = self._readers.open_ids() if batches else set()
         for batch in batches:
-            if self._disk.is_full_for(is_pinned=batch.keeper is not None):
+            if self._store.is_full_for(is_pinned=batch.keeper is not None):
                 continue
             while batch.is_to_go_on and (taken := batch.order.next(opened)) is not None:
                 file = self._opened(batch, *taken)
@@ -326,7 +327,7 @@ class Prefetch:
         if resource.link is not None or resource.size == 0:
             self._count(batch, resource_id, 0)
             return None
-        if resource.size is not None and resource.size > self._disk.limit:
+        if resource.size is not None and resource.size > self._store.state.limit:
             batch.fail(resource_id, "it is larger than the cache")
             return None
         try:
@@ -430,7 +431,7 @@ class Prefetch:
             cached = file.cached
             if cached is None:
                 raise AssertionError("a file of an unknown version is whole")
-            is_to_write = self._disk.is_to_write(cached)
+            is_to_write = self._store.is_to_write(cached)
             if cached.is_complete:
                 self._note_listed(file.resource, file.handle.content, cached)
                 if self._tell(file, is_kept=True):
@@ -438,8 +439,8 @@ class Prefetch:
                     self._count(file.batch, file.resource.id, file.counted)
                     self._leave(file)
             elif not is_to_write:
-                paused = self._disk.paused
-                is_full = self._disk.is_full_for(is_pinned=file.batch.keeper is not None)
+                paused = self._store.state.paused
+                is_full = self._store.is_full_for(is_pinned=file.batch.keeper is not None)
                 if is_full and file.batch.is_to_go_on and not file.batch.order.is_last(file.tries):
                     continue  # what is open now may be closed in a moment; then there is another try
                 if paused is not None:

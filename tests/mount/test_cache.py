@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
+from tests.support.cache_folder import data_files
 from tests.support.harness import KEY, Mounted, Sandbox, mounted, noise, run, wait_until
 
 KIB, MIB = 2**10, 2**20
@@ -35,10 +36,6 @@ def cached(mount: Mount, folder: Path) -> Mount:
         return mount("--cache-dir", folder, "--cache-min-free", "0", *options)
 
     return mount_it
-
-
-def data_files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.data"))
 
 
 def blocks_on_disk(folder: Path) -> int:

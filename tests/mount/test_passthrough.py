@@ -20,6 +20,7 @@ from empirical_fs.fuse.loader import load_library
 from empirical_fs.mount import kernel_passthrough
 from tests.conftest import Mount
 from tests.support import racing_reader
+from tests.support.cache_folder import data_files
 from tests.support.harness import (
     KEY,
     Mounted,
@@ -88,10 +89,6 @@ def held(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def data_files(cache: Path) -> list[Path]:
-    return sorted(cache.rglob("*.data"))
 
 
 @possible
