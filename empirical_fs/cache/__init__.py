@@ -7,6 +7,7 @@ folder.py: the places of the files; files.py: the open files of a version; makin
 removes them; disk_io.py: the system calls.
 room.py: reserves room before anything is written; counters.py: what each process has reserved; scan.py: what
 is on disk. waiting.py: what waits to be written; writer.py: the thread that writes. tallies.py: counts.
+upkeep.py: what an open version needs of its store; stamp.py: which files were verified before.
 gate.py: leaves a disk alone that does not answer; closing.py: closes files; probing.py: whether the folder
 answers, before it is used.
 inspection.py: lists, checks and removes what is on disk; survey.py: does that for commands, with all of it.

@@ -4,20 +4,17 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from enum import Enum, auto
-from typing import Protocol
 
 import msgspec
 
-from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.files import VERIFIED, Files
-from empirical_fs.cache.folder import Folder, Place
+from empirical_fs.cache.folder import Place
 from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.keys import Identity, Listed
 from empirical_fs.cache.record import ABSENT, BLOCK, LARGEST, Note, block_size, count_blocks
-from empirical_fs.cache.tallies import Tallies
+from empirical_fs.cache.upkeep import Chore, Upkeep, Validators
 
 log = logging.getLogger(__name__)
 
@@ -27,40 +24,6 @@ _AT_ONCE = 16
 """Blocks that are read and verified at once."""
 _ENTRIES = 4096
 """Checksums that are read at once."""
-
-Validators = Mapping[str, str | None]
-
-
-class Chore(Enum):
-    """What the writer does beside writing blocks."""
-
-    NOTE = auto()
-    TOUCH = auto()
-    DISCARD = auto()
-    """Remove the files, since nobody needs this version any more."""
-
-
-class Upkeep(Protocol):
-    """What a version needs from its store."""
-
-    io: Io
-    folder: Folder
-    tallies: Tallies
-
-    def put_block(self, cached: "Cached", block: int, data: bytes | memoryview) -> bool:
-        """Have a block written; False if it will not be."""
-
-    def put_drop(self, cached: "Cached", block: int) -> None:
-        """Have a block recorded as absent."""
-
-    def put_chore(self, cached: "Cached", chore: Chore) -> None:
-        """Have something small done."""
-
-    def retain(self, cached: "Cached") -> None:
-        """Give another reference."""
-
-    def release(self, cached: "Cached") -> None:
-        """Take back a reference."""
 
 
 class Cached:

@@ -24,13 +24,12 @@ from empirical_fs.cache.record import (
     encode_entries,
     encode_note,
 )
+from empirical_fs.cache.stamp import Stamp
 
 PAGE = 4096
 """What a folder and the smallest file take on most disks."""
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
-SAME_MOMENT = 1.0
-"""Seconds within which two changes of a file may leave it with the same time."""
 
 
 def room_for_files(size: int) -> Amount:
@@ -42,24 +41,6 @@ def room_for_files(size: int) -> Amount:
 def room_for_blocks(count: int) -> Amount:
     """What consecutive blocks take, with a page in which the file system notes where they are."""
     return Amount(count * BLOCK + PAGE)
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """By what a data file shows that nobody has changed it."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
-
-    @classmethod
-    def of(cls, found: os.stat_result, now: float) -> "Stamp | None":
-        """The stamp of a file with this status; None if it changed just now (`now` in s since the epoch)."""
-        if now - max(found.st_mtime, found.st_ctime) < SAME_MOMENT:
-            return None
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import STAT_BLOCK, Io
-from empirical_fs.cache.files import PAGE, Files, Stamp, close_all
+from empirical_fs.cache.files import PAGE, Files, close_all
 from empirical_fs.cache.folder import DATA, Folder, Place, random_name
 from empirical_fs.cache.keys import Identity
 from empirical_fs.cache.record import (
@@ -21,6 +21,7 @@ from empirical_fs.cache.record import (
     decode_header,
     encode_header,
 )
+from empirical_fs.cache.stamp import Stamp
 
 _TRIES = 3
 _READ_ONLY = (errno.EROFS, errno.EACCES)

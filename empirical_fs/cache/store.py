@@ -2,17 +2,16 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from empirical_fs.cache.bounds import Limits
-from empirical_fs.cache.cached import Cached, Chore
+from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.closing import Closer
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import Files, Stamp
+from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.gate import After, Gate, GatedIo, StuckDisk
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
@@ -21,7 +20,9 @@ from empirical_fs.cache.making import open_files, read_header
 from empirical_fs.cache.record import Note, Origin, Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.scan import resource_folders
+from empirical_fs.cache.stamp import VerifiedFiles
 from empirical_fs.cache.tallies import Counts, Tallies
+from empirical_fs.cache.upkeep import Chore
 from empirical_fs.cache.writer import Means, Writer
 from empirical_fs.clock import aging_clock
 from empirical_fs.work.jobs import Job
@@ -30,10 +31,6 @@ log = logging.getLogger(__name__)
 
 _QUEUE = 32 * 2**20
 """Bytes that may wait to be written."""
-_REMEMBERED = 4096
-"""How many versions are remembered as verified after they were closed."""
-_REMEMBERED_SECONDS = 600.0
-"""For how long: meanwhile the disk may have become unable to read what is no longer in memory."""
 _LINGER = 1.0
 _VERSIONS = 64
 """How many versions of one resource are looked at."""
@@ -70,8 +67,8 @@ class State:
 class Store:
     """The cache of one process.
 
-    The lock guards the table of open versions and their references, and that of the versions that were
-    verified; nothing else is done under it.
+    The lock guards the table of open versions and their references; nothing else is done under it, but to
+    remember that one was verified.
     """
 
     def __init__(
@@ -103,9 +100,7 @@ class Store:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
         self._clock = system.means.clock
-        self._verified = OrderedDict[tuple[str, str], tuple[Stamp, float]]()
-        """The stamps of data files in which this process has verified every block, and when
-        they were opened for that; the oldest first."""
+        self._verified = VerifiedFiles(system.means.clock)
         self._has_told_damage = False
         self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock)
         self._writer = Writer(self, self._room, queue, system.means)
@@ -316,27 +311,17 @@ class Store:
             is_last = cached.references == 0
             if is_last and self._open.get(_key(cached)) is cached:
                 del self._open[_key(cached)]
-                self._remember(cached)
+                files = cached.files
+                if files is not None and files.stamp is not None and files.is_verified:
+                    self._verified.note(_key(cached), files.stamp, files.since)
         if is_last:
             cached.finish()
 
-    def _remember(self, cached: Cached) -> None:
-        """Remember a version that is closed, if every block of it was verified. The lock is held."""
-        files = cached.files
-        if files is None or files.stamp is None or not files.is_verified:
-            return
-        self._verified[_key(cached)] = files.stamp, files.since
-        self._verified.move_to_end(_key(cached))
-        while len(self._verified) > _REMEMBERED:
-            self._verified.popitem(last=False)
-
     def _recall(self, files: Files) -> None:
         """Note whether the files, which have just been opened, were verified by this process lately."""
-        key = files.place.resource, files.place.version
-        files.since = now = self._clock()
-        with self._lock:
-            stamp, since = self._verified.get(key, (None, now))
-        if stamp is not None and stamp == files.stamp and now - since < _REMEMBERED_SECONDS:
+        files.since = self._clock()
+        since = self._verified.since((files.place.resource, files.place.version), files.stamp)
+        if since is not None:
             files.since = since
             files.take_for_verified()
 

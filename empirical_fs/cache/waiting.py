@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from empirical_fs.cache.cached import Cached, Chore, Upkeep
+from empirical_fs.cache.cached import Cached
+from empirical_fs.cache.upkeep import Chore, Upkeep
 from empirical_fs.work.threads import Bell
 
 _AT_ONCE = 64

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from empirical_fs.cache.bounds import Amount
-from empirical_fs.cache.cached import Cached, Chore, Upkeep
+from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.closing import Asked
 from empirical_fs.cache.disk_failures import Effect, effect
 from empirical_fs.cache.files import Files, room_for_blocks, room_for_files
@@ -15,6 +15,7 @@ from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.making import create_files, open_files, remove_files
 from empirical_fs.cache.record import ABSENT, Note, Unusable
 from empirical_fs.cache.room import Room
+from empirical_fs.cache.upkeep import Chore, Upkeep
 from empirical_fs.cache.waiting import Pending, Waiting
 
 _FULL = "it is full, and nothing in it may be evicted now"

@@ -17,10 +17,11 @@ from empirical_fs.control.cache_tasks import Kind, Progress, Question
 from empirical_fs.errors import BadAnswer, NoThread, SetupError
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.task_runner import DiskTask, Task
+from empirical_fs.reading.batch import Batch
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.handle import nothing
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.reading.prefetch import Batch, Prefetch
+from empirical_fs.reading.prefetch import Prefetch
 from empirical_fs.work.parallel import in_parallel
 
 _ASK_SECONDS = 30.0

@@ -9,7 +9,8 @@ from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.errors import NoThread
-from empirical_fs.reading.prefetch import Batch, Prefetch
+from empirical_fs.reading.batch import Batch
+from empirical_fs.reading.prefetch import Prefetch
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.timer import Timer
 

@@ -24,6 +24,8 @@
     confirming            asks the store whether that is current
     whole_files           which files of the disk cache the kernel may read by itself
     prefetch              fetches whole files into the disk cache, for commands
+    batch                 the files that a command wants; wanted_file: one of them
+    young_versions        notes which of them the listing means
     prefetch_policy       which file comes next, and how many requests at once; policy
 
 A module marked as policy does no I/O and starts no threads. The package knows nothing of the kernel. fuse/,

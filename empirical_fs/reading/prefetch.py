@@ -7,15 +7,10 @@ the disk, and dropped. What is on the disk already is not fetched.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
-from empirical_fs.api.resource import Resource
-from empirical_fs.api.store_lag import LAG_SECONDS
-from empirical_fs.cache.cached import Cached
 from empirical_fs.errors import (
     BadAnswer,
     ContentChanged,
@@ -26,24 +21,22 @@ from empirical_fs.errors import (
     SpoolFailed,
     Unavailable,
 )
-from empirical_fs.reading.content import Content
+from empirical_fs.reading.batch import Batch, Keeper
 from empirical_fs.reading.disk import Disk
-from empirical_fs.reading.handle import Handle, nothing
+from empirical_fs.reading.handle import nothing
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.reading.part import Part
 from empirical_fs.reading.prefetch_policy import (
     AHEAD,
     AT_ONCE,
     PIECE,
     RUN,
     Conditions,
-    Order,
     Rate,
     may_begin,
-    may_give_up,
     may_hold,
 )
-from empirical_fs.reading.read_ahead import Range
+from empirical_fs.reading.wanted_file import Gap, Piece, WantedFile
+from empirical_fs.reading.young_versions import Listed, YoungVersions
 from empirical_fs.work.jobs import Job
 from empirical_fs.work.timer import Timer
 
@@ -53,120 +46,6 @@ _LOOK_SECONDS, _IDLE_SECONDS = 0.02, 1.0
 """How often to look whether the disk has written or memory is free; and whether all is well otherwise."""
 
 log = logging.getLogger(__name__)
-
-Listed = Callable[[int], Resource | None]
-"""Returns the resource with an id as the listing has it now; None if it has none."""
-
-
-class Keeper(Protocol):
-    """Hears which versions are fetched."""
-
-    def found(self, resource: Resource, cached: Cached) -> None:
-        """This is the version that is being fetched.
-
-        Raises:
-            OSError: the disk fails.
-        """
-
-    def kept(self, resource: Resource, cached: Cached) -> None:
-        """All of it is on disk.
-
-        Raises:
-            OSError: the disk fails.
-        """
-
-
-class Batch:
-    """The files of one wish, and how far they are. Only the thread of the `Prefetch` changes the numbers."""
-
-    def __init__(self, sizes: Mapping[int, int], keeper: Keeper | None) -> None:
-        """Fetch the resources with these ids; `sizes` has the bytes of each."""
-        self.files = len(sizes)
-        self.bytes = sum(sizes.values())
-        self.files_done = self.bytes_done = 0
-        self._in_a_row = 0
-        self.failures: dict[int, str] = {}
-        """Why files could not be fetched whole, by their ids."""
-        self.stopped_by: str | None = None
-        """Why the rest was given up; None if it was not."""
-        self.is_cancelled = False
-        """Set by `cancel`, for good."""
-        self.ended = threading.Event()
-        self.sizes = sizes
-        self.order = Order(sizes)
-        self.keeper = keeper
-
-    @property
-    def is_to_go_on(self) -> bool:
-        """Whether the rest is wanted, and possible."""
-        return not self.is_cancelled and self.stopped_by is None
-
-    def cancel(self) -> None:
-        """Fetch nothing more; what is there stays."""
-        self.is_cancelled = True
-
-    def note_no_answer(self, reason: str) -> None:
-        """Note that a server gave no answer that could be used; after many in a row the rest is given up."""
-        self._in_a_row += 1
-        if may_give_up(self._in_a_row) and self.stopped_by is None:
-            self.stopped_by = reason
-
-    def moved(self, size: int) -> None:
-        """Note that so many bytes have come."""
-        self.bytes_done += size
-        self._in_a_row = 0
-
-    def fail(self, resource_id: int, reason: str) -> None:
-        """Note that a file cannot be fetched."""
-        self.failures[resource_id] = reason
-
-
-@dataclass(eq=False, slots=True)
-class _File:
-    """A file that is being fetched."""
-
-    batch: Batch
-    resource: Resource
-    handle: Handle
-    tries: int
-    cached: Cached | None = None
-    """What the disk has of it; None until it is known which version the store has."""
-    at: int = 0
-    """The bytes before this are there, or are asked for."""
-    streams: "list[_Stream]" = field(default_factory=list)
-    in_flight: int = 0
-    counted: int = 0
-    """Bytes of it that are counted as done."""
-
-    @property
-    def size(self) -> int:
-        return self.handle.content.size
-
-
-@dataclass(eq=False, slots=True)
-class _Stream:
-    """A gap of a file, which one request fills piece by piece."""
-
-    file: _File
-    at: int
-    stop: int
-    size: int
-    in_flight: int = 0
-
-    @property
-    def next(self) -> Range:
-        """The next piece, which ends where offsets are multiples of a piece."""
-        return Range(self.at, min((self.at // PIECE + 1) * PIECE, self.stop))
-
-
-@dataclass(eq=False, slots=True)
-class _Piece:
-    """A piece under way; `left` is the number of its parts that are still being filled."""
-
-    stream: _Stream
-    extent: Range
-    parts: list[Part]
-    left: int
 
 
 class Prefetch:
@@ -181,17 +60,17 @@ class Prefetch:
 
         `timer` tells when a version that was young is no longer.
         """
-        self._timer = timer
+        self._young = YoungVersions(readers, disk, listed, timer)
         self._readers = readers
         self._disk = disk
         self._store = disk.store
         self._listed = listed
         self._lock = threading.Lock()
         self._batches: list[Batch] = []
-        self._events: SimpleQueue[_Piece | None] = SimpleQueue()
+        self._events: SimpleQueue[Piece | None] = SimpleQueue()
         self._job = Job("fetching files into the cache", self._work, patience=float("inf"))
-        self._files: list[_File] = []
-        self._settling: list[_File] = []
+        self._files: list[WantedFile] = []
+        self._settling: list[WantedFile] = []
         self._bytes = 0
         self._rate = Rate(time.monotonic())
         self._is_closed = False
@@ -218,6 +97,7 @@ class Prefetch:
     def close(self) -> None:
         """Fetch nothing more."""
         self._is_closed = True
+        self._young.close()
         self._events.put(None)
 
     def _work(self) -> None:
@@ -271,7 +151,7 @@ class Prefetch:
                 return True
         return False
 
-    def _next_stream(self) -> _Stream | None:
+    def _next_stream(self) -> Gap | None:
         """The gap whose next piece comes next; None if there is nothing to do now."""
         streams = [each for file in self._files for each in file.streams]
         moving = [each.size for each in streams if each.in_flight]
@@ -288,7 +168,7 @@ class Prefetch:
         conditions = Conditions(self._readers.connections, self._rate.of(now), now - self._readers.waited_at)
         return may_begin(moving, size, conditions)
 
-    def _next_of_files(self, moving: list[int]) -> _Stream | None:
+    def _next_of_files(self, moving: list[int]) -> Gap | None:
         """The next gap of the files that are open, or of another one if there is none."""
         if not self._may_begin(moving, 0):
             return None
@@ -303,7 +183,7 @@ class Prefetch:
                 return stream
         return None
 
-    def _next_file(self) -> _File | None:
+    def _next_file(self) -> WantedFile | None:
         """Open the next file; None if there is none."""
         with self._lock:
             batches = [each for each in self._batches if each.order]
@@ -318,7 +198,7 @@ class Prefetch:
                     return file
         return None
 
-    def _opened(self, batch: Batch, resource_id: int, tries: int) -> _File | None:
+    def _opened(self, batch: Batch, resource_id: int, tries: int) -> WantedFile | None:
         """Open a file; None if there is nothing to fetch of it, or it cannot be fetched."""
         resource = self._listed(resource_id)
         if resource is None:
@@ -331,12 +211,12 @@ class Prefetch:
             batch.fail(resource_id, "it is larger than the cache")
             return None
         try:
-            return _File(batch, resource, self._readers.open(resource, nothing), tries)
+            return WantedFile(batch, resource, self._readers.open(resource, nothing), tries)
         except BadAnswer as error:
             batch.fail(resource_id, str(error))
             return None
 
-    def _next_gap(self, file: _File) -> _Stream | None:
+    def _next_gap(self, file: WantedFile) -> Gap | None:
         """The next range of a file that is not there; None if there is none, or none that is known yet."""
         if file not in self._files:
             return None
@@ -352,12 +232,12 @@ class Prefetch:
             if not file.streams:
                 self._settle(file)
             return None
-        stream = _Stream(file, file.at, stop, stop - file.at)
+        stream = Gap(file, file.at, stop, stop - file.at)
         file.at = stop
         file.streams.append(stream)
         return stream
 
-    def _finds(self, file: _File) -> bool:
+    def _finds(self, file: WantedFile) -> bool:
         """Find out what the disk has of a file; False if its first piece must come before that is known."""
         file.cached = self._disk.cached(file.handle.content)
         if file.cached is not None:
@@ -369,7 +249,7 @@ class Prefetch:
             return False
         return True
 
-    def _ask(self, stream: _Stream) -> bool:
+    def _ask(self, stream: Gap) -> bool:
         """Have the next piece of a gap fetched; False if there is no memory for it now.
 
         Raises:
@@ -385,7 +265,7 @@ class Prefetch:
             return True
         if parts is None:
             return False
-        piece = _Piece(stream, extent, parts, len(parts))
+        piece = Piece(stream, extent, parts, len(parts))
         stream.at = extent.stop
         stream.in_flight += 1
         stream.file.in_flight += 1
@@ -394,7 +274,7 @@ class Prefetch:
             part.when_left(partial(self._events.put, piece))
         return True
 
-    def _left(self, piece: _Piece) -> None:
+    def _left(self, piece: Piece) -> None:
         """Note that nobody fills one of its parts any more."""
         stream, file = piece.stream, piece.stream.file
         piece.left -= 1
@@ -421,7 +301,7 @@ class Prefetch:
             # The server sends the whole file instead, or somebody needed the memory: ask once more.
             stream.at = min(stream.at, piece.extent.start)
 
-    def _settle(self, file: _File) -> None:
+    def _settle(self, file: WantedFile) -> None:
         self._files.remove(file)
         self._settling.append(file)
 
@@ -433,7 +313,7 @@ class Prefetch:
                 raise AssertionError("a file of an unknown version is whole")
             is_to_write = self._store.is_to_write(cached)
             if cached.is_complete:
-                self._note_listed(file.resource, file.handle.content, cached)
+                self._young.note_listed(file.resource, file.handle.content, cached)
                 if self._tell(file, is_kept=True):
                     self._moved(file, self._size(file) - file.counted)
                     self._count(file.batch, file.resource.id, file.counted)
@@ -447,32 +327,7 @@ class Prefetch:
                     file.batch.stopped_by = f"the cache takes nothing more: {paused}"
                 self._fail(file, paused or "the disk did not keep all of it")
 
-    def _note_listed(self, resource: Resource, content: Content, cached: Cached) -> None:
-        """Note which version the listing means, once the store can no longer lag behind the listing."""
-        if content.has_settled:
-            self._disk.note_listed(content, cached)
-        else:
-            self._timer.after(LAG_SECONDS, partial(self._confirm, resource))
-
-    def _confirm(self, resource: Resource) -> None:
-        """Ask the store whether it still has a version that was young when it was fetched."""
-        if self._is_closed or self._listed(resource.id) != resource:
-            return
-        handle = self._readers.open(resource, nothing)
-        content = handle.content
-
-        def answered() -> None:
-            cached = None if content.is_over else self._disk.cached(content)
-            if cached is not None:
-                self._disk.note_listed(content, cached)
-            handle.close()
-
-        try:
-            self._readers.ask_again(content, answered)
-        except NoThread:
-            handle.close()
-
-    def _tell(self, file: _File, *, is_kept: bool) -> bool:
+    def _tell(self, file: WantedFile, *, is_kept: bool) -> bool:
         """Tell the keeper; False if that fails, and so the file."""
         keeper, cached = file.batch.keeper, file.cached
         if keeper is None or cached is None:
@@ -484,7 +339,7 @@ class Prefetch:
             return False
         return True
 
-    def _fail(self, file: _File, reason: str, *, is_final: bool = False) -> None:
+    def _fail(self, file: WantedFile, reason: str, *, is_final: bool = False) -> None:
         """Give a file up, or take it up again later."""
         batch = file.batch
         self._leave(file)
@@ -493,14 +348,14 @@ class Prefetch:
         if is_final or not batch.order.put_back(file.resource.id, file.tries):
             batch.fail(file.resource.id, reason)
 
-    def _leave(self, file: _File) -> None:
+    def _leave(self, file: WantedFile) -> None:
         """Close a file; what is under way for it is dropped."""
         for files in (self._files, self._settling):
             if file in files:
                 files.remove(file)
         file.handle.close()
 
-    def _moved(self, file: _File, size: int) -> None:
+    def _moved(self, file: WantedFile, size: int) -> None:
         size = min(size, self._size(file) - file.counted)
         file.counted += size
         file.batch.moved(size)
@@ -510,7 +365,7 @@ class Prefetch:
         batch.files_done += 1
         batch.bytes_done += batch.sizes[resource_id] - counted
 
-    def _size(self, file: _File) -> int:
+    def _size(self, file: WantedFile) -> int:
         """The size with which the file counts."""
         return file.batch.sizes[file.resource.id]
 

@@ -15,9 +15,9 @@ import pytest
 
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.disk_io import Io
-from empirical_fs.cache.files import SAME_MOMENT
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
+from empirical_fs.cache.stamp import SAME_MOMENT
 from empirical_fs.cache.store import Store, System
 from empirical_fs.cache.writer import Means
 from empirical_fs.errors import SetupError
