@@ -16,7 +16,7 @@ from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.gate import After, Gate, GatedIo, StuckDisk
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
-from empirical_fs.cache.making import open_files, read_header
+from empirical_fs.cache.making import open_files, read_header, remove_files
 from empirical_fs.cache.record import Note, Origin, Unusable
 from empirical_fs.cache.room import Room
 from empirical_fs.cache.scan import resource_folders
@@ -240,11 +240,17 @@ class Store:
             OSError: that cannot be done.
         """
         freed = evict(self.folder, self.io, entry)
-        self._room.is_outdated = True
-        cached = self._open.get((entry.resource, entry.version))
-        if cached is not None:
-            cached.adopt(None)
+        self._forget(entry)
         return freed.bytes
+
+    def remove_outdated(self, entry: Entry) -> None:
+        """Remove a version that the object store no longer has; a pin stays, as `Cached.discard` says.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        remove_files(self.io, self.folder.place(entry.resource, entry.version))
+        self._forget(entry)
 
     def pinned(self, resource: str) -> set[str]:
         """The digests of the versions of a resource (its digest) that are pinned.
@@ -324,6 +330,13 @@ class Store:
         if since is not None:
             files.since = since
             files.take_for_verified()
+
+    def _forget(self, entry: Entry) -> None:
+        """Note that the files of a version were removed."""
+        self._room.is_outdated = True
+        cached = self._open.get((entry.resource, entry.version))
+        if cached is not None:
+            cached.adopt(None)
 
     def _is_open(self, resource: str, version: str) -> bool:
         return (resource, version) in self._open

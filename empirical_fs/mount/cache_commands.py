@@ -116,9 +116,16 @@ class CacheCommands:
                 unknown += 1
             elif not is_there:
                 outdated += 1
-                self._store.evict(entry)
+                self._store.remove_outdated(entry)
+                self._see_to_pin(name)
                 yield {"name": name, "digest": entry.resource, "outdated": True}
         task.outcome |= {"outdated": outdated, "not_asked": unknown}
+
+    def _see_to_pin(self, name: str) -> None:
+        """Have the version of a file fetched that the store has now, if the file is pinned."""
+        latest = self._catalog.latest
+        if (entry := latest.by_name.get(name)) is not None:
+            self._pins.relisted([entry.resource.id], latest.resources)
 
     def _is_in_store(self, name: str) -> bool | None:
         """Whether the object store has the version of which blocks are here; None if it does not say."""

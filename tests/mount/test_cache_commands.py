@@ -234,6 +234,13 @@ def test_verify_online(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
         assert (done.returncode, found["outdated"], found["not_asked"]) == (1, 1, 0)
         assert [each["name"] for each in found["files_with_trouble"]] == ["a.bin"]
         assert set(rows(mounted)) == {"b.txt"}
+        answer("--pin", mounted.path, "b.txt")
+        project.put("b.txt", b"c", OLD + 10)
+        done = empirical_mount("--verify", "--online", mounted.path, check=False)
+        assert "b.txt: the store has another version by now" in done.stderr
+        wait_until(lambda: percent(mounted / "b.txt") == 100, "its new version, as it is pinned")
+        assert rows(mounted)["b.txt"]["pinned"]
+        assert (mounted / "b.txt").read_bytes() == b"c"
 
 
 def test_evict(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
