@@ -6,7 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from empirical_fs.histogram import Durations, Histogram
 
 RATE_SECONDS = 5.0
 """The period in seconds over which the throughput is averaged."""
@@ -15,6 +17,14 @@ _OF_SERVERS = ("EIO", "EACCES")
 """What operations fail with because a server does not give the bytes; others say something of a file."""
 
 Kind = Literal["api", "store"]
+Outcome = Literal[
+    "success", "redirect", "busy", "unsatisfied", "client_error", "server_error", "no_answer", "cancelled"
+]
+"""How a request ended: an answer of 2xx; of 3xx; 429 or 503; 412 or 416, by which a store says that a version
+or a range is not there; another 4xx; another 5xx; no answer that is HTTP; given up by us before an answer."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +35,18 @@ class Counts:
     """Reads that the kernel has sent; those that its page cache answers do not count."""
     reads_from_memory: int
     """Reads whose bytes had already arrived."""
+    bytes_read: int
+    """Bytes that reads were answered with."""
+    read_waits: Durations
+    """How long reads waited whose bytes had not arrived, however they ended: bytes, an error, or given up."""
     bytes_fetched: int
     bytes_per_second: float
     """Bytes fetched a second, averaged over the last RATE_SECONDS."""
     requests_in_flight: dict[Kind, int]
+    requests: dict[tuple[Kind, Outcome], int]
+    """The requests that were sent, by how they ended; those that were tried again count each time."""
+    request_waits: dict[Kind, Durations]
+    """How long requests took from being sent to the head of the answer, or to whatever ended them before."""
     urls_signed: int
     """How many URLs the API has signed on request; those in a listing do not count."""
     errors: dict[str, int]
@@ -46,17 +64,26 @@ class Statistics:
         """Begin with all counts at 0; `clock` returns seconds."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._reads = self._reads_from_memory = self._fetched = self._signed = 0
+        self._reads = self._reads_from_memory = self._bytes_read = self._fetched = self._signed = 0
+        self._read_waits = Histogram()
         self._lately: deque[tuple[float, int]] = deque()
-        self._in_flight: dict[Kind, int] = {"api": 0, "store": 0}
+        self._in_flight: dict[Kind, int] = dict.fromkeys(KINDS, 0)
+        self._requests: Counter[tuple[Kind, Outcome]] = Counter()
+        self._request_waits = {kind: Histogram() for kind in KINDS}
         self._errors: Counter[str] = Counter()
         self._failed_in_a_row, self._failing_since = 0, 0.0
 
-    def read(self, *, waited: bool) -> None:
-        """Count a read that was answered; `waited` tells whether it had to wait for its bytes."""
+    def read(self, count: int, *, waited: bool) -> None:
+        """Count a read that was answered with `count` bytes; `waited`: whether it had to wait for them."""
         with self._lock:
             self._reads += 1
             self._reads_from_memory += not waited
+            self._bytes_read += count
+
+    def waited(self, seconds: float) -> None:
+        """Count the wait of a read that has ended, in whatever way."""
+        with self._lock:
+            self._read_waits.observe(seconds)
 
     def fetched(self, count: int) -> None:
         """Count bytes that arrived from the store."""
@@ -93,6 +120,12 @@ class Statistics:
             with self._lock:
                 self._in_flight[kind] -= 1
 
+    def requested(self, kind: Kind, outcome: Outcome, seconds: float) -> None:
+        """Count a request that was sent, and how long it took to the head of its answer, if there was one."""
+        with self._lock:
+            self._requests[kind, outcome] += 1
+            self._request_waits[kind].observe(seconds)
+
     def counts(self) -> Counts:
         """A snapshot of the counts."""
         with self._lock:
@@ -101,9 +134,13 @@ class Statistics:
             return Counts(
                 reads=self._reads,
                 reads_from_memory=self._reads_from_memory,
+                bytes_read=self._bytes_read,
+                read_waits=self._read_waits.durations(),
                 bytes_fetched=self._fetched,
                 bytes_per_second=sum(count for _, count in self._lately) / RATE_SECONDS,
                 requests_in_flight=dict(self._in_flight),
+                requests=dict(self._requests),
+                request_waits={kind: waits.durations() for kind, waits in self._request_waits.items()},
                 urls_signed=self._signed,
                 errors=dict(self._errors),
                 failed_in_a_row=self._failed_in_a_row,

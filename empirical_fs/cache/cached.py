@@ -194,7 +194,8 @@ class Cached:
         except OSError as error:
             self.fail(error, "read")
         if done:
-            self._note_read(done)
+            self._upkeep.tallies.read(done)
+            self._note_use()
         return done
 
     def expect(self, start: int, stop: int) -> None:
@@ -212,7 +213,8 @@ class Cached:
         files = self.files
         if files is None or not files.read_from_memory(start, into):
             return False
-        self._note_read(len(into))
+        self._upkeep.tallies.hit(len(into))
+        self._note_use()
         return True
 
     def keep(self, block: int, data: bytes | memoryview) -> bool:
@@ -389,8 +391,7 @@ class Cached:
             self._files = None
             self._lent.clear()
 
-    def _note_read(self, count: int) -> None:
-        self._upkeep.tallies.read(count)
+    def _note_use(self) -> None:
         now = time.monotonic()
         if now - self._touched_at > _TOUCH_SECONDS:
             self._touched_at = now

@@ -12,6 +12,7 @@ from empirical_fs.cache.files import PAGE
 from empirical_fs.cache.folder import Folder, Place
 from empirical_fs.cache.making import remove_files
 from empirical_fs.cache.scan import scan
+from empirical_fs.cache.tallies import Tallies
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +34,16 @@ class Room:
     process has a version open (digests of resource and version).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the folder, what it may take, and what is to be known of it
         self,
         folder: Folder,
         io: Io,
         limits: Limits,
         is_open: Callable[[str, str], bool],
         clock: Callable[[], float],
+        tallies: Tallies,
     ) -> None:
-        """Know nothing yet; `clock` returns seconds and counts suspend."""
+        """Know nothing yet; `clock` returns seconds and counts suspend; `tallies` counts what is evicted."""
         self.used: Amount | None = None
         """What the cache takes on the disk, reservations included; None before the first scan."""
         self._coming = Amount()
@@ -53,6 +55,7 @@ class Room:
         self._limits = limits
         self._is_open = is_open
         self._clock = clock
+        self._tallies = tallies
         self._counter = OwnCounter(folder, io)
         self._scanned: Scanned | None = None
         self._oldest = LeastRecent()
@@ -222,8 +225,10 @@ class Room:
         most = sum((taken for _, taken in chosen), Amount())
         if not self._counter.publish(replace(self._counter.value, freeing=self._counter.value.freed + most)):
             return Amount()
-        freed = sum((remove_files(self._io, place) for place, _ in chosen), Amount())
+        removed = [remove_files(self._io, place) for place, _ in chosen]
+        freed = sum(removed, Amount())
         freed = Amount(min(freed.bytes, most.bytes), min(freed.files, most.files))
+        self._tallies.evicted(sum(each.is_any for each in removed), freed.bytes)
         log.debug("evicted %d bytes from the cache", freed.bytes)
         total = self._counter.value.freed + freed
         self._counter.publish(replace(self._counter.value, freed=total, freeing=total))

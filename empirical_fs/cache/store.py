@@ -102,7 +102,7 @@ class Store:
         self._clock = system.means.clock
         self._verified = VerifiedFiles(system.means.clock)
         self._has_told_damage = False
-        self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock)
+        self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock, self.tallies)
         self._writer = Writer(self, self._room, queue, system.means)
 
     @property

@@ -10,6 +10,10 @@ class Counts:
 
     bytes_read: int = 0
     """Bytes that readers got from the cache."""
+    hits: int = 0
+    """Ranges that were wanted and found, all of them."""
+    misses: int = 0
+    """Ranges that were wanted and of which something had to be fetched."""
     blocks_kept: int = 0
     """Blocks written."""
     blocks_dropped: int = 0
@@ -18,6 +22,10 @@ class Counts:
     """Blocks and records whose checksum did not match."""
     files_off: int = 0
     """Versions whose files are left alone after an error of the disk."""
+    evictions: int = 0
+    """Versions that this process has removed to make room."""
+    bytes_evicted: int = 0
+    """Bytes on the disk that this has freed."""
 
 
 class Tallies:
@@ -38,6 +46,18 @@ class Tallies:
         with self._lock:
             self._counts = replace(self._counts, bytes_read=self._counts.bytes_read + count)
 
+    def hit(self, count: int) -> None:
+        """Count a range that was found, and its bytes."""
+        with self._lock:
+            counts = self._counts
+            self._counts = replace(counts, hits=counts.hits + 1, bytes_read=counts.bytes_read + count)
+
+    def looked_for(self, *, is_there: bool) -> None:
+        """Count a range that was looked for; its bytes are counted as they are read."""
+        with self._lock:
+            counts = self._counts
+            self._counts = replace(counts, hits=counts.hits + is_there, misses=counts.misses + (not is_there))
+
     def kept(self, count: int) -> None:
         """Count blocks written."""
         with self._lock:
@@ -57,3 +77,11 @@ class Tallies:
         """Count a version whose files are left alone."""
         with self._lock:
             self._counts = replace(self._counts, files_off=self._counts.files_off + 1)
+
+    def evicted(self, versions: int, freed: int) -> None:
+        """Count versions that were removed to make room, and the bytes that this has freed."""
+        with self._lock:
+            counts = self._counts
+            self._counts = replace(
+                counts, evictions=counts.evictions + versions, bytes_evicted=counts.bytes_evicted + freed
+            )

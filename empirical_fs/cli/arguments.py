@@ -52,6 +52,7 @@ _OF_SETTINGS = {
     "cache_size": ("SIZE", "what the cache takes on disk at most ({default})"),
     "cache_min_free": ("SIZE|PERCENT", "what it leaves free on its disk ({default})"),
     "offline": (None, "with the cache: start from it, without waiting for the API"),
+    "metrics": ("[ADDRESS:]PORT", "serve metrics for Prometheus there, by default to this machine only"),
     "log_file": ("FILE", "log to FILE, which is kept small"),
 }
 
@@ -104,7 +105,7 @@ def parser() -> Parser:
     cache = parser.add_argument_group("cache on disk")
     for name in ("cache", "cache_dir", "cache_size", "cache_min_free", "offline"):
         _add_setting(cache, OPTIONS[name])
-    _add_others(parser.add_argument_group("log and help"))
+    _add_others(parser.add_argument_group("log, metrics and help"))
     return parser
 
 
@@ -167,6 +168,7 @@ def _add_others(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-q", "--quiet", dest="verbosity", action="store_const", const=-1, help="log errors only"
     )
+    _add_setting(group, OPTIONS["metrics"])
     group.add_argument("-h", "--help", action="help", help="show this")
     group.add_argument(
         "--version", action="version", version=f"%(prog)s {__version__}", help="show the version"

@@ -66,6 +66,7 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
         options=parse_mount_options(found.mount_options),
         cache=cache_settings(found, place),
         offline=bool(found["offline"]),
+        metrics=found["metrics"],
         sources=found.shown,
     )
     fusermount.check_machine()

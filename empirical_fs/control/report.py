@@ -27,6 +27,11 @@ class _InFlight(msgspec.Struct):
     api: _Count
 
 
+class _Waits(msgspec.Struct):
+    count: _Count
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+
+
 class _Setting(msgspec.Struct):
     value: str
     source: str
@@ -52,6 +57,10 @@ class _Cache(msgspec.Struct):
     paused: str | None
     reserved: _Count = 0
     pinned_not_current: _Count = 0
+    hits: _Count = 0
+    misses: _Count = 0
+    evictions: _Count = 0
+    bytes_evicted: _Count = 0
 
 
 class _Report(msgspec.Struct):
@@ -86,6 +95,9 @@ class _Report(msgspec.Struct):
     cache: _Cache | None = None
     offline: bool = False
     listing_from_disk: bool = False
+    bytes_read: _Count = 0
+    read_waits: _Waits | None = None
+    requests: dict[str, dict[str, _Count]] = {}
 
 
 def parse_answer(text: bytes) -> dict[str, Any]:

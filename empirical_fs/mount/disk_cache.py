@@ -11,7 +11,7 @@ from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.gate import Gate
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.probing import no_answer
-from empirical_fs.cache.store import Store
+from empirical_fs.cache.store import State, Store
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.fuse.xattr_reads import ShareOnDisk
 from empirical_fs.mount.cache_commands import CacheCommands
@@ -68,6 +68,10 @@ class DiskCache(NoCache):
         """Begin to write."""
         self.store.start(self._timer.after)
 
+    def state(self) -> State:
+        """The state as it is."""
+        return self.store.state
+
     def report(self) -> dict[str, Any]:
         """The state for `--status`: sizes in bytes, counts of blocks."""
         state = self.store.state
@@ -77,10 +81,14 @@ class DiskCache(NoCache):
             "reserved": state.reserved,
             "limit": state.limit,
             "bytes_read": state.counts.bytes_read,
+            "hits": state.counts.hits,
+            "misses": state.counts.misses,
             "blocks_damaged": state.counts.blocks_damaged,
             "blocks_written": state.counts.blocks_kept,
             "blocks_dropped": state.counts.blocks_dropped,
             "files_left_alone": state.counts.files_off,
+            "evictions": state.counts.evictions,
+            "bytes_evicted": state.counts.bytes_evicted,
             "paused": state.paused,
             "pinned_not_current": 0 if self._pins is None else len(self._pins.missing),
         }

@@ -29,7 +29,8 @@ from empirical_fs.fuse.operations import Operations, Tools
 from empirical_fs.fuse.options import FuseOptions, fuse_options
 from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
-from empirical_fs.mount import kernel_passthrough
+from empirical_fs.metrics.measuring import Parts
+from empirical_fs.mount import kernel_passthrough, metrics
 from empirical_fs.mount.affinity import Affinity, OwnCpus
 from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.claim import claim
@@ -104,15 +105,16 @@ def serve(
     # of 5 ms is too long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     signals = Signals()
-    try:
-        _serve_once(settings, place, ready, progress, signals, tell)
-    except ConnectionAborted as error:
-        log.error("%s", error)
-        while not _is_served_again(settings, signals):
-            pass
+    with metrics.served_at(settings.metrics) as show:
+        try:
+            _serve_once(settings, place, ready, progress, signals, tell, show)
+        except ConnectionAborted as error:
+            log.error("%s", error)
+            while not _is_served_again(settings, signals, show):
+                pass
 
 
-def _is_served_again(settings: Settings, signals: Signals) -> bool:
+def _is_served_again(settings: Settings, signals: Signals, show: metrics.Show) -> bool:
     """Mount again where the kernel has ended the mount, and serve; False if the caller must try once more.
 
     True once the mount was unmounted as usual.
@@ -128,7 +130,7 @@ def _is_served_again(settings: Settings, signals: Signals) -> bool:
 
     try:
         with HeldDirectory(settings.mountpoint) as place:
-            _serve_once(settings, place, ready, unseen, signals, log.warning)
+            _serve_once(settings, place, ready, unseen, signals, log.warning, show)
     except ConnectionAborted as error:
         log.error("%s", error)
         return False
@@ -148,6 +150,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     progress: Progress,
     signals: Signals,
     tell: Tell,
+    show: metrics.Show,
 ) -> None:
     """Create the parts of one mount, and serve it until it is unmounted.
 
@@ -162,7 +165,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
     patience = settings.timeout * _FETCHING_SHARE
     statistics, budget, timer, runs = Statistics(), Budget(settings.memory), Timer(), Runs()
-    common = Common(create_context(), closing, patience)
+    common = Common(create_context(), closing, patience, statistics)
     api = Api(settings.api_url, settings.key, common)
     store = Store(settings.api_url, common, lambda: api.is_here, runs.close_parked)
     urls = SignedUrls(api, settings.url_ttl, patience, statistics)
@@ -240,9 +243,11 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
 
     operations = Operations(Files(catalog, inodes, walks, passthrough, cache.whole_files), tools, connected)
     signals.end(lifecycle)
+    show(Parts(statistics, catalog, budget, readers, {"api": api.lost, "store": store.lost}, cache.state))
     try:
         _run(partial(session.serve, operations, place, options), lifecycle, stderr, settings)
     finally:
+        show(None)
         closing.set()
         pools = (later, for_commands, for_disk)
         for each in (tasks, walks, readers, *lanes, reactor, store, api, timer, *pools, listings, cache):

@@ -13,7 +13,7 @@ from empirical_fs.control.protocol import Command
 from empirical_fs.errors import EmpiricalError, NoThread, Trouble
 from empirical_fs.reading.budget import Budget
 from empirical_fs.settings.settings import Settings
-from empirical_fs.statistics import Statistics
+from empirical_fs.statistics import KINDS, Statistics
 
 Lost = Callable[[], Mapping[str, float]]
 """Returns the hosts that are out of reach, each with the seconds since then."""
@@ -99,6 +99,15 @@ class Status:
             "memory_budget": self._settings.memory,
             "reads": counts.reads,
             "reads_from_memory": counts.reads_from_memory,
+            "bytes_read": counts.bytes_read,
+            "read_waits": {
+                "count": counts.read_waits.count,
+                "seconds": round(counts.read_waits.seconds, 3),
+            },
+            "requests": {
+                kind: {outcome: count for (of, outcome), count in counts.requests.items() if of == kind}
+                for kind in KINDS
+            },
             "urls_signed": counts.urls_signed,
             "errors": counts.errors,
             "cache": self._cache(),

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from empirical_fs.net.retry import retry_after
 from empirical_fs.net.turns import Turn, Turns
 from empirical_fs.net.urls import is_loopback
 from empirical_fs.server import Server
+from empirical_fs.statistics import Kind, Outcome, Statistics
 from empirical_fs.work.waits import Steps, drive
 
 CONNECT_SECONDS = 10.0
@@ -47,6 +48,22 @@ STALL_SECONDS = 5.0
 _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 
+_PRECONDITION_FAILED, _RANGE_NOT_SATISFIABLE = 412, 416
+
+_KINDS: dict[type[EmpiricalError], Kind] = {ApiUnavailable: "api", StoreUnavailable: "store"}
+_OUTCOMES: dict[int, Outcome] = {
+    _TOO_MANY_REQUESTS: "busy",
+    _SERVICE_UNAVAILABLE: "busy",
+    _PRECONDITION_FAILED: "unsatisfied",
+    _RANGE_NOT_SATISFIABLE: "unsatisfied",
+}
+_OUTCOMES_OF_CLASSES: dict[int, Outcome] = {
+    2: "success",
+    3: "redirect",
+    4: "client_error",
+    5: "server_error",
+}
+"""What the other answers count as, by the first digit of their status."""
 _USELESS = {ApiUnavailable: Foreign, StoreUnavailable: BadAnswer}
 """What is raised for an answer that cannot be parsed."""
 
@@ -78,6 +95,8 @@ class Common:
     patience: float
     """Seconds that a caller waits. A try ends after half of it without the head of an answer, or after a
     fourth of it without a byte of a body, so that there is time for another one."""
+    statistics: Statistics = field(default_factory=Statistics)
+    """Counts the requests."""
 
 
 class Http:
@@ -110,6 +129,7 @@ class Http:
             SetupError: the environment names a proxy that cannot be used.
         """
         self._unavailable = unavailable
+        self._statistics, self._kind = common.statistics, _KINDS[unavailable]
         self._idle = min(IDLE_SECONDS, common.patience / 2)
         self._stall = min(STALL_SECONDS, common.patience / 4)
         self._outages = Outages(self._probe, common.closing.wait)
@@ -260,10 +280,27 @@ class Http:
             extensions["target"] = target
         with self._translated(url, proxy):
             request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
-            response = yield from self._transport.request(request)
+            response = yield from self._counted(self._transport.request(request), cancellation)
         response.request = request
         self._were_well.put(Server.of(url), True)  # noqa: FBT003 - the answer shows it
         return response
+
+    def _counted(
+        self, sending: Steps[httpx.Response], cancellation: Cancellation | None
+    ) -> Steps[httpx.Response]:
+        begun = time.monotonic()
+        outcome: Outcome = "cancelled"  # so it is where this generator is closed
+        try:
+            response = yield from sending
+        except Exception:
+            if cancellation is None or not cancellation.is_cancelled:
+                outcome = "no_answer"
+            raise
+        else:
+            outcome = _outcome(response.status_code)
+            return response
+        finally:
+            self._statistics.requested(self._kind, outcome, time.monotonic() - begun)
 
     def body(self, response: httpx.Response) -> Incoming:
         """The body of an answer as it arrives.
@@ -302,3 +339,8 @@ class Http:
                 raise self._unavailable(trouble, lasting=not self._were_well.peek(server)) from error
             silent = server if is_head and is_silence(error) else None
             raise self._unavailable(trouble, silent=silent) from error
+
+
+def _outcome(status: int) -> Outcome:
+    """What a status counts as; one that HTTP does not have is no answer."""
+    return _OUTCOMES.get(status) or _OUTCOMES_OF_CLASSES.get(status // 100, "no_answer")

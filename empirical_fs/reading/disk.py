@@ -67,15 +67,16 @@ class OnDisk:
         # Who waits for the part asks for another one, which comes from the network.
         with self._store.gate.telling(part.replace):
             cached = self.version()
-            if cached is None:
-                return
-            cached.expect(part.start + part.arrived, part.stop)
-            while not part.has(part.stop):
-                count = cached.read_into(part.start + part.arrived, part.room())
-                if not count:
-                    break
-                part.advance(count)
-        self.note_listed(cached)
+            if cached is not None:
+                cached.expect(part.start + part.arrived, part.stop)
+                while not part.has(part.stop):
+                    count = cached.read_into(part.start + part.arrived, part.room())
+                    if not count:
+                        break
+                    part.advance(count)
+        if cached is not None:
+            self.note_listed(cached)
+        self._store.tallies.looked_for(is_there=part.has(part.stop))
 
     def keep(self, part: Part, start: int) -> int:
         """Hand the bytes of `part` from offset `start` over to be written; only whole blocks are.

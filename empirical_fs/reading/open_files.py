@@ -70,6 +70,12 @@ class Readers:
             return {content.resource_id for content in self._open}
 
     @property
+    def open_handles(self) -> int:
+        """How many handles are open, those included that only fetch ahead."""
+        with self._lock:
+            return sum(opened.handles for opened in self._open.values())
+
+    @property
     def memory(self) -> int:
         """Bytes of memory that all files together may use."""
         return self._means.budget.total

@@ -1,7 +1,8 @@
 """A pending read: who waits for it, which parts it needs, and whether it goes on when a part has ended."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
@@ -59,6 +60,7 @@ class PendingRead:
     waits_for: Part | None = None
     go_on: Callable[[], None] = nothing
     """Called when its bytes may have arrived."""
+    begun: float = field(default_factory=time.monotonic)
 
     def check_end(self, part: Part, download_failure: EmpiricalError | None) -> None:
         """Return if the read can go on with other parts, although a part that it needs has ended.

@@ -41,7 +41,7 @@ class Reader:
             return None
         taken = cursor.take_ready(start, start + size) or self.supply.take_from_disk(start, start + size)
         if taken is not None:
-            self._statistics.read(waited=False)
+            self._statistics.read(sum(map(len, taken[1])), waited=False)
         return taken
 
     def read(self, cursor: Cursor, start: int, size: int, waiter: Waiter) -> Cancel:
@@ -135,7 +135,7 @@ class Reader:
             if start != stop:
                 raise AssertionError("the parts of a read do not make up what was asked for")
             if self.supply.end(read):
-                self._statistics.read(waited=read.waited)
+                self._statistics.read(read.extent.size, waited=read.waited)
                 read.waiter.give(pieces)
         except OSError as error:
             raise SpoolFailed(f"the local disk does not give a file back: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,9 @@ class Supply:
                 return False
             read.is_over = True
             self._let_go(read)
-            return True
+        if read.waited:
+            self._means.statistics.waited(time.monotonic() - read.begun)
+        return True
 
     def renew(self, read: PendingRead) -> bool:
         """Fetch again what a read needs, since a part has ended without its bytes; False if the read is over.

@@ -9,7 +9,9 @@ from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.values import (
     API_URL_VARIABLE,
     DEFAULT_API_URL,
+    METRICS_VARIABLE,
     WrongValue,
+    parse_listen_address,
     parse_memory,
     parse_min_free,
     parse_path,
@@ -81,6 +83,7 @@ OPTIONS = {
         Option("cache_size", "10G", parse_size),
         Option("cache_min_free", "5%", parse_min_free),
         _switch("offline"),
+        Option("metrics", None, parse_listen_address, METRICS_VARIABLE),
         Option("log_file", None, parse_path),
     )
 }

@@ -10,7 +10,7 @@ from empirical_fs.errors import SetupError, UnsafeUrl, UsageError
 from empirical_fs.net.urls import parse_fetchable
 from empirical_fs.settings.caching import CacheSettings
 from empirical_fs.settings.mount_options import MountOptions
-from empirical_fs.settings.values import DEFAULT_API_URL
+from empirical_fs.settings.values import DEFAULT_API_URL, ListenAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class Settings:
     """The cache on disk; None if it is off."""
     offline: bool = False
     """Whether to start from the cache without waiting for the API."""
+    metrics: ListenAddress | None = None
+    """Where the metrics are served; None: nowhere."""
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Each setting's value as text, and its source: a flag, a variable, a file, or the default."""
 

@@ -3,12 +3,14 @@
 import math
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from empirical_fs.errors import Trouble
 
 API_URL_VARIABLE = "EMPIRICAL_API_URL"
 DEFAULT_API_URL = "https://dash.empirical.run"
+METRICS_VARIABLE = "EMPIRICAL_METRICS"
 DEFAULT = "default"
 """The source of a setting that the user did not give."""
 URL_LIFE_SECONDS = 3600
@@ -26,6 +28,11 @@ _PERCENT = re.compile(r"(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _PERCENT_MAX = 100
 _SWITCH = {"on": True, "true": True, "off": False, "false": False}
 _WORD = re.compile(r"[a-z_-]{1,20}")
+_LISTENING = re.compile(
+    r"(?:(?:\[(?P<bracketed>[^\[\]]{1,64})\]|(?P<host>[^:\[\]]{1,64})):)?(?P<port>[0-9]{1,5})"
+)
+_LISTENING_ADVICE = "write for example 9000, 0.0.0.0:9000 or [::1]:9000"
+_LOOPBACK, _IPV6, _PORT_MAX = "127.0.0.1", 6, 2**16 - 1
 _NO_KEY_LENGTH = 5
 """A text of up to so many characters cannot be a key, and may be shown."""
 
@@ -49,6 +56,40 @@ class MinFree:
     def __str__(self) -> str:
         """As the user may write it."""
         return f"{self.percent:g}%" if self.percent else str(self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where a server listens."""
+
+    host: str
+    """An IP address."""
+    port: int
+
+    def __str__(self) -> str:
+        """As the user may write it, and as it is in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen_address(text: str) -> ListenAddress:
+    """Parse `PORT`, which means of this machine only, or `ADDRESS:PORT`.
+
+    Raises:
+        WrongValue: it is neither. Port 0 is refused: it would be another one for each mount.
+    """
+    match = _LISTENING.fullmatch(text.strip())
+    if match is None:
+        raise WrongValue(f"not a port{_quoted(text)}", _LISTENING_ADVICE)
+    host, port = match["bracketed"] or match["host"] or _LOOPBACK, int(match["port"])
+    if not 0 < port <= _PORT_MAX:
+        raise WrongValue(f"must be a port from 1 to {_PORT_MAX}")
+    try:
+        address = ip_address(_LOOPBACK if host == "localhost" else host)
+    except ValueError as error:
+        raise WrongValue("not an IP address before the port", _LISTENING_ADVICE) from error
+    if (address.version == _IPV6) != (match["bracketed"] is not None):
+        raise WrongValue("only an IPv6 address stands in brackets", _LISTENING_ADVICE)
+    return ListenAddress(str(address), port)
 
 
 def parse_switch(text: str) -> bool:

@@ -2,21 +2,38 @@
 
 from contextlib import ExitStack
 
+import pytest
+
 from empirical_fs.statistics import RATE_SECONDS, Statistics
 
 
 def test_counts() -> None:
     """Everything is counted under its own name."""
     statistics = Statistics()
-    statistics.read(waited=True)
-    statistics.read(waited=False)
-    statistics.read(waited=False)
+    statistics.read(5, waited=True)
+    statistics.read(6, waited=False)
+    statistics.read(0, waited=False)
     statistics.signed()
     statistics.failed("EIO")
     statistics.failed("EIO")
     counts = statistics.counts()
     assert (counts.reads, counts.reads_from_memory, counts.urls_signed) == (3, 2, 1)
+    assert counts.bytes_read == 11
     assert counts.errors == {"EIO": 2}
+
+
+def test_waits_and_outcomes() -> None:
+    """A wait counts in the first bucket whose bound it does not exceed, and a request under how it ended."""
+    statistics = Statistics()
+    for seconds in (0.001, 0.0011, 31.0, -1.0):
+        statistics.waited(seconds)
+    waits = statistics.counts().read_waits
+    assert (waits.count, waits.buckets[:2], waits.buckets[-1]) == (4, (2, 1), 1)
+    assert waits.seconds == pytest.approx(31.0021)
+    statistics.requested("store", "busy", 0.5)
+    counts = statistics.counts()
+    assert counts.requests == {("store", "busy"): 1}
+    assert (counts.request_waits["store"].count, counts.request_waits["api"].count) == (1, 0)
 
 
 def test_throughput_is_of_the_last_seconds() -> None:
