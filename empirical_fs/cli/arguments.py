@@ -52,7 +52,7 @@ _OF_SETTINGS = {
     "cache_size": ("SIZE", "what the cache takes on disk at most ({default})"),
     "cache_min_free": ("SIZE|PERCENT", "what it leaves free on its disk ({default})"),
     "offline": (None, "with the cache: start from it, without waiting for the API"),
-    "metrics": ("[ADDRESS:]PORT", "serve metrics for Prometheus there, by default to this machine only"),
+    "metrics": ("[ADDR:]PORT", "serve metrics for Prometheus; without ADDR to this machine only"),
     "log_file": ("FILE", "log to FILE, which is kept small"),
 }
 

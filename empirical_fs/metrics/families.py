@@ -309,4 +309,4 @@ FAMILIES = (
         _paused,
     ),
 )
-"""Every metric, in the order in which they are shown. Those of the cache on disk have no value without one."""
+"""Every metric, in the order in which they are shown. Those of the cache have no value without one."""

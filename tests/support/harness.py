@@ -44,7 +44,7 @@ def noise(size: int, seed: int = 0) -> bytes:
 def environment(**changes: str | None) -> dict[str, str]:
     """The environment for a program under test: no key, proxy or configuration; messages in English."""
     # PYTHONDONTWRITEBYTECODE prevents compiled modules: each command would take a third longer to start.
-    removed = {"EMPIRICALRUN_KEY", "EMPIRICAL_API_URL", "PYTHONDONTWRITEBYTECODE"}
+    removed = {"EMPIRICALRUN_KEY", "EMPIRICAL_API_URL", "EMPIRICAL_METRICS", "PYTHONDONTWRITEBYTECODE"}
     kept = {
         name: value
         for name, value in os.environ.items()

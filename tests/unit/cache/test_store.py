@@ -497,8 +497,11 @@ def test_the_least_recently_used_version_makes_room(folder: Path) -> None:
             )
             assert usage_of(folder) <= limits.size
         left = [any(check(version(store, DATA, key=key), DATA)) for key in keys]
+        counts = store.state.counts
     assert left[-1]
     assert 1 <= sum(left) <= 2
+    assert counts.evictions == len(keys) - sum(left)
+    assert counts.bytes_evicted > BLOCK * counts.evictions
 
 
 def test_what_is_open_or_pinned_or_in_use_is_not_evicted_and_the_rest_is_not_cached(folder: Path) -> None:

@@ -5,20 +5,21 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, BadAnswer, OutOfReach, StoreUnavailable
+from empirical_fs.errors import ApiUnavailable, BadAnswer, EmpiricalError, OutOfReach, StoreUnavailable
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from empirical_fs.server import Server
+from empirical_fs.statistics import Kind, Outcome
 from tests.support.common import common
 from tests.support.harness import wait_until
-from tests.support.wire import GOOD, Listening, hang_up
+from tests.support.wire import GOOD, Listening, hang_up, read, sending, talking
 
 
 class Silent(Listening):
@@ -91,6 +92,47 @@ def test_where_a_server_turned_out_to_be(silent: Silent) -> None:
     with pytest.raises(ApiUnavailable):
         http.get(httpx.URL(silent.origin), {}, Deadline.after(0.4))
     assert http.is_here
+    closing.set()
+    http.close()
+
+
+def outcomes(http: Http) -> dict[tuple[Kind, Outcome], int]:
+    return http._statistics.counts().requests
+
+
+@pytest.mark.parametrize(
+    ("head", "outcome"),
+    [
+        (b"206 Partial Content", "success"),
+        (b"304 Not Modified", "redirect"),
+        (b"403 Forbidden", "client_error"),
+        (b"412 Precondition Failed", "unsatisfied"),
+        (b"416 Range Not Satisfiable", "unsatisfied"),
+        (b"429 Too Many Requests", "busy"),
+        (b"500 Internal Server Error", "server_error"),
+        (b"503 Service Unavailable", "busy"),
+        (b"999 ?", "no_answer"),
+    ],
+)
+def test_answers_are_counted_by_their_status(head: bytes, outcome: Outcome) -> None:
+    with talking(sending(b"HTTP/1.1 " + head + b"\r\nContent-Length: 0\r\n\r\n"), None) as (wire, http):
+        with suppress(EmpiricalError):
+            read(wire, http, 5)
+        assert outcomes(http) == {("store", outcome): 1}
+        assert http._statistics.counts().request_waits["store"].count == 1
+
+
+@pytest.mark.parametrize(("is_cancelled", "outcome"), [(False, "no_answer"), (True, "cancelled")])
+def test_what_has_no_answer_is_counted(silent: Silent, *, is_cancelled: bool, outcome: Outcome) -> None:
+    """A server's silence, and that we gave a request up, are two things."""
+    closing, cancellation = threading.Event(), Cancellation()
+    http = Http(4, ApiUnavailable, common(0.4, closing), permit=permits_all)
+    if is_cancelled:
+        timer = threading.Timer(0.05, cancellation.cancel)
+        timer.start()
+    with pytest.raises(ApiUnavailable):
+        http.get(httpx.URL(silent.origin), {}, Deadline.after(5), cancellation)
+    assert outcomes(http)["api", outcome] == 1
     closing.set()
     http.close()
 

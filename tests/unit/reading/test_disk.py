@@ -96,6 +96,24 @@ def test_what_was_kept_is_there(store: Store, disk: Disk, validators: Validators
     assert filled(disk, content(), 100, BLOCK + 7) == DATA[100 : BLOCK + 7]
 
 
+def test_hits_and_misses_are_counted(store: Store, disk: Disk) -> None:
+    """A range that is there as a whole is a hit, also from memory; one that is there in part is a miss."""
+    assert filled(disk, content(STRONG)) == b""
+    keep(store, disk, content(STRONG), part(0, 2 * BLOCK, filled=True))
+    assert filled(disk, content(STRONG)) == DATA[: 2 * BLOCK]
+    counts = store.tallies.counts
+    assert (counts.hits, counts.misses, counts.bytes_read) == (0, 2, 2 * BLOCK)
+    assert filled(disk, content(STRONG), 0, BLOCK) == DATA[:BLOCK]
+    what = content(STRONG)
+    on_disk = disk.open(what)
+    assert on_disk is not None
+    assert on_disk.version() is not None
+    assert on_disk.take(0, BLOCK) is not None
+    disk.close(what)
+    counts = store.tallies.counts
+    assert (counts.hits, counts.misses, counts.bytes_read) == (2, 2, 4 * BLOCK)
+
+
 def test_another_date(store: Store, disk: Disk) -> None:
     """Is read from disk only when the store has shown that it is the same object."""
     keep(store, disk, content(STRONG), part(filled=True))

@@ -328,6 +328,23 @@ def test_nothing_beyond_the_end(opened: Opened, start: int, size: int) -> None:
     assert opened.ranges.fetched == []
 
 
+def test_waits_are_counted(opened: Opened, pool: ThreadPoolExecutor) -> None:
+    """Those of reads whose bytes had not arrived, however they end; and the bytes that were given."""
+    opened.ranges.go.clear()
+    waiting = pool.submit(opened.read, 100, 50)
+    assert opened.ranges.begun.acquire(timeout=PATIENCE)
+    given_up = opened.reader.read(opened.cursor(), 120, 10, Waiting())
+    given_up()
+    assert opened.means.statistics.counts().read_waits.count == 1
+    opened.ranges.go.set()
+    waiting.result(PATIENCE)
+    opened.ranges.failure = lambda _start, _stop: StoreUnavailable("busy")
+    with pytest.raises(StoreUnavailable):
+        opened.read(MIB, 5)
+    counts = opened.means.statistics.counts()
+    assert (counts.read_waits.count, counts.reads, counts.bytes_read) == (3, 1, 50)
+
+
 def test_readers_share_a_fetch(opened: Opened, pool: ThreadPoolExecutor) -> None:
     """Readers that want the same bytes at the same time wait for one fetch."""
     opened.ranges.go.clear()

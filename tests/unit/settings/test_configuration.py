@@ -43,6 +43,7 @@ def test_defaults() -> None:
         "cache_size": {"value": str(10 * 2**30), "source": "default"},
         "cache_min_free": {"value": "5%", "source": "default"},
         "offline": {"value": "off", "source": "default"},
+        "metrics": {"value": "-", "source": "default"},
         "log_file": {"value": "-", "source": "default"},
     }
     assert by_default.mount_options == ()
@@ -58,6 +59,17 @@ def test_precedence(config: Path) -> None:
     assert given.values["memory"] == Value(2**29, str(config))
     assert given.values["siblings"] == Value(2**18, "default")
     assert given.mount_options == ("allow_other", "uid=5", "gid=6", "noatime")
+
+
+def test_an_address_for_metrics(config: Path) -> None:
+    """It is a number or a text in the file, a mount option, or a variable, and shown as it is written."""
+    config.write_text("metrics = 9000")
+    assert found(config).shown["metrics"] == {"value": "127.0.0.1:9000", "source": str(config)}
+    variable = found(config, EMPIRICAL_METRICS="[::1]:9001")
+    assert variable.shown["metrics"] == {"value": "[::1]:9001", "source": "EMPIRICAL_METRICS"}
+    assert found(config, options=("metrics=0.0.0.0:9002",)).shown["metrics"]["value"] == "0.0.0.0:9002"
+    with pytest.raises(UsageError, match="EMPIRICAL_METRICS: must be a port from 1"):
+        found(config, EMPIRICAL_METRICS="0")
 
 
 def test_a_profile_before_what_is_for_everyone(config: Path) -> None:

@@ -14,7 +14,7 @@ from empirical_fs.privacy import KEY_VARIABLE
 from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import MountOptions, parse_mount_options, without_values
 from empirical_fs.settings.settings import Settings, parse_api_url
-from empirical_fs.settings.values import parse_path, parse_seconds, parse_size
+from empirical_fs.settings.values import parse_listen_address, parse_path, parse_seconds, parse_size
 
 KEY = "key-of-this-test"
 
@@ -48,6 +48,58 @@ def test_no_sizes(text: str) -> None:
     """Anything else is no size, and the message shows how to write one."""
     with pytest.raises(ValueError, match="256M"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("9000", "127.0.0.1:9000"),
+        (" 9000 ", "127.0.0.1:9000"),
+        ("localhost:9000", "127.0.0.1:9000"),
+        ("0.0.0.0:1", "0.0.0.0:1"),
+        ("[::1]:65535", "[::1]:65535"),
+        ("[0:0::1]:9000", "[::1]:9000"),
+        ("[fe80::1%eth0]:9000", "[fe80::1%eth0]:9000"),
+    ],
+)
+def test_addresses_to_listen_at(text: str, meant: str) -> None:
+    """A port, alone for this machine only, or after an address; written again it is the same."""
+    address = parse_listen_address(text)
+    assert str(address) == meant
+    assert parse_listen_address(meant) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "0",
+            "65536",
+            "-1",
+            "9e3",
+            "\u0669",
+            ":9000",
+            "::1:9000",
+            "[::1]",
+            "[]:9000",
+            "[127.0.0.1]:9000",
+        ),
+        *(
+            "example.org:9000",
+            "127.0.0.1:",
+            "127.0.0.1:0",
+            "http://127.0.0.1:9000",
+            "127.1:9000",
+            "999999",
+            "\n",
+        ),
+    ],
+)
+def test_no_addresses_to_listen_at(text: str) -> None:
+    """Anything else is refused: port 0, which is another one each time, and names, which move, too."""
+    with pytest.raises(ValueError, match=r"9000|from 1 to 65535"):
+        parse_listen_address(text)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +227,7 @@ def test_unusual_keys(key: str) -> None:
 
 def test_values_that_may_be_keys_are_not_shown() -> None:
     """What should be a number is shown only where it is too short for a key."""
-    for parse in (parse_size, parse_seconds):
+    for parse in (parse_size, parse_seconds, parse_listen_address):
         with pytest.raises(ValueError, match="not a") as caught:
             parse(KEY)
         assert KEY not in str(caught.value)
