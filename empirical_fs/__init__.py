@@ -4,7 +4,7 @@ Imports go downwards:
 
     cli/                the commands, and their messages to the user
     mount/  doctor/     the life of a mount; checks of everything that a mount needs
-    fuse/               answers to the kernel's requests
+    fuse/  metrics/     answers to the kernel's requests; what was counted, for Prometheus
     catalog/  reading/  names and attributes of files; their bytes
     cache/              blocks of files on disk
     api/                the listing, and signed URLs

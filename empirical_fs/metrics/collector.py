@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 
 from empirical_fs.histogram import BOUNDS, Durations
 from empirical_fs.metrics.families import FAMILIES, Family
-from empirical_fs.metrics.measuring import Measured
+from empirical_fs.metrics.measured import Measured
 
 _BOUNDS = [*map(str, BOUNDS), "+Inf"]
 

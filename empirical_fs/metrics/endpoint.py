@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from empirical_fs.errors import SetupError
 from empirical_fs.metrics.answers import PATH, Answers, encoded, to_no_request
 from empirical_fs.metrics.collector import EmpiricalCollector
-from empirical_fs.metrics.measuring import Measured
+from empirical_fs.metrics.measured import Measured
 from empirical_fs.settings.values import ListenAddress
 from empirical_fs.work.threads import Worker
 

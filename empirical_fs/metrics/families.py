@@ -11,7 +11,7 @@ from typing import Literal
 from empirical_fs import __version__
 from empirical_fs.cache.tallies import Counts as CacheCounts
 from empirical_fs.histogram import Durations
-from empirical_fs.metrics.measuring import Measured
+from empirical_fs.metrics.measured import Measured
 from empirical_fs.statistics import KINDS, OUTCOMES
 
 ERRNOS = ("EACCES", "EINTR", "EIO", "ESTALE")
@@ -80,7 +80,7 @@ def _limit(measured: Measured) -> Values:
 
 
 def _paused(measured: Measured) -> Values:
-    return [] if measured.cache is None else [((), float(measured.cache.paused is not None))]
+    return [] if measured.cache is None else [((), measured.cache.is_paused)]
 
 
 FAMILIES = (

@@ -1,13 +1,13 @@
-"""The numbers behind the metrics, taken from the parts that read."""
+"""Takes the numbers behind the metrics from the parts that read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.metrics.measured import Measured, MeasuredCache
 from empirical_fs.reading.budget import Budget
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.statistics import Counts, Kind, Statistics
+from empirical_fs.statistics import Kind, Statistics
 
 if TYPE_CHECKING:  # not imported where the cache on disk is off
     from empirical_fs.cache.store import State
@@ -26,31 +26,10 @@ class Parts(NamedTuple):
     """Returns the state of the cache on disk; None without one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The numbers at one moment: times in seconds, sizes in bytes."""
-
-    counts: Counts
-    resources: int
-    resources_size: int
-    listing_age: float
-    is_listing_failing: bool
-    """Whether the listing could not be fetched when that was tried last."""
-    unreadable_entries: int
-    is_offline: bool
-    """Whether the API is out of reach, or was not asked since a start from the cache."""
-    out_of_reach: Mapping[Kind, int]
-    """How many servers of each kind are out of reach."""
-    memory_held: int
-    memory_budget: int
-    open_files: int
-    threads: int
-    cache: "State | None" = None
-
-
 def measured(parts: Parts) -> Measured:
     """Measure the parts now. It asks no server, and waits for nothing."""
     catalog, snapshot = parts.catalog, parts.catalog.latest
+    cache = parts.cache()
     out_of_reach = {kind: len(lost()) for kind, lost in parts.lost.items()}
     return Measured(
         counts=parts.statistics.counts(),
@@ -65,8 +44,12 @@ def measured(parts: Parts) -> Measured:
         memory_budget=parts.budget.total,
         open_files=parts.readers.open_handles,
         threads=_threads(),
-        cache=parts.cache(),
+        cache=None if cache is None else _measured(cache),
     )
+
+
+def _measured(cache: "State") -> MeasuredCache:
+    return MeasuredCache(cache.used, cache.limit, cache.paused is not None, cache.counts)
 
 
 def _threads() -> int:

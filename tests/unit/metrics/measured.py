@@ -6,9 +6,8 @@ from dataclasses import replace
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from empirical_fs.cache.store import State
 from empirical_fs.cache.tallies import Counts as CacheCounts
-from empirical_fs.metrics.measuring import Measured
+from empirical_fs.metrics.measured import Measured, MeasuredCache
 from empirical_fs.statistics import Statistics
 
 _parsed: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
@@ -35,5 +34,5 @@ WITHOUT_CACHE = Measured(
 )
 WITH_CACHE = replace(
     WITHOUT_CACHE,
-    cache=State(used=10, limit=2**33, paused="it is full", counts=CacheCounts(hits=7, misses=4)),
+    cache=MeasuredCache(used=10, limit=2**33, is_paused=True, counts=CacheCounts(hits=7, misses=4)),
 )

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from empirical_fs.metrics.answers import Answers, encoded
 from empirical_fs.metrics.collector import EmpiricalCollector
-from empirical_fs.metrics.measuring import Measured
+from empirical_fs.metrics.measured import Measured
 from tests.unit.metrics.measured import WITH_CACHE, families
 
 OPENMETRICS = "application/openmetrics-text"

@@ -17,7 +17,7 @@ from empirical_fs.fuse.errnos import ERRNO
 from empirical_fs.histogram import BOUNDS
 from empirical_fs.metrics.collector import EmpiricalCollector
 from empirical_fs.metrics.families import ERRNOS, FAMILIES
-from empirical_fs.metrics.measuring import Measured
+from empirical_fs.metrics.measured import Measured
 from empirical_fs.statistics import KINDS, OUTCOMES, Statistics
 from tests.unit.metrics.measured import WITH_CACHE, WITHOUT_CACHE, families
 
