@@ -1,25 +1,20 @@
 """Unmounts on request: waits for the end of the mount's process, or names the programs that use the mount."""
 
-import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import psutil
-
-from empirical_fs import macos
 from empirical_fs.control import protocol
 from empirical_fs.control.question import Silent
 from empirical_fs.errors import SetupError
 from empirical_fs.mount import fusermount, mount_table
+from empirical_fs.mount.server_process import ServerProcess, server_process
 
 _END_SECONDS, _MOMENT_SECONDS, _ASKER_SECONDS, _PAUSE = 30.0, 0.3, 1.0, 0.02
 _NAMED_MAX = 5
 _HELD_SECONDS = 1.0
 """After this wait, we search for processes that have the mount in another mount namespace."""
-_PROCESSES = Path("/proc")
 
 
 def unmount_ours(place: Path, *, lazy: bool) -> str | None:
@@ -69,7 +64,7 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
     except fusermount.Busy as error:
         if silence is not None:
             raise silence from error
-        named = list(_users(place))
+        named = _users(place)
         who = ", ".join(named[:_NAMED_MAX]) + (", ..." if len(named) > _NAMED_MAX else "")
         raise SetupError(
             f"{place} is busy: in use by {who or 'a process that cannot be seen from here'}",
@@ -82,12 +77,12 @@ def _unmount_top(place: Path, mount: mount_table.Mount, *, lazy: bool) -> str | 
     return None
 
 
-def _wait_for_end(place: Path, mount: mount_table.Mount, server: psutil.Process) -> str | None:
+def _wait_for_end(place: Path, mount: mount_table.Mount, server: ServerProcess) -> str | None:
     """Wait for the end of the process that served the mount; returns a message for the user, or None."""
     begin = time.monotonic()
-    while _runs(server):
+    while not server.has_ended():
         waited = time.monotonic() - begin
-        if waited > _HELD_SECONDS and (holders := list(islice(_holders(mount, server.pid), _NAMED_MAX))):
+        if waited > _HELD_SECONDS and (holders := _holders(mount, server.pid)):
             return (
                 f"{place} is unmounted here; in a mount namespace of its own"
                 f" it is still there for {', '.join(holders)}"
@@ -98,21 +93,16 @@ def _wait_for_end(place: Path, mount: mount_table.Mount, server: psutil.Process)
     return None
 
 
-def _holders(mount: mount_table.Mount, server: int) -> Iterator[str]:
-    """The programs in other mount namespaces where this mount is still mounted."""
-    own = _namespace("self")
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid == server or _namespace(str(process.pid)) == own or not process.cmdline():
-                continue  # a thread of the kernel has no command line, and holds nothing
-            table = (_PROCESSES / str(process.pid) / "mountinfo").read_bytes()
-            if f" {mount.device} ".encode() in table:
-                yield f"{process.name()} (process {process.pid})"
+def _holders(mount: mount_table.Mount, server: int) -> list[str]:
+    from empirical_fs.mount.users import holders  # noqa: PLC0415 - psutil takes a fifth of what all this takes
+
+    return list(islice(holders(mount, server), _NAMED_MAX))
 
 
-def _namespace(process: str) -> str:
-    """The mount namespace of a process, by its name in /proc."""
-    return os.readlink(_PROCESSES / process / "ns" / "mnt")  # noqa: PTH115 - a link to no path
+def _users(place: Path) -> list[str]:
+    from empirical_fs.mount.users import users  # noqa: PLC0415 - psutil takes a fifth of what all this takes
+
+    return list(users(place))
 
 
 def _unmount(place: Path, patience: float) -> None:
@@ -129,54 +119,15 @@ def _unmount(place: Path, patience: float) -> None:
             return
 
 
-def _runs(process: psutil.Process) -> bool:
-    """Whether it still runs; a zombie does not, and in a container nobody may ever reap it."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _server(place: Path) -> psutil.Process | None:
+def _server(place: Path) -> ServerProcess | None:
     """The process that serves the mount; None if it has ended, or is another user's.
 
     Raises:
         Silent: the mount does not answer.
     """
     try:
-        process = psutil.Process(protocol.ask(place, protocol.Command.STATUS)["pid"])
-        # The mount may be served from another container, where this pid means another process.
-        if any("empirical" in argument for argument in process.cmdline()):
-            return process
+        return server_process(protocol.ask(place, protocol.Command.STATUS)["pid"])
     except Silent:
         raise
-    except (SetupError, psutil.Error):
-        pass  # the process has ended, or is another user's
-    return None
-
-
-def _users(place: Path) -> Iterator[str]:
-    """The processes that have files below `place` open or mapped, or their working directory there."""
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and any(
-                Path(path).is_relative_to(place) for path in _used_by(process)
-            ):
-                yield f"{process.name()} (process {process.pid})"
-        except (psutil.Error, OSError):
-            continue  # the process has ended, or is another user's
-
-
-def _used_by(process: psutil.Process) -> Iterable[str]:
-    """The paths that a process uses. They are never opened or stat'ed: in a mount that hangs, so would we."""
-    yield process.cwd()
-    if macos.IS_MACOS:
-        yield from (file.path for file in process.open_files())
-        return
-    for descriptor in (_PROCESSES / str(process.pid) / "fd").iterdir():
-        with contextlib.suppress(OSError):  # closed meanwhile
-            yield os.readlink(descriptor)  # noqa: PTH115 - a link to a socket or pipe is no path
-    for line in (_PROCESSES / str(process.pid) / "maps").read_bytes().splitlines():
-        fields = line.split(None, 5)
-        if len(fields) > 5:  # noqa: PLR2004 - the path is the sixth (proc(5))
-            yield os.fsdecode(fields[5])
+    except SetupError:
+        return None

@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 from empirical_fs.errors import Trouble
@@ -28,11 +27,9 @@ _PERCENT = re.compile(r"(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _PERCENT_MAX = 100
 _SWITCH = {"on": True, "true": True, "off": False, "false": False}
 _WORD = re.compile(r"[a-z_-]{1,20}")
-_LISTENING = re.compile(
-    r"(?:(?:\[(?P<bracketed>[^\[\]]{1,64})\]|(?P<host>[^:\[\]]{1,64})):)?(?P<port>[0-9]{1,5})"
-)
 _LISTENING_ADVICE = "write for example 9000, 0.0.0.0:9000 or [::1]:9000"
-_LOOPBACK, _IPV6, _PORT_MAX = "127.0.0.1", 6, 2**16 - 1
+_LOOPBACK, _IPV6 = "127.0.0.1", 6
+_PORT_MAX, _PORT_DIGITS = 2**16 - 1, 5
 _NO_KEY_LENGTH = 5
 """A text of up to so many characters cannot be a key, and may be shown."""
 
@@ -77,19 +74,22 @@ def parse_listen_address(text: str) -> ListenAddress:
     Raises:
         WrongValue: it is neither. Port 0 is refused: it would be another one for each mount.
     """
-    match = _LISTENING.fullmatch(text.strip())
-    if match is None:
+    from ipaddress import ip_address  # noqa: PLC0415 - few commands need it
+
+    host, colon, port = text.strip().rpartition(":")
+    if not (port.isascii() and port.isdecimal() and len(port) <= _PORT_DIGITS) or bool(colon) != bool(host):
         raise WrongValue(f"not a port{_quoted(text)}", _LISTENING_ADVICE)
-    host, port = match["bracketed"] or match["host"] or _LOOPBACK, int(match["port"])
-    if not 0 < port <= _PORT_MAX:
+    if not 0 < int(port) <= _PORT_MAX:
         raise WrongValue(f"must be a port from 1 to {_PORT_MAX}")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if is_bracketed else host or _LOOPBACK
     try:
         address = ip_address(_LOOPBACK if host == "localhost" else host)
     except ValueError as error:
         raise WrongValue("not an IP address before the port", _LISTENING_ADVICE) from error
-    if (address.version == _IPV6) != (match["bracketed"] is not None):
+    if (address.version == _IPV6) != is_bracketed:
         raise WrongValue("only an IPv6 address stands in brackets", _LISTENING_ADVICE)
-    return ListenAddress(str(address), port)
+    return ListenAddress(str(address), int(port))
 
 
 def parse_switch(text: str) -> bool:

@@ -1,6 +1,7 @@
 """What a mount may answer: ours, an older one's, or whatever a program has written there."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -77,6 +78,56 @@ def test_missing(name: str) -> None:
     """A report that lacks what every version has is none."""
     with pytest.raises(NotOurs):
         check_report({field: value for field, value in REPORT.items() if field != name})
+
+
+FULL = {
+    **REPORT,
+    "failed_in_a_row": 1,
+    "failing_for": 2.5,
+    "offline": False,
+    "listing_from_disk": True,
+    "bytes_read": 5,
+    "read_waits": {"count": 1, "seconds": 0.5},
+    "requests": {"api": {"success": 1}, "store": {}},
+    "passthrough": {"off_because": None, "open": 1, "opened": 2},
+    "cache": {
+        "folder": "/cache",
+        "used": None,
+        "limit": 5,
+        "bytes_read": 5,
+        "hits": 1,
+        "misses": 1,
+        "blocks_damaged": 0,
+        "blocks_written": 0,
+        "blocks_dropped": 0,
+        "files_left_alone": 0,
+        "evictions": 0,
+        "bytes_evicted": 0,
+        "paused": None,
+    },
+}
+
+
+def with_each_replaced(value: Any, wrong: object) -> Iterator[object]:
+    """`value` with one of the values in it replaced, for each."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from ({**value, name: each} for each in with_each_replaced(inner, wrong))
+    if value != wrong:
+        yield wrong
+
+
+@pytest.mark.parametrize("wrong", [[], {"a": ()}, -(2**70), 1.5e30, float("nan")], ids=repr)
+def test_every_field_is_checked(wrong: object) -> None:
+    """Whichever is of another kind, or too large, makes the whole none."""
+    assert check_report(FULL) == FULL
+    count = 0
+    for changed in with_each_replaced(FULL, wrong):
+        assert isinstance(changed, list | dict | int | float)
+        with pytest.raises(NotOurs):
+            check_report(changed)  # type: ignore[arg-type]
+        count += 1
+    assert count > 50
 
 
 @settings(max_examples=300)
