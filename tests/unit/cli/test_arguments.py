@@ -2,12 +2,14 @@
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from empirical_fs.cli.arguments import parser
 from empirical_fs.settings.options import OPTIONS
+from tests.support.harness import run
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 _LINES_MAX, _COLUMNS_MAX = 50, 100
@@ -116,3 +118,12 @@ def test_unknown_arguments(capsys: pytest.CaptureFixture[str], rest: list[str], 
         parser().refuse(rest)
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"empirical-mount: {line}; see empirical-mount --help\n"
+
+
+@pytest.mark.parametrize("module", ["empirical_fs.cli.showing_status", "empirical_fs.mount.unmount"])
+def test_commands_that_are_run_often_import_little(module: str) -> None:
+    """What takes as long to import as the rest of such a command is imported only where it is needed."""
+    program = f"import sys, empirical_fs.cli.main, empirical_fs.cli.places, {module}; print(*sys.modules)"
+    imported = set(run(sys.executable, "-c", program).stdout.split())
+    assert module in imported
+    assert not imported & {"msgspec", "psutil", "httpx", "prometheus_client", "tqdm", "shutil"}
