@@ -6,5 +6,5 @@ own. answers.py: the answers to scrapes over HTTP; endpoint.py: the socket and t
 
 No label has a value that a user, a file, a host or a server chooses. The package knows nothing of the kernel.
 families.py and what it imports do no I/O. collector.py, answers.py and endpoint.py need the extra `metrics`.
-mount/ and fsspec.py may import it.
+mount/ may import it, and so may what serves fsspec.
 """
