@@ -245,29 +245,41 @@ class Catalog:
         """Fetch a new snapshot; returns the time of the request on the aging clock."""
         asked_at = aging_clock()
         listing = self._fetch(self._known.shown, progress, self._leisure)
-        self._take(after(listing, self._known), asked_at, listing.server_time, self._on_change)
-        self.find_sizes()
+        self._take(after(listing, self._known), asked_at, listing.server_time, self._on_refreshed)
         return asked_at
+
+    def _on_refreshed(self, changed: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
+        # In this order: a look-up may wait for a size, and until that ends the kernel is told of no change.
+        self.find_sizes()
+        self._tell(changed, older, newer)
+
+    def _tell(self, changed: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
+        if changed:
+            self._on_change(changed, older, newer)
 
     def _leisure(self) -> float:
         is_waited_for = self._doubts.is_waited_for or self._refreshing.is_waited_for
         return 0.0 if is_waited_for else self._max_age * _LEISURE
 
-    def _take(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
-        """Show the state after a listing that was requested at `asked_at` (aging clock)."""
+    def _take(self, known: Known, asked_at: float, server_time: float, on_shown: OnChange) -> None:
+        """Show the state after a listing that was requested at `asked_at` (aging clock).
+
+        `on_shown` is called once it is shown, also if nothing has changed.
+        """
         self._log_troubles(known)
         with self._replacing:
             if asked_at < self._asked_at:
                 return  # a listing that was requested later is already shown
-            self._replace(known, asked_at, server_time, on_change)
+            self._replace(known, asked_at, server_time, on_shown)
             self._to_keep.listed(Listed(self._known, asked_at, server_time))
 
-    def _replace(self, known: Known, asked_at: float, server_time: float, on_change: OnChange) -> None:
+    def _replace(self, known: Known, asked_at: float, server_time: float, on_shown: OnChange) -> None:
         """Show this state. The caller holds `_replacing`."""
         before = None if self._asked_at == float("-inf") else self._snapshot.resources
         resources, self._unsized = self._sizes.listed(known.shown)
+        self._sizes.expect(self._unsized)
         now_young = young(resources, before, self._young, asked_at, server_time)
-        self._show(resources, now_young, asked_at, on_change)
+        self._show(resources, now_young, asked_at, on_shown)
         if resources is known.shown:
             # Share one mapping of all resources, to save the memory of an equal one.
             known = dataclasses.replace(known, shown=self._snapshot.resources)
@@ -279,7 +291,7 @@ class Catalog:
         if unsized and self._sizes.find_all(unsized, self._measuring.moved):
             with self._replacing:
                 resources, self._unsized = self._sizes.listed(self._known.shown)
-                self._show(resources, self._young, self._asked_at, self._on_change)
+                self._show(resources, self._young, self._asked_at, self._tell)
                 self._to_keep.measured()
 
     def _show(
@@ -287,7 +299,7 @@ class Catalog:
         resources: Mapping[int, Resource],
         now_young: Mapping[int, float],
         asked_at: float,
-        on_change: OnChange,
+        on_shown: OnChange,
     ) -> None:
         """Replace the snapshot by one of these resources. The caller holds `_replacing`."""
         older = self._snapshot
@@ -309,8 +321,7 @@ class Catalog:
         self._doubts.drop_before(asked_at)
         self._doubts.settle()
         try:
-            if changed:
-                on_change(changed, older, newer)
+            on_shown(changed, older, newer)
         finally:
             self._telling_until = (
                 aging_clock() + _LOOKUP_TO_ANSWER_SECONDS if changed else self._telling_until

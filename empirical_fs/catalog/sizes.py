@@ -101,11 +101,13 @@ class Sizes:
         if not self._found and all(each.is_sized for each in resources.values()):
             return resources, []
         sized = {resource_id: self.known(each) for resource_id, each in resources.items()}
-        unknown = [each for each in sized.values() if not each.is_sized]
+        return sized, [each for each in sized.values() if not each.is_sized]
+
+    def expect(self, unknown: Iterable[Resource]) -> None:
+        """Have `when_asked_for` wait for these sizes, which `find_all` or `find_none` is to be called for."""
         with self._lock:
             for each in unknown:
                 self._expected.setdefault(_version(each), [])
-        return sized, unknown
 
     def find_all(self, unknown: Sequence[Resource], moved: Callable[[], object]) -> bool:
         """Ask the store for sizes in parallel; returns whether any was found. Calls `moved` after each."""

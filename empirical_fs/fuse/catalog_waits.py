@@ -47,3 +47,8 @@ class CatalogWaits:
         go_on = partial(self._answering.go_on, request, about, work)
         patience = min(self._answering.timeout * _SIZE_SHARE, _SIZE_SECONDS_MAX)
         self._catalog.when_sized(entry, self._timer.after(patience, go_on).ring)
+
+
+def was_awaited(awaited: Entry | None, now: Entry) -> bool:
+    """Whether `now` is the version whose size was waited for, and not one that has replaced it meanwhile."""
+    return awaited is not None and not awaited.is_superseded_by(now)

@@ -8,7 +8,7 @@ from typing import Any
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
-from empirical_fs.fuse.catalog_waits import CatalogWaits
+from empirical_fs.fuse.catalog_waits import CatalogWaits, was_awaited
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.followed_files import FollowedFiles
@@ -42,14 +42,17 @@ class GetAttr:
         self._catalog.snapshot()
         self._give(request, self._attributes.of_root(self._catalog.changed_ns))
 
-    def answer(self, request: Request, node: Node, *, may_wait: bool = True) -> None:
+    def answer(
+        self, request: Request, node: Node, *, may_wait: bool = True, awaited: Entry | None = None
+    ) -> None:
         """Answer with the attributes of a file: the current ones of its resource, or its last if deleted.
 
         If the listing has replaced a version that is open, the answer is ESTALE, as for its reads: programs
         that wait for more at the end of a file (`tail -F`, `less +F`) only look at the attributes.
 
         With `may_wait`, that answer waits a moment for a listing without doubt, since after an ESTALE the
-        kernel looks the name up again only once.
+        kernel looks the name up again only once. `awaited` is a version whose size was waited for, which is
+        shown with the size that it has by now.
 
         Raises:
             Refusal: the version is over (ESTALE).
@@ -60,10 +63,11 @@ class GetAttr:
         elif now.name != node.entry.name and self._catalog.is_telling:
             # The kernel is about to drop this name: no program may see by it the file as it is named now.
             self._show(request, node.entry)
-        elif not node.handles and now.is_sized:
+        elif not node.handles and (now.is_sized or was_awaited(awaited, now)):
             self._show(request, now)
         elif not node.handles:
-            self._waits.for_size(request, _about(node), now, partial(self._show_current, request, node))
+            work = partial(self.answer, request, node, awaited=now)
+            self._waits.for_size(request, _about(node), now, work)
         elif self._inodes.renew_told(node, now):
             self._show(request, node.entry)
         elif self._redating.is_possible(node, now):
@@ -75,9 +79,6 @@ class GetAttr:
         else:
             self._followed.told(node.entry.resource.id, time.monotonic())
             raise Refusal(errno.ESTALE)
-
-    def _show_current(self, request: Request, node: Node) -> None:
-        self._show(request, self._catalog.current(node.entry) or node.entry)
 
     def _show_found(self, request: Request, node: Node) -> None:
         if node.is_over:

@@ -8,7 +8,7 @@ from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.errors import NoSuchFile
 from empirical_fs.fuse.answering import About
 from empirical_fs.fuse.attributes import Attributes
-from empirical_fs.fuse.catalog_waits import CatalogWaits
+from empirical_fs.fuse.catalog_waits import CatalogWaits, was_awaited
 from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.files import Files
 from empirical_fs.fuse.nodes import ROOT_NUMBER
@@ -42,21 +42,22 @@ class Lookup:
         if len(name) > NAME_MAX:
             # The kernel passes on longer names; it looks a name up before any other operation on it.
             raise Refusal(errno.ENAMETOOLONG)
+        self._look_up_name(request, name.decode(errors="surrogateescape"))
+
+    def _look_up_name(self, request: Request, name: str, awaited: Entry | None = None) -> None:
+        """Answer, or wait for the size; the version `awaited` is given with the size that it has by now."""
         try:
-            entry = self._catalog.lookup(name.decode(errors="surrogateescape"))
+            entry = self._catalog.lookup(name)
         except NoSuchFile:
             if not self._options.missing_seconds:
                 raise
             request.give_entry(self._attributes.missing(self._options.missing_seconds))
             return
-        if entry.is_sized:
+        if entry.is_sized or was_awaited(awaited, entry):
             self._give(request, entry)
         else:
-            give = partial(self._give_now, request, entry.name)
-            self._waits.for_size(request, About("lookup", f"/{entry.name}"), entry, give)
-
-    def _give_now(self, request: Request, name: str) -> None:
-        self._give(request, self._catalog.lookup(name))
+            work = partial(self._look_up_name, request, name, entry)
+            self._waits.for_size(request, About("lookup", f"/{name}"), entry, work)
 
     def _give(self, request: Request, entry: Entry) -> None:
         node = self._inodes.tell(entry, self._options.attribute_seconds)

@@ -130,13 +130,14 @@ class Nodes:
         return node
 
     def described(self, entry: Entry) -> None:
-        """Update the entry of a resource's newest node, whose details have changed in the listing.
+        """Update the nodes of a resource whose details have changed in the listing, if they are its version.
 
-        The node then shows these even after the resource was deleted.
+        They then show these even after the resource was deleted. Older nodes may be its version, too: those
+        whose content was found to be the same with another date.
         """
-        node = self.current(entry.resource.id)
-        if node is not None and not node.is_superseded_by(entry):
-            node.entry = node.entry.as_said_by(entry)
+        for node in self.all_of(entry.resource.id):
+            if not node.is_superseded_by(entry):
+                node.entry = node.entry.as_said_by(entry)
 
     def current(self, resource_id: int) -> Node | None:
         """The newest node of a resource; None if it has none."""

@@ -50,11 +50,13 @@ class World:
         self.before_fetch: Callable[[], object] = lambda: None
         self.before_answer: Callable[[], object] = lambda: None
         self.before_measure: Callable[[], object] = lambda: None
+        self.on_tell: Callable[[], object] = lambda: None
         self.catalog = Catalog(self.fetch, self.measure, max_age, self.tell)
 
     def tell(self, changed: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
         assert changed == newer.changed_since(older)
         self.changes.append(changed)
+        self.on_tell()
 
     def opened(self, identity: int) -> Resource:
         """What is opened: what is listed once nothing is in doubt any more, or cannot be settled."""
@@ -489,6 +491,35 @@ def test_sizes_that_were_kept() -> None:
     world.catalog.find_sizes()
     settle(world)
     assert world.measures == []
+
+
+def test_sizes_that_are_waited_for_while_the_kernel_is_told() -> None:
+    """A look-up that waits for a size ends, though the kernel is told of the change only after that."""
+    world = World(resource(1), max_age=1000).loaded()
+    world.resources, world.sizes = (resource(1), resource(2, size=None)), {2: 50}
+    came: list[bool] = []
+
+    def look(*_: object) -> None:
+        asked = threading.Event()
+        world.catalog.when_sized(world.catalog.latest.by_name["2.txt"], asked.set)
+        came.append(asked.wait(PATIENCE))
+
+    world.on_tell = look
+    world.catalog.reload().outcome.result(PATIENCE)
+    settle(world)
+    assert came[0]
+    assert world.catalog.lookup("2.txt").size == 50
+
+
+@pytest.mark.warns("the size of resource 2 is not known yet: busy")
+def test_a_size_that_is_not_found_beside_one_that_is() -> None:
+    """Nobody waits any longer for the one that could not be found."""
+    world = World(resource(1, size=None), resource(2, size=None), max_age=1000)
+    world.sizes = {1: 50}
+    world.loaded()
+    asked = threading.Event()
+    world.catalog.when_sized(world.catalog.latest.by_name["2.txt"], asked.set)
+    assert asked.is_set()
 
 
 def test_sizes_while_the_store_is_out_of_reach(caplog: pytest.LogCaptureFixture) -> None:

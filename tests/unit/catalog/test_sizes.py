@@ -92,6 +92,7 @@ def test_all_of_a_listing() -> None:
     listed = [resource(1), resource(2), resource(3, 9), resource(4, link="https://x/"), resource(5, 0)]
     sizes, told = Sizes(store), list[int]()
     _, unknown = sizes.listed({each.id: each for each in listed})
+    sizes.expect(unknown)
     for each in listed:
         sizes.when_asked_for(each, partial(told.append, each.id))
     assert told == [3, 4, 5], "of the others it is about to ask"
@@ -107,6 +108,7 @@ def test_sizes_that_nobody_can_ask_for() -> None:
     """Who waits for a size that is not asked for after all waits no longer."""
     sizes, told = Sizes(Store(of1=7)), list[int]()
     _, unknown = sizes.listed({1: resource(1)})
+    sizes.expect(unknown)
     sizes.when_asked_for(resource(1), partial(told.append, 1))
     sizes.find_none(unknown)
     assert told == [1]

@@ -270,6 +270,10 @@ class FakeWalks:
     def end_lost(self, _resource: Resource) -> None:
         """None is lost."""
 
+    def ask_again(self, _content: Content, on_answered: Callable[[], object]) -> None:
+        """The store has what it had: it is asked before an open that comes late, on a busy machine."""
+        on_answered()
+
 
 class TimerByHand(Timer):
     """One whose alarms ring when the test wants it."""

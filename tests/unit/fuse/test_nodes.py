@@ -240,6 +240,15 @@ def test_a_resource_that_returns() -> None:
     assert nodes.find(node.number) is node
 
 
+def test_details_of_an_older_node_that_is_the_same_version() -> None:
+    """One that was found to be the same with another date keeps the last details when its resource goes."""
+    nodes = Nodes()
+    older, newer = told(nodes, entry()), told(nodes, entry(version=1))
+    older.entry = newer.entry
+    nodes.described(entry(name="renamed", version=1))
+    assert [each.entry.name for each in (older, newer)] == ["renamed", "renamed"]
+
+
 def test_a_size_that_is_found_is_told_by_another_node() -> None:
     """What the kernel took for empty becomes another inode; a size that is not known yet makes none."""
     nodes = Nodes()

@@ -124,6 +124,18 @@ class TestLookup:
         assert answer is not None
         assert answer[1].attributes.st_size == 3
 
+    def test_a_version_that_comes_while_a_size_is_awaited(self, served: Served) -> None:
+        """It is waited for, too, and not shown as empty; a size that cannot be found ends the wait."""
+        assert served.ask("lookup", ROOT_NUMBER, b"unsized") is None
+        before = len(served.library.said)
+        served.catalog.change(replace(RESOURCES[3], updated_ns=50))
+        served.catalog.sized[0]()
+        assert len(served.library.said) == before
+        served.catalog.sized[1]()
+        answer = served.heard(before)
+        assert answer is not None
+        assert answer[1].attributes.st_size == 0
+
     def test_a_caller_that_is_gone(self, served: Served) -> None:
         """It was no lookup: the kernel will never forget it."""
         served.library.result = GONE
@@ -183,6 +195,22 @@ class TestGetattr:
         answer = served.heard(before)
         assert answer is not None
         assert answer[1].st_size == 3
+
+    def test_a_version_that_comes_while_a_size_is_awaited(self, served: Served) -> None:
+        """It is waited for, too; what was renamed or deleted meanwhile is shown as it was."""
+        number = served.find("a")
+        served.catalog.change(replace(RESOURCES[0], size=None, updated_ns=50))
+        assert served.ask("getattr", number, None) is None
+        before = len(served.library.said)
+        served.catalog.change(replace(RESOURCES[0], size=None, updated_ns=51))
+        served.catalog.sized[0]()
+        assert len(served.library.said) == before
+        served.catalog.is_telling = True
+        served.catalog.change(replace(RESOURCES[0], name="new", size=3, updated_ns=52))
+        served.catalog.sized[1]()
+        answer = served.heard(before)
+        assert answer is not None
+        assert (answer[1].st_size, answer[1].st_mtimespec.tv_nsec) == (len(BYTES), 5)
 
     def test_a_renamed_file_by_its_old_name(self, served: Served) -> None:
         """Until the kernel has dropped the old name, it is shown as it was under that name."""
