@@ -150,7 +150,8 @@ class Machine(Comparison):
         with ThreadPoolExecutor(HANDLES_MAX + 1) as pool:
             outcomes = list(pool.map(lambda file: file.pread(0, EVERYTHING), self.files))
         for file, outcome in zip(list(self.files), outcomes, strict=True):
-            self.compare(file, "at once", lambda *_, known=outcome: known, 0, EVERYTHING)
+            self.compare_one(file, "at once", lambda *_, known=outcome: known, 0, EVERYTHING)
+        self.settle_if_reads_fail()
 
     @rule()
     def look(self) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.models.attributes.model import Json, Told
-from tests.support.harness import PATIENCE, Sandbox, environment, serving
+from tests.support.harness import PATIENCE, Sandbox, environment, serving, wait_until
 
 _DATE = 1_000_000_000
+_UNTOLD_IDS = 10**12
 _TOP = Path(__file__).parents[3]
 
 
@@ -43,24 +44,36 @@ class Project:
     """The inode number of each resource, in every mount."""
     _paths: dict[tuple[int, bytes], str] = field(default_factory=dict)
     """Where each content of a resource lies, or lay."""
+    _told: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """What the API tells now, by the path of the content."""
     _tellings: int = 0
 
     def publish(self, told: dict[int, Told]) -> None:
-        """Have the API tell of these resources from now on."""
-        fields: dict[str, dict[str, Json]] = {}
+        """Have the API tell of these resources from now on, and of all of them at once.
+
+        The mount may fetch the listing at any time. So contents lie there before they are told of, and until
+        no listing is of them any more; without being told of, a file would be listed by its path.
+        """
+        before, self._told = self._told, {}
         for each in told.values():
-            content = (each.id, each.content)
-            number = len(self._paths) + 1
-            path = self._paths.setdefault(content, f"{number:06}")
-            if not (self.sandbox.folder / path).exists():
+            path = self._paths.setdefault((each.id, each.content), f"{len(self._paths) + 1:06}")
+            self._told[path] = _listed(each)
+        self._tell(before)
+        for (_, content), path in self._paths.items():
+            if path in self._told and not (self.sandbox.folder / path).exists():
                 # With its own date, for the same object is to have the same ETag when it returns.
-                self.sandbox.put(path, each.content, _DATE + int(path))
-            fields[path] = _listed(each)
-        for path in set(self._paths.values()) - fields.keys():
+                self.sandbox.put(path, content, _DATE + int(path))
+        self._tell(self._told)
+        wait_until(lambda: not self.sandbox.requests()["in_flight"]["api"], "the end of older listings")
+        for path in set(self._paths.values()) - self._told.keys():
             (self.sandbox.folder / path).unlink(missing_ok=True)
+
+    def _tell(self, fields: dict[str, dict[str, Json]]) -> None:
+        others = set(self._paths.values()) - fields.keys()
+        untold = {path: {"id": _UNTOLD_IDS + int(path), "status": "pending"} for path in others}
         self._tellings += 1
         # The sandbox reads the file again when it has another date.
-        self.sandbox.put(".sandbox.json", json.dumps(fields).encode(), _DATE + self._tellings)
+        self.sandbox.put(".sandbox.json", json.dumps({**untold, **fields}).encode(), _DATE + self._tellings)
 
 
 def _listed(told: Told) -> dict[str, Json]:

@@ -83,6 +83,13 @@ class Comparison(RuleBasedStateMachine):
         self, file: OpenFile, way: str, read: Callable[[int, int], Outcome], offset: int, length: int
     ) -> None:
         """Read, and see whether the model agrees."""
+        self.compare_one(file, way, read, offset, length)
+        self.settle_if_reads_fail()
+
+    def compare_one(
+        self, file: OpenFile, way: str, read: Callable[[int, int], Outcome], offset: int, length: int
+    ) -> None:
+        """As `compare`, and mend nothing: of several reads at once, the others failed before that, too."""
         with self.step(f"{way} {file.handle.name} from {offset} for {length}"):
             outcome = read(offset, length)
             self._steps.done[-1] += f": {outcome}"
@@ -93,6 +100,9 @@ class Comparison(RuleBasedStateMachine):
                 self.saw(errno.errorcode[outcome.error])
             if outcome.error == errno.EIO:
                 self._failed_reads += 1
+
+    def settle_if_reads_fail(self) -> None:
+        """Mend all once that many reads have failed, since each takes its time."""
         if self._failed_reads >= _FAILED_READS:
             with self.step("mend and converge, for reads fail"):
                 self.settle()
