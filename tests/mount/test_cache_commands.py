@@ -140,7 +140,8 @@ def test_a_prefetch_goes_on_where_it_stopped(project: Sandbox, mount: Mount, tmp
         assert sum(stop - start for start, stop in project.spans()) <= 40 * MIB - there
         project.forget_requests()
         assert (mounted / "large.bin").read_bytes() == noise(40 * MIB, seed=1)
-        assert project.spans() == []
+        # At most the look of an open whether the store still has this version.
+        assert sum(stop - start for start, stop in project.spans()) <= 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -316,7 +317,8 @@ def test_what_does_not_fit(project: Sandbox, mount: Mount, tmp_path: Path) -> No
         done = empirical_mount("--prefetch", mounted.path, check=False)
         assert done.returncode == 1
         assert said(done).endswith("choose fewer, or mount with a larger --cache-size")
-        assert project.spans() == []
+        # At most the look of an open whether the store still has this version.
+        assert sum(stop - start for start, stop in project.spans()) <= 1
 
 
 @pytest.mark.parametrize(
@@ -393,7 +395,7 @@ def test_a_store_that_fails(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> N
     for number in range(40):
         sandbox.put(f"{number}.txt", b"content", OLD)
     sandbox.plan(faults=[{"on": "object", "action": {"type": "status", "status": 500}}])
-    with mount("--cache-dir", tmp_path / "cache", "--timeout", "2") as mounted:
+    with mount("--cache-dir", tmp_path / "cache", "--timeout", "6") as mounted:
         done = empirical_mount("--prefetch", mounted.path, check=False)
         assert done.returncode == 1
         assert "it ended after 0 of 40 files: the store answered HTTP 500" in said(done)

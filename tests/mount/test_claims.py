@@ -87,7 +87,7 @@ def refused_under(limit: str, sandbox: Sandbox, path: Path, *options: str) -> st
     """The line with which mounting fails under a limit of prlimit, before anything is mounted."""
     command = mount_command("--api-url", sandbox.url, *options, path)
     variables = environment(EMPIRICALRUN_KEY=KEY)
-    done = run("prlimit", limit, *command, check=False, env=variables, timeout=PATIENCE)
+    done = run("prlimit", limit, *command, check=False, env=variables, timeout=3 * PATIENCE)
     assert done.returncode == 1
     assert str(path) not in mounts()
     assert not path.exists()

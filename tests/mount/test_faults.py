@@ -23,7 +23,7 @@ from tests.support.harness import Sandbox, noise, opened, wait_until
 SIZE = 200_123
 AT, LENGTH = 123_456, 5000
 RIGHT = "right"
-TIMEOUT = ("--timeout", "2")
+TIMEOUT = ("--timeout", "4")
 OTHERS = {"longer": noise(SIZE + 1, 1), "as long": noise(SIZE, 2), "well": noise(SIZE, 3)}
 NO_LISTING = {"on": "list", "action": {"type": "status", "status": 404}}
 

@@ -10,7 +10,6 @@ from tests.mount.test_faults import (
     PASSING,
     RIGHT,
     SIZE,
-    TIMEOUT,
     WELL,
     Fault,
     check,
@@ -116,7 +115,7 @@ def test_listing(sandbox: Sandbox, mount: Mount, listing: str) -> None:
     contents = {f"{seed}.bin": noise(SIZE, seed) for seed in range(3)}
     for name, content in contents.items():
         sandbox.put(name, content)
-    with mount(*TIMEOUT, "--refresh", "0.05") as mounted:
+    with mount("--refresh", "0.05") as mounted:
         sandbox.plan(faults=[{"on": "list", "action": LISTINGS[listing]}])
         sandbox.forget_requests()
 

@@ -550,7 +550,7 @@ class Churn:
                 wait_until(
                     lambda: (self.turns >= turns and self.read >= reads) or self.wrong,
                     f"{turns} turns and {reads} reads",
-                    60,
+                    150,
                 )
             finally:
                 self._over.set()

@@ -26,7 +26,7 @@ from tests.support.harness import (
     wait_until,
 )
 
-SOON = 10.0
+SOON = 30.0
 """Seconds for a command that waits for two, on a machine with other work."""
 MUTE = Path(__file__).parents[1] / "support" / "mute.py"
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount without libfuse")

@@ -126,7 +126,11 @@ def test_many_readers_in_an_outage(project: Sandbox, mount: Mount) -> None:
             assert max(seconds for _, seconds in failures) < BY_THE_DEADLINE
             assert mounted.names() == set(NAMES)
         wait_until(lambda: failure(mounted / NAMES[0])[0] is None, "a read that works", RECOVERS_WITHIN)
-        assert {number for number, _ in pool.map(lambda name: failure(mounted / name), NAMES)} == {None}
+
+        def all_read() -> bool:
+            return {number for number, _ in pool.map(lambda name: failure(mounted / name), NAMES)} == {None}
+
+        wait_until(all_read, "that all can read again")
 
 
 @pytest.mark.warns("127.0.0.1 is out of reach; reads", "127.0.0.1 answers again")
@@ -264,12 +268,12 @@ def test_files_that_fail_hold_up_no_others(project: Sandbox, mount: Mount) -> No
     bad = NAMES[:30]
     ids = [project.id_of(name) for name in bad]
     project.plan(faults=[{"on": "object", "ids": ids, "action": {"type": "status", "status": 503}}])
-    with mount("--timeout", "6") as mounted, ThreadPoolExecutor(len(bad)) as pool:
+    with mount("--timeout", "8") as mounted, ThreadPoolExecutor(len(bad)) as pool:
         failing = [pool.submit(failure, mounted / name) for name in bad]
         wait_until(lambda: project.requests()["faults"] >= len(bad), "that all of them have failed once")
         number, seconds = failure(mounted / NAMES[-1])
         assert number is None
-        assert seconds < 5
+        assert seconds < 7
         assert {each.result()[0] for each in failing} == {errno.EIO}
 
 

@@ -70,7 +70,7 @@ class World:
     def failure(self, **variables: str) -> str:
         """What a mount says that must fail."""
         wanted = environment(EMPIRICALRUN_KEY=KEY, **self.variables(**variables))
-        command = mount_command("--api-url", self.url(), "--timeout", "2", self.folder / "mnt")
+        command = mount_command("--api-url", self.url(), "--timeout", "10", self.folder / "mnt")
         return said(run(*command, env=wanted, check=False))
 
 

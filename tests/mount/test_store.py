@@ -412,8 +412,8 @@ def test_an_object_that_is_gone_is_stale(project: Sandbox, mount: Mount) -> None
 @pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_a_slow_store_delivers(project: Sandbox, mount: Mount) -> None:
     """A body that takes far longer than --timeout is delivered as long as bytes come."""
-    project.plan(bytes_per_second=400_000)
-    with mount("--timeout", "1") as mounted_:
+    project.plan(bytes_per_second=200_000)
+    with mount("--timeout", "2") as mounted_:
         assert (mounted_ / "a.bin").read_bytes() == CONTENT
 
 

@@ -21,6 +21,8 @@ from tests.support.forked import mark, start_mount, start_sandbox
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
+_END_SECONDS = 60.0
+"""How long the process of a mount may take to end on a machine with other work."""
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 """The modes of files and of the root directory in a mount with the umask 0."""
 
@@ -308,7 +310,7 @@ def unmount(path: Path) -> None:
     """Unmount if necessary, and check that neither the mount nor its process is left."""
     if str(path) in mounts():
         run("fusermount", "-u", "-z", path)
-    wait_until(lambda: not processes(path), f"the end of the process that served {path}")
+    wait_until(lambda: not processes(path), f"the end of the process that served {path}", _END_SECONDS)
     assert str(path) not in mounts()
 
 
