@@ -20,13 +20,13 @@ def test_a_reload_that_takes_longer_than_a_read_may(sandbox: Sandbox, mount: Mou
     """As long as pages arrive, --reload waits and tells how far it is, until the new listing serves."""
     for number in range(FILES):
         sandbox.put(f"file-{number:03}", b"")
-    with mount("--timeout", "6", "--refresh", "1000") as mounted:
+    with mount("--timeout", "9", "--refresh", "1000") as mounted:
         sandbox.put("new", b"")
-        sandbox.plan(api_latency_s=2.2)
+        sandbox.plan(api_latency_s=3.2)
         seen = set[tuple[int, int]]()
         begun = time.monotonic()
         reload(mounted.path, lambda done, pages: seen.add((done, pages)))
-        assert time.monotonic() - begun > 6
+        assert time.monotonic() - begun > 9
         assert seen & {(1, 10), (2, 10)}
         assert "new" in mounted.names()
 

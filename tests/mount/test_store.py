@@ -337,9 +337,9 @@ def test_answers_that_do_not_fit_are_errors(project: Sandbox, mount: Mount, lie:
     ids=lambda action: "-".join(str(value)[:8] for value in action.values()),
 )
 @pytest.mark.warns(
-    "read /a.bin: the (store (sent|answered)|object is shorter than the listing says|file changed)"
+    "read /a.bin: (the (store (sent|answered)|object is shorter than the listing says|file changed)"
+    "|it could not be had in time)"
 )
-@pytest.mark.may_warn("read /a.bin: it could not be had in time")
 def test_answers_that_are_no_objects_are_errors(
     project: Sandbox, mount: Mount, action: dict[str, Any]
 ) -> None:
