@@ -30,7 +30,7 @@
         └── ContentChanged    the object is not the one that the program opened
 
 Only the messages are for people: they say what happened, and `advice` says what to do about it; `str` of an
-error has both in one line. Code looks only at the classes and their attributes: `fuse/errnos.py` maps the
+error has both in one line. Code looks only at the classes and their attributes: `errnos.py` maps the
 classes to errno in one table. No message and no advice has a key or a signed URL in it.
 """
 

@@ -22,9 +22,9 @@ from empirical_fs.cli.arguments import (
     is_source,
     parser,
 )
-from empirical_fs.cli.explaining import explained
 from empirical_fs.cli.output import ReaderGone, warn
 from empirical_fs.errors import EmpiricalError, UsageError
+from empirical_fs.explaining import explained
 from empirical_fs.interruptions import heed_interruptions, ignore_interruptions
 from empirical_fs.privacy import take_key_variable
 

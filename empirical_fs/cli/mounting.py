@@ -8,13 +8,13 @@ from pathlib import Path
 from empirical_fs.cache.probing import check_answers
 from empirical_fs.cli import logs
 from empirical_fs.cli.arguments import PROGRAM
-from empirical_fs.cli.explaining import explained
 from empirical_fs.cli.mount_settings import mount_settings
 from empirical_fs.cli.output import warn
 from empirical_fs.cli.places import check_ways
 from empirical_fs.cli.progress_bar import progress_bar
 from empirical_fs.control.question import Question
 from empirical_fs.errors import ApiError, SetupError, UsageError
+from empirical_fs.explaining import explained
 from empirical_fs.fuse.loader import check_library
 from empirical_fs.mount import daemon, fusermount, liveness, mount_table, serving
 from empirical_fs.mount.claim import Claim, claim
@@ -23,11 +23,10 @@ from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
 from empirical_fs.mount.memory import check_memory
 from empirical_fs.mount.service_manager import tell_ready
-from empirical_fs.settings.caching import cache_folder, cache_settings
+from empirical_fs.settings.caching import cache_folder
 from empirical_fs.settings.configuration import Configuration
-from empirical_fs.settings.key import take_key
 from empirical_fs.settings.mount_options import parse_mount_options
-from empirical_fs.settings.settings import Settings, parse_api_url
+from empirical_fs.settings.settings import Settings, project_values
 
 _SILENCE_SECONDS, _SILENT_TIMEOUTS = 60.0, 2
 """How long the background process may report nothing before it is ready: 60 s and twice the `timeout`."""
@@ -54,20 +53,11 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
         check_answers(cache_folder(found))
     check_ways([place, found["log_file"], found["key_file"], found["cache_dir"]])
     logs.configure(given.verbosity, found["log_file"], daemon=not given.foreground)
+    values = project_values(found, variable, place)
+    values["timeout"] = _timeout(values["timeout"])
+    options = parse_mount_options(found.mount_options)
     settings = Settings(
-        mountpoint=place,
-        key=take_key(found["key_file"], variable, found.values["key_file"].source),
-        api_url=parse_api_url(found["api_url"], found.api_url_from),
-        refresh=found["refresh"],
-        url_ttl=found["url_ttl"],
-        memory=found["memory"],
-        siblings=found["siblings"],
-        timeout=_timeout(found["timeout"]),
-        options=parse_mount_options(found.mount_options),
-        cache=cache_settings(found, place),
-        offline=bool(found["offline"]),
-        metrics=found["metrics"],
-        sources=found.shown,
+        mountpoint=place, options=options, metrics=found["metrics"], sources=found.shown, **values
     )
     fusermount.check_machine()
     check_library()

@@ -49,7 +49,6 @@ _FETCHING_SHARE = 0.9
 """The part of a check's time that its requests may take: so they fail first, with a better message than that
 the check took too long."""
 _CONFIGURATION = "configuration"
-_NO_MOUNT = Path("/dev/null")
 """No cache is in there."""
 
 
@@ -167,7 +166,7 @@ def examine(
 
 
 def _wanted(found: Configuration) -> _Wanted:
-    options, cache = parse_mount_options(found.mount_options), cache_settings(found, _NO_MOUNT)
+    options, cache = parse_mount_options(found.mount_options), cache_settings(found, None)
     return _Wanted(
         sources=found.shown,
         key_file=found["key_file"],

@@ -33,7 +33,7 @@
     callers            what /proc says about the thread that sent a request
 
     answering          answers an operation with an error, or later
-    errnos             the table of errnos for our errors
+    errnos             which errno an operation answers with
     tracing            logs each request with `-vv`
 
 It uses the catalogue (names and attributes) and the reading side (bytes), and knows neither HTTP nor

@@ -1,30 +1,9 @@
-"""The table of errnos that programs receive for our errors."""
+"""The errnos that programs receive from the kernel."""
 
 import errno
 
-from empirical_fs.errors import (
-    Abandoned,
-    Closing,
-    ContentChanged,
-    EmpiricalError,
-    Interrupted,
-    KeyRefused,
-    NoSuchFile,
-    OutOfReach,
-    ResourceGone,
-)
-
-ERRNO: dict[type[EmpiricalError], int] = {
-    NoSuchFile: errno.ENOENT,
-    KeyRefused: errno.EACCES,
-    # The version that the handle was opened for no longer exists; NFS uses this errno for that.
-    ContentChanged: errno.ESTALE,
-    ResourceGone: errno.ESTALE,
-    Abandoned: errno.EINTR,
-    Interrupted: errno.EINTR,
-    # Everything else is a read that failed within the deadline.
-    EmpiricalError: errno.EIO,
-}
+from empirical_fs.errnos import errno_for
+from empirical_fs.errors import Abandoned, Closing, EmpiricalError, KeyRefused, NoSuchFile, OutOfReach
 
 UNTOLD = (NoSuchFile, Abandoned, Closing, KeyRefused, OutOfReach)
 """Errors that are not logged here: they are normal, or were logged when the problem began."""
@@ -43,4 +22,4 @@ def errno_of(error: BaseException) -> int | None:
     """The errno for an error; None for an unexpected one (a bug)."""
     if isinstance(error, Refusal):
         return error.number
-    return next((ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO), None)
+    return errno_for(error) if isinstance(error, EmpiricalError) else None

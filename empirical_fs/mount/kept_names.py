@@ -8,7 +8,7 @@ from empirical_fs.cache.keys import Listed
 from empirical_fs.cache.listing import ListingFile
 from empirical_fs.cache.survey import Name, Names
 from empirical_fs.catalog.snapshot import Snapshot
-from empirical_fs.mount.disk_cache import keys_of
+from empirical_fs.engine.disk_cache import keys_of
 
 
 def kept_names(folder: Path, api_url: httpx.URL, key: str) -> Names:

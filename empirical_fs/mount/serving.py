@@ -11,13 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from empirical_fs import macos
-from empirical_fs.api.client import Api
-from empirical_fs.api.resource import Resource
-from empirical_fs.api.signed_urls import SignedUrls
-from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.directory_times import DirectoryTimes, place_of
 from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.control.protocol import Command
+from empirical_fs.engine.engine import Engine
+from empirical_fs.engine.starting import Tell
 from empirical_fs.errors import ApiError, ConnectionAborted, NoThread, SetupError, UsageError
 from empirical_fs.fuse.answering import Answering
 from empirical_fs.fuse.attributes import Attributes
@@ -39,41 +37,19 @@ from empirical_fs.mount.lifecycle import Lifecycle, Place
 from empirical_fs.mount.no_cache import NoCache
 from empirical_fs.mount.refusals import refusal
 from empirical_fs.mount.signals import Signals
-from empirical_fs.mount.starting import Listings, Tell
 from empirical_fs.mount.status import Reach, Status
 from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.mount.unknown_options import unknown_option
-from empirical_fs.net.certificates import create_context
-from empirical_fs.net.client import Common
-from empirical_fs.reading.budget import Budget
-from empirical_fs.reading.buffers import Blocks
-from empirical_fs.reading.fetch.object_store import IN_FLIGHT, STALLED, Store
-from empirical_fs.reading.fetch.pool import Fetcher
-from empirical_fs.reading.fetch.range_request import Ranges
-from empirical_fs.reading.fetch.runs import Runs
-from empirical_fs.reading.open_files import Readers
-from empirical_fs.reading.supply import Means
-from empirical_fs.reading.walk_prefetch import WalkPrefetch
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
-from empirical_fs.statistics import Statistics
-from empirical_fs.work.lanes import Lane
 from empirical_fs.work.progress import Progress, unseen
-from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.threads import Pool
-from empirical_fs.work.timer import Timer
 
 _NAMES_SECONDS_MAX = 60.0
 _ATTRIBUTES_SHARE, _ATTRIBUTES_SECONDS_MAX = 0.1, 6.0
-_FETCHING_SHARE = 0.95
 _IN_FLIGHT_IN_KERNEL = 4096
 """Requests that the kernel may have under way in the background, for its read-ahead (`max_background` of
 libfuse). A request that waits occupies no thread here."""
-_WANTED_THREADS, _AHEAD_THREADS = 6, 10
-"""Threads for requests to the store: for data that reads wait for, and for read-ahead. Waiting needs none."""
-_ELSEWHERE_THREADS = 32
-"""Threads for requests to the API for a new signed URL. Such a request blocks its thread, so these threads
-are started only if the API makes it wait."""
 _LATER_THREADS = 8
 """Threads for opens of files whose size is unknown: each open asks the store for the size."""
 _COMMAND_THREADS = 4
@@ -162,52 +138,31 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     library = load_library()
     options, no_passthrough = _fuse_options(library, settings)
     closing = threading.Event()
-    # A little less than reads wait, so that a read fails with the cause, and the next read fails at once.
-    patience = settings.timeout * _FETCHING_SHARE
-    statistics, budget, timer, runs = Statistics(), Budget(settings.memory), Timer(), Runs()
-    common = Common(create_context(), closing, patience, statistics)
-    api = Api(settings.api_url, settings.key, common)
-    store = Store(settings.api_url, common, lambda: api.is_here, runs.close_parked)
-    urls = SignedUrls(api, settings.url_ttl, patience, statistics)
-
-    def listed(resource_id: int) -> Resource | None:
-        return catalog.latest.resources.get(resource_id)
-
-    cache, listings = _cache(settings, listed, timer), Listings(settings)
-    ranges = Ranges(store, urls, listed, patience, closing)
-    session = Session(library, timer)
-    inodes = InodeTable(session)
-    passthrough = Passthrough(inodes, session, no_passthrough)
 
     def changed(names: Mapping[str, Entry | None], older: Snapshot, newer: Snapshot) -> None:
         # The kernel comes last: notifying it may take a while.
-        touched = newer.touched_since(older, names)
-        readers.relisted(touched, newer.resources)
-        cache.relisted(touched, newer.resources)
+        cache.relisted(newer.touched_since(older, names), newer.resources)
         inodes.changed(names, older, newer)
 
-    catalog = Catalog(
-        urls.list_resources, ranges.measure, settings.refresh, changed, _times(settings), listings.listed
+    engine = Engine(
+        settings,
+        closing=closing,
+        on_change=changed,
+        on_moved=Affinity(OwnCpus(), closing.wait).moved,
+        times=_times(settings),
     )
-    listings.begin(
-        catalog,
-        api,
-        lambda patience: catalog.load(partial(urls.list_resources, patience=patience), progress),
-        tell,
-    )
-    reactor = Reactor(timer, _ELSEWHERE_THREADS)
-    lanes = (
-        Lane("wanted", reactor, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
-        Lane("ahead", reactor, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
-    )
-    cache.start()
-    fetcher = Fetcher(ranges, statistics, Affinity(OwnCpus(), closing.wait).moved, *lanes, runs, cache.disk)
-    readers = Readers(Means(fetcher, budget, Blocks(), statistics, cache.disk), catalog.young_until, timer)
-    tasks = cache.tasks(catalog, readers, timer)
-    walks = WalkPrefetch(readers, catalog.snapshot, settings.siblings, timer)
+    session = Session(library, engine.timer)
+    inodes = InodeTable(session)
+    passthrough = Passthrough(inodes, session, no_passthrough)
+    cache = _cache(engine)
+    engine.load(progress, tell, cache.replaced)
+    tasks = cache.tasks()
     stderr = CapturedStderr()
     lifecycle = Lifecycle(
-        readers, stderr, Place(settings.mountpoint, "max_readahead" not in settings.options.fuse), ready
+        engine.readers,
+        stderr,
+        Place(settings.mountpoint, "max_readahead" not in settings.options.fuse),
+        ready,
     )
     later, for_commands, for_disk = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS), Pool(_DISK_THREADS)
     tools = Tools(
@@ -216,41 +171,48 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
         attributes=Attributes(
             library, settings.options, options, int.from_bytes(os.urandom(_GENERATION_BYTES))
         ),
-        answering=Answering(statistics, later, settings.timeout),
-        timer=timer,
+        answering=Answering(engine.statistics, later, settings.timeout),
+        timer=engine.timer,
         commands={
             **Status(
                 settings,
-                catalog,
-                statistics,
-                budget,
-                Reach(api.lost, store.lost),
+                engine.catalog,
+                engine.statistics,
+                engine.budget,
+                Reach(engine.api.lost, engine.store.lost),
                 cache.report,
                 passthrough.report,
             ).commands,
             Command.TASK: tasks.answer,
         },
         for_commands=for_commands,
-        on_disk=cache.percentages(readers, for_disk),
+        on_disk=cache.percentages(for_disk),
     )
 
     def connected() -> None:
         lifecycle.connected()
-        catalog.find_sizes()
-        # If the mount has started offline, this begins to probe the API.
-        api.lost()
+        engine.settle()
         cache.connected()
 
-    operations = Operations(Files(catalog, inodes, walks, passthrough, cache.whole_files), tools, connected)
+    files = Files(engine.catalog, inodes, engine.walks, passthrough, cache.whole_files)
+    operations = Operations(files, tools, connected)
     signals.end(lifecycle)
-    show(Parts(statistics, catalog, budget, readers, {"api": api.lost, "store": store.lost}, cache.state))
+    show(
+        Parts(
+            engine.statistics,
+            engine.catalog,
+            engine.budget,
+            engine.readers,
+            {"api": engine.api.lost, "store": engine.store.lost},
+            engine.cache_state,
+        )
+    )
     try:
         _run(partial(session.serve, operations, place, options), lifecycle, stderr, settings)
     finally:
         show(None)
         closing.set()
-        pools = (later, for_commands, for_disk)
-        for each in (tasks, walks, readers, *lanes, reactor, store, api, timer, *pools, listings, cache):
+        for each in (tasks, later, for_commands, for_disk, cache, engine):
             each.close()
 
 
@@ -300,18 +262,14 @@ def _fuse_options(library: Library, settings: Settings) -> tuple[FuseOptions, st
     return kernel_passthrough.with_passthrough(options, library, cache)
 
 
-def _cache(settings: Settings, listed: Callable[[int], Resource | None], timer: Timer) -> NoCache:
-    """The cache on disk, or what stands for it where it is off.
-
-    Raises:
-        SetupError: the folder cannot be used, or others could write to it.
-    """
-    if settings.cache is None:
-        return NoCache()
+def _cache(engine: Engine) -> NoCache:
+    """What the mount does with its cache on disk, or what stands for it."""
+    if engine.cache is None:
+        return NoCache(engine.timer)
     # These modules take a tenth of a mount's start.
-    from empirical_fs.mount.disk_cache import DiskCache  # noqa: PLC0415
+    from empirical_fs.mount.disk_cache import MountedCache  # noqa: PLC0415
 
-    return DiskCache(settings.cache, settings, listed, timer)
+    return MountedCache(engine.cache, engine)
 
 
 def _times(settings: Settings) -> DirectoryTimes:

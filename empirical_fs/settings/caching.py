@@ -23,8 +23,10 @@ class CacheSettings:
     """How much it leaves free on its disk."""
 
 
-def cache_settings(found: Configuration, mountpoint: Path) -> CacheSettings | None:
-    """The settings of the cache; None if it is off. `mountpoint` is an absolute path.
+def cache_settings(found: Configuration, mountpoint: Path | None) -> CacheSettings | None:
+    """The settings of the cache; None if it is off.
+
+    `mountpoint` is an absolute path, None without a mount.
 
     Raises:
         UsageError: `offline` is on without the cache, or the folder would be in the mount.
@@ -36,7 +38,7 @@ def cache_settings(found: Configuration, mountpoint: Path) -> CacheSettings | No
             raise UsageError(f"{source} needs the cache on disk", advice="give --cache or --cache-dir, too")
         return None
     folder = cache_folder(found)
-    if folder.resolve().is_relative_to(mountpoint):
+    if mountpoint is not None and folder.resolve().is_relative_to(mountpoint):
         raise UsageError(
             f"the cache cannot be in the mount itself: {folder}", advice="choose a folder elsewhere"
         )

@@ -1,14 +1,15 @@
 """Merges the settings and their sources: flags before the environment, the file and the defaults."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from empirical_fs.errors import UsageError
 from empirical_fs.privacy import KEY_VARIABLE
-from empirical_fs.settings.config_file import ConfigFile
-from empirical_fs.settings.memory_limit import default_budget
+from empirical_fs.settings.config_file import ConfigFile, read_file
+from empirical_fs.settings.memory_limit import default_budget, memory_limit
 from empirical_fs.settings.mount_options import split
 from empirical_fs.settings.options import OPTIONS, Option, Value
 from empirical_fs.settings.values import (
@@ -74,12 +75,22 @@ class Configuration:
         return f"{KEY_VARIABLE}, which takes precedence over {other}"
 
 
-def resolve(
+Spell = Callable[[Option], str]
+"""Returns how the user has written a setting, for messages."""
+
+
+def as_flag(option: Option) -> str:
+    """As on the command line."""
+    return option.flag
+
+
+def resolve(  # noqa: PLR0913, PLR0917 - all sources
     flags: Mapping[str, Any],
     options: Iterable[str],
     environment: Mapping[str, str],
     file: ConfigFile,
     defaults: Mapping[str, Value],
+    spell: Spell = as_flag,
 ) -> Configuration:
     """Merge the settings by their precedence.
 
@@ -89,6 +100,7 @@ def resolve(
         environment: the environment variables; the key's value is not used, only whether it is empty.
         file: the settings of the configuration file.
         defaults: defaults that depend on this machine (`machine_defaults`).
+        spell: how the user has written a setting that is in `flags`.
 
     Raises:
         SetupError: a value that is used is not valid.
@@ -97,7 +109,7 @@ def resolve(
 
     def from_flag(option: Option) -> Value | None:
         value = flags.get(option.name)
-        return None if value is None else Value(value, option.flag)
+        return None if value is None else Value(value, spell(option))
 
     def from_options(option: Option) -> Value | None:
         text = in_options.get(option.name)
@@ -134,6 +146,32 @@ def resolve(
     is_other = named is not None and api.source == API_URL_VARIABLE and named.value != api.value
     unused_api = named.source if named is not None and is_other else None
     return Configuration(values, (*file.mount_options, *rest), unused_key, unused_api)
+
+
+def find(  # noqa: PLR0913, PLR0917 - all sources
+    flags: Mapping[str, Any],
+    options: Iterable[str],
+    variable: str | None,
+    path: Path | None,
+    profile: str | None,
+    spell: Spell = as_flag,
+) -> Configuration:
+    """Merge the settings for this process: its environment, and the file at `path` or the default one.
+
+    Args:
+        flags: the values of the flags, or of what corresponds to them, that were given.
+        options: the texts of every `-o`.
+        variable: the key from the environment, if it was there.
+        path: the configuration file; None for the default one.
+        profile: the profile in the file; None for none.
+        spell: as for `resolve`.
+
+    Raises:
+        SetupError: the file cannot be used, or a value that is used is not valid.
+    """
+    environment = {**os.environ, KEY_VARIABLE: "taken" if variable else ""}
+    file = read_file(path, profile)
+    return resolve(flags, options, environment, file, machine_defaults(memory_limit()), spell)
 
 
 def machine_defaults(limit: int | None) -> dict[str, Value]:

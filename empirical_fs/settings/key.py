@@ -19,13 +19,16 @@ _ALONE = "write the key alone"
 _QUOTES = ("'", '"', "`")
 
 
-def take_key(key_file: Path | None, variable: str | None, source: str = "--key-file") -> str:
+def take_key(
+    key_file: Path | None, variable: str | None, source: str = "--key-file", option: str = "--key-file FILE"
+) -> str:
     """The API key, from the file if one is given, else from the environment.
 
     Args:
         key_file: the file; None without one.
         variable: the value of the environment variable, from `take_key_variable`; None if it is not set.
         source: the flag, variable or file that named the key file, for messages.
+        option: how the user names a key file, for messages.
 
     Raises:
         SetupError: there is no key, other users can read the file, or its content is not a key.
@@ -37,7 +40,7 @@ def take_key(key_file: Path | None, variable: str | None, source: str = "--key-f
     else:
         raise SetupError(
             "no API key",
-            advice=f"set {KEY_VARIABLE}, or give --key-file FILE"
+            advice=f"set {KEY_VARIABLE}, or give {option}"
             " (the Empirical dashboard, under API keys, has yours)",
         )
     key = key.strip()

@@ -10,9 +10,10 @@ import pytest
 
 import empirical_fs
 from empirical_fs import errors
+from empirical_fs.errnos import ERRNO
 from empirical_fs.errors import EmpiricalError
 from empirical_fs.fuse.answering import About, Answering
-from empirical_fs.fuse.errnos import ERRNO, Refusal
+from empirical_fs.fuse.errnos import Refusal
 from empirical_fs.fuse.request import Request
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.threads import Pool

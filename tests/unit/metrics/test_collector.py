@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from empirical_fs.fuse.errnos import ERRNO
+from empirical_fs.errnos import ERRNO
 from empirical_fs.histogram import BOUNDS
 from empirical_fs.metrics.collector import EmpiricalCollector
 from empirical_fs.metrics.families import ERRNOS, FAMILIES

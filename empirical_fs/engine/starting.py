@@ -1,4 +1,4 @@
-"""Gets the first listing of a mount, from the API or from disk, and has later ones kept on disk."""
+"""Gets the first listing, from the API or from disk, and has later ones kept on disk."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from empirical_fs.cache.kept_listing import KeptListing
 from empirical_fs.cache.listing import Keeper, ListingFile
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, SetupError
-from empirical_fs.settings.settings import Settings
+from empirical_fs.settings.settings import ProjectSettings
 
 _FIRST_LISTING_SECONDS, _WITH_A_KEPT_ONE_SECONDS = 10.0, 5.0
 """How long the start waits for a page: less if there is another listing to start from."""
@@ -20,12 +20,12 @@ Tell = Callable[[str], object]
 
 
 class Listings:
-    """Where the listing of a mount comes from, and where it is kept.
+    """Where the listing comes from, and where it is kept.
 
     One thread begins and closes it; any thread may call `listed`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProjectSettings) -> None:
         """Read and write nothing yet."""
         self._settings = settings
         self._file: ListingFile | None = None

@@ -4,7 +4,6 @@ import errno
 
 import pytest
 
-from empirical_fs.cli.explaining import explained
 from empirical_fs.errors import (
     ApiUnavailable,
     EmpiricalError,
@@ -15,6 +14,7 @@ from empirical_fs.errors import (
     Trouble,
     UsageError,
 )
+from empirical_fs.explaining import explained
 from empirical_fs.server import Server
 
 SERVER = Server("https", "api.example", 443)
