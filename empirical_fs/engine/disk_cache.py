@@ -1,7 +1,6 @@
 """Opens the cache on disk as the settings say, and tells it which resource of which project is which."""
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any
 
 import httpx
@@ -11,11 +10,11 @@ from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.store import Store
 from empirical_fs.catalog.catalog import Catalog
+from empirical_fs.engine.identity import origin_of, owner_of
 from empirical_fs.reading.confirming import Confirming
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.open_files import Readers
-from empirical_fs.server import Server
 from empirical_fs.settings.caching import CacheSettings
 from empirical_fs.work.timer import Timer
 
@@ -102,16 +101,6 @@ class DiskCache:
 
 def keys_of(api_url: httpx.URL, key: str) -> Callable[[Resource], ResourceKey]:
     """A function that returns the key of a resource, as an API lists it for who has `key`."""
-    origin, owner = _origin(api_url), _owner(key)
+    origin, owner = origin_of(api_url), owner_of(key)
     # A key belongs to one project; where the API does not name it, the key tells projects apart.
     return lambda resource: ResourceKey(origin, resource.project_id or owner, resource.id)
-
-
-def _origin(api_url: httpx.URL) -> str:
-    """The API: its server, and where on that it is."""
-    scheme, host, port = Server.of(api_url)
-    return f"{scheme}://{host}:{port}{api_url.path.rstrip('/')}"
-
-
-def _owner(key: str) -> str:
-    return "key " + blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()

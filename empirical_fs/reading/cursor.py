@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from empirical_fs.reading.part import Part
-from empirical_fs.reading.read_ahead import ReadAhead
+from empirical_fs.reading.read_ahead import Policy, ReadAhead
 
 _CHECKPOINT_MIN, _CHECKPOINT_MAX = 512 * 2**10, 2 * 2**20
 """Bytes read from a part without consulting the policy: half the part's size, within these bounds."""
@@ -25,7 +25,7 @@ class Cursor:
 
     def __init__(self, size: int) -> None:
         """Begin in a content of `size` bytes."""
-        self.policy = ReadAhead(size)
+        self.policy: Policy = ReadAhead(size)
         self.waited = False
         """Whether the last read had to wait for bytes."""
         self._shortcut: tuple[Part, int] | None = None

@@ -11,7 +11,7 @@ from empirical_fs.reading.cursor import Cursor, Taken
 from empirical_fs.reading.habits import Habits, is_whole
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.pending_read import Cancel, Waiter
-from empirical_fs.reading.read_ahead import REORDERING, Range
+from empirical_fs.reading.read_ahead import REORDERING, Policy, Range
 from empirical_fs.reading.read_ahead_detection import ReadAheadDetector
 from empirical_fs.reading.reader import Reader
 from empirical_fs.work.timer import Alarm, Timer
@@ -61,6 +61,14 @@ class Handle:
         self._lock = threading.Lock()
         self._detector = ReadAheadDetector()
         self._was_served = False
+
+    def trust_reads(self) -> None:
+        """Take no read for the kernel's own read-ahead: there is no kernel between the program and us."""
+        self._detector.trust()
+
+    def plan_by(self, policy: Policy) -> None:
+        """Read ahead as `policy` says; called before the first read."""
+        self._cursor.policy = policy
 
     @property
     def is_read_whole(self) -> bool:

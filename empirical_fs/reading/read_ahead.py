@@ -1,6 +1,7 @@
 """How far to read ahead of one handle, and in how many pieces: pure policy, without I/O or a clock."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from empirical_fs.reading.fetch.concurrency import LEFT_OPEN, LEVELS
 
@@ -296,3 +297,37 @@ class ReadAhead:
             return last.plan(self.size, allowance)
         self._steps = _Steps(read.start, 0 if last is None else read.start - last.start, read.size)
         return []
+
+
+class Policy(Protocol):
+    """What a reader asks about one handle."""
+
+    def plan(self, read: Range, conditions: Conditions) -> list[Planned]:
+        """The ranges to fetch ahead when a program reads `read`."""
+
+    def expect(self, stop: int) -> None:
+        """Note that the bytes before `stop` were fetched ahead for a stream that will begin at offset 0."""
+
+    def wants(self, start: int, stop: int) -> bool:
+        """Whether the planned bytes from `start` to `stop` are still expected to be read."""
+
+    def refuse(self, planned: Range) -> None:
+        """Note that there was no memory for a planned range."""
+
+
+class NoReadAhead:
+    """Plans nothing: for a program that says beforehand which ranges it needs."""
+
+    def plan(self, _read: Range, _conditions: Conditions) -> list[Planned]:
+        """Nothing."""
+        return []
+
+    def expect(self, _stop: int) -> None:
+        """Do nothing."""
+
+    def wants(self, _start: int, _stop: int) -> bool:
+        """No: nothing was planned."""
+        return False
+
+    def refuse(self, _planned: Range) -> None:
+        """Do nothing."""

@@ -1,6 +1,7 @@
 """Waits for sockets and times on behalf of many tasks, with two threads: a reactor."""
 
 import logging
+import os
 import selectors
 import socket
 import threading
@@ -60,6 +61,7 @@ class Reactor:
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._for_sockets: Worker | None = None
+        self._is_closed = False
 
     def wait(self, wait: Wait, go_on: GoOn) -> None:
         """Have `go_on` called once, when the wait is over: by another thread, or immediately.
@@ -79,8 +81,28 @@ class Reactor:
             self._wait_readable(wait, go_on)
 
     def close(self) -> None:
-        """Start no more functions that block; waits for sockets stay until the process ends."""
+        """Start no more functions that block, and end no more waits for sockets by what arrives in them."""
         self._pool.close()
+        with self._lock:
+            self._is_closed = True
+            if self._for_sockets is None:
+                self._selector.close()
+                return
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have the thread that waits for sockets look whether it is to end."""
+        try:
+            reading, writing = os.pipe()
+        except OSError as error:
+            log.debug("a thread stays until the process ends: %s", error)
+            return
+        os.close(writing)
+        try:
+            # A pipe without a writer can be read at once: it is at its end.
+            self._selector.register(reading, selectors.EVENT_READ, reading)
+        except (OSError, ValueError, KeyError, MemoryError):
+            os.close(reading)
 
     def _wait_readable(self, wait: Readable, go_on: GoOn) -> None:
         self._start()
@@ -99,13 +121,19 @@ class Reactor:
 
     def _start(self) -> None:
         with self._lock:
+            if self._is_closed:
+                return  # the timer ends the wait
             if self._for_sockets is None or not self._for_sockets.is_alive:
                 self._for_sockets = Worker(self._run)
 
     def _run(self) -> None:
-        while True:
+        while not self._is_closed:
             for key, _ in self._selector.select():
-                key.data.end(has_come=True)
+                if isinstance(key.data, _Parked):
+                    key.data.end(has_come=True)
+                else:
+                    os.close(key.data)
+        self._selector.close()
 
 
 def _do(function: Callable[[], None], go_on: GoOn) -> None:

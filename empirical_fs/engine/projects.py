@@ -1,0 +1,77 @@
+"""The projects that are open in this process, each shared by all who read it with the same settings."""
+
+import atexit
+import os
+import threading
+import weakref
+from contextlib import suppress
+
+from empirical_fs.clock import Deadline
+from empirical_fs.engine.engine import Engine
+from empirical_fs.engine.project import Project
+from empirical_fs.errors import NoThread
+from empirical_fs.settings.settings import ProjectSettings
+from empirical_fs.single_flight import SingleFlight
+from empirical_fs.work.threads import Worker
+
+_PATIENCE_SECONDS = 120.0
+"""How long one caller waits for another that opens the same project."""
+
+
+class Projects:
+    """Opens projects. A project is closed when nobody has it any more, and at the end of the process.
+
+    Threads do not survive a fork, and locks may be held at that moment; so a process that was forked begins
+    with none open, and those of its parent are left as they are. The lock guards the table.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+        atexit.register(self._close_all)
+
+    def open(self, settings: ProjectSettings) -> Project:
+        """The project with these settings, which is opened if it is not open.
+
+        Raises:
+            ApiError, SetupError, NoThread: as `Project`.
+            DeadlinePassed: another thread opens it, and that takes too long.
+        """
+        project = self._known(settings)
+        if project is not None:
+            return project
+        deadline = Deadline.after(_PATIENCE_SECONDS)
+        return self._opening.do(settings, lambda: self._known(settings) or self._opened(settings), deadline)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._open = weakref.WeakValueDictionary[ProjectSettings, Project]()
+        self._opening = SingleFlight[ProjectSettings, Project]()
+
+    def _known(self, settings: ProjectSettings) -> Project | None:
+        with self._lock:
+            return self._open.get(settings)
+
+    def _opened(self, settings: ProjectSettings) -> Project:
+        project = Project(settings)
+        weakref.finalize(project, _close_later, project.engine, os.getpid()).atexit = False
+        with self._lock:
+            self._open[settings] = project
+        return project
+
+    def _close_all(self) -> None:
+        for project in list(self._open.values()):
+            project.engine.close()
+
+
+def _close_later(engine: Engine, pid: int) -> None:
+    """Close an engine by another thread: the garbage collector may run under any lock, also the engine's."""
+    if os.getpid() != pid:
+        return  # its threads are those of the parent
+    with suppress(NoThread):  # without one, its threads wait, without harm
+        Worker(engine.close)
+
+
+PROJECTS = Projects()
+"""Those of this process."""
