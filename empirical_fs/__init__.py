@@ -4,7 +4,8 @@ Imports go downwards:
 
     cli/                the commands, and their messages to the user
     mount/  doctor/     the life of a mount; checks of everything that a mount needs
-    fuse/  metrics/     answers to the kernel's requests; what was counted, for Prometheus
+    fuse/  fsspec/      answers to the kernel's requests, and to those of fsspec
+    metrics/            what was counted, for Prometheus
     engine/             what reads one project, put together of all below
     catalog/  reading/  names and attributes of files; their bytes
     cache/              blocks of files on disk

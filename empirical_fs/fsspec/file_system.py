@@ -1,22 +1,15 @@
-"""The files of a project for fsspec: `empirical://report.pdf` for pandas, DuckDB, Dask and many others.
-
-The file names, the listing, the reads and the cache on disk are those of a mount; here are only fsspec's
-names for them. Nothing in an instance is secret: each process finds the API key again, in its environment or
-in the key file that an option names.
-"""
+"""The files of a project as a file system of fsspec."""
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NoReturn
+from typing import Any, BinaryIO
 
-from fsspec.caching import BaseCache, register_cache
 from fsspec.callbacks import DEFAULT_CALLBACK
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import isfilelike, tokenize
 
 from empirical_fs.catalog.snapshot import Entry
@@ -25,30 +18,21 @@ from empirical_fs.engine.project import Project, version_of
 from empirical_fs.engine.projects import PROJECTS
 from empirical_fs.engine.ranges import NEAR, Span, Wanted, copy, read_span, read_spans
 from empirical_fs.errnos import errno_for
-from empirical_fs.errors import ContentChanged, EmpiricalError, NoThread
+from empirical_fs.errors import ContentChanged, EmpiricalError
 from empirical_fs.explaining import explained
-from empirical_fs.privacy import KEY_VARIABLE
-from empirical_fs.settings import configuration
+from empirical_fs.fsspec.entries import created_ns, info, time
+from empirical_fs.fsspec.open_files import EmpiricalFile
+from empirical_fs.fsspec.options import find, parsed, project_settings
+from empirical_fs.fsspec.read_only import ReadOnlyFileSystem, refuse
 from empirical_fs.settings.configuration import Configuration
-from empirical_fs.settings.options import OPTIONS, Option
-from empirical_fs.settings.settings import ProjectSettings, project_values
-from empirical_fs.settings.values import WrongValue, looks_like_a_word
-from empirical_fs.timestamps import nanoseconds_since_epoch
+from empirical_fs.settings.settings import ProjectSettings
 from empirical_fs.work.side_by_side import side_by_side
-from empirical_fs.work.threads import Worker
 
-_OURS = ("api_url", "key_file", "refresh", "cache", "cache_dir", "memory")
-_OF_FSSPEC = ("use_listings_cache", "listings_expiry_time", "max_paths", "asynchronous", "loop")
-"""Options that fsspec gives to any file system; they change nothing here."""
-_SECRETS = ("key", "token", "api_key", "apikey", "password", "secret", "auth")
 _PREFIX = "empirical://"
 _FILES_AT_ONCE = 16
-_WINDOW = 128 * 2**10
-"""Bytes of a file that are kept for small reads: the kernel's default read-ahead has as many."""
-_LINE_BYTES = 8 * 2**10
 
 
-class EmpiricalFileSystem(AbstractFileSystem):
+class EmpiricalFileSystem(ReadOnlyFileSystem):
     """The files of one project, in one flat folder that nobody can write to."""
 
     protocol = "empirical"
@@ -66,7 +50,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
             ValueError: an option is unknown, is a secret, or has no valid value.
         """
         self._profile = profile
-        self._flags = _parsed(options)
+        self._flags = parsed(options)
         self._found: Configuration | None = None
         self._opened: tuple[int, Project] | None = None
         super().__init__()
@@ -86,7 +70,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
     @property
     def fsid(self) -> str:
         """The same for all who read the same project."""
-        with self._translated():
+        with self.translated():
             project = self._project()
             return f"empirical-{sha256(repr(project.identity).encode()).hexdigest()[:32]}"
 
@@ -102,7 +86,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
         if refresh:
             self.invalidate_cache()
         found = self._entries(self._strip_protocol(path))
-        return [_info(each) for each in found] if detail else [each.name for each in found]
+        return [info(each) for each in found] if detail else [each.name for each in found]
 
     def info(self, path: Any, **_: Any) -> dict[str, Any]:
         """The name, the size in bytes, the type, the id of the resource, and the times, of a file.
@@ -114,7 +98,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
         name = self._strip_protocol(path)
         if not name:
             return {"name": "", "size": 0, "type": "directory"}
-        return _info(self._entry(name))
+        return info(self._entry(name))
 
     def exists(self, path: Any, **_: Any) -> bool:
         """Whether there is such a file.
@@ -147,7 +131,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
             found = sorted(self._entries(self._strip_protocol(path)), key=lambda each: each.name)
         except FileNotFoundError:
             found = []
-        return {each.name: _info(each) for each in found} if detail else [each.name for each in found]
+        return {each.name: info(each) for each in found} if detail else [each.name for each in found]
 
     def created(self, path: Any) -> datetime:
         """When the resource was created.
@@ -155,18 +139,18 @@ class EmpiricalFileSystem(AbstractFileSystem):
         Raises:
             NotImplementedError: the API does not tell.
         """
-        at = _created_ns(self._entry(self._strip_protocol(path)))
+        at = created_ns(self._entry(self._strip_protocol(path)))
         if at is None:
             raise NotImplementedError("the API does not tell when this file was created")
-        return _time(at)
+        return time(at)
 
     def modified(self, path: Any) -> datetime:
         """When the resource was changed; 1970 if the API does not tell."""
         name = self._strip_protocol(path)
         if name:
-            return _time(self._entry(name).resource.updated_ns)
-        with self._translated():
-            return _time(self._project().snapshot().updated_ns)
+            return time(self._entry(name).resource.updated_ns)
+        with self.translated():
+            return time(self._project().snapshot().updated_ns)
 
     def ukey(self, path: Any) -> str:
         """What tells this version of the content from others, and changes with nothing else."""
@@ -178,7 +162,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
 
     def invalidate_cache(self, path: Any = None) -> None:
         """Have the listing fetched again; the next access waits for it."""
-        with self._translated():
+        with self.translated():
             self._project().forget()
 
     # Reading
@@ -193,13 +177,13 @@ class EmpiricalFileSystem(AbstractFileSystem):
         **options: Any,
     ) -> "EmpiricalFile":
         if mode != "rb":
-            _refuse(path)
+            refuse(path)
         return EmpiricalFile(self, path, block_size, cache_options=cache_options, **options)
 
     def cat_file(self, path: Any, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         """The bytes of a file, or of a slice of it."""
         name = self._strip_protocol(path)
-        with self._translated(name):
+        with self.translated(name):
             return read_span(self._project_of(name), name, Span(start, end))
 
     def cat_ranges(
@@ -295,60 +279,6 @@ class EmpiricalFileSystem(AbstractFileSystem):
         for _ in side_by_side(one, planned, _FILES_AT_ONCE):
             callback.relative_update(1)
 
-    # Writing
-
-    def mkdir(self, path: Any, create_parents: bool = True, **_: Any) -> NoReturn:  # noqa: FBT001, FBT002 - as fsspec has it
-        """Refuse.
-
-        Raises:
-            OSError: always (EROFS).
-        """
-        _refuse(path)
-
-    def makedirs(self, path: Any, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as fsspec has it
-        """Refuse, unless it is the root, which is there.
-
-        Raises:
-            OSError: EROFS.
-        """
-        if self._strip_protocol(path) or not exist_ok:
-            _refuse(path)
-
-    def rmdir(self, path: Any) -> NoReturn:
-        """As `mkdir`."""
-        _refuse(path)
-
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> NoReturn:  # noqa: FBT001, FBT002 - as fsspec has it
-        """As `mkdir`."""
-        _refuse(path)
-
-    def _rm(self, path: Any) -> NoReturn:
-        _refuse(path)
-
-    def rm_file(self, path: Any) -> NoReturn:
-        """As `mkdir`."""
-        _refuse(path)
-
-    def cp_file(self, path1: Any, path2: Any, **_: Any) -> NoReturn:
-        """As `mkdir`."""
-        _refuse(path2)
-
-    def mv(self, path1: Any, path2: Any, *_: Any, **__: Any) -> NoReturn:
-        """As `mkdir`."""
-        _refuse(path1)
-
-    def put_file(self, lpath: Any, rpath: Any, *_: Any, **__: Any) -> NoReturn:
-        """As `mkdir`."""
-        _refuse(rpath)
-
-    def pipe_file(self, path: Any, value: Any, *_: Any, **__: Any) -> NoReturn:
-        """As `mkdir`."""
-        _refuse(path)
-
-    def touch(self, path: Any, truncate: bool = True, **_: Any) -> NoReturn:  # noqa: FBT001, FBT002 - as fsspec has it
-        """As `mkdir`."""
-        _refuse(path)
-
     # The project
 
     def opened(self, name: str, version: str | None = None) -> tuple[OpenFile, Entry]:
@@ -357,7 +287,7 @@ class EmpiricalFileSystem(AbstractFileSystem):
         Raises:
             OSError: it cannot be opened; ESTALE if it is another version by now.
         """
-        with self._translated(name):
+        with self.translated(name):
             project = self._project_of(name)
             entry = project.to_open(name)
             if version not in (None, version_of(entry)):
@@ -381,23 +311,22 @@ class EmpiricalFileSystem(AbstractFileSystem):
         return self._project()
 
     def _settings(self) -> ProjectSettings:
-        variable = os.environ.get(KEY_VARIABLE)
-        self._found = configuration.find(self._flags, (), variable, None, self._profile, _spell)
-        return ProjectSettings(**project_values(self._found, variable, None, "the storage option key_file"))
+        self._found = find(self._flags, self._profile)
+        return project_settings(self._found)
 
     def _entry(self, name: str) -> Entry:
-        with self._translated(name):
+        with self.translated(name):
             return self._project_of(name).find(name)
 
     def _entries(self, name: str) -> Sequence[Entry]:
         if name:
             return [self._entry(name)]
-        with self._translated():
+        with self.translated():
             project = self._project()
             return project.all_sized(project.snapshot().in_order)
 
     def _read(self, wanted: Sequence[Wanted], gap: int = NEAR) -> list[Any]:
-        with self._translated():
+        with self.translated():
             project = self._project()
             found = read_spans(project, wanted, gap)
         return [
@@ -428,11 +357,11 @@ class EmpiricalFileSystem(AbstractFileSystem):
                 view = view[len(view) if count is None else count :]
             callback.relative_update(len(data))
 
-        with self._translated(name):
+        with self.translated(name):
             copy(self._project_of(name), name, begin, take)
 
     @contextmanager
-    def _translated(self, name: str | None = None) -> Iterator[None]:
+    def translated(self, name: str | None = None) -> Iterator[None]:
         """Raise our errors as those that users of file systems expect."""
         try:
             yield
@@ -453,211 +382,6 @@ class EmpiricalFileSystem(AbstractFileSystem):
         return OSError(number, text) if name is None else OSError(number, text, name)
 
 
-class EmpiricalFile(AbstractBufferedFile):
-    """One open file. It is opened again in another process: there, what is read is still the same version."""
-
-    def __init__(  # noqa: PLR0913 - as fsspec has it
-        self,
-        fs: EmpiricalFileSystem,
-        path: str,
-        block_size: int | None = None,
-        *,
-        cache_type: str | None = None,
-        cache_options: dict[str, Any] | None = None,
-        version: str | None = None,
-        **_: Any,
-    ) -> None:
-        """Open the file.
-
-        Args:
-            fs: the file system.
-            path: the name of the file.
-            block_size: the bytes of a block of fsspec's caches.
-            cache_type: one of fsspec's caches; without one, files are read ahead as in a mount.
-            cache_options: options of that cache.
-            version: the version that is to be opened; None for the current one.
-
-        Raises:
-            OSError: it cannot be opened.
-        """
-        self._closed = True  # if this fails, there is nothing to close
-        self._cache_options = cache_options
-        source, entry = fs.opened(path, version)
-        self._source: tuple[int, OpenFile] | None = os.getpid(), source
-        self.version = source.version
-        """As `EmpiricalFileSystem.ukey`."""
-        super().__init__(
-            fs,
-            path,
-            "rb",
-            block_size,
-            cache_type=cache_type or _Window.name,
-            cache_options=cache_options,
-            size=source.size,
-        )
-        self.details = _info(entry)
-
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        with self.fs._translated(self.path):
-            source = self._opened()
-            data = source.read(start, end)
-            self.version = source.version
-            return data
-
-    def _opened(self) -> OpenFile:
-        """The open file of this process."""
-        if self._source is None:
-            raise ValueError("I/O operation on closed file.")
-        pid, source = self._source
-        if pid != os.getpid():
-            # This process was forked, and the threads that served the file are those of its parent.
-            source, _ = self.fs.opened(self.path, self.version)
-            self._source = os.getpid(), source
-        return source
-
-    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """The bytes up to the next `char`, with it."""
-        if blocks is None and isinstance(self.cache, _Window):
-            blocks = _LINE_BYTES
-        found: bytes = super().readuntil(char, blocks)
-        return found
-
-    def close(self) -> None:
-        """Close the file."""
-        super().close()
-        mine = self._take_source()
-        if mine is not None:
-            mine.close()
-
-    def _take_source(self) -> OpenFile | None:
-        """The open file that is to be closed, once."""
-        taken, self._source = getattr(self, "_source", None), None
-        return None if taken is None or taken[0] != os.getpid() else taken[1]
-
-    def __del__(self) -> None:
-        """Close the file by another thread: the garbage collector may run under any of our locks."""
-        self._closed = True
-        mine = self._take_source()
-        if mine is not None:
-            with suppress(NoThread):
-                Worker(mine.close)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """What opens it in another process."""
-        name = None if self.cache is None else self.cache.name
-        parts = (self.fs, self.path, self.blocksize, name, self._cache_options, self.version, self.loc)
-        return _open_again, parts
-
-
-def _open_again(  # noqa: PLR0913, PLR0917 - all that an open file is
-    fs: EmpiricalFileSystem,
-    path: str,
-    block_size: int,
-    cache_type: str | None,
-    cache_options: dict[str, Any] | None,
-    version: str,
-    loc: int,
-) -> EmpiricalFile:
-    file = EmpiricalFile(
-        fs, path, block_size, cache_type=cache_type, cache_options=cache_options, version=version
-    )
-    file.seek(loc)
-    return file
-
-
-class _Window(BaseCache):
-    """What small reads in sequence are answered from. Read-ahead is the reader's, not this cache's."""
-
-    name: ClassVar[str] = "empirical"
-
-    def __init__(self, blocksize: int, fetcher: Callable[[int, int], bytes], size: int) -> None:
-        super().__init__(blocksize, fetcher, size)
-        self._window: tuple[int, bytes] = 0, b""
-        self._at = 0
-
-    def _fetch(self, start: int | None, stop: int | None) -> bytes:
-        start, stop = start or 0, self.size if stop is None else min(stop, self.size)
-        if start >= stop:
-            return b""
-        begin, kept = self._window
-        is_next, self._at = start == self._at, stop
-        if begin <= start and stop <= begin + len(kept):
-            return kept[start - begin : stop - begin]
-        if stop - start >= _WINDOW or not is_next:
-            return self._get(start, stop)
-        rest = kept[start - begin :] if begin <= start < begin + len(kept) else b""
-        begin = start + len(rest)
-        more = self._get(begin, min(max(begin + _WINDOW, stop), self.size))
-        self._window = begin, more
-        return rest + more[: stop - begin]
-
-    def _get(self, start: int, stop: int) -> bytes:
-        data: bytes = self.fetcher(start, stop)
-        return data
-
-
-register_cache(_Window, clobber=True)
-
-
-def _parsed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of our options.
-
-    Raises:
-        ValueError: an option is unknown, is a secret, or has no valid value.
-    """
-    parsed = {}
-    for name, value in options.items():
-        if name.lower() in _SECRETS:
-            raise ValueError(
-                f"the key is no storage option, since these are shown and stored; set {KEY_VARIABLE},"
-                " or name a file as key_file"
-            )
-        if name in _OF_FSSPEC or value is None:
-            continue
-        if name not in _OURS:
-            # A long name may be a key.
-            named = f" {name!r}" if looks_like_a_word(name) else " of such a name"
-            raise ValueError(f"there is no storage option{named}; there are: profile, {', '.join(_OURS)}")
-        try:
-            parsed[name] = _value(OPTIONS[name], value)
-        except WrongValue as error:
-            raise ValueError(f"the storage option {name}: {error.trouble}") from None
-    return parsed
-
-
-def _value(option: Option, value: Any) -> Any:
-    if isinstance(value, bool):
-        value = "on" if value else "off"
-    parsed = option.parse(os.fspath(value) if isinstance(value, os.PathLike) else str(value))
-    return parsed.expanduser() if isinstance(parsed, Path) else parsed
-
-
-def _spell(option: Option) -> str:
-    return f"the storage option {option.name}"
-
-
-def _info(entry: Entry) -> dict[str, Any]:
-    resource = entry.resource
-    created, details = _created_ns(entry), resource.details
-    info = {
-        "name": entry.name,
-        "size": entry.size if entry.is_sized else None,
-        "type": "file",
-        "id": resource.id,
-        "mtime": resource.updated_ns / 1e9,
-        "created": None if created is None else created / 1e9,
-    }
-    return info | {name: details[name] for name in ("mime_type", "description") if name in details}
-
-
-def _created_ns(entry: Entry) -> int | None:
-    return nanoseconds_since_epoch(entry.resource.details.get("created_at"))
-
-
-def _time(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)
-
-
 def _can_go_back(file: Any) -> bool:
     try:
         return bool(file.seekable())
@@ -669,7 +393,3 @@ def _raise_first(found: Sequence[Any]) -> None:
     for each in found:
         if isinstance(each, BaseException):
             raise each
-
-
-def _refuse(path: Any) -> NoReturn:
-    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))

@@ -1,0 +1,131 @@
+"""One open file of fsspec's kind."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from fsspec.spec import AbstractBufferedFile
+
+from empirical_fs.engine.open_file import OpenFile
+from empirical_fs.errors import NoThread
+from empirical_fs.fsspec.entries import info
+from empirical_fs.fsspec.window import Window
+from empirical_fs.work.threads import Worker
+
+if TYPE_CHECKING:
+    from empirical_fs.fsspec.file_system import EmpiricalFileSystem
+
+_LINE_BYTES = 8 * 2**10
+
+
+class EmpiricalFile(AbstractBufferedFile):
+    """One open file. It is opened again in another process: there, what is read is still the same version."""
+
+    def __init__(  # noqa: PLR0913 - as fsspec has it
+        self,
+        fs: "EmpiricalFileSystem",
+        path: str,
+        block_size: int | None = None,
+        *,
+        cache_type: str | None = None,
+        cache_options: dict[str, Any] | None = None,
+        version: str | None = None,
+        **_: Any,
+    ) -> None:
+        """Open the file.
+
+        Args:
+            fs: the file system.
+            path: the name of the file.
+            block_size: the bytes of a block of fsspec's caches.
+            cache_type: one of fsspec's caches; without one, files are read ahead as in a mount.
+            cache_options: options of that cache.
+            version: the version that is to be opened; None for the current one.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._closed = True  # if this fails, there is nothing to close
+        self._cache_options = cache_options
+        source, entry = fs.opened(path, version)
+        self._source: tuple[int, OpenFile] | None = os.getpid(), source
+        self.version = source.version
+        """As `EmpiricalFileSystem.ukey`."""
+        super().__init__(
+            fs,
+            path,
+            "rb",
+            block_size,
+            cache_type=cache_type or Window.name,
+            cache_options=cache_options,
+            size=source.size,
+        )
+        self.details = info(entry)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        with self.fs.translated(self.path):
+            source = self._opened()
+            data = source.read(start, end)
+            self.version = source.version
+            return data
+
+    def _opened(self) -> OpenFile:
+        """The open file of this process."""
+        if self._source is None:
+            raise ValueError("I/O operation on closed file.")
+        pid, source = self._source
+        if pid != os.getpid():
+            # This process was forked, and the threads that served the file are those of its parent.
+            source, _ = self.fs.opened(self.path, self.version)
+            self._source = os.getpid(), source
+        return source
+
+    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
+        """The bytes up to the next `char`, with it."""
+        if blocks is None and isinstance(self.cache, Window):
+            blocks = _LINE_BYTES
+        found: bytes = super().readuntil(char, blocks)
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        mine = self._take_source()
+        if mine is not None:
+            mine.close()
+
+    def _take_source(self) -> OpenFile | None:
+        """The open file that is to be closed, once."""
+        taken, self._source = getattr(self, "_source", None), None
+        return None if taken is None or taken[0] != os.getpid() else taken[1]
+
+    def __del__(self) -> None:
+        """Close the file by another thread: the garbage collector may run under any of our locks."""
+        self._closed = True
+        mine = self._take_source()
+        if mine is not None:
+            with suppress(NoThread):
+                Worker(mine.close)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What opens it in another process."""
+        name = None if self.cache is None else self.cache.name
+        parts = (self.fs, self.path, self.blocksize, name, self._cache_options, self.version, self.loc)
+        return _open_again, parts
+
+
+def _open_again(  # noqa: PLR0913, PLR0917 - all that an open file is
+    fs: "EmpiricalFileSystem",
+    path: str,
+    block_size: int,
+    cache_type: str | None,
+    cache_options: dict[str, Any] | None,
+    version: str,
+    loc: int,
+) -> EmpiricalFile:
+    file = EmpiricalFile(
+        fs, path, block_size, cache_type=cache_type, cache_options=cache_options, version=version
+    )
+    file.seek(loc)
+    return file
