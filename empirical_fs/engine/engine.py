@@ -144,6 +144,10 @@ class Engine:
         self._closing.set()
         for each in (self.walks, self.readers, *self._lanes, self._reactor, self.store, self.api, self.timer):
             each.close()
+        self.finish()
+
+    def finish(self) -> None:
+        """Write what is still to be written to disk, for a moment; after that nothing more is."""
         self._listings.close()
         if self.cache is not None:
             self.cache.close()

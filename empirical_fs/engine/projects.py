@@ -19,7 +19,10 @@ _PATIENCE_SECONDS = 120.0
 
 
 class Projects:
-    """Opens projects. A project is closed when nobody has it any more, and at the end of the process.
+    """Opens projects. A project is closed when nobody has it any more.
+
+    At the end of the process, only what waits for the disk is written. Python itself stops the threads, and
+    until then a daemon thread of the program may still read.
 
     Threads do not survive a fork, and locks may be held at that moment; so a process that was forked begins
     with none open, and those of its parent are left as they are. The lock guards the table.
@@ -29,7 +32,7 @@ class Projects:
         """Begin with none."""
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
-        atexit.register(self._close_all)
+        atexit.register(self._finish)
 
     def open(self, settings: ProjectSettings) -> Project:
         """The project with these settings, which is opened if it is not open.
@@ -60,9 +63,9 @@ class Projects:
             self._open[settings] = project
         return project
 
-    def _close_all(self) -> None:
+    def _finish(self) -> None:
         for project in list(self._open.values()):
-            project.engine.close()
+            project.engine.finish()
 
 
 def _close_later(engine: Engine, pid: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.implementations.local import make_path_posix
 from fsspec.utils import isfilelike, tokenize
 
 from empirical_fs.catalog.snapshot import Entry
@@ -230,14 +231,9 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         lpath: Any = None,
         callback: Any = DEFAULT_CALLBACK,
         outfile: Any = None,
-        *,
-        planned: list[tuple[Any, Any]] | None = None,
         **_: Any,
     ) -> None:
-        """Copy a file to a local one; `callback` is told the bytes. With `planned`, only note both paths."""
-        if planned is not None:
-            planned.append((rpath, lpath))
-            return
+        """Copy a file to a local one; `callback` is told the bytes."""
         name = self._strip_protocol(rpath)
         if outfile is None and isfilelike(lpath):
             outfile = lpath
@@ -265,18 +261,17 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         recursive: bool = False,  # noqa: FBT001, FBT002 - as fsspec has it
         callback: Any = DEFAULT_CALLBACK,
         maxdepth: int | None = None,
-        **options: Any,
+        **_: Any,
     ) -> None:
         """Copy files to local ones, several at once; `callback` is told how many are done."""
-        planned: list[tuple[Any, Any]] = []
-        super().get(rpath, lpath, recursive=recursive, maxdepth=maxdepth, planned=planned, **options)
-        callback.set_size(len(planned))
+        pairs = self._pairs(rpath, lpath, recursive=recursive, maxdepth=maxdepth)
+        callback.set_size(len(pairs))
 
         def one(pair: tuple[Any, Any]) -> None:
             with callback.branched(*pair) as child:
                 self.get_file(*pair, callback=child)
 
-        for _ in side_by_side(one, planned, _FILES_AT_ONCE):
+        for _done in side_by_side(one, pairs, _FILES_AT_ONCE):
             callback.relative_update(1)
 
     # The project
@@ -333,6 +328,28 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             each if isinstance(each, bytes) else self._os_error(each, what.name)
             for each, what in zip(found, wanted, strict=True)
         ]
+
+    def _pairs(
+        self, rpath: Any, lpath: Any, *, recursive: bool, maxdepth: int | None
+    ) -> list[tuple[Any, Any]]:
+        """The names to copy, each with the local path to copy it to, by fsspec's rules.
+
+        A single file goes to the local path itself, or below it if that is a folder; several go below it.
+        """
+        if isinstance(rpath, list) and isinstance(lpath, list):
+            return list(zip(rpath, lpath, strict=True))
+        found = self.expand_path(rpath, recursive=recursive, maxdepth=maxdepth)
+        names = [name for name in found if name]
+        if isinstance(lpath, list):
+            return list(zip(names, lpath, strict=True))
+        if not isinstance(lpath, str | os.PathLike):
+            return [(name, lpath) for name in names]
+        text = os.fspath(lpath)
+        target = Path(make_path_posix(text))
+        is_one = not isinstance(rpath, list) and names == [self._strip_protocol(rpath)]
+        if is_one and not text.endswith("/") and not target.is_dir():
+            return [(names[0], target)]
+        return [(name, target / name) for name in names]
 
     def _copy(self, name: str, file: BinaryIO, callback: Any) -> None:
         begins_at = file.tell() if _can_go_back(file) else None

@@ -6,7 +6,7 @@ from typing import ClassVar
 from fsspec.caching import BaseCache, register_cache
 
 _FIRST, _LARGEST = 128 * 2**10, 2**20
-"""Bytes of a file that are kept for small reads in sequence: twice as many each time, as the kernel does it."""
+"""Bytes of a file that are kept for small reads in sequence: twice as many each time, as the kernel does."""
 
 
 class Window(BaseCache):

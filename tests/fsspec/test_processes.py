@@ -89,10 +89,10 @@ def head_of(file: Any) -> bytes:
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])
 def test_a_pool_of_processes_reads(one: Any, way: str) -> None:
-    with one.open("data.bin") as file, multiprocessing.get_context(way).Pool(2) as pool:
+    with one.open("data.bin") as file, multiprocessing.get_context(way).Pool(1) as pool:
         file.seek(1000)
-        assert pool.map(size_of, [one] * 2, 1) == [SIZE] * 2
-        assert pool.map(head_of, [file] * 2, 1) == [CONTENT[1000:1010]] * 2
+        assert pool.map(size_of, [one] * 2) == [SIZE] * 2
+        assert pool.map(head_of, [file] * 2) == [CONTENT[1000:1010]] * 2
 
 
 def test_an_open_file_that_was_replaced_is_not_read_elsewhere(one: Any, sandbox: Sandbox) -> None:
@@ -132,11 +132,9 @@ def test_a_file_system_that_nobody_has_ends_its_threads(one: Any) -> None:
 
 
 ENDS = {
-    "with what it has read": "fs.cat('data.bin')",
     "with an open file": "file = fs.open('data.bin'); file.read(10)",
     "with a read under way": "import threading; f = fs.open('data.bin')\n"
     "threading.Thread(target=fs.cat, args=('data.bin',), daemon=True).start()",
-    "with an error": "fs.cat('data.bin'); raise SystemExit(0)",
 }
 
 
