@@ -61,14 +61,19 @@ class Handle:
         self._lock = threading.Lock()
         self._detector = ReadAheadDetector()
         self._was_served = False
+        self._is_telling = True
 
     def trust_reads(self) -> None:
         """Take no read for the kernel's own read-ahead: there is no kernel between the program and us."""
         self._detector.trust()
 
     def plan_by(self, policy: Policy) -> None:
-        """Read ahead as `policy` says; called before the first read."""
+        """Read ahead as `policy` says; called before the first read.
+
+        What is read then shows nothing of how far other programs read.
+        """
         self._cursor.policy = policy
+        self._is_telling = False
 
     @property
     def is_read_whole(self) -> bool:
@@ -91,7 +96,8 @@ class Handle:
         """
         on_first_read, self._on_first_read = self._on_first_read, None
         if on_first_read is not None:
-            self._look_ahead(start, size)
+            if self._is_telling:
+                self._look_ahead(start, size)
             on_first_read(self)
         self._note(start, size)
         noted = _Noted(waiter, self)
@@ -128,7 +134,7 @@ class Handle:
         """Drop what was fetched ahead for this handle, and release the content."""
         self._on_closed(self)
         # A program that was killed before it got a byte shows nothing of how far it would have read.
-        if self._was_served:
+        if self._was_served and self._is_telling:
             self._owner.habits.closed(self.content.size, self.read_bytes, self.head)
         self._supply.leave(self._cursor)
         self._owner.release(self.content)

@@ -18,6 +18,7 @@ from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.habits import TRUSTED_EARLY, TRUSTED_LATE
 from empirical_fs.reading.handle import Handle
 from empirical_fs.reading.open_files import Readers
+from empirical_fs.reading.read_ahead import NoReadAhead, ReadAhead
 from empirical_fs.reading.supply import Means
 from empirical_fs.reading.version import Extent, Head, Validators
 from empirical_fs.statistics import Statistics
@@ -413,3 +414,27 @@ def test_a_content_that_is_out_of_touch(files: Files) -> None:
     files.readers.end_lost(resource())
     assert not again.content.is_over
     again.close()
+
+
+def test_ranges_that_a_program_names_are_fetched_alone(files: Files) -> None:
+    """Nothing is read ahead of them, in whatever order they come, and they show no habit."""
+    habit = files.readers.habits.trusted_at
+    handle = files.open()
+    handle.trust_reads()
+    handle.plan_by(NoReadAhead())
+    starts = [*range(0, SIZE - STEP, 3 * STEP)]
+    for start in starts:
+        assert read(handle, start, STEP) == DATA[start : start + STEP]
+    assert files.ranges.total == len(starts) * STEP
+    handle.close()
+    assert files.readers.habits.trusted_at == habit
+
+
+def test_a_range_is_read_ahead_to_its_end(files: Files) -> None:
+    """What comes after it is left alone."""
+    handle, stop = files.open(), SIZE // 2
+    handle.plan_by(ReadAhead(stop))
+    for start in range(0, stop, STEP):
+        assert read(handle, start, min(STEP, stop - start)) == DATA[start : min(start + STEP, stop)]
+    assert files.ranges.total == stop
+    handle.close()

@@ -247,3 +247,16 @@ def test_threads_that_do_not_come_back(lane: Lane) -> None:
     wait_until(goes_on, "work beside the threads that hang", PATIENCE / 2)
     assert threads(lane) <= 2 * THREADS
     over.set()
+
+
+def test_a_closed_reactor_ends_its_thread(timer: Timer, peers: list[Peer]) -> None:
+    """Who no longer reactor for sockets holds neither a thread nor a descriptor."""
+    reactor = Reactor(timer, 1)
+    reactor.wait(Readable(peers[0].ours, PATIENCE), lambda **_: None)
+    worker = reactor._for_sockets
+    assert worker is not None
+    assert worker.is_alive
+    reactor.close()
+    wait_until(lambda: not worker.is_alive, "the end of the thread")
+    with pytest.raises((ValueError, KeyError, RuntimeError)):
+        reactor._selector.register(peers[1].ours, 1)
