@@ -84,6 +84,10 @@ class EmpiricalFile(AbstractBufferedFile):
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
         """The bytes up to the next `char`, with it."""
         if blocks is None and isinstance(self.cache, Window):
+            kept = self.cache.until(self.loc, char)
+            if kept is not None:
+                self.loc += len(kept)
+                return kept
             blocks = _LINE_BYTES
         found: bytes = super().readuntil(char, blocks)
         return found

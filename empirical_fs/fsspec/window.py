@@ -21,25 +21,35 @@ class Window(BaseCache):
         self._at = 0
         self._length = _FIRST
 
+    def until(self, start: int, char: bytes) -> bytes | None:
+        """The bytes from `start` up to the next `char`, with it; None if they are not all kept."""
+        begin, kept = self._window
+        if not begin <= start < begin + len(kept):
+            return None
+        found = kept.find(char, start - begin)
+        return None if found < 0 else kept[start - begin : found + len(char)]
+
     def _fetch(self, start: int | None, stop: int | None) -> bytes:
         start, stop = start or 0, self.size if stop is None else min(stop, self.size)
         if start >= stop:
             return b""
         begin, kept = self._window
-        is_next, self._at = start == self._at, stop
-        if begin <= start and stop <= begin + len(kept):
+        end = begin + len(kept)
+        # A program that reads lines goes back a little each time.
+        is_next, self._at = start == self._at or begin <= start <= end, stop
+        if begin <= start and stop <= end:
             return kept[start - begin : stop - begin]
         if not is_next:
             self._length = _FIRST
             return self._get(start, stop)
         if stop - start >= _FIRST:
             return self._get(start, stop)
-        rest = kept[start - begin :] if begin <= start < begin + len(kept) else b""
+        rest = kept[start - begin :] if begin <= start < end else b""
         begin = start + len(rest)
         more = self._get(begin, min(max(begin + self._length, stop), self.size))
         self._length = min(self._length * 2, _LARGEST)
-        self._window = begin, more
-        return rest + more[: stop - begin]
+        self._window = start, rest + more
+        return self._window[1][: stop - start]
 
     def _get(self, start: int, stop: int) -> bytes:
         data: bytes = self.fetcher(start, stop)
