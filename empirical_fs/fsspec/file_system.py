@@ -27,7 +27,7 @@ from empirical_fs.fsspec.options import find, parsed, project_settings
 from empirical_fs.fsspec.read_only import ReadOnlyFileSystem, refuse
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.settings import ProjectSettings
-from empirical_fs.work.side_by_side import side_by_side
+from empirical_fs.work.parallel import in_parallel
 
 _PREFIX = "empirical://"
 _FILES_AT_ONCE = 16
@@ -271,7 +271,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             with callback.branched(*pair) as child:
                 self.get_file(*pair, callback=child)
 
-        for _done in side_by_side(one, pairs, _FILES_AT_ONCE):
+        for _done in in_parallel(one, pairs, _FILES_AT_ONCE):
             callback.relative_update(1)
 
     # The project

@@ -250,7 +250,7 @@ def test_threads_that_do_not_come_back(lane: Lane) -> None:
 
 
 def test_a_closed_reactor_ends_its_thread(timer: Timer, peers: list[Peer]) -> None:
-    """Who no longer reactor for sockets holds neither a thread nor a descriptor."""
+    """Who no longer waits for sockets holds neither a thread nor a descriptor."""
     reactor = Reactor(timer, 1)
     reactor.wait(Readable(peers[0].ours, PATIENCE), lambda **_: None)
     worker = reactor._for_sockets
