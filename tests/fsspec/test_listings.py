@@ -96,4 +96,4 @@ def test_the_disk_cache_serves_a_second_process(sandbox: Sandbox, fs: OpenFs, tm
     sandbox.forget_requests()
     second = fs(cache_dir=f"{tmp_path}/cache", memory="16M")  # another engine on the same folder
     assert second.cat("a.bin") == content
-    assert sandbox.spans() == []
+    assert int(sandbox.requests()["object_bytes"]) <= 1  # whether the store still has it is asked by one byte
