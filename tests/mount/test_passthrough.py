@@ -269,7 +269,7 @@ def test_where_it_is_impossible(sandbox: Sandbox, mount: Mount, cache: Path) -> 
         for _ in range(2):
             assert (mounted / "f").read_bytes() == SMALL
         assert passthrough(mounted) == {
-            "off_because": WHY_NOT or "-o direct_io is given",
+            "off_because": _why_not() or "-o direct_io is given",
             "open": 0,
             "opened": 0,
         }
