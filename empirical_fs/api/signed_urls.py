@@ -3,13 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
 from empirical_fs.api.client import Api
 from empirical_fs.api.listing import Leisure, Listing, fetch_listing, in_a_hurry
-from empirical_fs.api.pages import Page
+from empirical_fs.api.pages import PER_PAGE, Page
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.url_cache import UrlCache
 from empirical_fs.clock import Deadline, aging_clock
@@ -22,6 +22,10 @@ from empirical_fs.work.progress import Progress, unseen
 _SINGLY_MAX, _SLOW_MAX, _SLOW_SECONDS = 16, 2, 1.0
 """How many resources may be signed at once by single requests; beyond that, the listing is fetched for their
 URLs. The lower limit holds once a request has waited for so many seconds: the API is slow, or limits them."""
+_FIRST_SINGLY, _MISSES_MAX = 4, 4
+"""How many resources of a listing that another process fetched are signed by single requests, before whole
+pages are fetched for their URLs; and how many resources may turn out to be on other pages by now, before the
+whole listing is."""
 _LISTING_SHARE = 0.5
 """The share of the timeout that such a listing may take before the resource is signed singly anyway."""
 
@@ -31,8 +35,8 @@ log = logging.getLogger(__name__)
 class SignedUrls:
     """Hands out signed URLs. Threads may share it.
 
-    The lock guards the table of single requests under way, and the number of pages of the listing; it is not
-    held during requests.
+    The lock guards the table of single requests under way, what is known of the pages of the listing, and the
+    numbers of first requests and misses; it is not held during requests.
     """
 
     def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
@@ -46,6 +50,16 @@ class SignedUrls:
         self._pages = 0
         self._signing = SingleFlight[int, str]()
         self._listing = SingleFlight[None, Listing]()
+        self._paging = SingleFlight[int, Page]()
+        self._page_numbers: dict[int, int] = {}
+        self._singly_left, self._misses_left = _FIRST_SINGLY, _MISSES_MAX
+
+    def listed_elsewhere(self, ids: Iterable[int]) -> None:
+        """Note the order of a listing that another process fetched, which came without its signed URLs."""
+        numbers = {resource_id: place // PER_PAGE + 1 for place, resource_id in enumerate(ids)}
+        with self._lock:
+            self._page_numbers, self._misses_left = numbers, _MISSES_MAX
+            self._pages = max(numbers.values(), default=0)
 
     def list_resources(
         self,
@@ -115,6 +129,8 @@ class SignedUrls:
     def _sign_now(self, resource_id: int, deadline: Deadline) -> str:
         if (url := self.known(resource_id)) is not None:
             return url  # another thread has signed it meanwhile
+        if (url := self._on_page(resource_id, deadline)) is not None:
+            return url
         if self._is_crowded(resource_id) and (url := self._listed(resource_id, deadline)) is not None:
             return url
         with self._lock:
@@ -124,6 +140,37 @@ class SignedUrls:
         finally:
             with self._lock:
                 self._singly.pop(resource_id, None)
+
+    def _on_page(self, resource_id: int, deadline: Deadline) -> str | None:
+        """The URL from the page that lists the resource; None if it is to be signed singly.
+
+        Each URL is a request when it is signed singly, and a process that reads one file of many will read
+        more of them. A mount has the URLs from its own listing.
+        """
+        with self._lock:
+            number = self._page_numbers.get(resource_id)
+            if number is None:
+                return None
+            if self._singly_left:
+                self._singly_left -= 1
+                return None
+            is_old = not self._misses_left
+        patience = self._timeout * _LISTING_SHARE
+        try:
+            if is_old:
+                listing = self._listing.do(None, lambda: self.list_resources({}, patience=patience), deadline)
+                self.listed_elsewhere(each.id for each in listing.resources)
+            else:
+                self._paging.do(number, lambda: self.page(number, patience, {}), deadline)
+        except (ApiUnavailable, NotTheApi) as error:
+            log.debug("the page cannot be fetched for its signed URLs: %s", error)
+            return None
+        url = self._cache.newest(resource_id)
+        if url is None:
+            with self._lock:
+                self._page_numbers.pop(resource_id, None)
+                self._misses_left = max(self._misses_left - 1, 0)
+        return url
 
     def _is_crowded(self, resource_id: int) -> bool:
         """Whether a listing takes fewer requests than single ones; if not, register this single request."""

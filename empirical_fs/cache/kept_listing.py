@@ -65,34 +65,34 @@ class _Header(msgspec.Struct):
     server_time: float
 
 
-def encoded(listing: KeptListing, identity: bytes) -> Iterator[bytes]:
-    """The parts of the file, in order; each is made in about a millisecond."""
+def encoded(listing: KeptListing, identity: bytes, level: int = _QUICK) -> Iterator[bytes]:
+    """The parts of the file, in order; each is made in about a millisecond. `level` is zlib's."""
     checksum = hashlib.blake2b(identity, digest_size=_CHECKSUM_BYTES)
-    for part in _parts(listing):
+    for part in _parts(listing, level):
         checksum.update(part)
         yield part
     yield checksum.digest()
 
 
-def _parts(listing: KeptListing) -> Iterator[bytes]:
+def _parts(listing: KeptListing, level: int) -> Iterator[bytes]:
     yield _FORMAT
     bare = replace(listing.known, shown={}, makeshift=frozenset())
     header = _Header(bare, listing.listed_at, listing.server_time)
-    yield from _section(_HEADER, msgspec.msgpack.encode(header))
+    yield from _section(_HEADER, msgspec.msgpack.encode(header), level)
     for kind, values in ((_SIZES, listing.sizes), (_MAKESHIFT, listing.known.makeshift)):
         for some in _batches(iter(values)):
-            yield from _section(kind, msgspec.msgpack.encode(some))
+            yield from _section(kind, msgspec.msgpack.encode(some), level)
     for resources in _batches(iter(listing.known.shown.values())):
         try:
-            yield from _section(_RESOURCES, msgspec.msgpack.encode(resources))
+            yield from _section(_RESOURCES, msgspec.msgpack.encode(resources), level)
         except (UnicodeEncodeError, OverflowError):
             # The API's JSON may hold unpaired surrogates and very long numbers, which only JSON can express.
             text = json.dumps(msgspec.to_builtins(resources), separators=(",", ":"))
-            yield from _section(_ODD_RESOURCES, text.encode("ascii"))
+            yield from _section(_ODD_RESOURCES, text.encode("ascii"), level)
 
 
-def _section(kind: bytes, content: bytes) -> Iterator[bytes]:
-    compressed = zlib.compress(content, _QUICK)
+def _section(kind: bytes, content: bytes, level: int) -> Iterator[bytes]:
+    compressed = zlib.compress(content, level)
     yield _HEAD.pack(len(compressed), kind)
     yield compressed
 

@@ -27,6 +27,8 @@ from empirical_fs.work.jobs import Job
 from empirical_fs.work.progress import Progress
 
 _HANGS_SECONDS = 600.0
+_NEWER_SECONDS = 1.0
+"""By so much must a listing of another process be newer: the clocks that tell are not quite the same."""
 _LOOKUP_TO_ANSWER_SECONDS = 1.0
 """As a rule, a request is answered at most this long after the kernel has looked up its name."""
 
@@ -113,6 +115,25 @@ class Catalog:
         with self._replacing:
             self._replace(kept.known, asked_at, kept.server_time, lambda *_: None)
         self._refreshing.restored(failure)
+
+    def take_over(self, kept: KeptListing) -> bool:
+        """Show a listing that another process has just fetched; False if the one that is shown is as new.
+
+        It goes on being shown until `expire` is called, or the store turns out to disagree with it.
+        """
+        age = max(time.time() - kept.listed_at, 0.0)
+        asked_at = aging_clock() - age
+        with self._replacing:
+            if asked_at < self._asked_at + _NEWER_SECONDS:
+                return False
+            self._sizes.restore(kept.sizes)
+            self._replace(kept.known, asked_at, kept.server_time, self._on_change)
+            self._refreshing.handed_over()
+            return True
+
+    def expire(self) -> None:
+        """Have the next access fetch a listing, if the one that is shown was taken over."""
+        self._refreshing.expire()
 
     @property
     def is_restored(self) -> bool:

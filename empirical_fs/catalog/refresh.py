@@ -85,6 +85,18 @@ class Refreshing:
             self._due_at = aging_clock()
             self._failure = failure
 
+    def handed_over(self) -> None:
+        """Record that a listing is in use that another process fetched: no refresh is due before `expire`."""
+        with self._lock:
+            self._due_at = aging_clock() if self._is_distrusted else float("inf")
+            self._failure = ""
+
+    def expire(self) -> None:
+        """Have a refresh be due if the listing was handed over; others expire by themselves."""
+        with self._lock:
+            if self._due_at == float("inf"):
+                self._due_at = aging_clock()
+
     def look(self) -> None:
         """Start a refresh in the background if the listing is old; called on each access."""
         if aging_clock() >= self._due_at and not self._job.is_busy:

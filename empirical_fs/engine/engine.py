@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from empirical_fs.api.client import Api
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
+from empirical_fs.cache.kept_listing import KeptListing
 from empirical_fs.catalog.catalog import Catalog, OnChange
 from empirical_fs.catalog.directory_times import DirectoryTimes
 from empirical_fs.catalog.snapshot import Entry, Snapshot
@@ -126,6 +127,15 @@ class Engine:
             self.catalog.load(partial(self._urls.list_resources, patience=patience), progress)
 
         self._listings.begin(self.catalog, self.api, load, tell)
+        self.start_cache()
+
+    def take_over(self, listing: KeptListing) -> None:
+        """Read by a listing that another process has fetched, unless ours is as new."""
+        if self.catalog.take_over(listing):
+            self._urls.listed_elsewhere(listing.known.shown)
+
+    def start_cache(self) -> None:
+        """Begin to use the cache on disk, if it is on."""
         if self.cache is not None:
             self.cache.start(self.readers, self.catalog, on_replaced)
 

@@ -13,6 +13,7 @@ from empirical_fs.catalog.refresh import Reload
 from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.engine.engine import Engine
 from empirical_fs.engine.gathering import Limits
+from empirical_fs.engine.handed_listing import HandedListing, handed, taken
 from empirical_fs.engine.identity import origin_of, owner_of
 from empirical_fs.errors import EmpiricalError, NoSuchFile, NoThread
 from empirical_fs.reading.handle import FIRST_LOOK, Handle, nothing
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 class Project:
     """One project that is open. Its parts are thread-safe, and no lock of its own is needed."""
 
-    def __init__(self, settings: ProjectSettings) -> None:
-        """Fetch the listing, and start the threads.
+    def __init__(self, settings: ProjectSettings, handed: HandedListing | None = None) -> None:
+        """Start the threads, and fetch the listing, unless one was handed over that can be used.
 
         Raises:
             ApiError: the listing could not be fetched.
@@ -47,7 +48,12 @@ class Project:
         try:
             # No kernel reads ahead of the programs, or splits their reads.
             self.engine.readers.kernel_window = FIRST_LOOK
-            self.engine.load(unseen, log.warning)
+            listing = None if handed is None else taken(handed, settings)
+            if listing is None:
+                self.engine.load(unseen, log.warning)
+            else:
+                self.engine.take_over(listing)
+                self.engine.start_cache()
             self.engine.timer.start()
             self.engine.settle()
         except BaseException:
@@ -56,6 +62,7 @@ class Project:
         self._catalog = self.engine.catalog
         self._timeout = settings.timeout
         self._reload: Reload | None = None
+        self._handed: tuple[float, HandedListing | None] | None = None
 
     @property
     def latest(self) -> Snapshot:
@@ -69,6 +76,21 @@ class Project:
         project_id = next((each.project_id for each in resources if each.project_id), None)
         settings = self.engine.settings
         return origin_of(settings.api_url), project_id or owner_of(settings.key)
+
+    def handed(self) -> HandedListing | None:
+        """Our listing for another process; None if it is too large, or was itself handed over."""
+        asked_at = self._catalog.asked_at
+        if self._handed is None or self._handed[0] != asked_at:
+            listing = self._catalog.to_keep()
+            made = None if listing is None else handed(listing, self.engine.settings)
+            self._handed = asked_at, made
+        return self._handed[1]
+
+    def take_over(self, handed: HandedListing) -> None:
+        """Read by a listing that another process has fetched, unless ours is as new, or it is of no use."""
+        listing = taken(handed, self.engine.settings)
+        if listing is not None:
+            self.engine.take_over(listing)
 
     def limits(self, at_once: int) -> Limits:
         """How to read several ranges at once."""
@@ -96,6 +118,7 @@ class Project:
             reload.outcome.add_done_callback(lambda _: done.set())
             done.wait(patience)
         elif self._catalog.age > self.engine.settings.refresh and not self._catalog.failure:
+            self._catalog.expire()
             self._wait_for(lambda call: self._catalog.when_settled(_NO_RESOURCE, call), patience)
         return self._catalog.snapshot()
 

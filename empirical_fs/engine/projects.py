@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from empirical_fs.clock import Deadline
 from empirical_fs.engine.engine import Engine
+from empirical_fs.engine.handed_listing import HandedListing
 from empirical_fs.engine.project import Project
 from empirical_fs.errors import NoThread
 from empirical_fs.settings.settings import ProjectSettings
@@ -34,18 +35,24 @@ class Projects:
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self._finish)
 
-    def open(self, settings: ProjectSettings) -> Project:
+    def open(self, settings: ProjectSettings, handed: HandedListing | None = None) -> Project:
         """The project with these settings, which is opened if it is not open.
+
+        `handed` is a listing that another process has fetched.
 
         Raises:
             ApiError, SetupError, NoThread: as `Project`.
             DeadlinePassed: another thread opens it, and that takes too long.
         """
         project = self._known(settings)
-        if project is not None:
-            return project
-        deadline = Deadline.after(_PATIENCE_SECONDS)
-        return self._opening.do(settings, lambda: self._known(settings) or self._opened(settings), deadline)
+        if project is None:
+            deadline = Deadline.after(_PATIENCE_SECONDS)
+            return self._opening.do(
+                settings, lambda: self._known(settings) or self._opened(settings, handed), deadline
+            )
+        if handed is not None:
+            project.take_over(handed)
+        return project
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -56,8 +63,8 @@ class Projects:
         with self._lock:
             return self._open.get(settings)
 
-    def _opened(self, settings: ProjectSettings) -> Project:
-        project = Project(settings)
+    def _opened(self, settings: ProjectSettings, handed: HandedListing | None) -> Project:
+        project = Project(settings, handed)
         weakref.finalize(project, _close_later, project.engine, os.getpid()).atexit = False
         with self._lock:
             self._open[settings] = project

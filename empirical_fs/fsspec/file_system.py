@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -14,6 +14,7 @@ from fsspec.implementations.local import make_path_posix
 from fsspec.utils import isfilelike, tokenize
 
 from empirical_fs.catalog.snapshot import Entry
+from empirical_fs.engine.handed_listing import HandedListing
 from empirical_fs.engine.open_file import CHANGED, OpenFile
 from empirical_fs.engine.project import Project, version_of
 from empirical_fs.engine.projects import PROJECTS
@@ -54,6 +55,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         self._flags = parsed(options)
         self._found: Configuration | None = None
         self._opened: tuple[int, Project] | None = None
+        self._handed: HandedListing | None = None
         super().__init__()
 
     @classmethod
@@ -297,8 +299,26 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         """
         pid = os.getpid()
         if self._opened is None or self._opened[0] != pid:
-            self._opened = pid, PROJECTS.open(self._settings())
+            self._opened = pid, PROJECTS.open(self._settings(), self._handed)
         return self._opened[1]
+
+    # Other processes
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What makes it in another process: the options, and the listing that this process has fetched."""
+        opened, handed = self._opened, self._handed
+        if opened is not None and opened[0] == os.getpid():
+            handed = opened[1].handed() or handed
+        return _made_again, (type(self), self.storage_args, self.storage_options, handed)
+
+    def take_over(self, handed: HandedListing) -> None:
+        """Read by a listing that another process has fetched, unless ours is as new."""
+        if self._handed is not None and handed.listed_at <= self._handed.listed_at:
+            return
+        self._handed = handed
+        if self._opened is not None and self._opened[0] == os.getpid():
+            with self.translated():
+                self._opened[1].take_over(handed)
 
     def _project_of(self, name: str) -> Project:
         if not name:
@@ -397,6 +417,18 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         else:
             text = explained(error, found.key_origin, found.api_url_from)
         return OSError(number, text) if name is None else OSError(number, text, name)
+
+
+def _made_again(
+    cls: type[EmpiricalFileSystem],
+    args: tuple[Any, ...],
+    options: Mapping[str, Any],
+    handed: HandedListing | None,
+) -> EmpiricalFileSystem:
+    one = cls(*args, **options)
+    if handed is not None:
+        one.take_over(handed)
+    return one
 
 
 def _can_go_back(file: Any) -> bool:
