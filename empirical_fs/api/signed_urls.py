@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 class SignedUrls:
     """Hands out signed URLs. Threads may share it.
 
-    The lock guards the table of single requests under way, what is known of the pages of the listing, and the
-    numbers of first requests and misses; it is not held during requests.
+    The lock guards the table of single requests under way, what is known of the pages of the listing, the
+    resources that are signed singly, and the number of misses; it is not held during requests.
     """
 
     def __init__(self, api: Api, ttl: float, timeout: float, statistics: Statistics) -> None:
@@ -52,7 +52,8 @@ class SignedUrls:
         self._listing = SingleFlight[None, Listing]()
         self._paging = SingleFlight[int, Page]()
         self._page_numbers: dict[int, int] = {}
-        self._singly_left, self._misses_left = _FIRST_SINGLY, _MISSES_MAX
+        self._first: set[int] = set()
+        self._misses_left = _MISSES_MAX
 
     def listed_elsewhere(self, ids: Iterable[int]) -> None:
         """Note the order of a listing that another process fetched, which came without its signed URLs."""
@@ -151,8 +152,9 @@ class SignedUrls:
             number = self._page_numbers.get(resource_id)
             if number is None:
                 return None
-            if self._singly_left:
-                self._singly_left -= 1
+            if len(self._first) < _FIRST_SINGLY:
+                self._first.add(resource_id)
+            if resource_id in self._first:
                 return None
             is_old = not self._misses_left
         patience = self._timeout * _LISTING_SHARE
