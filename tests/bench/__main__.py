@@ -10,6 +10,7 @@ import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http.client import HTTPException
 from itertools import chain
 from pathlib import Path
@@ -17,18 +18,19 @@ from types import FrameType
 
 import msgspec
 
-from tests.bench import disk, latency, machine, refreshing, starting, throughput, waste
+from tests.bench import disk, doors, latency, machine, refreshing, starting, throughput, waste
 from tests.bench.bench import QUICK, Bench, Row, Sizes
 from tests.bench.figures import Failure, Sample, Who
 from tests.bench.mounts import unmount_all
 from tests.bench.picture import NothingToDrawError, described, drawn, read
 from tests.bench.report import Results, shown, table, write_json
-from tests.bench.store import Store
+from tests.bench.store import MIB, Store
 from tests.bench.work import WorkFailed
 
 _TOP = Path(__file__).parents[2]
 _RESULT = _TOP / ".bench" / "bench.json"
 _GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start", "disk")
+_DOORS = ("cat_ranges", "get", "parquet")
 _FAILURES = (AssertionError, OSError, subprocess.SubprocessError, HTTPException, WorkFailed)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REASON_MAX = 200
@@ -48,7 +50,9 @@ def main() -> None:
 def _run(given: argparse.Namespace) -> int:
     """Measure, and show it; the exit status."""
     sizes = QUICK if given.quick else Sizes()
-    kinds = (throughput, latency, waste, refreshing, starting, disk)
+    if given.parquet is not None:
+        sizes = replace(sizes, parquet=given.parquet * MIB)
+    kinds = (throughput, latency, waste, refreshing, starting, disk, doors)
     every = list(chain.from_iterable(kind.rows(sizes) for kind in kinds))
     rows = [row for group in given.rows for row in every if row.group == group]
     for number in _STOPPING:
@@ -149,7 +153,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_rows,
         default=_GROUPS,
         metavar="ROW,...",
-        help=f"of {','.join(_GROUPS)} (default: all)",
+        help=f"of {','.join((*_GROUPS, *_DOORS))} (default: all but the last {len(_DOORS)},"
+        " which need the extra bench)",
+    )
+    parser.add_argument(
+        "--parquet",
+        type=_positive,
+        metavar="MIB",
+        help="the size of the table in the row parquet (default: 1024)",
     )
     parser.add_argument(
         "--quick",
@@ -188,9 +199,9 @@ def _positive(text: str) -> int:
 
 def _rows(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
-    if unknown := set(names) - set(_GROUPS):
+    if unknown := set(names) - {*_GROUPS, *_DOORS}:
         raise argparse.ArgumentTypeError(f"no such row: {', '.join(sorted(unknown))}")
-    return tuple(group for group in _GROUPS if group in names)
+    return tuple(group for group in (*_GROUPS, *_DOORS) if group in names)
 
 
 def _output(text: str) -> Path:

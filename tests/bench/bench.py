@@ -37,6 +37,10 @@ class Sizes:
     scattered: int = 100
     peeked: int = 50
     refreshed: tuple[int, ...] = (5000, 50_000)
+    ranged: int = 100
+    ranges: int = 10_000
+    got: int = 1000
+    parquet: int = 1024 * MIB
 
 
 QUICK = Sizes(
@@ -52,6 +56,9 @@ QUICK = Sizes(
     scattered=40,
     peeked=20,
     refreshed=(1000,),
+    ranges=2000,
+    got=200,
+    parquet=128 * MIB,
 )
 """To see that everything works; the goals are meant for the full sizes."""
 

@@ -14,9 +14,13 @@ class Who(StrEnum):
     STREAMS = "rclone 8 streams"
     BARE = "bare"
     """Nobody's mount: the same requests sent plainly, or the same read of a local file."""
+    HTTP = "fsspec http"
+    S3FS = "s3fs"
 
 
 RCLONES = (Who.RCLONE, Who.STREAMS)
+DOORS = (Who.HTTP, Who.S3FS)
+"""File systems of fsspec: over the store's own HTTP, and over `rclone serve s3`."""
 MOUNTS = (Who.OURS, *RCLONES)
 STREAMS = ("--vfs-read-chunk-streams", "8", "--vfs-read-chunk-size", "8M")
 """With this, rclone reads a file by 8 requests at once."""
@@ -37,7 +41,9 @@ class Goal(Protocol):
 
 
 def _named(peers: tuple[Who, ...]) -> str:
-    return peers[0] if len(peers) == 1 else "best rclone"
+    if len(peers) == 1:
+        return peers[0]
+    return "best rclone" if peers == RCLONES else "best other"
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def mounting(
             return _rclone(store, project, path, *options)
         case Who.STREAMS:
             return _rclone(store, project, path, *STREAMS, *options)
-        case Who.BARE:
-            raise ValueError("nothing is mounted to work bare")
+        case Who.BARE | Who.HTTP | Who.S3FS:
+            raise ValueError(f"nothing is mounted for {who}")
 
 
 def unmount_all(folder: Path) -> None:

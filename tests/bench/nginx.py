@@ -37,6 +37,17 @@ http {{
         ssl_certificate_key server.key;
         {locations}
     }}
+    upstream s3 {{ server 127.0.0.1:{s3_behind}; keepalive 256; }}
+    server {{
+        listen 127.0.0.1:{s3};
+        location / {{
+            access_by_lua_block {{ ngx.sleep({delay}) }}
+            proxy_pass http://s3;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+        }}
+    }}
 }}
 """
 
@@ -68,12 +79,16 @@ class Ports:
 
     http: int
     https: int
+    s3: int
+    """Passes on to an S3 server, with the delay."""
+    s3_behind: int
+    """Where that server is to listen."""
 
 
 @contextmanager
 def serving(folder: Path, projects: Path, pages: Path) -> Iterator[Ports]:
     """nginx serving what is in `projects` and `pages`, with all that it writes in `folder`."""
-    ports = Ports(*_free_ports(2))
+    ports = Ports(*_free_ports(4))
     folder.mkdir(parents=True)
     nginx.make_certificate(folder)
     values = {
@@ -89,6 +104,9 @@ def serving(folder: Path, projects: Path, pages: Path) -> Iterator[Ports]:
             temporary=nginx.TEMPORARY,
             http=ports.http,
             https=ports.https,
+            s3=ports.s3,
+            s3_behind=ports.s3_behind,
+            delay=DELAY_MS / 1000,
             locations=locations,
         )
     )

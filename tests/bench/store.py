@@ -52,7 +52,10 @@ class Location(StrEnum):
 
 @dataclass(frozen=True)
 class File:
-    """A file of a project; files of one size and one `content` number hold the same bytes."""
+    """A file of a project; files of one size and one `content` number hold the same bytes.
+
+    One whose name ends in `.parquet` is a table of about that size (parquet.py).
+    """
 
     name: str
     size: int
@@ -95,7 +98,7 @@ class Store:
         self._nginx = folder / "nginx"
         for each in (self._data, self._projects, self._pages):
             each.mkdir(parents=True)
-        self._ports = nginx.Ports(0, 0)
+        self._ports = nginx.Ports(0, 0, 0, 0)
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -107,6 +110,21 @@ class Store:
     def authority(self) -> Path:
         """The certificate to trust for https."""
         return authority(self._nginx)
+
+    @property
+    def s3_url(self) -> str:
+        """Where the projects are buckets, as far away as `Location.DELAY`, while a server listens for them."""
+        return f"http://127.0.0.1:{self._ports.s3}"
+
+    @property
+    def s3_behind(self) -> int:
+        """The port at which that server is to listen, which passes them on."""
+        return self._ports.s3_behind
+
+    @property
+    def buckets(self) -> Path:
+        """The folder of all projects."""
+        return self._projects
 
     @property
     def port(self) -> int:
@@ -170,7 +188,13 @@ class Store:
 
     def _content(self, file: File) -> Path:
         path = self._data / f"{file.size}-{file.content}"
-        if not path.exists():
+        if path.exists():
+            return path
+        if file.name.endswith(".parquet"):
+            from tests.bench.parquet import write  # noqa: PLC0415 - only its row needs pyarrow
+
+            write(path, file.size)
+        else:
             generator = random.Random(f"{file.size}-{file.content}")
             with path.open("wb") as output:
                 for begin in range(0, file.size, MIB):
@@ -189,7 +213,7 @@ class Store:
                 "url": f"{self.url(project)}{file.name}?{signature}",
                 "description": None,
                 "mime_type": "application/octet-stream",
-                "size_bytes": file.size,
+                "size_bytes": self.path(project, file.name).stat().st_size,
                 "status": "uploaded",
                 "created_by": "bench",
                 "created_at": "2026-03-20T10:30:00Z",
