@@ -13,6 +13,9 @@ from empirical_fs.reading.pending_read import Cancel, nothing
 _PIECE = 2**20
 """Bytes of one read: the kernel's own reads of a mount have as many."""
 
+_SOON_SECONDS = 1.0
+"""Most reads end within this time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -79,16 +82,22 @@ class _Piece:
 
     def wait(self, limits: Limits) -> bytes | EmpiricalError:
         """Wait for the end; a read ends by itself if its own transfer stalls."""
-        before = limits.moved()
-        while self.outcome is None and not self._ended.acquire(timeout=limits.patience):
-            moved = limits.moved()
-            if moved == before:
-                self.cancel()
-                return DeadlinePassed(f"no byte has arrived for {limits.patience:g} seconds")
-            before = moved
+        # What has moved is added up over all transfers, so it is asked for only if a read takes long.
+        if self.outcome is None and not self._ended.acquire(timeout=min(_SOON_SECONDS, limits.patience)):
+            self._wait_long(limits)
         if self.outcome is None:
             raise AssertionError("a read has ended without an outcome")
         return self.outcome
+
+    def _wait_long(self, limits: Limits) -> None:
+        before = limits.moved()
+        while not self._ended.acquire(timeout=limits.patience):
+            moved = limits.moved()
+            if moved == before:
+                self.cancel()
+                self.outcome = DeadlinePassed(f"no byte has arrived for {limits.patience:g} seconds")
+                return
+            before = moved
 
     def cancel(self) -> None:
         self._cancel()
