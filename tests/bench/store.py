@@ -113,7 +113,7 @@ class Store:
 
     @property
     def s3_url(self) -> str:
-        """Where the projects are buckets, as far away as `Location.DELAY`, while a server listens for them."""
+        """Where the projects are buckets, as far away as `Location.DELAY`, while one serves them."""
         return f"http://127.0.0.1:{self._ports.s3}"
 
     @property

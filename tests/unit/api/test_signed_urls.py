@@ -319,3 +319,55 @@ def test_few_that_are_missing_are_signed_by_their_ids() -> None:
     api.answers.set()
     assert [urls.get(number, soon()) for number in range(1, 25)] == [url(each) for each in range(1, 25)]
     assert api.calls == ["page"]
+
+
+class PagedApi(FakeApi):
+    """An API that lists these ids, 100 on a page."""
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__()
+        self.ids = ids
+
+    def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
+        self.calls.append(f"page {number}")
+        ids = self.ids[(number - 1) * 100 : number * 100]
+        return Page(
+            resources=tuple(map(listed, ids)),
+            ids=tuple(ids),
+            malformed=(),
+            urls={each: url(each) for each in ids},
+            total=len(self.ids),
+            total_pages=-(-len(self.ids) // 100),
+            server_time=self.now,
+        )
+
+
+def test_of_a_listing_of_another_process_few_are_signed_singly_and_then_whole_pages() -> None:
+    ids = list(range(1000, 0, -1))
+    api = PagedApi(ids)
+    urls = signer(api)
+    urls.listed_elsewhere(ids)
+    for each in ids:
+        assert urls.get(each, soon())
+    assert api.calls == ["resource"] * 4 + [f"page {number}" for number in range(1, 11)]
+
+
+def test_one_resource_that_is_signed_again_and_again_takes_no_page() -> None:
+    api = PagedApi([1])
+    urls = signer(api, ttl=0)
+    urls.listed_elsewhere([1])
+    for _ in range(20):
+        urls.get(1, soon())
+    assert set(api.calls) == {"resource"}
+
+
+def test_once_the_pages_are_others_the_listing_is_fetched_whole() -> None:
+    ids = list(range(1000, 0, -1))
+    api = PagedApi(list(range(3000, 1000, -1)) + ids)
+    urls = signer(api)
+    urls.listed_elsewhere(ids)
+    for each in ids:
+        assert urls.get(each, soon())
+    # Four singly, four that are not where they were, each with a page in vain, and 30 pages.
+    assert api.calls.count("resource") == 8
+    assert len(api.calls) <= 8 + 4 + 30

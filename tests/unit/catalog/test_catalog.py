@@ -537,3 +537,42 @@ def test_sizes_while_the_store_is_out_of_reach(caplog: pytest.LogCaptureFixture)
     world.catalog.when_sized(world.catalog.latest.by_name["1.txt"], asked.set)
     assert asked.is_set()
     assert caplog.records == []
+
+
+def handed_listing(*resources: Resource, age: float = 0) -> KeptListing:
+    now = time.time() - age
+    return KeptListing(Known(shown={each.id: each for each in resources}), (), now, now)
+
+
+def test_a_listing_of_another_process_is_fetched_again_only_once_somebody_lists() -> None:
+    world = World(resource(2), max_age=60)
+    assert world.catalog.take_over(handed_listing(resource(1), age=1000))
+    assert set(world.catalog.snapshot().resources) == {1}
+    assert world.catalog.age > 900
+    world.catalog.lookup("1.txt")
+    assert not world.fetches
+    world.catalog.expire()
+    world.catalog.snapshot()
+    wait_until(lambda: set(world.catalog.latest.resources) == {2}, "the new listing")
+    world.catalog.expire()
+    world.catalog.snapshot()
+    assert world.fetches == 1
+
+
+def test_a_listing_of_another_process_replaces_an_older_one_alone() -> None:
+    world = World(resource(1), max_age=60)
+    world.catalog.load(world.fetch, unseen)
+    assert not world.catalog.take_over(handed_listing(resource(2), age=5))
+    assert not world.catalog.take_over(handed_listing(resource(2)))
+    older = World(resource(1), max_age=60)
+    assert older.catalog.take_over(handed_listing(resource(1), age=50))
+    assert older.catalog.take_over(handed_listing(resource(2)))
+    assert older.changes[-1].keys() == {"1.txt", "2.txt"}
+
+
+def test_a_doubt_about_a_listing_of_another_process_has_it_fetched_again() -> None:
+    world = World(resource(1), max_age=60)
+    world.catalog.take_over(handed_listing(resource(1), age=10))
+    world.catalog.distrust(resource(1))
+    world.catalog.snapshot()
+    wait_until(lambda: world.fetches == 1, "the new listing")
