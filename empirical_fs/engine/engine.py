@@ -127,15 +127,15 @@ class Engine:
             self.catalog.load(partial(self._urls.list_resources, patience=patience), progress)
 
         self._listings.begin(self.catalog, self.api, load, tell)
-        self.start_cache()
+        self.start_cache(on_replaced)
 
     def take_over(self, listing: KeptListing) -> None:
         """Read by a listing that another process has fetched, unless ours is as new."""
         if self.catalog.take_over(listing):
             self._urls.listed_elsewhere(listing.known.shown)
 
-    def start_cache(self) -> None:
-        """Begin to use the cache on disk, if it is on."""
+    def start_cache(self, on_replaced: Callable[[Resource], object] = _nothing) -> None:
+        """Begin to use the cache on disk, if it is on; `on_replaced` is called as `DiskCache.start` says."""
         if self.cache is not None:
             self.cache.start(self.readers, self.catalog, on_replaced)
 

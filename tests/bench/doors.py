@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import msgspec
 
@@ -65,11 +66,12 @@ class Door(Row):
 
     def _work(self, bench: Bench, who: Who, target: str) -> Work:
         store, project = bench.store, self.project
-        protocol, prefix, options = {
+        doors: dict[Who, tuple[str, str, dict[str, Any]]] = {
             Who.OURS: ("empirical", "", {"api_url": store.api_url(project)}),
             Who.HTTP: ("http", store.url(project), {}),
             Who.S3FS: ("s3", f"{project.name}/", {"endpoint_url": store.s3_url, "anon": True}),
-        }[who]
+        }
+        protocol, prefix, options = doors[who]
         return Work(
             kind=self.name,
             protocol=protocol,

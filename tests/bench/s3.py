@@ -14,7 +14,16 @@ from tests.support.harness import environment, wait_until
 @contextmanager
 def serving(buckets: Path, port: int) -> Iterator[None]:
     """Serve each folder in `buckets` as a bucket that anybody may read."""
-    command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--config", os.devnull, "--read-only"]
+    command = [
+        str(RCLONE),
+        "serve",
+        "s3",
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--config",
+        os.devnull,
+        "--read-only",
+    ]
     process = subprocess.Popen(
         [*command, buckets],
         stdin=subprocess.DEVNULL,

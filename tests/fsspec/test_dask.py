@@ -54,6 +54,12 @@ class Cluster:
         self.workers[name] = _start("worker", self.folder / name, self.relay.url, *arguments, key=KEY)
         self.client.wait_for_workers(len(self.workers), timeout=60)
 
+    def stop(self) -> None:
+        for process in self.workers.values():
+            process.terminate()
+        for process in self.workers.values():
+            process.wait()
+
     def kill_worker(self, name: str) -> None:
         process = self.workers.pop(name)
         process.send_signal(signal.SIGKILL)
@@ -88,13 +94,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         dask.config.set({"distributed.comm.compression": None})
         client = stack.enter_context(Client(relay.url, set_as_default=False))
         one = Cluster(folder, client, relay, f"http://127.0.0.1:{services['dashboard']}")
-        stack.callback(lambda: [process.terminate() for process in one.workers.values()])
+        stack.callback(one.stop)
         for name in ("one", "two"):
             one.start_worker(name)
         yield one
-        for process in one.workers.values():
-            process.terminate()
-            process.wait()
 
 
 @pytest.fixture(scope="module")
