@@ -446,7 +446,9 @@ def test_a_large_project(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "mnt"
     try:
         done = run(
-            *mount_command("--api-url", sandbox.url, path), env=environment(EMPIRICALRUN_KEY=KEY), timeout=60
+            *mount_command("--api-url", sandbox.url, "--refresh", "1000", path),
+            env=environment(EMPIRICALRUN_KEY=KEY),
+            timeout=60,
         )
         assert (done.stdout, done.stderr) == ("", "")
         assert str(path) in mounts()
