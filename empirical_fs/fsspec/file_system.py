@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -66,6 +67,14 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             return [cls._strip_protocol(each) for each in path]
         return os.fspath(path).removeprefix(_PREFIX).strip("/")
 
+    def unstrip_protocol(self, name: str) -> str:
+        """The URL of a name.
+
+        The URLs of files begin with that of the root and a slash, as `fsspec.generic.rsync` needs.
+        """
+        name = self._strip_protocol(name)
+        return f"{_PREFIX}/{name}" if name else _PREFIX
+
     @property
     def _fs_token(self) -> str:
         # fsspec's has the process and the thread in it; these do not matter.
@@ -116,6 +125,38 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         except FileNotFoundError:
             return False
         return True
+
+    def isfile(self, path: Any) -> bool:
+        """Whether there is such a file.
+
+        Raises:
+            OSError: the listing could not be fetched.
+        """
+        return self._is_a("file", path)
+
+    def isdir(self, path: Any) -> bool:
+        """Whether it is the root.
+
+        Raises:
+            OSError: the listing could not be fetched.
+        """
+        return self._is_a("directory", path)
+
+    def walk(
+        self,
+        path: Any,
+        maxdepth: int | None = None,
+        topdown: bool = True,  # noqa: FBT001, FBT002 - as fsspec has it
+        on_error: Any = "omit",
+        **options: Any,
+    ) -> Iterator[Any]:
+        """As fsspec has it, but a listing that cannot be fetched is not taken for an empty folder.
+
+        Raises:
+            OSError: the listing could not be fetched, and `on_error` is no function.
+        """
+        on_error = _raise_unless_missing if on_error == "omit" else on_error
+        return super().walk(path, maxdepth, topdown, on_error, **options)  # type: ignore[no-any-return]
 
     def find(
         self,
@@ -338,6 +379,12 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         with self.translated(name):
             return self._project_of(name).find(name)
 
+    def _is_a(self, kind: str, path: Any) -> bool:
+        try:
+            return bool(self.info(path)["type"] == kind)
+        except FileNotFoundError:
+            return False
+
     def _entries(self, name: str) -> Sequence[Entry]:
         if name:
             return [self._entry(name)]
@@ -442,7 +489,14 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
 
     @contextmanager
     def translated(self, name: str | None = None) -> Iterator[None]:
-        """Raise our errors as those that users of file systems expect."""
+        """Raise our errors as those that users of file systems expect.
+
+        Raises:
+            OSError: also if Python is ending: it has stopped all threads by then, so nobody would answer, and
+                locks that they held stay locked.
+        """
+        if sys.is_finalizing():
+            raise OSError(errno.EIO, "Python is ending, so nothing more can be read", name)
         try:
             yield
         except EmpiricalError as error:
@@ -472,6 +526,11 @@ def _made_again(
     if handed is not None:
         one.take_over(handed)
     return one
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _can_go_back(file: Any) -> bool:

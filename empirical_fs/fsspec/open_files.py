@@ -1,6 +1,7 @@
 """One open file of fsspec's kind."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -100,9 +101,12 @@ class EmpiricalFile(AbstractBufferedFile):
             mine.close()
 
     def _take_source(self) -> OpenFile | None:
-        """The open file that is to be closed, once."""
-        taken, self._source = getattr(self, "_source", None), None
-        return None if taken is None or taken[0] != os.getpid() else taken[1]
+        """The open file that is to be closed, once; none once its threads are gone."""
+        taken: tuple[int, OpenFile] | None = getattr(self, "_source", None)
+        self._source = None
+        if taken is None or taken[0] != os.getpid() or sys.is_finalizing():
+            return None
+        return taken[1]
 
     def __del__(self) -> None:
         """Close the file by another thread: the garbage collector may run under any of our locks."""

@@ -3,10 +3,12 @@
 import errno
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec.generic import rsync
 
 from tests.fsspec.conftest import OpenFs
 from tests.support.harness import Sandbox, noise
@@ -101,6 +103,34 @@ def test_what_is_not_there_is_not_found(of_all: Any) -> None:
     for read in (of_all.open, of_all.cat_file):
         with pytest.raises(IsADirectoryError):
             read("empirical://")
+
+
+@pytest.mark.parametrize("root", ["empirical:///", "empirical://"])
+def test_rsync_copies_into_the_directory(of_all: Any, tmp_path: Path, root: str) -> None:
+    options = {"default_method": "options", "storage_options": {"empirical": of_all.storage_options}}
+    (tmp_path / "x").mkdir()
+    rsync(root, f"file://{tmp_path}/x/", inst_kwargs=options)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert {path.name for path in (tmp_path / "x").iterdir()} == set(of_all.ls("", detail=False))
+    assert rsync(root, f"file://{tmp_path}/x", inst_kwargs=options) == {}
+
+
+def test_a_refused_key_is_not_taken_for_an_empty_folder(sandbox: Sandbox, fs: OpenFs) -> None:
+    sandbox.put("a.bin", b"a")
+    sandbox.plan(faults=[{"on": "list", "action": {"type": "status", "status": 401}}])
+    one = fs()
+    asks: list[Callable[[], object]] = [
+        lambda: one.isfile("a.bin"),
+        lambda: one.isdir("a.bin"),
+        lambda: one.exists("a.bin"),
+        lambda: one.find(""),
+        lambda: one.glob("*"),
+        lambda: one.du(""),
+        lambda: list(one.walk("")),
+    ]
+    for ask in asks:
+        with pytest.raises(PermissionError):
+            ask()
 
 
 def write_modes() -> list[Callable[[Any], object]]:

@@ -138,6 +138,37 @@ ENDS = {
 }
 
 
+def test_a_read_while_python_ends_fails_at_once(one: Any, sandbox: Sandbox) -> None:
+    program = f"""
+import fsspec, time
+fs = fsspec.filesystem('empirical', api_url={sandbox.url!r})
+file = fs.open('data.bin')
+file.read(10)
+
+class Late:
+    def __del__(self, clock=time.monotonic, error=OSError, out=print):
+        far = lambda: file.seek(2**21) and file.read(10)
+        for ask in (lambda: fs.cat_file('data.bin'), far, lambda: fs.ls('')):
+            begin = clock()
+            try:
+                ask()
+            except error as caught:
+                out(caught.strerror, clock() - begin < 5)
+        file.close()
+
+late = Late()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(EMPIRICALRUN_KEY=KEY),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("Python is ending, so nothing more can be read True\n" * 3, "")
+
+
 @pytest.mark.parametrize("work", ENDS.values(), ids=ENDS.keys())
 def test_a_process_ends_silently(one: Any, sandbox: Sandbox, work: str) -> None:
     program = f"import fsspec\nfs = fsspec.filesystem('empirical', api_url={sandbox.url!r})\n{work}\n"
