@@ -1,6 +1,7 @@
 """Reads ranges of open files for a caller that waits for them: several at once, in order."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -15,6 +16,8 @@ _PIECE = 2**20
 
 _SOON_SECONDS = 1.0
 """Most reads end within this time."""
+_LOOKS = 10
+"""How often a wait looks whether bytes arrive, in the time after which it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,15 @@ class _Piece:
         return self.outcome
 
     def _wait_long(self, limits: Limits) -> None:
-        before = limits.moved()
-        while not self._ended.acquire(timeout=limits.patience):
-            moved = limits.moved()
-            if moved == before:
+        moved, since = limits.moved(), time.monotonic()
+        while not self._ended.acquire(timeout=limits.patience / _LOOKS):
+            before, moved, now = moved, limits.moved(), time.monotonic()
+            if moved != before:
+                since = now
+            elif now - since >= limits.patience:
                 self.cancel()
                 self.outcome = DeadlinePassed(f"no byte has arrived for {limits.patience:g} seconds")
                 return
-            before = moved
 
     def cancel(self) -> None:
         self._cancel()

@@ -1,7 +1,9 @@
 """A caller that waits gets the ranges that it asked for in order, and nothing goes on once it has left."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -110,11 +112,22 @@ def test_an_error_is_that_of_its_extent() -> None:
 
 def test_without_a_byte_a_read_ends() -> None:
     """As long as bytes arrive, it waits on."""
-    source, arrived = Source(), iter([0, 1, 2, 2])
-    (found,) = gather([extent(source, 0, 10)], limits(moved=lambda: next(arrived)))
+    source, begun = Source(), time.monotonic()
+    last_byte = begun + 0.2
+    (found,) = gather(
+        [extent(source, 0, 10)], limits(moved=lambda: int(1e6 * min(time.monotonic(), last_byte)))
+    )
     assert isinstance(found, DeadlinePassed)
     assert source.cancelled == 1
-    assert next(arrived, None) is None
+    assert time.monotonic() >= last_byte
+
+
+def test_the_wait_counts_from_the_last_byte() -> None:
+    source, begun = Source(), time.monotonic()
+    wait = replace(limits(moved=lambda: int(time.monotonic() > begun + 1.5)), patience=5.0)
+    (found,) = gather([extent(source, 0, 10)], wait)
+    assert isinstance(found, DeadlinePassed)
+    assert 6.5 <= time.monotonic() - begun < 10
 
 
 def test_who_leaves_waits_for_nothing() -> None:
