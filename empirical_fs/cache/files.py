@@ -74,7 +74,9 @@ class Files:
         self._io = io
         self._seed = self.origin.seed
         # Whoever has the last reference may answer the kernel.
-        weakref.finalize(self, _leave_all, io, descriptors)
+        finalizer = weakref.finalize(self, _leave_all, io, descriptors)
+        # At the end of the process, something may still be written; the system closes them then.
+        finalizer.atexit = False
 
     @property
     def size(self) -> int:

@@ -2,8 +2,10 @@
 
 import atexit
 import os
+import sys
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 
 from empirical_fs.clock import Deadline
@@ -58,6 +60,7 @@ class Projects:
         self._lock = threading.Lock()
         self._open = weakref.WeakValueDictionary[ProjectSettings, Project]()
         self._opening = SingleFlight[ProjectSettings, Project]()
+        self._is_child_watched = False
 
     def _known(self, settings: ProjectSettings) -> Project | None:
         with self._lock:
@@ -68,11 +71,23 @@ class Projects:
         weakref.finalize(project, _close_later, project.engine, os.getpid()).atexit = False
         with self._lock:
             self._open[settings] = project
+            is_new, self._is_child_watched = not self._is_child_watched, True
+        if is_new:
+            _at_end_of_child(self._finish)
         return project
 
     def _finish(self) -> None:
         for project in list(self._open.values()):
             project.engine.finish()
+
+
+def _at_end_of_child(work: Callable[[], object]) -> None:
+    """Have `work` done when this process ends, if it is a child of `multiprocessing`: those skip `atexit`."""
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import parent_process, util  # noqa: PLC0415 - programs without it are spared that
+
+        if parent_process() is not None:
+            util.Finalize(None, work, exitpriority=0)
 
 
 def _close_later(engine: Engine, pid: int) -> None:

@@ -153,6 +153,7 @@ class FileBuffer:
         with tempfile.TemporaryFile(dir=spool_place(), buffering=0) as file:
             self._descriptor = os.dup(file.fileno())
         self._close = weakref.finalize(self, os.close, self._descriptor)
+        self._close.atexit = False  # a thread may still read it then; the system closes it
         self._piece = memoryview(bytearray(_PIECE))
 
     def room(self, offset: int) -> memoryview:

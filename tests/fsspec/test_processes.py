@@ -131,6 +131,45 @@ def test_a_file_system_that_nobody_has_ends_its_threads(one: Any) -> None:
     wait_until(lambda: held("task") <= threads and held("fd") <= descriptors, "the end of all threads")
 
 
+PROGRAM = """
+import fsspec, multiprocessing
+fs = fsspec.filesystem('empirical', api_url={url!r}, cache=True, cache_dir={folder!r})
+if __name__ == '__main__':
+    way = {way!r}
+    if way:
+        child = multiprocessing.get_context(way).Process(target=fs.cat_file, args=('old.bin',))
+        child.start()
+        child.join()
+        assert not child.exitcode
+    else:
+        fs.cat_file('data.bin')
+        fs.cat_file('old.bin')
+"""
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn", "forkserver", ""])
+def test_what_a_short_process_has_read_is_in_the_cache(
+    one: Any, sandbox: Sandbox, tmp_path: Path, way: str
+) -> None:
+    del one
+    sandbox.put("old.bin", CONTENT, mtime=1.6e9)
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM.format(url=sandbox.url, folder=str(tmp_path / "cache"), way=way))
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment(EMPIRICALRUN_KEY=KEY),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    sandbox.forget_requests()
+    again = EmpiricalFileSystem(api_url=sandbox.url, cache=True, cache_dir=str(tmp_path / "cache"))
+    assert again.cat_file("old.bin") == CONTENT
+    assert sum(stop - start for start, stop in sandbox.spans()) <= 1  # whether it is still that version
+
+
 ENDS = {
     "with an open file": "file = fs.open('data.bin'); file.read(10)",
     "with a read under way": "import threading; f = fs.open('data.bin')\n"
