@@ -232,6 +232,10 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         with self.translated(name):
             return read_span(self._project_of(name), name, Span(start, end))
 
+    def tail(self, path: Any, size: int = 1024) -> bytes:
+        """The last `size` bytes of a file."""
+        return self.cat_file(path, -size) if size > 0 else b""
+
     def cat_ranges(
         self,
         paths: list[Any],

@@ -1,11 +1,13 @@
 """One open file of fsspec's kind."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from fsspec.core import caches
 from fsspec.spec import AbstractBufferedFile
 
 from empirical_fs.engine.open_file import OpenFile
@@ -18,10 +20,14 @@ if TYPE_CHECKING:
     from empirical_fs.fsspec.file_system import EmpiricalFileSystem
 
 _LINE_BYTES = 8 * 2**10
+_NEW_VERSIONS = 2
+"""How many new versions an open file may go on with: the listing may lag behind the store by one."""
 
 
 class EmpiricalFile(AbstractBufferedFile):
     """One open file. It is opened again in another process: there, what is read is still the same version."""
+
+    cache: Any
 
     def __init__(  # noqa: PLR0913 - as fsspec has it
         self,
@@ -49,6 +55,8 @@ class EmpiricalFile(AbstractBufferedFile):
         """
         self._closed = True  # if this fails, there is nothing to close
         self._cache_options = cache_options
+        self._is_fixed = False
+        """Whether the program has seen something of this version: bytes, or the size."""
         source, entry = fs.opened(path, version)
         self._source: tuple[int, OpenFile] | None = os.getpid(), source
         self.version = source.version
@@ -63,6 +71,62 @@ class EmpiricalFile(AbstractBufferedFile):
             size=source.size,
         )
         self.details = info(entry)
+        self._is_fixed = version is not None
+
+    @property
+    def size(self) -> int:
+        """The size in bytes; whoever has seen it reads this version only."""
+        self._is_fixed = True
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._size = size
+
+    @property
+    def details(self) -> Any:
+        """What `EmpiricalFileSystem.info` told when the file was opened, with the size."""
+        self._is_fixed = True
+        return self._details
+
+    @details.setter
+    def details(self, details: dict[str, Any]) -> None:
+        self._details = details
+
+    def read(self, length: int | None = -1) -> bytes:
+        """The next `length` bytes, or all that are left.
+
+        The listing may have been behind when the file was opened. If it turns out to be another version, of
+        which the program has seen nothing, this becomes the new one.
+
+        Raises:
+            OSError: they cannot be read; ESTALE if the version is over.
+        """
+        was_fixed = self._is_fixed
+        for _ in range(_NEW_VERSIONS):
+            try:
+                return self._read(length)
+            except OSError as error:
+                if was_fixed or error.errno != errno.ESTALE:
+                    raise
+                self._become_current()
+        return self._read(length)
+
+    def _read(self, length: int | None) -> bytes:
+        data: bytes = super().read(length)
+        self._is_fixed = True
+        return data
+
+    def _become_current(self) -> None:
+        """Open the current version in place of this one."""
+        old, (source, entry) = self._take_source(), self.fs.opened(self.path)
+        self._source = os.getpid(), source
+        self.version, self.size, self.details = source.version, source.size, info(entry)
+        self.cache = caches[self.cache.name](
+            self.blocksize, self._fetch_range, source.size, **self._cache_options or {}
+        )
+        if old is not None:
+            old.close()
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         with self.fs.translated(self.path):

@@ -3,6 +3,8 @@
 import errno
 import gzip
 import io
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -183,3 +185,43 @@ def test_a_replaced_file_is_never_mixed(sandbox: Sandbox, fs: OpenFs) -> None:
     assert one.cat("data.bin") == noise(SIZE, 2)
     sandbox.put("data.bin", noise(100, 3))
     assert one.cat("data.bin") == noise(100, 3)  # nothing of the old one was given, so the new one is read
+
+
+NEW = noise(2 * MIB, 4)
+FRESH_READS: dict[str, Callable[[Any], object]] = {
+    "read": lambda fs: fs.open("data.bin").read(),
+    "small reads": lambda fs: b"".join(iter(partial(fs.open("data.bin").read, 100_000), b"")),
+    "readinto": lambda fs: io.BufferedReader(fs.open("data.bin"), 2**16).read(),
+    "lines": lambda fs: b"".join(fs.open("data.bin")),
+    "a cache of fsspec": lambda fs: fs.open("data.bin", cache_type="readahead").read(),
+    "seek": lambda fs: (file := fs.open("data.bin")).seek(1) and NEW[:1] + file.read(),
+    "head and tail": lambda fs: fs.head("data.bin", MIB) + fs.tail("data.bin", MIB),
+}
+
+
+@pytest.mark.parametrize("read", FRESH_READS.values(), ids=FRESH_READS.keys())
+def test_a_file_that_is_opened_after_its_replacement_is_the_new_one(
+    sandbox: Sandbox, fs: OpenFs, read: Callable[[Any], object]
+) -> None:
+    sandbox.put("data.bin", CONTENT)
+    one = fs()
+    assert one.cat_file("data.bin") == CONTENT
+    sandbox.put("data.bin", NEW)
+    assert read(one) == NEW
+
+
+@pytest.mark.parametrize(
+    "look", [lambda file: file.seek(0, 2), lambda file: file.size, lambda file: file.info()["size"]]
+)
+def test_who_has_seen_the_size_reads_that_version_only(
+    sandbox: Sandbox, fs: OpenFs, look: Callable[[Any], int]
+) -> None:
+    sandbox.put("data.bin", CONTENT)
+    one = fs()
+    with one.open("data.bin") as file:
+        assert look(file) == SIZE
+        sandbox.put("data.bin", NEW)
+        file.seek(0)
+        with pytest.raises(OSError, match="replaced") as caught:
+            file.read(10)
+        assert caught.value.errno == errno.ESTALE
