@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
+from shutil import copymode
 from typing import Any, BinaryIO
 
 from fsspec.callbacks import DEFAULT_CALLBACK
@@ -26,7 +28,7 @@ from empirical_fs.explaining import explained
 from empirical_fs.fsspec.entries import created_ns, info, time
 from empirical_fs.fsspec.open_files import EmpiricalFile
 from empirical_fs.fsspec.options import find, parsed, project_settings
-from empirical_fs.fsspec.read_only import ReadOnlyFileSystem, refuse
+from empirical_fs.fsspec.read_only import ReadOnlyFileSystem, check_mode
 from empirical_fs.settings.configuration import Configuration
 from empirical_fs.settings.settings import ProjectSettings
 from empirical_fs.work.parallel import in_parallel
@@ -222,8 +224,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         cache_options: dict[str, Any] | None = None,
         **options: Any,
     ) -> "EmpiricalFile":
-        if mode != "rb":
-            refuse(path)
+        check_mode(path, mode)
         return EmpiricalFile(self, path, block_size, cache_options=cache_options, **options)
 
     def cat_file(self, path: Any, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
@@ -282,7 +283,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         outfile: Any = None,
         **_: Any,
     ) -> None:
-        """Copy a file to a local one; `callback` is told the bytes."""
+        """Copy a file to a local one, which is replaced once all is there; `callback` is told the bytes."""
         name = self._strip_protocol(rpath)
         if outfile is None and isfilelike(lpath):
             outfile = lpath
@@ -294,14 +295,24 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             target.mkdir(parents=True, exist_ok=True)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._entry(name)  # if there is none, the target stays as it is
-        with target.open("wb", buffering=0) as file:
-            try:
+        self._entry(name)  # if there is none, nothing is made
+        if target.exists() and not (target.is_file() and os.access(target.parent, os.W_OK)):
+            # A device, for example, takes what comes.
+            with target.open("wb", buffering=0) as file:
                 self._copy(name, file, callback)
-            except BaseException:
-                with suppress(OSError):
-                    target.unlink()
-                raise
+            return
+        target = target.resolve()  # a link stays one
+        partial = target.with_name(f".{token_hex(8)}.part")
+        try:
+            with partial.open("xb", buffering=0) as file:
+                if target.exists():
+                    copymode(target, partial)
+                self._copy(name, file, callback)
+            partial.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
 
     def get(
         self,

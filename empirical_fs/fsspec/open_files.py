@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from io import IOBase
 from typing import TYPE_CHECKING, Any
 
 from fsspec.core import caches
@@ -156,6 +157,28 @@ class EmpiricalFile(AbstractBufferedFile):
             blocks = _LINE_BYTES
         found: bytes = super().readuntil(char, blocks)
         return found
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The bytes up to the next line feed, with it, but at most `size`."""
+        if size is None or size < 0:
+            return self.readuntil()
+        found = list[bytes]()
+        while size > 0 and (part := self.read(min(size, _LINE_BYTES))):
+            end = part.find(b"\n") + 1
+            if end:
+                self.seek(end - len(part), os.SEEK_CUR)
+                found.append(part[:end])
+                break
+            found.append(part)
+            size -= len(part)
+        return b"".join(found)
+
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """The lines that are left, with their line feeds; about `hint` bytes of them if positive."""
+        if hint is not None and hint > 0:
+            return IOBase.readlines(self, hint)
+        *lines, last = self.read().split(b"\n")
+        return [*(line + b"\n" for line in lines), *([last] if last else [])]
 
     def close(self) -> None:
         """Close the file."""

@@ -70,3 +70,17 @@ def refuse(path: Any) -> NoReturn:
         OSError: always (EROFS).
     """
     raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+
+def check_mode(path: Any, mode: str) -> None:
+    """Refuse to open a file other than for reading.
+
+    Raises:
+        ValueError: there is no such mode.
+        OSError: it is one for writing (EROFS).
+    """
+    letters = set(mode)
+    if len(letters) != len(mode) or not letters <= set("rwaxbt+") or len(letters & set("rwax")) != 1:
+        raise ValueError(f"invalid mode: {mode!r}")
+    if not letters <= set("rbt"):
+        refuse(path)

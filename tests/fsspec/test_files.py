@@ -160,6 +160,13 @@ def test_every_write_is_refused(of_all: Any) -> None:
         assert caught.value.errno == errno.EROFS
 
 
+def test_a_mode_that_does_not_exist_is_no_write(of_all: Any) -> None:
+    for mode in ("q", "", "rw", "rr", "b"):
+        with pytest.raises(ValueError, match="mode"):
+            of_all.open("plain.txt", mode)
+    assert of_all.open("plain.txt", "br").read() == b"plain.txt"
+
+
 def test_a_version_has_one_key_that_moves_with_the_content_only(sandbox: Sandbox, fs: OpenFs) -> None:
     sandbox.put("a.bin", noise(100))
     one = fs(refresh=0)

@@ -161,15 +161,52 @@ def test_copies_are_told_to_a_callback(of_all: Any, tmp_path: Path) -> None:
 
 def test_a_failed_copy_leaves_no_half_of_a_file(sandbox: Sandbox, fs: OpenFs, tmp_path: Path) -> None:
     sandbox.put("data.bin", CONTENT)
-    (tmp_path / "kept").write_bytes(b"old")
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "kept").write_bytes(b"old")
     with pytest.raises(FileNotFoundError):
-        fs().get_file("none", tmp_path / "kept")
-    assert (tmp_path / "kept").read_bytes() == b"old"
+        fs().get_file("none", folder / "kept")
+    assert (folder / "kept").read_bytes() == b"old"
     sandbox.plan(faults=[{"on": "object", "skip": 1, "action": {"type": "status", "status": 404}}])
     with pytest.raises(OSError, match="replaced or deleted") as caught:
-        fs().get_file("data.bin", tmp_path / "half")
-    assert not (tmp_path / "half").exists()
+        fs().get_file("data.bin", folder / "half")
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+    with pytest.raises(OSError, match="replaced or deleted"):
+        fs().get_file("data.bin", folder / "kept")
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+    assert (folder / "kept").read_bytes() == b"old"
     assert "Signature" not in str(caught.value)
+
+
+def test_a_copy_goes_where_it_would_have_gone(of_all: Any, tmp_path: Path) -> None:
+    """A link stays a link, a file keeps its mode, and what is no file is written to."""
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o604)
+    (tmp_path / "link").symlink_to("file")
+    of_all.get_file("small1.bin", tmp_path / "link")
+    assert (tmp_path / "link").readlink() == Path("file")
+    assert (tmp_path / "file").read_bytes() == noise(1001, 1)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o604
+    of_all.get_file("small1.bin", "/dev/null")
+    assert not Path("/dev/null").is_file()
+    of_all.get_file("small1.bin", tmp_path / ("n" * 255))
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link", "n" * 255}
+
+
+def test_lines_are_those_of_a_local_file(of_all: Any) -> None:
+    local = io.BytesIO(TEXT.encode())
+    with of_all.open("text.txt") as file:
+        for size in (0, 1, 5, 50, 100_000, -1, None):
+            assert file.readline(size) == local.readline(size)
+            assert file.tell() == local.tell()
+        assert file.readlines(100) == local.readlines(100)
+        assert file.readlines() == local.readlines()
+        assert file.readlines() == []
+        assert file.readline(5) == b""
+    with of_all.open("small1.bin") as file:
+        assert file.readlines() == io.BytesIO(noise(1001, 1)).readlines()
+    with of_all.open("data.bin") as file:
+        assert b"".join(iter(partial(file.readline, 20_000), b"")) == CONTENT
 
 
 def test_a_replaced_file_is_never_mixed(sandbox: Sandbox, fs: OpenFs) -> None:
