@@ -70,6 +70,12 @@ def _read_key_file(path: Path, source: str) -> str:
     except OSError as error:
         # If there is no such file, the path may be the key itself, which must not be shown.
         if not os.path.lexists(path):
+            if isinstance(error, PermissionError):
+                reason = f"cannot be reached ({error.strerror})"
+                raise SetupError(
+                    f"cannot read the key file: {source} names a file that {reason}",
+                    advice="the folders on the way to it must let you through",
+                ) from None
             raise SetupError(
                 f"cannot read the key file: {source} names a file that does not exist",
                 advice="it takes the name of a file, and not the key",

@@ -180,6 +180,23 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
         take_key(tmp_path / name, None)
 
 
+def test_a_key_file_behind_a_folder_that_lets_nobody_through(tmp_path: Path) -> None:
+    """It is not said to be missing."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = key_file(folder, KEY.encode())
+    folder.chmod(0)
+    user = os.geteuid()
+    try:
+        if not user:
+            os.seteuid(65534)
+        with pytest.raises(SetupError, match=r"cannot be reached \(Permission denied\)"):
+            take_key(path, None)
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
 @pytest.mark.parametrize("text", [KEY, "k" * 300, f"folder/{KEY}", f"/{KEY}"])
 def test_a_key_in_place_of_the_name_of_a_file(text: str) -> None:
     """What is no file may be the key itself, and is not shown; who named it is."""
