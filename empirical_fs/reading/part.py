@@ -1,6 +1,7 @@
 """A range of a content as it arrives: one fetch writes it, any number of pending reads read it."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -65,6 +66,9 @@ class Part:
         self._end: End | None = None
         self._failure: EmpiricalError | None = None
         self._is_begun = False
+        self._begun_at: float | None = None
+        self.lasted = 0.0
+        """Seconds from the begin of its fetch to its end; 0 until then."""
         self._users = 0
         """How many fill or read the memory now."""
         self._is_dropped = False
@@ -113,6 +117,7 @@ class Part:
             is_ours = not self._is_begun and self._end is None
             self._is_begun = True
             self._users += is_ours
+            self._begun_at = time.monotonic() if is_ours else self._begun_at
         try:
             yield is_ours
         finally:
@@ -275,6 +280,7 @@ class Part:
         """As `_ended`; the caller holds the lock, and calls the second functions once it does not."""
         if self._end is None:
             self._end, self._failure = end, failure
+            self.lasted = 0.0 if self._begun_at is None else time.monotonic() - self._begun_at
         waiting, self._waiting = self._waiting, []
         watching: list[OnLeft] = []
         if not self._is_begun:

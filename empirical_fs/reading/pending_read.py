@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from empirical_fs.errors import ContentChanged, EmpiricalError, ResourceGone
+from empirical_fs.errors import ContentChanged, DeadlinePassed, EmpiricalError, ResourceGone, Unavailable
 from empirical_fs.reading.cursor import Cursor
 from empirical_fs.reading.part import End, Part
 from empirical_fs.reading.read_ahead import Range
+
+_LONG_SECONDS = 1.0
+_LONG_SHARE = 0.5
 
 
 class Waiter(Protocol):
@@ -70,13 +73,23 @@ class PendingRead:
             download_failure: why the download of the whole content failed; None if it has not.
 
         Raises:
-            EmpiricalError: the read cannot go on: a fetch that it began failed, or no fetch can succeed.
+            EmpiricalError: the read cannot go on: a fetch that it began, or waited for long, failed, or no
+                fetch can succeed.
         """
         if part.end is End.REPLACED:
             self.began_download |= part in self.new
             if self.began_download and download_failure is not None:
                 raise download_failure
         # Another read's fetch failed, perhaps long ago: that must not fail this read, which fetches anew.
-        is_ours = part in self.new or self.began_download
+        is_ours = part in self.new or self.began_download or self._has_waited_for(part)
         if part.failure is not None and (is_ours or isinstance(part.failure, ContentChanged | ResourceGone)):
             raise part.failure
+
+    def _has_waited_for(self, part: Part) -> bool:
+        """Whether a fetch got no answer in a long time, most of which this read has waited with it.
+
+        Otherwise, of many reads that wait for a silent store, each would fail with a fetch of its own.
+        """
+        long = max(_LONG_SECONDS, part.lasted * _LONG_SHARE)
+        is_of_time = isinstance(part.failure, Unavailable | DeadlinePassed)
+        return is_of_time and part.lasted >= _LONG_SECONDS and time.monotonic() - self.begun >= long
