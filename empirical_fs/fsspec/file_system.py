@@ -4,12 +4,10 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
-from shutil import copymode
 from typing import Any, BinaryIO
 
 from fsspec.callbacks import DEFAULT_CALLBACK
@@ -26,6 +24,7 @@ from empirical_fs.errnos import errno_for
 from empirical_fs.errors import ContentChanged, EmpiricalError
 from empirical_fs.explaining import explained
 from empirical_fs.fsspec.entries import created_ns, info, time
+from empirical_fs.fsspec.local_files import replacing
 from empirical_fs.fsspec.open_files import EmpiricalFile
 from empirical_fs.fsspec.options import find, parsed, project_settings
 from empirical_fs.fsspec.read_only import ReadOnlyFileSystem, check_mode
@@ -201,7 +200,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             return time(self._project().snapshot().updated_ns)
 
     def ukey(self, path: Any) -> str:
-        """What tells this version of the content from others, and changes with nothing else."""
+        """What tells this version of the file from others; it changes with the content or the date."""
         return version_of(self._entry(self._strip_protocol(path)))
 
     def checksum(self, path: Any) -> int:
@@ -296,23 +295,8 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         self._entry(name)  # if there is none, nothing is made
-        if target.exists() and not (target.is_file() and os.access(target.parent, os.W_OK)):
-            # A device, for example, takes what comes.
-            with target.open("wb", buffering=0) as file:
-                self._copy(name, file, callback)
-            return
-        target = target.resolve()  # a link stays one
-        partial = target.with_name(f".{token_hex(8)}.part")
-        try:
-            with partial.open("xb", buffering=0) as file:
-                if target.exists():
-                    copymode(target, partial)
-                self._copy(name, file, callback)
-            partial.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                partial.unlink()
-            raise
+        with replacing(target) as file:
+            self._copy(name, file, callback)
 
     def get(
         self,
@@ -467,12 +451,8 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
                 child.set_size(len(content))
                 target = Path(os.fspath(pair[1]))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    target.write_bytes(content)
-                except BaseException:
-                    with suppress(OSError):
-                        target.unlink()
-                    raise
+                with replacing(target) as file:
+                    _write(file, content)
                 child.relative_update(len(content))
             callback.relative_update(1)
 
@@ -492,11 +472,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             callback.set_size(size)
 
         def take(data: bytes) -> None:
-            view = memoryview(data)
-            while view:
-                # An unbuffered file may take less; other objects do not say how much they took.
-                count = file.write(view)
-                view = view[len(view) if count is None else count :]
+            _write(file, data)
             callback.relative_update(len(data))
 
         with self.translated(name):
@@ -553,6 +529,14 @@ def _can_go_back(file: Any) -> bool:
         return bool(file.seekable())
     except AttributeError:
         return False
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        # An unbuffered file may take less; other objects do not say how much they took.
+        count = file.write(view)
+        view = view[len(view) if count is None else count :]
 
 
 def _raise_first(found: Sequence[Any]) -> None:

@@ -3,6 +3,8 @@
 import errno
 import gzip
 import io
+import resource
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -191,6 +193,24 @@ def test_a_copy_goes_where_it_would_have_gone(of_all: Any, tmp_path: Path) -> No
     assert not Path("/dev/null").is_file()
     of_all.get_file("small1.bin", tmp_path / ("n" * 255))
     assert {path.name for path in tmp_path.iterdir()} == {"file", "link", "n" * 255}
+
+
+def test_a_full_disk_leaves_the_local_files_as_they_were(of_all: Any, tmp_path: Path) -> None:
+    """Whether a file is small, and read together with others, or not."""
+    names = ["data.bin", "small1.bin", "small2.bin"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        for name in names:
+            with pytest.raises(OSError, match="File too large"):
+                of_all.get(name, str(tmp_path / name))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handled)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(names, b"old")
 
 
 def test_lines_are_those_of_a_local_file(of_all: Any) -> None:
