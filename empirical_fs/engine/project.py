@@ -234,8 +234,8 @@ class Project:
 def version_of(entry: Entry) -> str:
     """What tells this version of a file from its others: 64 hex digits.
 
-    It also changes when the API says another date, as after an edit of the description: every process must get
-    the same, and whether the content is another one is known only to those that have asked the store.
+    It also changes when the API says another date, as after an edit of the description: every process must
+    get the same, and whether the content is another one is known only to those that have asked the store.
     """
     resource = entry.resource
     said = (resource.id, resource.updated_ns, entry.size, resource.link)
