@@ -35,8 +35,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    """Close what a test has opened."""
+def forget(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close what a test has opened, before its project ends: it would log that the listing does not come."""
+    for each in {"sandbox", "cabled"}.intersection(request.fixturenames):
+        request.getfixturevalue(each)
     yield
     EmpiricalFileSystem.clear_instance_cache()
     gc.collect()
