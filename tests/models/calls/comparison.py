@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.models.calls.table import FILES
-from tests.support.harness import Mounted, Sandbox, environment, run
+from tests.support.harness import Mounted, Sandbox, environment, run, wait_until
 
 NOBODY = 65534
 USERS = (0, NOBODY)
@@ -148,7 +148,15 @@ def _outcomes(directory: Path, user: int, most_flags: int) -> Mapping[str, str]:
 @contextmanager
 def image_mounted(image: Path, path: Path, options: str) -> Iterator[None]:
     """Mount the image, and unmount it in the end."""
-    run("mount", "-t", "ext4", "-o", options, image, path, env=environment())
+    command = ("mount", "-t", "ext4", "-o", options, image, path)
+
+    def is_mounted() -> bool:
+        # Two programs that look for a free loop device at once may choose the same one.
+        done = run(*command, check=False, env=environment())
+        assert done.returncode == 0 or "already mounted or mount point busy" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    wait_until(is_mounted, f"{image} on a loop device")
     try:
         yield
     finally:
