@@ -215,11 +215,16 @@ class Lane:
             self._stalled += stalls
         if has_come:
             self._resume(task, has_come=True)
-        elif stalls:
+            return
+        if stalls:
             self._leave_place()
-            self._reactor.wait(rest, partial(self._resume_stalled, task))
-        else:
-            self._reactor.wait(rest, partial(self._resume, task))
+        go_on = partial(self._resume_stalled if stalls else self._resume, task)
+        try:
+            self._reactor.wait(rest, go_on)
+        except NoThread as error:
+            # Nobody else would end the task, and this thread, the timer's, must not wait itself.
+            log.debug("a stalled task goes on early, since the system has no more threads: %s", error)
+            go_on(has_come=False)
 
     def _resume_stalled(self, task: _Task, *, has_come: bool) -> None:
         """Make a task ready that stalled without a place; it takes one, even if all are taken."""

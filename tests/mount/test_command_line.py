@@ -237,6 +237,7 @@ def test_as_another_user(sandbox: Sandbox, path: Path) -> None:
     assert "no permission" in said(run(*somebody, *mount_command(path / "mnt"), check=False, env=variables))
 
 
+@pytest.mark.by_program
 def test_unmounting(sandbox: Sandbox, mount: Mount, path: Path) -> None:
     """-u refuses where nothing is mounted and what is in use, by whom it says, and waits for the end else."""
     sandbox.put("a", b"a")

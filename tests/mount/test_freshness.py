@@ -342,7 +342,7 @@ def test_a_file_that_is_replaced_while_rsync_copies_it(
 def test_unchanged_content_stays_in_the_page_cache(sandbox: Sandbox, mount: Mount) -> None:
     """Refreshes that find nothing new cost no byte: the kernel's pages stay good."""
     content = noise(SIZE)
-    sandbox.put("a.bin", content)
+    sandbox.put("a.bin", content, OLD_TIME)
     with mount("--refresh", "0.1") as mounted:
         assert (mounted / "a.bin").read_bytes() == content
         sandbox.put("b.bin", b"news")

@@ -9,9 +9,9 @@ import pytest
 
 from empirical_fs.errors import NoThread
 from empirical_fs.work.lanes import Lane
-from empirical_fs.work.reactor import Reactor
+from empirical_fs.work.reactor import GoOn, Reactor
 from empirical_fs.work.timer import Timer
-from empirical_fs.work.waits import InThread, Pause, Readable, Steps, drive, in_thread, is_readable
+from empirical_fs.work.waits import InThread, Pause, Readable, Steps, Wait, drive, in_thread, is_readable
 from tests.support.harness import wait_until
 
 PATIENCE = 10.0
@@ -260,3 +260,31 @@ def test_a_closed_reactor_ends_its_thread(timer: Timer, peers: list[Peer]) -> No
     wait_until(lambda: not worker.is_alive, "the end of the thread")
     with pytest.raises((ValueError, KeyError, RuntimeError)):
         reactor._selector.register(peers[1].ours, 1)
+
+
+class Exhausted(Reactor):
+    """One that finds no thread for the second wait."""
+
+    waits = 0
+
+    def wait(self, wait: Wait, go_on: GoOn) -> None:
+        self.waits += 1
+        if self.waits == 2:
+            raise NoThread
+        super().wait(wait, go_on)
+
+
+def test_who_stalls_without_a_thread_goes_on(timer: Timer, peers: list[Peer]) -> None:
+    """Its wait ends as if the time had passed, and the lane is free again."""
+    reactor = Exhausted(timer, 1)
+    lane = Lane("lane", reactor, threads=THREADS, most=1)
+    try:
+        asking = Asking()
+        lane.run(asking.ask(0, peers[0], 60))
+        wait_until(lambda: asking.ended == [(0, False)], "the end of the wait")
+        lane.run(asking.ask(1, peers[1]))
+        peers[1].answer()
+        wait_until(lambda: (1, True) in asking.ended, "the next one")
+    finally:
+        lane.close()
+        reactor.close()
