@@ -118,13 +118,11 @@ class InodeTable:
                 return
         elif not node.is_to_change_open(now):
             return
+        else:
+            self._kernel.drop_attributes(node.number)
         with self._lock:
-            is_open = bool(node.handles)
             if node.is_superseded_by(now):
                 self._nodes.renew(node, now)
-        if is_open:
-            # Not before: the kernel could get the old attributes again meanwhile, and keep them.
-            self._kernel.drop_attributes(node.number)
 
     def drop_failed(self, node: Node) -> None:
         """Make the kernel drop the pages of failed reads; blocks as `renew`. The node must not be open."""
