@@ -25,6 +25,11 @@ AT, LENGTH = 123_456, 5000
 RIGHT = "right"
 TIMEOUT = ("--timeout", "4")
 OTHERS = {"longer": noise(SIZE + 1, 1), "as long": noise(SIZE, 2), "well": noise(SIZE, 3)}
+WARNINGS = (
+    "WARNING .*: read /",
+    "the listing could not be refreshed, .*: ",
+    "127.0.0.1 (is out of reach; reads|answers again)",  # all answers may come late on a busy machine
+)
 NO_LISTING = {"on": "list", "action": {"type": "status", "status": 404}}
 
 Outcomes = frozenset[str]
@@ -195,11 +200,8 @@ def check(sandbox: Sandbox, mount: Mount, faults: Iterable[Fault], on: str = "ob
         assert [str(case) for case in cases if case.came not in case.allowed] == []
         sandbox.plan(**plan)
         wait_until(lambda: outcome_anew(mounted / "well", OTHERS["well"]) == RIGHT, "a server that is well")
-        if any("retry_after" in case.fault.action or "times" in case.fault.action for case in cases):
-            # A server that asked for fewer requests gets fewer for a while, and not all readers are in time;
-            # and a very long answer may still be coming.
-            wait_until(lambda: afterwards(mounted.path, cases, pool) == [], "a server that all may ask")
-        assert afterwards(mounted.path, cases, pool) == []
+        # Who joins a request from before fails with it; a server that asked for fewer gets fewer for a while.
+        wait_until(lambda: afterwards(mounted.path, cases, pool) == [], "right bytes for all")
 
 
 BUSY = [Fault(str(code), status(code)) for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)]
@@ -237,7 +239,7 @@ GROUPS: dict[str, list[Fault]] = {
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.may_warn("WARNING .*: read /", "the listing could not be refreshed, .*: ")
+@pytest.mark.may_warn(*WARNINGS)
 def test_statuses(sandbox: Sandbox, mount: Mount, group: str) -> None:
     """Whatever status the store answers with, a read gives the right bytes or errno, and later the bytes."""
     check(sandbox, mount, GROUPS[group])

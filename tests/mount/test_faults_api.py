@@ -10,6 +10,7 @@ from tests.mount.test_faults import (
     PASSING,
     RIGHT,
     SIZE,
+    WARNINGS,
     WELL,
     Fault,
     check,
@@ -76,11 +77,7 @@ GROUPS: dict[str, list[Fault]] = {
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.may_warn(
-    "WARNING .*: read /",
-    "the listing could not be refreshed, .*: ",
-    "the API (refuses the key|accepts the key again)",
-)
+@pytest.mark.may_warn(*WARNINGS, "the API (refuses the key|accepts the key again)")
 def test_signing(sandbox: Sandbox, mount: Mount, group: str) -> None:
     """Whatever the API answers who needs a URL, a read gives the bytes or an errno, and later the bytes."""
     check(sandbox, mount, GROUPS[group], "get", clock_offset_s=LATER)

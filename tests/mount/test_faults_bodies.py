@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
-from tests.mount.test_faults import FAILED, PASSING, SIZE, STALE, WELL, Fault, check
+from tests.mount.test_faults import FAILED, PASSING, SIZE, STALE, WARNINGS, WELL, Fault, check
 from tests.support.harness import Sandbox
 
 AGES = 600
@@ -83,7 +83,7 @@ GROUPS: dict[str, list[Fault]] = {
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.may_warn("WARNING .*: read /", "the listing could not be refreshed, .*: ")
+@pytest.mark.may_warn(*WARNINGS)
 def test_answers(sandbox: Sandbox, mount: Mount, group: str) -> None:
     """However the store answers, a read gives the right bytes or the right errno, and later the bytes."""
     check(sandbox, mount, GROUPS[group])

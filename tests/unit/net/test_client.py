@@ -143,7 +143,7 @@ class Garbage(Listening):
     def serve(self, connection: socket.socket, number: int) -> None:
         connection.recv(1000)
         connection.sendall(b"\x00\x01 this is no HTTP\r\n\r\n")
-        connection.shutdown(socket.SHUT_RDWR)
+        hang_up(connection)
 
 
 def test_where_a_server_is_that_has_not_proved_itself() -> None:

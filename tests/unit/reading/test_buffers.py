@@ -1,6 +1,5 @@
 """A buffer gives back what it took; memory is used again, and not hoarded."""
 
-import gc
 import warnings
 from mmap import mmap
 from random import Random
@@ -87,7 +86,6 @@ def test_a_file_buffer_goes_without_a_warning() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del buffer
-        gc.collect()
     assert [str(warning.message) for warning in caught] == []
 
 

@@ -107,6 +107,8 @@ def fetcher(ranges: Blocked, moved: list[int], timer: Timer) -> Iterator[Fetcher
     ahead = Lane("ahead", reactor, threads=4, most=IN_FLIGHT // 2)
     yield Fetcher(ranges, Statistics(), moved.append, wanted, ahead)
     ranges.go.set()
+    # What waits for a closed reactor keeps its socket until Python finds it.
+    wait_until(lambda: not wanted._under_way and not ahead._under_way, "the end of all fetches")
     for each in (wanted, ahead, reactor):
         each.close()
 
