@@ -24,7 +24,7 @@ from empirical_fs.cache.record import (
     encode_entries,
     encode_note,
 )
-from empirical_fs.cache.stamp import Stamp
+from empirical_fs.cache.verified_files import Stamp
 
 PAGE = 4096
 """What a folder and the smallest file take on most disks."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from empirical_fs.cache.bounds import Space
-from empirical_fs.cache.closing import Closer
+from empirical_fs.cache.closer import Closer
 from empirical_fs.cache.disk_io import Io
 
 _READ_SECONDS = 1.0

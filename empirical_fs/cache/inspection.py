@@ -11,9 +11,9 @@ from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import PIN, RECORD, Folder, Place
 from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.keys import Identity, Listed
-from empirical_fs.cache.making import open_files, remove_files
 from empirical_fs.cache.record import ABSENT, BLOCK, block_size, count_blocks
 from empirical_fs.cache.scan import resource_folders
+from empirical_fs.cache.version_files import open_files, remove_files
 
 _AT_ONCE = 16
 _ENTRIES = 4096

@@ -12,7 +12,7 @@ from empirical_fs.cache.counters import FORGOTTEN_NS, read_counters
 from empirical_fs.cache.disk_io import STAT_BLOCK, Io
 from empirical_fs.cache.eviction import LeastRecent
 from empirical_fs.cache.folder import DATA, NEW, PROCESSES, RECORD, Folder, Place
-from empirical_fs.cache.making import read_header
+from empirical_fs.cache.version_files import read_header
 
 _FOLDER = Amount(4096, 1)
 _USUAL = 2

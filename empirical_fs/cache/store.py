@@ -9,21 +9,21 @@ from pathlib import Path
 
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached
-from empirical_fs.cache.closing import Closer
+from empirical_fs.cache.closer import Closer
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import RECORD, Folder, Place
 from empirical_fs.cache.gate import After, Gate, GatedIo, StuckDisk
 from empirical_fs.cache.inspection import Entry, Verified, entries, evict, pinned, verify
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
-from empirical_fs.cache.making import open_files, read_header, remove_files
 from empirical_fs.cache.record import Note, Origin, Unusable
-from empirical_fs.cache.room import Room
+from empirical_fs.cache.reservations import Reservations
 from empirical_fs.cache.scan import resource_folders
-from empirical_fs.cache.stamp import VerifiedFiles
 from empirical_fs.cache.tallies import Counts, Tallies
 from empirical_fs.cache.upkeep import Chore
-from empirical_fs.cache.writer import Means, Writer
+from empirical_fs.cache.verified_files import VerifiedFiles
+from empirical_fs.cache.version_files import open_files, read_header, remove_files
+from empirical_fs.cache.writer import Runtime, Writer
 from empirical_fs.clock import aging_clock
 from empirical_fs.work.jobs import Job
 
@@ -46,7 +46,7 @@ class System:
     """What a store uses of the system; tests use something else."""
 
     io: Io = field(default_factory=Io)
-    means: Means = field(default_factory=lambda: Means(in_a_thread, aging_clock, _LINGER))
+    runtime: Runtime = field(default_factory=lambda: Runtime(in_a_thread, aging_clock, _LINGER))
     """How the writer works; its clock counts suspend."""
 
 
@@ -92,23 +92,25 @@ class Store:
         """
         system = system or System()
         self.gate = Gate()
-        closer = Closer(system.io.close, system.means.make_job, system.means.linger)
+        closer = Closer(system.io.close, system.runtime.make_job, system.runtime.linger)
         self.io: Io = GatedIo(system.io, self.gate, closer)
         self.folder = Folder(folder, self.io)
         self.tallies = Tallies()
         self._limits = limits
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Cached] = {}
-        self._clock = system.means.clock
-        self._verified = VerifiedFiles(system.means.clock)
+        self._clock = system.runtime.clock
+        self._verified = VerifiedFiles(system.runtime.clock)
         self._has_told_damage = False
-        self._room = Room(self.folder, self.io, limits, self._is_open, system.means.clock, self.tallies)
-        self._writer = Writer(self, self._room, queue, system.means)
+        self._reservations = Reservations(
+            self.folder, self.io, limits, self._is_open, system.runtime.clock, self.tallies
+        )
+        self._writer = Writer(self, self._reservations, queue, system.runtime)
 
     @property
     def state(self) -> State:
         """How the cache is now."""
-        used, reserved = self._room.used, self._room.reserved
+        used, reserved = self._reservations.used, self._reservations.reserved
         return State(
             used=None if used is None else max(used.bytes - reserved.bytes, 0),
             reserved=reserved.bytes,
@@ -333,7 +335,7 @@ class Store:
 
     def _forget(self, entry: Entry) -> None:
         """Note that the files of a version were removed."""
-        self._room.is_outdated = True
+        self._reservations.is_outdated = True
         cached = self._open.get((entry.resource, entry.version))
         if cached is not None:
             cached.adopt(None)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.cached import Cached
-from empirical_fs.cache.closing import Asked
+from empirical_fs.cache.closer import Asked
 from empirical_fs.cache.disk_failures import Effect, effect
 from empirical_fs.cache.files import Files, room_for_blocks, room_for_files
 from empirical_fs.cache.gate import StuckDisk
-from empirical_fs.cache.making import create_files, open_files, remove_files
 from empirical_fs.cache.record import ABSENT, Note, Unusable
-from empirical_fs.cache.room import Room
+from empirical_fs.cache.reservations import Reservations
 from empirical_fs.cache.upkeep import Chore, Upkeep
-from empirical_fs.cache.waiting import Pending, Waiting
+from empirical_fs.cache.version_files import create_files, open_files, remove_files
+from empirical_fs.cache.write_queue import Pending, WriteQueue
 
 _FULL = "it is full, and nothing in it may be evicted now"
 _FULL_OF_PINNED = "it is full of files that are pinned or open"
@@ -32,7 +32,7 @@ system lacked descriptors or memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Runtime:
     """How a writer works."""
 
     make_job: Callable[[str, Callable[[], object]], Asked]
@@ -46,24 +46,24 @@ class Means:
 class Writer:
     """The work of the thread, and what hands it over. Only that thread sets `_paused_until` and `_reason`."""
 
-    def __init__(self, upkeep: Upkeep, room: Room, capacity: int, means: Means) -> None:
+    def __init__(self, upkeep: Upkeep, reservations: Reservations, capacity: int, runtime: Runtime) -> None:
         """Take nothing before `start`.
 
         Args:
             upkeep: the store.
-            room: what may be written.
+            reservations: what may be written.
             capacity: the most bytes that may wait.
-            means: how the work is done.
+            runtime: how the work is done.
         """
         self._upkeep = upkeep
         self._io = upkeep.io
         self._folder = upkeep.folder
         self._tallies = upkeep.tallies
-        self._room = room
-        self._clock = means.clock
-        self._linger = means.linger
-        self._waiting = Waiting(upkeep, capacity)
-        self._job = means.make_job("writing to the cache", self.work)
+        self._reservations = reservations
+        self._clock = runtime.clock
+        self._linger = runtime.linger
+        self._queue = WriteQueue(upkeep, capacity)
+        self._job = runtime.make_job("writing to the cache", self.work)
         self._paused_until = float("-inf")
         self._reason: str | None = None
         self._has_told_format = False
@@ -84,20 +84,20 @@ class Writer:
     @property
     def room(self) -> int:
         """How many bytes more may wait."""
-        return self._waiting.room
+        return self._queue.room
 
     def is_to_write(self, cached: Cached) -> bool:
         """Whether something for a version waits, or is being written."""
-        return self._waiting.has(cached)
+        return self._queue.has(cached)
 
     def start(self) -> None:
         """Begin to work."""
-        self._waiting.start()
+        self._queue.start()
         self._job.ask()
 
     def stop(self) -> None:
         """Take nothing more, and forget what waits."""
-        self._waiting.stop()
+        self._queue.stop()
 
     def give_back(self, seconds: float) -> None:
         """Give back what is reserved, after `stop`; waits for the disk for so long at most."""
@@ -108,11 +108,11 @@ class Writer:
 
     def drain(self, seconds: float) -> bool:
         """Wait until nothing is to be written; False if `seconds` were not enough."""
-        return self._waiting.drain(seconds)
+        return self._queue.drain(seconds)
 
     def put_block(self, cached: Cached, block: int, data: bytes | memoryview) -> bool:
         """Have a block written; False if there is no room in memory or on the disk for it."""
-        if self._is_paused_for(cached) or not self._waiting.put_block(cached, block, data):
+        if self._is_paused_for(cached) or not self._queue.put_block(cached, block, data):
             self._tallies.dropped(1)
             return False
         self._job.ask()
@@ -120,12 +120,12 @@ class Writer:
 
     def put_drop(self, cached: Cached, block: int) -> None:
         """Have a block recorded as absent."""
-        if self._waiting.put_drop(cached, block):
+        if self._queue.put_drop(cached, block):
             self._job.ask()
 
     def put_chore(self, cached: Cached, chore: Chore) -> None:
         """Have something small done."""
-        if self._waiting.put_chore(cached, chore):
+        if self._queue.put_chore(cached, chore):
             self._job.ask()
 
     def work(self) -> None:
@@ -134,21 +134,21 @@ class Writer:
             self._give_back()
             return
         try:
-            self._room.prepare()
+            self._reservations.prepare()
         except OSError as error:
             self._pause(error)
-        while (taken := self._waiting.take(self._linger)) is not None:
+        while (taken := self._queue.take(self._linger)) is not None:
             cached, pending = taken
             size = pending.size
             try:
                 self._write(cached, pending)
             finally:
                 pending.blocks.clear()
-                self._waiting.done(cached, size)
+                self._queue.done(cached, size)
 
     def _give_back(self) -> None:
         try:
-            self._room.close()
+            self._reservations.close()
         except OSError as error:
             log.debug("what the cache had reserved is not given back: %s", error)
         finally:
@@ -206,7 +206,7 @@ class Writer:
                 try:
                     files.write_blocks(first, run, checksums)
                 finally:
-                    self._room.spend(wanted)
+                    self._reservations.spend(wanted)
                 self._tallies.kept(len(run))
             kept += len(run)
         return kept
@@ -254,7 +254,7 @@ class Writer:
 
     def _remove(self, cached: Cached) -> None:
         remove_files(self._io, cached.place)
-        self._room.is_outdated = True
+        self._reservations.is_outdated = True
 
     def _create(self, cached: Cached) -> Files | None:
         wanted = room_for_files(cached.size)
@@ -264,13 +264,13 @@ class Writer:
             note = cached.wanted_note(Note(), time.time_ns())
             files = create_files(self._io, self._folder, cached.place, cached.identity, note)
         finally:
-            self._room.spend(wanted)
+            self._reservations.spend(wanted)
         cached.replaces = False
         return files
 
     def _reserve(self, cached: Cached, wanted: Amount) -> bool:
         try:
-            if self._room.reserve(wanted, for_pinned=cached.is_ordered):
+            if self._reservations.reserve(wanted, for_pinned=cached.is_ordered):
                 return True
         except OSError as error:
             self._pause(error)

@@ -12,7 +12,7 @@ from empirical_fs.api.last_good import Known, after, at_first
 from empirical_fs.api.listing import Leisure, Listing, in_a_hurry
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.store_lag import young
-from empirical_fs.cache.kept_listing import KeptListing
+from empirical_fs.cache.listing_format import KeptListing
 from empirical_fs.catalog.desktop_probes import is_probe
 from empirical_fs.catalog.directory_times import DirectoryTimes
 from empirical_fs.catalog.doubts import Doubts

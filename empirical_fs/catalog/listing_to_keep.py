@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from empirical_fs.api.last_good import Known
 from empirical_fs.api.resource import Resource
-from empirical_fs.cache.kept_listing import KeptListing
+from empirical_fs.cache.listing_format import KeptListing
 from empirical_fs.catalog.sizes import Sizes
 from empirical_fs.clock import aging_clock
 

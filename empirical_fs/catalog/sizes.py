@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from empirical_fs.api.resource import Resource
-from empirical_fs.cache.kept_listing import MeasuredSize
+from empirical_fs.cache.listing_format import MeasuredSize
 from empirical_fs.clock import Deadline, aging_clock
 from empirical_fs.errors import EmpiricalError, OutOfReach
 from empirical_fs.single_flight import SingleFlight

@@ -8,7 +8,7 @@ from typing import Any
 from empirical_fs.cache import survey
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.folder import LAYOUT
-from empirical_fs.cache.probing import check_answers
+from empirical_fs.cache.folder_probe import check_answers
 from empirical_fs.cache.store import Store
 from empirical_fs.cli import cache_table
 from empirical_fs.cli.arguments import PROGRAM

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from empirical_fs.cache.probing import check_answers
+from empirical_fs.cache.folder_probe import check_answers
 from empirical_fs.cli import logs
 from empirical_fs.cli.arguments import PROGRAM
 from empirical_fs.cli.mount_settings import mount_settings
@@ -17,11 +17,11 @@ from empirical_fs.errors import ApiError, SetupError, UsageError
 from empirical_fs.explaining import explained
 from empirical_fs.fuse.loader import check_library
 from empirical_fs.mount import daemon, fusermount, liveness, mount_table, serving
-from empirical_fs.mount.claim import Claim, claim
 from empirical_fs.mount.descriptors import check_descriptors
 from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.kernel_deadline import below, kernel_deadline
 from empirical_fs.mount.memory import check_memory
+from empirical_fs.mount.mount_lock import MountLock, lock_for_mount
 from empirical_fs.mount.service_manager import tell_ready
 from empirical_fs.settings.caching import cache_folder
 from empirical_fs.settings.configuration import Configuration
@@ -63,22 +63,26 @@ def mount(place: Path, given: argparse.Namespace, variable: str | None) -> None:
     check_library()
     # From here on there is something to clean up.
     with daemon.ending_by_exception():
-        claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
+        lock = lock_for_mount(settings.mountpoint, nonempty=settings.options.nonempty)
         try:
             with HeldDirectory(settings.mountpoint) as held:
-                _serve(settings, held, claimed, given, found)
+                _serve(settings, held, lock, given, found)
         except ApiError as error:
-            claimed.undo()
+            lock.undo()
             raise SetupError(explained(error, found.key_origin, found.api_url_from)) from error
         except BaseException:
-            claimed.undo()
+            lock.undo()
             raise
 
 
 def _serve(
-    settings: Settings, place: HeldDirectory, claimed: Claim, given: argparse.Namespace, found: Configuration
+    settings: Settings,
+    place: HeldDirectory,
+    lock: MountLock,
+    given: argparse.Namespace,
+    found: Configuration,
 ) -> None:
-    """Serve in this process or in the background, and release the claim once the mount is there.
+    """Serve in this process or in the background, and release the lock once the mount is there.
 
     Raises:
         EmpiricalError: the mount failed.
@@ -91,7 +95,7 @@ def _serve(
 
     def serve(ready: daemon.Tell, go_on: daemon.Tell) -> None:
         def mounted() -> None:
-            claimed.release()
+            lock.release()
             for each in found.surprises:
                 log.warning("%s", each)
             ready()

@@ -16,7 +16,7 @@ from empirical_fs.mount import kernel_passthrough, liveness, mount_table, prepar
 from empirical_fs.mount.fusermount import FUSE_DEVICE, check_device, find_fusermount
 from empirical_fs.mount.kernel_deadline import SYSCTLS, below, kernel_deadline
 from empirical_fs.mount.refusals import mount_max
-from empirical_fs.mount.surroundings import has_effect, is_set_uid
+from empirical_fs.mount.security_modules import has_effect, is_set_uid
 
 ETC = Path("/etc")
 

@@ -27,7 +27,7 @@ from empirical_fs.doctor.diagnoses import (
 )
 from empirical_fs.doctor.living import Living, examine_by, living, passthrough_of
 from empirical_fs.errors import EmpiricalError, SetupError
-from empirical_fs.mount.surroundings import surroundings
+from empirical_fs.mount.security_modules import surroundings
 from empirical_fs.net.certificates import create_context
 from empirical_fs.net.client import Common
 from empirical_fs.net.urls import parse_given

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from empirical_fs.api.client import Api
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
-from empirical_fs.cache.kept_listing import KeptListing
+from empirical_fs.cache.listing_format import KeptListing
 from empirical_fs.catalog.catalog import Catalog, OnChange
 from empirical_fs.catalog.directory_times import DirectoryTimes
 from empirical_fs.catalog.snapshot import Entry, Snapshot

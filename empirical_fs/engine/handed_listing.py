@@ -5,7 +5,7 @@ import lzma
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from empirical_fs.cache.kept_listing import KeptListing, Unusable, decoded, encoded
+from empirical_fs.cache.listing_format import KeptListing, Unusable, decoded, encoded
 from empirical_fs.engine.identity import origin_of, owner_of
 from empirical_fs.settings.settings import ProjectSettings
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from empirical_fs.api.client import Api
-from empirical_fs.cache.kept_listing import KeptListing
-from empirical_fs.cache.listing import Keeper, ListingFile
+from empirical_fs.cache.listing_file import Keeper, ListingFile
+from empirical_fs.cache.listing_format import KeptListing
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, EmpiricalError, SetupError
 from empirical_fs.settings.settings import ProjectSettings

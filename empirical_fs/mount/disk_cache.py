@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from empirical_fs.api.resource import Resource
+from empirical_fs.cache.folder_probe import no_answer
 from empirical_fs.cache.gate import Gate
-from empirical_fs.cache.probing import no_answer
 from empirical_fs.engine.disk_cache import DiskCache
 from empirical_fs.engine.engine import Engine
 from empirical_fs.fuse.xattr_reads import ShareOnDisk
 from empirical_fs.mount.cache_commands import CacheCommands
-from empirical_fs.mount.no_cache import NoCache
+from empirical_fs.mount.null_cache import NullCache
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.task_runner import Tasks
 from empirical_fs.reading.prefetch import Prefetch
@@ -18,7 +18,7 @@ from empirical_fs.reading.whole_files import WholeFiles
 from empirical_fs.work.threads import Pool
 
 
-class MountedCache(NoCache):
+class MountedCache(NullCache):
     """The cache of one mount."""
 
     whole_files: WholeFiles

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 
 from empirical_fs.cache.keys import Listed
-from empirical_fs.cache.listing import ListingFile
+from empirical_fs.cache.listing_file import ListingFile
 from empirical_fs.cache.survey import Name, Names
 from empirical_fs.catalog.snapshot import Snapshot
 from empirical_fs.engine.disk_cache import keys_of

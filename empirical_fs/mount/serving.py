@@ -31,14 +31,14 @@ from empirical_fs.metrics.measuring import Parts
 from empirical_fs.mount import kernel_passthrough, metrics
 from empirical_fs.mount.affinity import Affinity, OwnCpus
 from empirical_fs.mount.captured_stderr import CapturedStderr
-from empirical_fs.mount.claim import claim
 from empirical_fs.mount.held_directory import HeldDirectory
 from empirical_fs.mount.lifecycle import Lifecycle, Place
-from empirical_fs.mount.no_cache import NoCache
+from empirical_fs.mount.mount_lock import lock_for_mount
+from empirical_fs.mount.null_cache import NullCache
 from empirical_fs.mount.refusals import refusal
+from empirical_fs.mount.security_modules import surroundings
 from empirical_fs.mount.signals import Signals
 from empirical_fs.mount.status import Reach, Status
-from empirical_fs.mount.surroundings import surroundings
 from empirical_fs.mount.unknown_options import unknown_option
 from empirical_fs.settings.mount_options import SOURCE_PREFIX, without_values
 from empirical_fs.settings.settings import Settings
@@ -98,10 +98,10 @@ def _is_served_again(settings: Settings, signals: Signals, show: metrics.Show) -
     Raises:
         SetupError: the mount failed, or something else is mounted there.
     """
-    claimed = claim(settings.mountpoint, nonempty=settings.options.nonempty)
+    lock = lock_for_mount(settings.mountpoint, nonempty=settings.options.nonempty)
 
     def ready() -> None:
-        claimed.release()
+        lock.release()
         log.warning("%s is mounted again", settings.mountpoint)
 
     try:
@@ -115,7 +115,7 @@ def _is_served_again(settings: Settings, signals: Signals, show: metrics.Show) -
         time.sleep(_AGAIN_SECONDS)
         return False
     finally:
-        claimed.release()
+        lock.release()
     return True
 
 
@@ -262,10 +262,10 @@ def _fuse_options(library: Library, settings: Settings) -> tuple[FuseOptions, st
     return kernel_passthrough.with_passthrough(options, library, cache)
 
 
-def _cache(engine: Engine) -> NoCache:
+def _cache(engine: Engine) -> NullCache:
     """What the mount does with its cache on disk, or what stands for it."""
     if engine.cache is None:
-        return NoCache(engine.timer)
+        return NullCache(engine.timer)
     # These modules take a tenth of a mount's start.
     from empirical_fs.mount.disk_cache import MountedCache  # noqa: PLC0415
 

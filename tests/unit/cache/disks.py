@@ -14,7 +14,7 @@ from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.keys import Identity, ResourceKey
 from empirical_fs.cache.record import BLOCK, count_blocks
 from empirical_fs.cache.store import Store, System
-from empirical_fs.cache.writer import Means
+from empirical_fs.cache.writer import Runtime
 
 KEY = ResourceKey("https://api.example", "project", 7)
 PLENTY = Limits(2**30)
@@ -54,7 +54,7 @@ def opened(
     folder: Path, limits: Limits = PLENTY, io: Io | None = None, clock: Clock | None = None
 ) -> Iterator[Store]:
     """A store that writes at once."""
-    store = Store(folder, limits, system=System(io or Io(), Means(Inline, clock or Clock(), 0)))
+    store = Store(folder, limits, system=System(io or Io(), Runtime(Inline, clock or Clock(), 0)))
     store.start()
     try:
         yield store

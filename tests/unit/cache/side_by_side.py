@@ -17,7 +17,7 @@ from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.keys import ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store, System, in_a_thread
-from empirical_fs.cache.writer import Means
+from empirical_fs.cache.writer import Runtime
 from tests.unit.cache.disks import age, check, content, usage_of, version
 
 SIZE = 7 * BLOCK + 5
@@ -32,7 +32,9 @@ def work(folder: Path, seed: int, seconds: float) -> None:
     chance = random.Random(seed)
     # On a fast clock, what was refused is tried again soon.
     store = Store(
-        folder, Limits(LIMIT), system=System(means=Means(in_a_thread, lambda: time.monotonic() * 100, 0.1))
+        folder,
+        Limits(LIMIT),
+        system=System(runtime=Runtime(in_a_thread, lambda: time.monotonic() * 100, 0.1)),
     )
     store.start()
     end, hits, misses = time.monotonic() + seconds, 0, 0

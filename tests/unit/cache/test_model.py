@@ -15,7 +15,7 @@ from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.keys import Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
 from empirical_fs.cache.store import Store, System
-from empirical_fs.cache.writer import Means
+from empirical_fs.cache.writer import Runtime
 from tests.unit.cache.disks import PLENTY, Clock, Inline, age, content, read, usage_of, version
 
 pytestmark = pytest.mark.may_warn("is damaged", "takes nothing for a minute", "it is left alone")
@@ -60,7 +60,7 @@ class World:
         self.stores = [self.started(), self.started()]
 
     def started(self) -> Store:
-        store = Store(self.folder, self.limits, system=System(means=Means(Inline, self.clock, 0)))
+        store = Store(self.folder, self.limits, system=System(runtime=Runtime(Inline, self.clock, 0)))
         store.start()
         return store
 

@@ -17,9 +17,9 @@ from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.keys import Identity, Listed, ResourceKey
 from empirical_fs.cache.record import BLOCK
-from empirical_fs.cache.stamp import SAME_MOMENT
 from empirical_fs.cache.store import Store, System
-from empirical_fs.cache.writer import Means
+from empirical_fs.cache.verified_files import SAME_MOMENT
+from empirical_fs.cache.writer import Runtime
 from empirical_fs.errors import SetupError
 from tests.support.harness import wait_until
 from tests.unit.cache.disks import (
@@ -751,7 +751,7 @@ class Never:
 
 def test_room_in_the_queue(folder: Path) -> None:
     """What is handed over and not written yet takes room, and is known of."""
-    store = Store(folder, PLENTY, queue=2 * BLOCK, system=System(means=Means(Never, Clock(), 0)))
+    store = Store(folder, PLENTY, queue=2 * BLOCK, system=System(runtime=Runtime(Never, Clock(), 0)))
     store.start()
     cached = version(store, DATA)
     assert store.room_in_queue == 2 * BLOCK

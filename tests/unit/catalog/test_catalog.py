@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from empirical_fs.api.last_good import Known, after
 from empirical_fs.api.listing import Listing
 from empirical_fs.api.resource import Malformed, Resource
-from empirical_fs.cache.kept_listing import KeptListing, MeasuredSize
+from empirical_fs.cache.listing_format import KeptListing, MeasuredSize
 from empirical_fs.catalog.catalog import Catalog
 from empirical_fs.catalog.snapshot import Entry, Snapshot
 from empirical_fs.errors import (

@@ -7,7 +7,7 @@ import httpx
 
 from empirical_fs.api.last_good import Known
 from empirical_fs.api.resource import Resource, parse_resource
-from empirical_fs.cache.kept_listing import KeptListing
+from empirical_fs.cache.listing_format import KeptListing
 from empirical_fs.engine.handed_listing import HandedListing, handed, taken
 from empirical_fs.settings.settings import ProjectSettings
 

@@ -21,7 +21,7 @@ from empirical_fs.cache.record import (
     decode_header,
     encode_header,
 )
-from empirical_fs.cache.stamp import Stamp
+from empirical_fs.cache.verified_files import Stamp
 
 _TRIES = 3
 _READ_ONLY = (errno.EROFS, errno.EACCES)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # its modules take a tenth of a mount's start
     from empirical_fs.reading.whole_files import WholeFiles
 
 
-class NoCache:
+class NullCache:
     """What a mount does with the cache on disk, where there is none."""
 
     whole_files: "WholeFiles | None" = None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from empirical_fs.api.last_good import Known
 from empirical_fs.api.resource import Malformed, Resource, parse_resource
-from empirical_fs.cache.kept_listing import KeptListing, MeasuredSize, Unusable, decoded, encoded
+from empirical_fs.cache.listing_format import KeptListing, MeasuredSize, Unusable, decoded, encoded
 
 IDENTITY = b"identity"
 SIGNED = "https://store.example/a?X-Amz-Signature=1"

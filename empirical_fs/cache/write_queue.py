@@ -45,7 +45,7 @@ class Pending:
             yield first, run
 
 
-class Waiting:
+class WriteQueue:
     """The queue of the writer. The lock guards it; no system call is made while it is held.
 
     A version that waits has a reference, which goes to who takes it.

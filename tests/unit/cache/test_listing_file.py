@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from empirical_fs.cache.kept_listing import KeptListing
-from empirical_fs.cache.listing import Keeper, ListingFile
+from empirical_fs.cache.listing_file import Keeper, ListingFile
+from empirical_fs.cache.listing_format import KeptListing
 from tests.support.harness import wait_until
-from tests.unit.cache.test_kept_listing import WHOLE, listing
+from tests.unit.cache.test_listing_format import WHOLE, listing
 
 API, KEY = "https://api.example", "a key of some length"
 NOW = replace(WHOLE, listed_at=time.time() - 60)

@@ -21,7 +21,7 @@ _TRIES = 5
 _TURN_SECONDS, _PAUSE = 5.0, 0.02
 
 
-class Claim:
+class MountLock:
     """A locked directory that is ready to be mounted on.
 
     A child process inherits the lock by fork(2); it lasts until both processes have released it or ended.
@@ -49,7 +49,7 @@ class Claim:
         self.release()
 
 
-def claim(place: Path, *, nonempty: bool) -> Claim:
+def lock_for_mount(place: Path, *, nonempty: bool) -> MountLock:
     """Prepare the directory, and lock it so that only this process may mount on it.
 
     Raises:
@@ -67,7 +67,7 @@ def claim(place: Path, *, nonempty: bool) -> Claim:
                 # Before we had the lock, it may have been mounted on, or replaced by another directory.
                 again = preparing.prepare(place, nonempty=nonempty)
                 if not again and os.path.samestat(place.stat(), os.fstat(descriptor)):
-                    return Claim(place, descriptor, made)
+                    return MountLock(place, descriptor, made)
                 made = again or made
             except BaseException:
                 os.close(descriptor)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.folder import LAYOUT, check_private, make_private
-from empirical_fs.cache.kept_listing import KeptListing, Unusable, decoded, encoded
+from empirical_fs.cache.listing_format import KeptListing, Unusable, decoded, encoded
 from empirical_fs.errors import SetupError
 from empirical_fs.work.jobs import Job
 

@@ -10,9 +10,9 @@ from empirical_fs.cache.disk_io import STAT_BLOCK, Io
 from empirical_fs.cache.eviction import LeastRecent, may_go
 from empirical_fs.cache.files import PAGE
 from empirical_fs.cache.folder import Folder, Place
-from empirical_fs.cache.making import remove_files
 from empirical_fs.cache.scan import scan
 from empirical_fs.cache.tallies import Tallies
+from empirical_fs.cache.version_files import remove_files
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _REST = 20
 _ROUNDS = 2
 
 
-class Room:
+class Reservations:
     """The room that this process may use.
 
     Only the thread of the writer calls it; `used` and `is_outdated` are for all. `is_open` tells whether this
