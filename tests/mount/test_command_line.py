@@ -25,6 +25,7 @@ from tests.support.harness import (
     said,
     wait_until,
 )
+from tests.support.namespaces import apart
 
 # /dev without /dev/fuse, in a mount namespace of its own.
 WITHOUT_FUSE_DEVICE = """
@@ -216,7 +217,7 @@ def test_mounted_already(sandbox: Sandbox, mount: Mount) -> None:
 def test_no_fuse_device(sandbox: Sandbox, path: Path) -> None:
     """Without /dev/fuse the line says what to do, in a container too."""
     variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
-    inside = ["unshare", "-m", "sh", "-c", WITHOUT_FUSE_DEVICE, "sh"]
+    inside = apart("sh", "-c", WITHOUT_FUSE_DEVICE, "sh")
     line = said(run(*inside, *mount_command(path), check=False, env=variables))
     assert "/dev/fuse is missing" in line
     assert "--device /dev/fuse" in line
@@ -395,7 +396,7 @@ def test_a_root_that_cannot_be_written(sandbox: Sandbox, tmp_path: Path) -> None
     path = tmp_path / "mnt"
     path.mkdir()
     sandbox.put("a", b"content")
-    command = ("unshare", "-m", "--propagation", "private", "sh", "-ec", READ_ONLY, "sh")
+    command = apart("sh", "-ec", READ_ONLY, "sh")
     script = 'cd / && "$@" "$MNT" && cat "$MNT/a" && "$@" -u "$MNT"'
     inside: list[str | Path] = ["sh", "-c", script, "sh", *mount_command()]
     variables = {"MNT": str(path), "PYTHONPATH": str(Path.cwd())}

@@ -22,6 +22,7 @@ from tests.support.harness import (
     unmount,
     wait_until,
 )
+from tests.support.namespaces import apart
 
 KEY_FILE_MODE = 0o600
 
@@ -151,7 +152,7 @@ def test_fstab_with_a_type(sandbox: Sandbox, config: Path, tmp_path: Path) -> No
     path.mkdir()
     line = f"empirical {path} fuse.empirical-mount {OPTIONS},config={config},profile=sandbox 0 0\n"
     fstab.write_text(line)
-    shown = run("unshare", "-m", "sh", "-c", BY_TYPE, "sh", PROGRAM, fstab, path).stdout
+    shown = run(*apart("sh", "-c", BY_TYPE, "sh", PROGRAM, fstab, path)).stdout
     assert shown.startswith("fuse.empirical-mount ro,nosuid,nodev,noatime,")
     assert shown.endswith("content")
     wait_until(lambda: not processes(path), "the end of the process")

@@ -13,30 +13,27 @@ import pytest
 from tests.conftest import Mount
 from tests.mount.test_command_line import WITHOUT_FUSE_DEVICE
 from tests.support.harness import KEY, Sandbox, empirical_mount, environment, mount_command, mounts, run
+from tests.support.namespaces import apart
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can have a mount namespace")
 HOURS = 3600
-
-# Without the mounts of other tests, which may be dead or stopped on purpose, and must not be asked.
-ALONE = """
-grep -E ' - fuse[.](empirical-mount|sshfs) ' /proc/self/mountinfo | cut -d' ' -f5 | grep -vxF "$1" |
-    xargs -r -d '\\n' umount -l -c -i
-shift
-exec "$@"
-"""
 
 Findings = dict[str, dict[str, Any]]
 
 
 def doctor(
-    url: str, *arguments: str | Path, inside: Sequence[str] = (), mine: Path | None = None, **variables: str
+    url: str,
+    *arguments: str | Path,
+    inside: Sequence[str | Path] = (),
+    mine: Path | None = None,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command, with no mount of ours to be seen but `mine`."""
-    if not inside and os.getuid() == 0:
-        inside = ["unshare", "-m", "sh", "-c", ALONE, "sh", str(mine or "none")]
     wanted = environment(**{"EMPIRICALRUN_KEY": KEY, "EMPIRICAL_API_URL": url, **variables})
-    command = mount_command("--doctor", "--timeout", "5", *arguments)
-    done = run(*inside, *command, check=False, env=wanted)
+    command = [*inside, *mount_command("--doctor", "--timeout", "5", *arguments)]
+    if not inside and os.getuid() == 0:
+        command = apart(*command, keeping=mine)
+    done = run(*command, check=False, env=wanted)
     assert done.returncode in (0, 1), done.stderr
     for secret in (KEY, variables.get("EMPIRICALRUN_KEY"), "Signature", "X-Amz"):
         assert not secret or secret not in done.stdout + done.stderr
@@ -273,7 +270,7 @@ def test_no_libfuse(project: Sandbox) -> None:
 @ONLY_ROOT
 def test_no_fuse_device(project: Sandbox) -> None:
     """A missing device is said, with what to do in a container."""
-    found = findings(project.url, inside=["unshare", "-m", "sh", "-c", WITHOUT_FUSE_DEVICE, "sh"])
+    found = findings(project.url, inside=apart("sh", "-c", WITHOUT_FUSE_DEVICE, "sh"))
     assert found["/dev/fuse"]["verdict"] == "failed"
     assert "--device /dev/fuse" in found["/dev/fuse"]["advice"]
 

@@ -25,6 +25,7 @@ from tests.support.harness import (
     unmount,
     wait_until,
 )
+from tests.support.namespaces import apart
 
 MISSING = {"type": "status", "status": 404}
 
@@ -146,7 +147,7 @@ def test_syslog(project: Sandbox, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(str(name))
         syslog.settimeout(PATIENCE)
-        inside = ["unshare", "-m", "sh", "-c", WITH_SYSLOG, "sh", name, path, *command]
+        inside = apart("sh", "-c", WITH_SYSLOG, "sh", name, path, *command)
         run(*inside, env=environment(EMPIRICALRUN_KEY=KEY))
         assert re.fullmatch(rb"<12>empirical-mount: read /bad: .*\0", syslog.recv(2000))
     wait_until(lambda: not processes(path), "the end of the process")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.mount.test_inodes import OLD_TIME, ONLY_ROOT, library, put, shows, version
 from tests.support.harness import Mounted, Sandbox, environment, mounted, wait_until
+from tests.support.namespaces import apart
 
 __all__ = ["library"]
 
@@ -68,7 +69,7 @@ def container(path: Path, folder: Path) -> Iterator[Container]:
     staged, inside = folder / "staged", folder / "inside"
     staged.touch()
     inside.touch()
-    command: list[str | Path] = ["unshare", "-m", sys.executable, "-c", CONTAINER, path, staged, inside]
+    command = apart(sys.executable, "-c", CONTAINER, path, staged, inside, keeping=path.parent)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
     ) as process:

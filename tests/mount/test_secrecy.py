@@ -24,6 +24,7 @@ from tests.support.harness import (
     run,
     wait_until,
 )
+from tests.support.namespaces import apart
 
 SILENT = [{"on": "list", "action": {"type": "silence"}}]
 
@@ -185,7 +186,7 @@ def test_a_strict_locale(sandbox: Sandbox, tmp_path: Path) -> None:
         EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, PYTHONIOENCODING="ascii:strict", **strict
     )
     # Other programs that look at the table of mounts, and tests beside this one, need not see such a name.
-    alone = ["unshare", "-m", "--propagation", "private", "sh", "-c", EACH_COMMAND, "sh"]
+    alone = apart("sh", "-c", EACH_COMMAND, "sh")
     done = run(*alone, path, *mount_command(), env=variables)
     assert "Traceback" not in done.stderr
     for output in (done.stdout, done.stderr):

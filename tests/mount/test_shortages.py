@@ -102,7 +102,7 @@ def read(path: Path, seen: list[int | None]) -> None:
 @pytest.mark.parametrize("what", SHORTAGES)
 @pytest.mark.parametrize("is_cut_off", [False, True], ids=["", "cut off"])
 @pytest.mark.may_warn(
-    r"open /(file-\d+)?: (the system has no |it could not be had in time)",
+    r"(open|ioctl) /(file-\d+)?: (the system has no |it could not be had in time)",
     r"read /file-\d+: (the (system has no|file|object) |.* refused the connection|.*answer in time)",
     "127.0.0.1 (is out of reach; reads|answers again)",
     "the listing could not be refreshed, .*: (.* refused the connection|127.0.0.1 is out of reach)",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.packaging.conftest import TOP
 from tests.support.harness import KEY, Sandbox, environment, run
+from tests.support.namespaces import apart
 
 SYSTEMD = Path("/lib/systemd/systemd")
 VARIABLES = {"XDG_RUNTIME_DIR": "/run/user/0", "DBUS_SESSION_BUS_ADDRESS": None, "container": "docker"}
@@ -39,9 +40,9 @@ def is_usable() -> bool:
     return run(*steps, check=False, env=environment(**VARIABLES)).returncode == 0
 
 
-def _inside(steps: str) -> list[str]:
-    namespaces = ["unshare", "--pid", "--mount", "--cgroup", "--fork", "--kill-child"]
-    return [*namespaces, "sh", "-c", WITH_SYSTEMD, "sh", str(SYSTEMD), steps]
+def _inside(steps: str) -> list[str | Path]:
+    own = ("--pid", "--cgroup", "--fork", "--kill-child")
+    return apart("sh", "-c", WITH_SYSTEMD, "sh", SYSTEMD, steps, also=own)
 
 
 def test_the_life_of_a_service(sandbox: Sandbox, tmp_path: Path) -> None:

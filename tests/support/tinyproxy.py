@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import PATIENCE, environment, wait_until
+from tests.support.namespaces import apart
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a proxy names of its own")
 _ASKED = re.compile(r"Request \(file descriptor [0-9]+\): ([A-Z]+) (\S+) HTTP")
@@ -45,11 +46,10 @@ def forwarding(folder: Path, *names: str, directives: str = "") -> Iterator[Tiny
         f"Port {port}\nListen 127.0.0.1\nTimeout 600\nMaxClients 100\nLogLevel Connect\n{directives}\n"
     )
     hosts.write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
-    apart = ("unshare", "--mount", "--propagation", "private")
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            [*apart, "sh", "-c", _WITH_NAMES, hosts, configuration],
+            apart("sh", "-c", _WITH_NAMES, hosts, configuration),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

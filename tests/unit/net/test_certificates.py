@@ -17,6 +17,7 @@ from empirical_fs.errors import SetupError
 from empirical_fs.net.certificates import create_context
 from tests.support import nginx
 from tests.support.harness import run
+from tests.support.namespaces import apart
 
 PATIENCE = 10.0
 
@@ -96,7 +97,7 @@ def test_a_root_in_the_system_s_folder(greeting: Greeting, tmp_path: Path) -> No
     places = ssl.get_default_verify_paths().openssl_capath
     command = f'mount --bind {folder} {places} && exec "$0" -c "$1"'
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", command, sys.executable, look],
+        apart("sh", "-c", command, sys.executable, look),
         capture_output=True,
         text=True,
         timeout=60,
