@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fsspec.callbacks import DEFAULT_CALLBACK
-from fsspec.implementations.local import make_path_posix
 from fsspec.utils import isfilelike, tokenize
 
 from empirical_fs.catalog.snapshot import Entry
@@ -19,10 +18,11 @@ from empirical_fs.engine.handed_listing import HandedListing
 from empirical_fs.engine.open_file import CHANGED, OpenFile
 from empirical_fs.engine.project import Project, version_of
 from empirical_fs.engine.projects import PROJECTS
-from empirical_fs.engine.ranges import NEAR, Span, Wanted, copy, read_span, read_spans
+from empirical_fs.engine.ranges import NEAR, Span, Wanted, read_span, read_spans
 from empirical_fs.errnos import errno_for
 from empirical_fs.errors import ContentChanged, EmpiricalError
 from empirical_fs.explaining import explained
+from empirical_fs.fsspec.copying import Pair, copy_to, destinations, grouped, write_contents
 from empirical_fs.fsspec.entries import created_ns, info, time
 from empirical_fs.fsspec.local_files import replacing
 from empirical_fs.fsspec.open_files import EmpiricalFile
@@ -34,8 +34,6 @@ from empirical_fs.work.parallel import in_parallel
 
 _PREFIX = "empirical://"
 _FILES_AT_ONCE = 16
-_SMALL_MAX, _TOGETHER_MAX = 2**20, 32 * 2**20
-"""Bytes of a file that is copied together with others, and of them all, as they are in memory at once."""
 
 
 class EmpiricalFileSystem(ReadOnlyFileSystem):
@@ -293,7 +291,6 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         if not name:
             target.mkdir(parents=True, exist_ok=True)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
         self._entry(name)  # if there is none, nothing is made
         with replacing(target) as file:
             self._copy(name, file, callback)
@@ -310,11 +307,14 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         """Copy files to local ones, several at once; `callback` is told how many are done."""
         pairs = self._pairs(rpath, lpath, recursive=recursive, maxdepth=maxdepth)
         callback.set_size(len(pairs))
-        small, others = self._small_and_others(pairs)
+        with self.translated():
+            small, others = grouped(pairs, self._project().latest.by_name)
         for some in small:
-            self._get_small(some, callback)
+            contents = self._read([Wanted(name, Span()) for name, _ in some])
+            _raise_first(contents)
+            write_contents(some, contents, callback)
 
-        def one(pair: tuple[Any, Any]) -> None:
+        def one(pair: Pair) -> None:
             with callback.branched(*pair) as child:
                 self.get_file(*pair, callback=child)
 
@@ -400,83 +400,17 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             for each, what in zip(found, wanted, strict=True)
         ]
 
-    def _pairs(
-        self, rpath: Any, lpath: Any, *, recursive: bool, maxdepth: int | None
-    ) -> list[tuple[Any, Any]]:
-        """The names to copy, each with the local path to copy it to, by fsspec's rules.
-
-        A single file goes to the local path itself, or below it if that is a folder; several go below it.
-        """
+    def _pairs(self, rpath: Any, lpath: Any, *, recursive: bool, maxdepth: int | None) -> list[Pair]:
         if isinstance(rpath, list) and isinstance(lpath, list):
-            return list(zip(rpath, lpath, strict=True))
+            return destinations(self._strip_protocol(rpath), lpath, is_one=False)
         found = self.expand_path(rpath, recursive=recursive, maxdepth=maxdepth)
         names = [name for name in found if name]
-        if isinstance(lpath, list):
-            return list(zip(names, lpath, strict=True))
-        if not isinstance(lpath, str | os.PathLike):
-            return [(name, lpath) for name in names]
-        text = os.fspath(lpath)
-        target = Path(make_path_posix(text))
         is_one = not isinstance(rpath, list) and names == [self._strip_protocol(rpath)]
-        if is_one and not text.endswith("/") and not target.is_dir():
-            return [(names[0], target)]
-        return [(name, target / name) for name in names]
-
-    def _small_and_others(
-        self, pairs: list[tuple[Any, Any]]
-    ) -> tuple[list[list[tuple[Any, Any]]], list[tuple[Any, Any]]]:
-        """Small files in groups, each read together, as a thread for each file takes longer; and the rest."""
-        with self.translated():
-            by_name = self._project().latest.by_name
-        groups: list[list[tuple[Any, Any]]] = []
-        others: list[tuple[Any, Any]] = []
-        room = 0
-        for remote, local in pairs:
-            entry = by_name.get(self._strip_protocol(remote))
-            if entry is None or not entry.is_sized or entry.size > _SMALL_MAX or isfilelike(local):
-                others.append((remote, local))
-                continue
-            if not groups or entry.size > room:
-                groups.append([])
-                room = _TOGETHER_MAX
-            groups[-1].append((remote, local))
-            room -= entry.size
-        return groups, others
-
-    def _get_small(self, pairs: list[tuple[Any, Any]], callback: Any) -> None:
-        found = self._read([Wanted(self._strip_protocol(remote), Span()) for remote, _ in pairs])
-        _raise_first(found)
-        for pair, content in zip(pairs, found, strict=True):
-            with callback.branched(*pair) as child:
-                child.set_size(len(content))
-                target = Path(os.fspath(pair[1]))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with replacing(target) as file:
-                    _write(file, content)
-                child.relative_update(len(content))
-            callback.relative_update(1)
+        return destinations(names, lpath, is_one=is_one)
 
     def _copy(self, name: str, file: BinaryIO, callback: Any) -> None:
-        begins_at = file.tell() if _can_go_back(file) else None
-        has_begun = False
-
-        def begin(size: int) -> None:
-            nonlocal has_begun
-            if has_begun:
-                if begins_at is None:
-                    raise ContentChanged("it is another version")
-                file.seek(begins_at)
-                file.truncate()
-                callback.absolute_update(0)
-            has_begun = True
-            callback.set_size(size)
-
-        def take(data: bytes) -> None:
-            _write(file, data)
-            callback.relative_update(len(data))
-
         with self.translated(name):
-            copy(self._project_of(name), name, begin, take)
+            copy_to(self._project_of(name), name, file, callback)
 
     @contextmanager
     def translated(self, name: str | None = None) -> Iterator[None]:
@@ -522,21 +456,6 @@ def _made_again(
 def _raise_unless_missing(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-def _can_go_back(file: Any) -> bool:
-    try:
-        return bool(file.seekable())
-    except AttributeError:
-        return False
-
-
-def _write(file: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        # An unbuffered file may take less; other objects do not say how much they took.
-        count = file.write(view)
-        view = view[len(view) if count is None else count :]
 
 
 def _raise_first(found: Sequence[Any]) -> None:

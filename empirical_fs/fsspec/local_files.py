@@ -13,14 +13,15 @@ from shutil import copymode
 def replacing(target: Path) -> Iterator[FileIO]:
     """A file to write to, which takes the place of `target` at the end of the context, unless that raises.
 
-    A link stays one, and a file keeps its mode. What is no file, as a device, is written to itself; so is a
-    file in a folder that takes no other.
+    The folder is made if there is none. A link stays one, and a file keeps its mode. What is no file, as a
+    device, is written to itself; so is a file in a folder that takes no other.
 
     Raises:
         OSError: it cannot be written.
     """
     if target.is_symlink():
         target = target.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
     is_there = target.exists()
     if is_there and not (target.is_file() and os.access(target.parent, os.W_OK)):
         with target.open("wb", buffering=0) as file:

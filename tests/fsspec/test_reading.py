@@ -168,6 +168,8 @@ def test_a_failed_copy_leaves_no_half_of_a_file(sandbox: Sandbox, fs: OpenFs, tm
     (folder / "kept").write_bytes(b"old")
     with pytest.raises(FileNotFoundError):
         fs().get_file("none", folder / "kept")
+    with pytest.raises(FileNotFoundError):
+        fs().get_file("none", folder / "new" / "none")
     assert (folder / "kept").read_bytes() == b"old"
     sandbox.plan(faults=[{"on": "object", "skip": 1, "action": {"type": "status", "status": 404}}])
     with pytest.raises(OSError, match="replaced or deleted") as caught:
