@@ -67,10 +67,14 @@ class Listening(ABC):
             except OSError:
                 return
             self._open.append(connection)
-            thread = threading.Thread(target=self.serve, args=(connection, self.connections))
+            thread = threading.Thread(target=self._serve, args=(connection, self.connections))
             self.connections += 1
             self._serving.append(thread)
             thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with suppress(ConnectionError):  # the client may leave at any moment
+            self.serve(connection, number)
 
 
 def hang_up(connection: socket.socket) -> None:
