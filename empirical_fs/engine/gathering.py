@@ -11,7 +11,7 @@ from empirical_fs.errors import DeadlinePassed, EmpiricalError, NoMemory
 from empirical_fs.reading.handle import Handle
 from empirical_fs.reading.pending_read import Cancel, nothing
 
-_PIECE = 2**20
+PIECE = 2**20
 """Bytes of one read: the kernel's own reads of a mount have as many."""
 
 _SOON_SECONDS = 1.0
@@ -154,7 +154,7 @@ def gather(extents: Iterable[Extent], limits: Limits) -> Generator[bytes | Empir
 def _pieces(extents: Iterable[Extent]) -> Iterator[_Piece]:
     for extent in extents:
         at = extent.start
-        while extent.stop - at > _PIECE:
-            yield _Piece(Extent(extent.source, at, at + _PIECE), is_last=False)
-            at += _PIECE
+        while extent.stop - at > PIECE:
+            yield _Piece(Extent(extent.source, at, at + PIECE), is_last=False)
+            at += PIECE
         yield _Piece(Extent(extent.source, at, extent.stop), is_last=True)

@@ -5,11 +5,11 @@ from contextlib import closing
 from typing import Self
 
 from empirical_fs.catalog.snapshot import Entry
-from empirical_fs.engine.gathering import Extent, gather
+from empirical_fs.engine.gathering import PIECE, Extent, gather
 from empirical_fs.engine.project import Project, version_of
 from empirical_fs.errors import ContentChanged, EmpiricalError, NoSuchFile, OtherLength, ResourceGone
 from empirical_fs.reading.handle import Handle
-from empirical_fs.reading.read_ahead import Policy
+from empirical_fs.reading.read_ahead import Policy, Range
 
 CHANGED = (ContentChanged, ResourceGone, OtherLength)
 """The errors by which a version turns out to be over."""
@@ -67,6 +67,8 @@ class OpenFile:
             handle = self._handle
             if handle is None:
                 return (self._content or b"")[start:stop]
+            if stop - start > PIECE:
+                handle.announce(Range(start, stop))
             with closing(gather([Extent(handle, start, stop)], self._project.limits(_AT_ONCE))) as found:
                 outcome = next(found)
             if isinstance(outcome, EmpiricalError):

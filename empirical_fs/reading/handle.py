@@ -122,6 +122,10 @@ class Handle:
             self._detector.trust()
         return self._supply.fetch_ahead(self._cursor, self.content.size if stop is None else stop)
 
+    def announce(self, reads: Range) -> None:
+        """As `Supply.announce`."""
+        self._supply.announce(self._cursor, reads)
+
     def bring(self, extent: Range, request_stop: int) -> list[Part] | None:
         """As `Supply.bring`."""
         return self._supply.bring(self._cursor, extent, request_stop)

@@ -18,6 +18,11 @@ hold 248 MiB."""
 SMALLEST_PART = 128 * 2**10
 """Bytes: one of the kernel's reads."""
 
+NEEDED_PART = 2**20
+"""Bytes of a part that a program needs for certain, if it needs as many. In parts of 128 KiB, to seek and to
+read 8 MiB takes 41 requests.
+"""
+
 REORDERING = 512 * 2**10
 """Bytes by which reads of one stream may be out of order because of the kernel's own read-ahead."""
 
@@ -121,6 +126,8 @@ class _Stream:
     width: int = _FIRST_WIDTH
     grown_until: int = 0
     """The offset up to which parts were planned at the last growth; waits before it show nothing about it."""
+    announced: int = 0
+    """The offset up to which the program has said that it reads."""
     request: Range = Range(0, 0)
     """The range of the request that fetches the last planned part."""
     has_waited: bool = False
@@ -178,15 +185,18 @@ class _Stream:
         else:
             window = min(window, max(was_read // _UNTRUSTED_SHARE, min(reads_on, expected)))
         part = min(part, max(window // _FIRST_WIDTH, SMALLEST_PART))
+        needed = max(self.cursor, self.announced)
+        window = max(window, min(needed - self.cursor, conditions.allowance - part - self.kept_behind))
         planned = []
         while self.ahead < size and self.ahead + part <= self.cursor + window:
             start = self.ahead
+            length = max(part, min(needed - start, NEEDED_PART))
             if not self.request.start < start < self.request.stop:
                 # If the program does not wait, it reads more slowly than a long request could deliver.
                 is_long = conditions.is_crowded and self.has_waited and is_trusted
-                self.request = Range(start, min(start + (self.part if is_long else part), size))
+                self.request = Range(start, min(start + (self.part if is_long else length), size))
                 self.has_waited = False
-            self.ahead = min(start + part, self.request.stop)
+            self.ahead = min(start + length, self.request.stop)
             planned.append(Planned(start, self.ahead, self.request.stop))
         return planned
 
@@ -247,13 +257,9 @@ class ReadAhead:
         If bytes of the read are missing, the first range begins where the read does.
         """
         self._planner = None
-        going_on = [stream for stream in self._streams if stream.has(read)]
-        stream = min(going_on, key=lambda stream: abs(stream.cursor - read.start), default=None)
+        stream = self._stream_of(read)
         if stream is None:
-            self._streams = [
-                *self._streams[1 - _STREAMS_MAX :],
-                _Stream(read.start, read.stop, read.stop, read=read.size),
-            ]
+            self._begin(_Stream(read.start, read.stop, read.stop, read=read.size))
             return self._plan_steps(read, conditions.allowance)
         if self._streams[-1] is not stream:
             self._streams.remove(stream)
@@ -269,6 +275,13 @@ class ReadAhead:
         if conditions.waited and is_earned and stream.cursor >= stream.grown_until:
             stream.grow(conditions.connections)
         return stream.plan(self.size, conditions)
+
+    def announce(self, reads: Range) -> None:
+        """Note that the program has said that it reads all of `reads`, in several reads."""
+        stream = self._stream_of(reads)
+        if stream is None:
+            stream = self._begin(_Stream(reads.start, reads.start, reads.start))
+        stream.announced = max(stream.announced, reads.stop)
 
     def expect(self, stop: int) -> None:
         """Note that the bytes before `stop` were fetched ahead for a stream that will begin at offset 0."""
@@ -290,6 +303,14 @@ class ReadAhead:
             stream.part = max(stream.part // 2, SMALLEST_PART)
             stream.width = max(stream.width // 2, _FIRST_WIDTH)
 
+    def _stream_of(self, read: Range) -> _Stream | None:
+        going_on = [stream for stream in self._streams if stream.has(read)]
+        return min(going_on, key=lambda stream: abs(stream.cursor - read.start), default=None)
+
+    def _begin(self, stream: _Stream) -> _Stream:
+        self._streams = [*self._streams[1 - _STREAMS_MAX :], stream]
+        return stream
+
     def _plan_steps(self, read: Range, allowance: int) -> list[Planned]:
         """Plan the next steps, if the read is one of equal steps; otherwise note it as a first step."""
         last = self._steps
@@ -304,6 +325,9 @@ class Policy(Protocol):
 
     def plan(self, read: Range, conditions: Conditions) -> list[Planned]:
         """The ranges to fetch ahead when a program reads `read`."""
+
+    def announce(self, reads: Range) -> None:
+        """Note that the program has said that it reads all of `reads`, in several reads."""
 
     def expect(self, stop: int) -> None:
         """Note that the bytes before `stop` were fetched ahead for a stream that will begin at offset 0."""
@@ -321,6 +345,9 @@ class NoReadAhead:
     def plan(self, _read: Range, _conditions: Conditions) -> list[Planned]:
         """Nothing."""
         return []
+
+    def announce(self, _reads: Range) -> None:
+        """Do nothing."""
 
     def expect(self, _stop: int) -> None:
         """Do nothing."""

@@ -155,6 +155,11 @@ class Supply:
         self._fetch_ahead({part: part.stop for part in ahead})
         return at > 0
 
+    def announce(self, cursor: Cursor, reads: Range) -> None:
+        """Note that all of `reads` will be read with `cursor`, in several reads."""
+        with self._lock:
+            cursor.policy.announce(reads)
+
     def bring(self, cursor: Cursor, extent: Range, request_stop: int) -> list[Part] | None:
         """Begin to fetch what is missing of `extent` for `cursor`; returns the parts that have it or will.
 

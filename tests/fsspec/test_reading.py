@@ -108,6 +108,15 @@ def test_many_ranges_are_read_file_by_file(of_all: Any, shared: Sandbox) -> None
     assert of_all.cat_ranges(["data.bin", "empty"], 0, None) == [CONTENT, b""]
 
 
+def test_a_large_read_after_a_seek_takes_few_requests(of_all: Any, shared: Sandbox) -> None:
+    """As those of Dask, which reads a block of a file by one call."""
+    with of_all.open("data.bin") as file:
+        file.seek(MIB + 123)
+        shared.forget_requests()
+        assert file.read(3 * MIB) == CONTENT[MIB + 123 : 4 * MIB + 123]
+    assert len(shared.spans()) <= 6
+
+
 def test_each_range_has_its_own_error(of_all: Any) -> None:
     found = of_all.cat_ranges(["small1.bin", "none", "small2.bin"], 0, 5)
     assert (found[0], found[2]) == (noise(1001, 1)[:5], noise(1002, 2)[:5])

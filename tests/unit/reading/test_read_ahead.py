@@ -471,6 +471,25 @@ def test_a_seek_earns_nothing() -> None:
     assert plans[0].start == far + 2 * STEP
 
 
+def test_announced_reads_are_fetched_in_long_parts() -> None:
+    """Who says how much it will read gets that by few requests, and little beyond it."""
+    policy = ReadAhead(10**9)
+    start = 5 * MIB + 12345
+    policy.announce(Range(start, start + 8 * MIB))
+    plans = policy.plan(Range(start, start + MIB), conditions(waited=True, missing=True))
+    assert [plan.size for plan in plans] == [MIB] * 8
+    assert (plans[0].start, plans[-1].stop) == (start, start + 8 * MIB)
+    beyond = [plan for read in sequential(start + MIB, 7 * MIB) for plan in policy.plan(read, conditions())]
+    assert sum(plan.size for plan in beyond) <= MIB
+
+
+def test_announced_reads_stay_within_the_memory() -> None:
+    policy = ReadAhead(10**9)
+    policy.announce(Range(0, 100 * MIB))
+    plans = policy.plan(Range(0, MIB), conditions(allowance=16 * MIB))
+    assert MIB < sum(plan.size for plan in plans) < 16 * MIB
+
+
 def test_missing_bytes_are_planned_from_the_read_on() -> None:
     """Where bytes of the read are missing, the first range begins with the read: one request, not two."""
     policy = ReadAhead(10**9)
