@@ -1,4 +1,4 @@
-"""The row on the cache on disk: what it costs at first, and what it gives after a remount."""
+"""The rows on the cache on disk: what it costs at first, and what it gives after a remount."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,40 @@ _AS_LOCAL = AtLeast(0.9, (Who.BARE,))
 
 
 def rows(sizes: Sizes) -> Iterator[Row]:
-    """The row of this module."""
+    """The rows of this module."""
     yield Disk(sizes)
+    yield DiskOverWan(sizes)
+
+
+class DiskOverWan(Row):
+    """A file read with and without the cache over a link that is slower than the disk."""
+
+    who = (Who.OURS, Who.RCLONE)
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._file = File("long.bin", sizes.long)
+        what = f"dd of {sizes.long // MIB} MiB"
+        self._off = Line(f"{what} without the cache, MB/s")
+        self._cold = Line(f"{what} with it, the first time, MB/s")
+        self._cost = Line("of the speed without it, lost %", (NoMoreThan(5),))
+        project = Project("wan", Location.WAN, (self._file,))
+        super().__init__("disk wan", project, self._off, self._cold, self._cost)
+
+    def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
+        name, size = self._file.name, self._file.size
+        with bench.mounted(who, self.project) as mount:
+            off, _ = timed(lambda: read_with_dd(mount.path / name, size))
+        folder = bench.folder / "kept"
+        try:
+            with bench.mounted(who, self.project, Caching(folder, size)) as mount:
+                cold, _ = timed(lambda: read_with_dd(mount.path / name, size))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return {
+            self._off: size / _MB / off,
+            self._cold: size / _MB / cold,
+            self._cost: 100 * (1 - off / cold),
+        }
 
 
 class Disk(Row):
