@@ -18,7 +18,11 @@ from empirical_fs.sandbox.cli import main as sandbox_command
 
 _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    [__name__, *(f"empirical_fs.cli.{each}" for each in ("mounting", "showing_status", "caching"))]
+    [
+        __name__,
+        *(f"empirical_fs.cli.{each}" for each in ("mounting", "showing_status", "caching")),
+        "tests.support.template",
+    ]
 )
 _COMM = Path("/proc/self/comm")
 
