@@ -1,7 +1,8 @@
 """Fixtures for every test; what they are made of is in support/harness.py."""
 
+import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -14,6 +15,17 @@ from tests.support.harness import Mounted, Sandbox, mounted, mounted_by_program,
 pytest_plugins = ["tests.support.log_check"]
 
 Mount = Callable[..., AbstractContextManager[Mounted]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage meanwhile, and never go through the modules and thousands of tests later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
