@@ -23,6 +23,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import ApiUnavailable, DeadlinePassed, Foreign, KeyRefused, NotTheApi, ResourceGone
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Common, Http
+from empirical_fs.net.http11 import Answer
 from empirical_fs.net.intermediaries import NEVER_OF_THE_SERVER, is_from_intermediary, trouble_of
 from empirical_fs.net.retry import Tries, is_busy, retry_after
 from empirical_fs.net.tracing import traced
@@ -160,8 +161,8 @@ class Api:
         return self._base.copy_with(path=self._base.path.rstrip("/") + path, params=params or None)
 
     @staticmethod
-    def _check_status(response: httpx.Response, body: bytes) -> None:
-        status, host = response.status_code, response.url.host
+    def _check_status(response: Answer, body: bytes) -> None:
+        status, host = response.status_code, response.server.host
         if status in _ANSWERED:
             return
         is_json = not is_from_intermediary(response.headers) and body.lstrip().startswith(b"{")
@@ -176,7 +177,7 @@ class Api:
             raise Foreign(f"{host} redirects elsewhere (HTTP {status}), and the key is not sent there")
         raise Foreign(f"{host} answered HTTP {status}")
 
-    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+    def _read(self, response: Answer, deadline: Deadline) -> bytes:
         """The body; of an error answer only the beginning."""
         most = _ANSWER_MAX if response.status_code in _ANSWERED else _REFUSAL_MAX
         body, piece = bytearray(), memoryview(bytearray(_PIECE))
@@ -189,5 +190,5 @@ class Api:
             if response.status_code in _ANSWERED:
                 raise
         if len(body) > _ANSWER_MAX:
-            raise NotTheApi(f"the answer of {response.url.host} is larger than any of the Empirical API's")
+            raise NotTheApi(f"the answer of {response.server.host} is larger than any of the Empirical API's")
         return bytes(body)

@@ -1,8 +1,9 @@
 """HTTP: connections, and the requests and answers that go over them.
 
-Every request goes through client.py. Its transport is http11.py: dialing.py makes a connection (connecting.py
-follows RFC 8305, certificates.py chooses the trusted certificates), answer.py checks and reads answers
-(heads.py reads their heads), streams.py and incoming.py read bodies directly into the caller's memory.
+Every request goes through client.py, to a destination.py. Its transport is http11.py: dialing.py makes a
+connection (connecting.py follows RFC 8305, certificates.py chooses the trusted certificates), heads.py reads
+and checks the heads of answers, streams.py and incoming.py read bodies directly into the caller's memory
+(chunks.py reads those without a length).
 proxies.py chooses the proxy; tunnels.py asks it to connect to the server, and nested_tls.py is for a proxy
 that is itself reached over TLS. network_failures.py describes failures in words, intermediaries.py detects
 answers that are not from the server, and not_found_pages.py decides whether a "not found" page is the

@@ -3,11 +3,9 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, NoReturn
 
 import httpx
 
@@ -25,8 +23,9 @@ from empirical_fs.errors import (
 )
 from empirical_fs.net.addresses import Permit
 from empirical_fs.net.circuit_breaker import Outages
-from empirical_fs.net.http11 import BODY, BODY_TIMEOUT, CANCELLATION, PROXY, PooledTransport
-from empirical_fs.net.incoming import Incoming, InTurn
+from empirical_fs.net.destination import Destination
+from empirical_fs.net.http11 import Answer, Limits, PooledTransport, Request
+from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.network_failures import described, is_lasting, is_no_http, is_silence
 from empirical_fs.net.not_found_pages import NotFoundPages
@@ -34,7 +33,6 @@ from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
 from empirical_fs.net.proxies import Proxies, Proxy
 from empirical_fs.net.retry import retry_after
 from empirical_fs.net.turns import Turn, Turns
-from empirical_fs.net.urls import is_loopback
 from empirical_fs.server import Server
 from empirical_fs.statistics import Kind, Outcome, Statistics
 from empirical_fs.work.waits import Steps, drive
@@ -48,6 +46,7 @@ STALL_SECONDS = 5.0
 _PROBE_SECONDS = 5.0
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 
+_UNTRANSLATED = (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError)
 _PRECONDITION_FAILED, _RANGE_NOT_SATISFIABLE = 412, 416
 
 _KINDS: dict[type[EmpiricalError], Kind] = {ApiUnavailable: "api", StoreUnavailable: "store"}
@@ -77,11 +76,10 @@ def nothing() -> None:
 class _Question(NamedTuple):
     """A request, its deadline, and how it can be cancelled before that."""
 
-    url: httpx.URL
+    destination: Destination
     headers: dict[str, str]
     deadline: Deadline
     cancellation: Cancellation | None = None
-    target: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -176,24 +174,22 @@ class Http:
         headers: dict[str, str],
         deadline: Deadline,
         cancellation: Cancellation | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """Like `request`, but blocks the calling thread."""
-        return drive(self.request(url, headers, deadline, cancellation))
+        return drive(self.request(Destination.of(url), headers, deadline, cancellation))
 
     def request(
         self,
-        url: httpx.URL,
+        destination: Destination,
         headers: dict[str, str],
         deadline: Deadline,
         cancellation: Cancellation | None = None,
-        target: bytes | None = None,
-    ) -> Steps[httpx.Response]:
+    ) -> Steps[Answer]:
         """Send a GET request; returns the head of the answer. The caller reads it with `body` and closes it.
 
-        `target` is the request target, sent byte for byte; None: as httpx writes the URL's. `cancellation`
-        can end the request at any time until the response is closed. If the server has asked for fewer
-        requests, this one waits for its turn; if the server still refuses it and asks for a pause that ends
-        before the deadline, it waits for another turn.
+        `cancellation` can end the request at any time until the answer is closed. If the server has asked for
+        fewer requests, this one waits for its turn; if the server still refuses it and asks for a pause that
+        ends before the deadline, it waits for another turn.
 
         Raises:
             DeadlinePassed: the deadline passed before the request was sent.
@@ -203,8 +199,8 @@ class Http:
             Abandoned: it was cancelled before it was sent.
             Closing: the file system is being unmounted.
         """
-        server = Server.of(url)
-        question = _Question(url, headers, deadline, cancellation, target)
+        server = destination.server
+        question = _Question(destination, headers, deadline, cancellation)
         while True:
             is_let_through = self._check_reach(server)
             pause = self._turns.pause(server)
@@ -216,7 +212,7 @@ class Http:
                     self._check_reach(server)
                 response = yield from self._request_in_turn(server, question)
                 if not self._is_to_wait(response, turn, deadline):
-                    response.stream = InTurn(response.stream, turn)
+                    response.then = turn.end
                     return response
                 response.close()
             except BaseException:
@@ -231,7 +227,7 @@ class Http:
             raise OutOfReach(server.host)
         return True
 
-    def _is_to_wait(self, response: httpx.Response, turn: Turn, deadline: Deadline) -> bool:
+    def _is_to_wait(self, response: Answer, turn: Turn, deadline: Deadline) -> bool:
         """Whether the server refuses the request for now and says for how long, within the deadline."""
         if response.status_code not in (_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE):
             turn.accepted()
@@ -242,7 +238,7 @@ class Http:
         self._relieve()
         return bool(asked) and asked is not None and asked < deadline.remaining()
 
-    def _request_in_turn(self, server: Server, question: "_Question") -> Steps[httpx.Response]:
+    def _request_in_turn(self, server: Server, question: "_Question") -> Steps[Answer]:
         begun = time.monotonic()
         try:
             response = yield from self._request(question)
@@ -253,41 +249,34 @@ class Http:
             raise
         self._outages.answered(server)
         if response.is_success:
-            software = response.headers.get("server", "")
-            self._probe_requests.answered(
-                server, ProbeRequest(question.url, question.headers, question.target, software)
-            )
+            to, software = question.destination, response.headers.get("server", "")
+            self._probe_requests.answered(server, ProbeRequest(to.url, question.headers, to.target, software))
         return response
 
-    def _request(self, question: "_Question") -> Steps[httpx.Response]:
-        url, headers, deadline, cancellation, target = question
+    def _request(self, question: "_Question") -> Steps[Answer]:
+        destination, headers, deadline, cancellation = question
         # A proxy would see the key or the signature of a plain-http request to this machine.
-        proxy = None if is_loopback(url) else self._proxies.of(url)
+        proxy = None if destination.is_loopback else self._proxies.of(destination.url)
         left = deadline.remaining()
-        timeout = httpx.Timeout(
-            connect=min(CONNECT_SECONDS, self._idle, left),
-            read=min(self._idle, left),
-            write=min(self._idle, left),
-            pool=left,
+        limits = Limits(left, min(CONNECT_SECONDS, self._idle, left), min(self._idle, left), self._stall)
+        server = destination.server
+        request = Request(
+            server,
+            destination.host,
+            destination.target.decode("ascii"),
+            {**_HEADERS, **headers},
+            limits,
+            proxy,
+            cancellation,
         )
-        extensions: dict[str, Any] = {
-            "timeout": timeout.as_dict(),
-            BODY_TIMEOUT: self._stall,
-            CANCELLATION: cancellation,
-            PROXY: proxy,
-        }
-        if target is not None:
-            extensions["target"] = target
-        with self._translated(url, proxy):
-            request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
-            response = yield from self._counted(self._transport.request(request), cancellation)
-        response.request = request
-        self._were_well.put(Server.of(url), True)  # noqa: FBT003 - the answer shows it
-        return response
+        try:
+            answer = yield from self._counted(self._transport.request(request), cancellation)
+        except _UNTRANSLATED as error:
+            self._raise_translated(error, server, proxy)
+        self._were_well.put(server, True)  # noqa: FBT003 - the answer shows it
+        return answer
 
-    def _counted(
-        self, sending: Steps[httpx.Response], cancellation: Cancellation | None
-    ) -> Steps[httpx.Response]:
+    def _counted(self, sending: Steps[Answer], cancellation: Cancellation | None) -> Steps[Answer]:
         begun = time.monotonic()
         outcome: Outcome = "cancelled"  # so it is where this generator is closed
         try:
@@ -302,13 +291,15 @@ class Http:
         finally:
             self._statistics.requested(self._kind, outcome, time.monotonic() - begun)
 
-    def body(self, response: httpx.Response) -> Incoming:
+    def body(self, response: Answer) -> Incoming:
         """The body of an answer as it arrives.
 
         Its methods raise ApiUnavailable or StoreUnavailable where it stalls or breaks off.
         """
-        translated = partial(self._translated, response.request.url, None, is_head=False)
-        return Incoming(response.extensions[BODY], translated)
+        return Incoming(
+            response.stream,
+            lambda error: self._raise_translated(error, response.server, None, is_head=False),
+        )
 
     def _probe(self, server: Server) -> bool:
         for sample in self._probe_requests.of(server):
@@ -319,26 +310,23 @@ class Http:
             return True
         return False
 
-    def _ask_soon(self, sample: ProbeRequest) -> Steps[httpx.Response]:
+    def _ask_soon(self, sample: ProbeRequest) -> Steps[Answer]:
         """Like `request`, but without waiting for a turn, and within a few seconds."""
         deadline = Deadline.after(_PROBE_SECONDS)
-        return self._request(_Question(sample.url, sample.headers, deadline, target=sample.target))
+        return self._request(_Question(Destination.of(sample.url, sample.target), sample.headers, deadline))
 
-    @contextmanager
-    def _translated(self, asked: httpx.URL, proxy: Proxy | None, *, is_head: bool = True) -> Iterator[None]:
-        server = Server.of(asked)
-        try:
-            yield
-        except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL, httpx.DecodingError) as error:
-            trouble = described(error, server, proxy)
-            if is_no_http(error):
-                raise _USELESS[self._unavailable](trouble) from error
-            if is_lasting(error):
-                # Another try would fail, too, unless the server has answered well before: then something in
-                # between causes it, such as the sign-in page of a network, and that ends.
-                raise self._unavailable(trouble, lasting=not self._were_well.peek(server)) from error
-            silent = server if is_head and is_silence(error) else None
-            raise self._unavailable(trouble, silent=silent) from error
+    def _raise_translated(
+        self, error: Exception, server: Server, proxy: Proxy | None, *, is_head: bool = True
+    ) -> NoReturn:
+        trouble = described(error, server, proxy)
+        if is_no_http(error):
+            raise _USELESS[self._unavailable](trouble) from error
+        if is_lasting(error):
+            # Another try would fail, too, unless the server has answered well before: then something in
+            # between causes it, such as the sign-in page of a network, and that ends.
+            raise self._unavailable(trouble, lasting=not self._were_well.peek(server)) from error
+        silent = server if is_head and is_silence(error) else None
+        raise self._unavailable(trouble, silent=silent) from error
 
 
 def _outcome(status: int) -> Outcome:

@@ -1,90 +1,183 @@
-"""Reads the head of an answer as it arrives, skips interim (1xx) ones, and parses it strictly by h11."""
+"""Reads the head of an answer as it arrives, skips interim (1xx) ones, and parses it strictly.
 
-import math
+The parser is ours since h11, which is strict too, takes a tenth of a millisecond for a head: as long as all
+the rest of a small request's way through this package. A test compares the two.
+"""
+
 import re
-import time
-from http.client import HTTPException
-from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
-from typing import Any
+import socket
+import ssl
+from io import DEFAULT_BUFFER_SIZE
+from typing import NamedTuple
 
-import h11
-
-_AT_ONCE = -math.inf
 _HEAD_MAX = 256 * 2**10
 """Bytes of a head at most; curl's limit is about the same."""
 _SKIPPED_MAX = 2**20
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _INTERIM_LINE = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r\n]")
-_IDENTITY = re.compile(rb"\ntransfer-encoding:[ \t]*identity[ \t]*\r?(?=\n)", re.I)
 _TLS = (b"\x15\x03", b"\x16\x03")
 """How an alert and a handshake begin (RFC 8446, 5.1)."""
 _BEGINNING = b"HTTP/"
 _NOT_HTTP = "what it answers is not HTTP"
-_QUESTION = h11.Request(method="GET", target="/", headers=[("Host", "any")])
+
+_STATUS_LINE = re.compile(r"HTTP/([0-9]\.[0-9]) ([1-9][0-9]{2})(?: .*)?")
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_NEVER = re.compile(r"[\x00\v\f\r]")
+"""What no line has, once the ends of lines are `\\n`."""
+_FOLD = re.compile(r"\n[ \t]+")
+_LENGTH = re.compile(r"[0-9]{1,20}")
+_FIRST_FINAL = 200
+_WITHOUT_BODY = (204, 304)
+_BLANKS = " \t"
 
 
-class Unreadable(HTTPException):
-    """A head that cannot be parsed; the text says why, as a clause about the server."""
+class Unreadable(ValueError):
+    """A head or a body that cannot be parsed; the text says why, as a clause about the server."""
 
 
-def parsed_head(head: bytes) -> h11.Response:
-    """The parsed head of an answer: names in lower case, values without surrounding blanks.
+class Head(NamedTuple):
+    """The head of an answer."""
+
+    status: int
+    headers: dict[str, str]
+    """The names are in lower case, the values without surrounding blanks, joined by `, ` if there are several
+    (RFC 9110, 5.3)."""
+    length: int | None
+    """The length of the body in bytes; None if it is in chunks, or ends with the connection."""
+    is_chunked: bool
+    is_kept: bool
+    """Whether the connection can serve another request after the body."""
+
+
+def parsed_head(head: bytes) -> Head:
+    """The parsed head of an answer (RFC 9112, 4 to 6.3).
 
     Raises:
-        Unreadable: it is not a valid head.
+        Unreadable: it is not a valid head, or does not say clearly where the body ends.
     """
     if head.startswith(_TLS):
         raise Unreadable("it speaks TLS, and was asked in plain http: is it https?")
-    reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX)
+    first, _, rest = _decoded(head).replace("\r\n", "\n").partition("\n")
+    status_line = _STATUS_LINE.fullmatch(first)
+    is_whole = rest == "\n" or (rest.endswith("\n\n") and rest[0] not in _BLANKS)
+    if status_line is None or not is_whole or _NEVER.search(first) or _NEVER.search(rest):
+        raise Unreadable(_NOT_HTTP)
+    version, status = status_line[1], int(status_line[2])
+    if status < _FIRST_FINAL:
+        raise Unreadable("it answers what was not asked for")
+    if "\n " in rest or "\n\t" in rest:
+        rest = _FOLD.sub(" ", rest)  # a recipient may do that (RFC 9112, 5.2)
+    headers = _headers(rest)
+    length = _length(headers)
+    is_chunked = _is_chunked(headers)
+    options = headers.get("connection", "").lower()
+    names = [each.strip(_BLANKS) for each in options.split(",")] if options else ()
+    is_kept = "close" not in names and (version == "1.1" or "keep-alive" in names)
+    if is_chunked:
+        # The length of a chunked body is that of its chunks. An additional Content-Length may confuse another
+        # party, so the connection is not used again (RFC 9112, 6.3).
+        is_kept = is_kept and length is None
+        headers.pop("content-length", None)
+        length = None
+    else:
+        if status in _WITHOUT_BODY:
+            length = 0
+        is_kept = is_kept and length is not None
+    return Head(status, headers, length, is_chunked, is_kept)
+
+
+def _decoded(head: bytes) -> str:
+    """The text of a head. Values may have any bytes; those of UTF-8 are likely to be meant as that."""
     try:
-        reader.send(_QUESTION)
-        # "identity" was the name for no encoding in RFC 2616; h11 rejects it.
-        reader.receive_data(_IDENTITY.sub(b"", head))
-        event = reader.next_event()
-    except (h11.ProtocolError, ValueError) as error:
-        raise Unreadable(_NOT_HTTP) from error
-    if not isinstance(event, h11.Response):
-        raise Unreadable(_NOT_HTTP if event is h11.NEED_DATA else "it answers what was not asked for")
-    return event
+        return head.decode()
+    except UnicodeDecodeError:
+        return head.decode("latin-1")
 
 
-class GatheredSocket(RawIOBase):
-    """Reads from a socket until a time of the monotonic clock: a socket's timeout limits each read only."""
+def _headers(lines: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines.rstrip("\n").split("\n") if lines != "\n" else ():
+        name, colon, value = line.partition(":")
+        if not colon or _NAME.fullmatch(name) is None:
+            raise Unreadable(_NOT_HTTP)
+        name, value = name.lower(), value.strip(_BLANKS)
+        if name == "transfer-encoding" and value.lower() == "identity":
+            continue  # the name for no encoding in RFC 2616
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
-    def __init__(self, raw: RawIOBase) -> None:
-        """Read from `raw`, once `until` is set."""
-        self.until = 0.0
+
+def _length(headers: dict[str, str]) -> int | None:
+    """The Content-Length; the same number may be repeated (RFC 9110, 8.6)."""
+    text = headers.get("content-length")
+    if text is None:
+        return None
+    if "," in text:
+        first, *others = {each.strip(_BLANKS) for each in text.split(",")}
+        if others:
+            raise Unreadable(_NOT_HTTP)
+        text = headers["content-length"] = first
+    if _LENGTH.fullmatch(text) is None:
+        raise Unreadable(_NOT_HTTP)
+    return int(text)
+
+
+def _is_chunked(headers: dict[str, str]) -> bool:
+    coding = headers.get("transfer-encoding")
+    if coding is None:
+        return False
+    if coding.lower() != "chunked":
+        raise Unreadable(_NOT_HTTP)
+    return True
+
+
+class ArrivingHead:
+    """Reads from a socket up to the end of a head, and gives what came with it to the reader of the body."""
+
+    __slots__ = ("_gathered", "_skipped", "_socket", "has_begun", "is_at_end")
+
+    def __init__(self, connected: socket.socket) -> None:
+        """Read from the socket `connected`."""
         self.is_at_end = False
         """Whether the other side has sent its last byte."""
         self.has_begun = False
         """Whether at least one byte of the head has arrived."""
-        self._raw = raw
+        self._socket = connected
         self._gathered = bytearray()
         self._skipped = 0
 
-    def gather_head(self) -> bool:
-        """Read what has arrived of the head; True if it is complete, or if reading more is useless.
+    @property
+    def has_rest(self) -> bool:
+        """Whether bytes that came with the head have not been read yet."""
+        return bool(self._gathered)
 
-        Interim answers are skipped (RFC 9110, 15.2), up to 1 MiB of them.
+    def has_come(self) -> bool:
+        """Read what has arrived; True if the head is complete, or if reading more is useless.
+
+        Interim answers are skipped (RFC 9110, 15.2), up to 1 MiB of them. The socket's timeout is 0.
+
+        Raises:
+            OSError: the connection broke off.
         """
         piece = bytearray(DEFAULT_BUFFER_SIZE)
-        while not self._has_head() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
-            count: int | None = self._raw.readinto(piece)
-            if count is None:
-                return False
+        while not self._is_enough() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
+            try:
+                count = self._socket.recv_into(piece)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return False  # perhaps only a part of a TLS record has arrived
             if not count:
                 self.is_at_end = True
                 return True
             self.has_begun = True
-            self._gathered += piece[:count]
+            self._gathered += memoryview(piece)[:count]
         return True
 
-    def take_head(self) -> bytes:
-        """The bytes that were read, up to the end of the head.
+    def take(self) -> Head:
+        """The head, which has come.
 
         Raises:
             ConnectionError: the connection broke off within the head.
-            Unreadable: the head is too long.
+            Unreadable: it is too long, or as `parsed_head`.
         """
         end = _END_OF_HEAD.search(self._gathered)
         if end is None and self._may_be_http():
@@ -93,9 +186,25 @@ class GatheredSocket(RawIOBase):
             raise Unreadable("its answer has a head without an end")
         head = bytes(self._gathered[: end.end() if end else None])
         del self._gathered[: len(head)]
-        return head
+        return parsed_head(head)
 
-    def _has_head(self) -> bool:
+    def read_into(self, view: memoryview) -> int:
+        """Read the bytes after the head, first those that came with it; 0 at the end of the connection.
+
+        Raises:
+            OSError: the connection broke off, or the socket's timeout ended the read.
+        """
+        if not self._gathered:
+            # Without the length, SSLSocket makes another memoryview to compute it.
+            count = self._socket.recv_into(view, len(view))
+            self.is_at_end = not count
+            return count
+        count = min(len(view), len(self._gathered))
+        view[:count] = memoryview(self._gathered)[:count]
+        del self._gathered[:count]
+        return count
+
+    def _is_enough(self) -> bool:
         """Drop complete interim heads; whether a final head is complete, or the bytes are not HTTP."""
         while (end := _END_OF_HEAD.search(self._gathered)) and _INTERIM_LINE.match(self._gathered):
             self._skipped += end.end()
@@ -105,50 +214,3 @@ class GatheredSocket(RawIOBase):
 
     def _may_be_http(self) -> bool:
         return self._gathered.startswith(_BEGINNING[: len(self._gathered)])
-
-    def readable(self) -> bool:
-        """True, as io.RawIOBase requires of a readable object."""
-        return True
-
-    def readinto(self, view: Any) -> int | None:
-        """Read the bytes after the head, buffered ones first; None if a read would wait and must not.
-
-        Raises:
-            TimeoutError: `until` has passed.
-            OSError: the connection broke off, or the socket's own timeout ended the read.
-        """
-        if self._gathered:
-            count = min(len(view), len(self._gathered))
-            view[:count] = self._gathered[:count]
-            del self._gathered[:count]
-            return count
-        if self.until == _AT_ONCE:
-            return None  # as a non-blocking raw file does
-        if time.monotonic() > self.until:
-            raise TimeoutError
-        received: int | None = self._raw.readinto(view)
-        self.is_at_end = received == 0
-        return received
-
-    def close(self) -> None:
-        """Close the underlying file object."""
-        self._raw.close()
-        super().close()
-
-
-class RestReader(BufferedReader):
-    """The buffer of an answer; it notes whether bytes are left, for http.client would just drop them."""
-
-    def __init__(self, incoming: GatheredSocket) -> None:
-        """Read from `incoming`."""
-        super().__init__(incoming)
-        self.is_followed = False
-        """Whether bytes were left when it was closed."""
-        self._incoming = incoming
-
-    def close(self) -> None:
-        """Note whether bytes are left, then close."""
-        if not self.closed:
-            self._incoming.until = _AT_ONCE
-            self.is_followed = bool(self.peek(1))
-        super().close()

@@ -1,45 +1,105 @@
-"""An httpx transport that reads a body directly into the caller's memory.
+"""HTTP/1.1 over pooled connections; a body is read directly into the caller's memory.
 
 httpx's own transport passes every body through h11, which copies it several times: 0.9 s of CPU per GB,
-against 0.2 s this way. The standard library's http.client speaks the protocol; only the pool is ours.
+against 0.2 s this way. Its requests and answers, with their headers, take as much CPU as all the rest of a
+small request, so these are ours, too.
 """
 
+import re
+import socket
 import ssl
 import threading
 import time
-from http.client import HTTPConnection
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import httpx
 
 from empirical_fs.cancellation import Cancellation
 from empirical_fs.net.addresses import Permit
-from empirical_fs.net.answer import Answer
 from empirical_fs.net.dialing import Dialer, attach
+from empirical_fs.net.heads import ArrivingHead, Head
 from empirical_fs.net.idle_connections import IdleConnections
 from empirical_fs.net.lru_table import LruTable
-from empirical_fs.net.proxies import Route
-from empirical_fs.net.streams import Stream, translated
+from empirical_fs.net.proxies import Proxy, Route
+from empirical_fs.net.streams import FOREVER, Stream, raise_translated
 from empirical_fs.net.tunnels import authorization, target_for_proxy
 from empirical_fs.server import Server
-from empirical_fs.work.waits import Readable, Steps, drive, has_arrived
+from empirical_fs.work.waits import Readable, Steps, drive, has_arrived, has_pending
 
 BODY = "empirical_fs.body"
-"""The extension of a response that holds its `Stream`, which reads the body into given memory."""
-BODY_TIMEOUT = "empirical_fs.body_timeout"
-"""The extension of a request: how many seconds the body may pause; default: the read timeout."""
+"""The extension of a response of httpx that holds its `Stream`, which reads the body into given memory."""
 CANCELLATION = "empirical_fs.cancellation"
-"""The extension of a request: the `Cancellation` that may end it, or None."""
+"""The extension of a request of httpx: the `Cancellation` that may end it, or None."""
 PROXY = "empirical_fs.proxy"
-"""The extension of a request: the `Proxy` through which it goes, or None."""
+"""The extension of a request of httpx: the `Proxy` through which it goes, or None."""
 
 _SOON_SECONDS = 0.02
 _SILENT_SECONDS = 3.0
 """Seconds without an answer after which a kept connection is replaced by a new one, if there is time."""
 _SLOWER, _REMEMBERED = 2.0, 0.9
 """A slow server gets this many times its recent slowest answer; that value decays by the second factor."""
-_FOREVER = 3600.0
-"""Seconds: the timeout where the request sets none."""
+_TARGET = re.compile(r"[\x21-\x7e]+")
+_NEVER = re.compile(r"[\x00\r\n]")
+
+
+def _nothing() -> None:
+    """Does nothing: the default of what is called."""
+
+
+class Limits(NamedTuple):
+    """How long the steps of a request may take, in seconds; None for as long as they take."""
+
+    slot: float | None
+    """Until fewer requests are under way."""
+    connect: float | None
+    head: float | None
+    """Until the head of the answer."""
+    pause: float | None
+    """Between bytes of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET request."""
+
+    server: Server
+    host: str
+    """The Host field (RFC 9110, 7.2)."""
+    target: str
+    """The request target, as it is sent."""
+    headers: Mapping[str, str]
+    """The other fields."""
+    limits: Limits
+    proxy: Proxy | None = None
+    cancellation: Cancellation | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer, of which the head was read. Whoever got it closes it."""
+
+    server: Server
+    status_code: int
+    headers: Mapping[str, str]
+    """As `Head` has them."""
+    stream: Stream
+    then: Callable[[], object] = field(default=_nothing)
+    """Called when it was closed."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx (RFC 9110, 15.3)."""
+        return self.status_code // 100 == 2  # noqa: PLR2004 - the class
+
+    def close(self) -> None:
+        """Give the connection back; it is kept if the body was read to its end."""
+        then, self.then = self.then, _nothing
+        try:
+            self.stream.close()
+        finally:
+            then()
 
 
 class PooledTransport(httpx.BaseTransport):
@@ -66,66 +126,75 @@ class PooledTransport(httpx.BaseTransport):
         return self._dialer.is_here
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Like `request`, but blocks the calling thread."""
-        return drive(self.request(request))
+        """Like `request`, for a client of httpx: blocks the calling thread; `BODY` is an extension."""
+        timeout: dict[str, float | None] = request.extensions["timeout"]
+        headers = {name.decode(): value.decode() for name, value in request.headers.raw if name != b"Host"}
+        target: bytes = request.extensions.get("target", request.url.raw_path)
+        asked = Request(
+            Server.of(request.url),
+            request.headers["host"],
+            target.decode("ascii"),
+            headers,
+            Limits(timeout["pool"], timeout["connect"], timeout["read"], timeout["read"]),
+            request.extensions.get(PROXY),
+            request.extensions.get(CANCELLATION),
+        )
+        answer = drive(self.request(asked))
+        extensions = {BODY: answer.stream}
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, stream=answer.stream, extensions=extensions
+        )
 
-    def request(self, request: httpx.Request) -> Steps[httpx.Response]:
-        """Send a request and return once the head of the answer is read; `BODY` is among its extensions.
+    def request(self, request: Request) -> Steps[Answer]:
+        """Send a request and return once the head of the answer is read.
 
         Raises:
             httpx.TransportError: no connection or no answer in time.
             UnsafeUrl: the server has no permitted address.
         """
-        route = Route(Server.of(request.url), request.extensions.get(PROXY))
-        timeout: dict[str, float | None] = request.extensions["timeout"]
-        cancellation: Cancellation | None = request.extensions.get(CANCELLATION)
+        route = Route(request.server, request.proxy)
+        limits, cancellation = request.limits, request.cancellation
 
         def end(*, is_reusable: bool) -> None:
             if cancellation is not None:
                 cancellation.detach()
             self._release(route, connection, is_reusable=is_reusable)
 
-        if not self._slots.acquire(timeout=-1 if timeout["pool"] is None else timeout["pool"]):
+        if not self._slots.acquire(timeout=-1 if limits.slot is None else limits.slot):
             raise httpx.PoolTimeout("too many requests are under way")
-        connection: HTTPConnection | None = None
-        answer: Answer | None = None
-        patience = _FOREVER if timeout["read"] is None else timeout["read"]
+        connection: socket.socket | None = None
+        come: tuple[Head, ArrivingHead] | None = None
+        patience = FOREVER if limits.head is None else limits.head
         begun = time.monotonic()
         try:
+            asked = _asked(request, route)
             connection = self._take(route)
             if connection is not None:
-                limits = begun + self._heads.patience(route, patience), begun + patience
-                answer = yield from _exchanged(connection, request, limits, cancellation, route)
-                if answer is None:
+                begins_by = begun + self._heads.patience(route, patience)
+                come = yield from _exchanged(connection, asked, begins_by, begun + patience, cancellation)
+                if come is None:
                     # A router on the way may have dropped this connection, and then the other idle ones, too.
                     connection.close()
                     connection = None
                     self._drop_idle(route)
                     patience -= time.monotonic() - begun
             if connection is None and patience > 0:
-                connection = yield from self._connect(route, timeout["connect"], cancellation)
+                connection = yield from self._connect(route, limits.connect, cancellation)
                 begun = time.monotonic()
-                limits = begun + patience, begun + patience
-                answer = yield from _exchanged(connection, request, limits, cancellation, route)
-            if answer is None:
+                ends_by = begun + patience
+                come = yield from _exchanged(connection, asked, ends_by, ends_by, cancellation)
+            if connection is None or come is None:
                 raise httpx.ReadTimeout("no answer in time")
+            head, rest = come
             self._heads.came(route, time.monotonic() - begun)
-            # http.client drops its reference to the socket if the server will close the connection.
-            connected = answer.connected
-            connected.settimeout(request.extensions.get(BODY_TIMEOUT, timeout["read"]))
+            stream = Stream(connection, rest, head, limits.pause, end)
         except BaseException:
             if cancellation is None or not cancellation.is_cancelled:
                 # The other idle connections are as old, perhaps from a network that was left since.
                 self._drop_idle(route)
             end(is_reusable=False)
             raise
-        stream = Stream(connected, answer, end)
-        return httpx.Response(
-            answer.status,
-            headers=answer.raw_headers,
-            stream=stream,
-            extensions={BODY: stream},
-        )
+        return Answer(request.server, head.status, head.headers, stream)
 
     def close(self) -> None:
         """Close the idle connections now, and every other one when its request ends."""
@@ -134,7 +203,7 @@ class PooledTransport(httpx.BaseTransport):
             idle = self._idle.drop_all()
         _close(idle)
 
-    def _release(self, route: Route, connection: HTTPConnection | None, *, is_reusable: bool) -> None:
+    def _release(self, route: Route, connection: socket.socket | None, *, is_reusable: bool) -> None:
         self._slots.release()
         if connection is None:
             return
@@ -149,83 +218,81 @@ class PooledTransport(httpx.BaseTransport):
             idle = self._idle.drop(route)
         _close(idle)
 
-    def _take(self, route: Route) -> HTTPConnection | None:
+    def _take(self, route: Route) -> socket.socket | None:
         """An idle connection; those on which data or the end has arrived are unusable, and closed."""
         while True:
             with self._lock:
                 connection, over = self._idle.take(route)
             _close(over)
-            if connection is None or not has_arrived(connection.sock):
+            if connection is None or not has_arrived(connection):
                 return connection
             connection.close()
 
     def _connect(
         self, route: Route, seconds: float | None, cancellation: Cancellation | None
-    ) -> Steps[HTTPConnection]:
-        ends_at = time.monotonic() + (_FOREVER if seconds is None else seconds)
-        connection = HTTPConnection(route.server.host, route.server.port)
+    ) -> Steps[socket.socket]:
+        ends_at = time.monotonic() + (FOREVER if seconds is None else seconds)
         try:
-            # Given no socket, http.client would look up the name and connect by itself, unchecked.
-            connection.sock = yield from self._dialer.dial(route, ends_at, cancellation)
+            return (yield from self._dialer.dial(route, ends_at, cancellation))
         except TimeoutError as error:
             raise httpx.ConnectTimeout("connecting took too long") from error
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError("the connection could not be made") from error
-        return connection
 
 
-def _close(connections: list[HTTPConnection]) -> None:
+def _close(connections: list[socket.socket]) -> None:
     for connection in connections:
         connection.close()
 
 
-def _ask(connection: HTTPConnection, request: httpx.Request, route: Route) -> None:
-    with translated():
-        # The extension is httpx's: a signed URL is sent byte for byte, not normalised.
-        path = request.extensions.get("target", request.url.raw_path).decode("ascii")
-        target = target_for_proxy(route, path, request.url.netloc)
-        connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in request.headers.raw:
-            connection.putheader(name, value)
-        if route.proxy is not None and not route.has_tunnel:
-            for field, credentials in authorization(route.proxy).items():
-                connection.putheader(field, credentials)
-        connection.endheaders()
+def _asked(request: Request, route: Route) -> bytes:
+    """The request as it is sent.
+
+    Raises:
+        httpx.LocalProtocolError: something in it would be another line or another request.
+    """
+    target = target_for_proxy(route, request.target, request.host)
+    headers = request.headers
+    if route.proxy is not None and not route.has_tunnel:
+        headers = {**headers, **authorization(route.proxy)}
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if _TARGET.fullmatch(target) is None or _NEVER.search(
+        "".join((request.host, *headers, *headers.values()))
+    ):
+        raise httpx.LocalProtocolError("a request with line ends in it")
+    return f"GET {target} HTTP/1.1\r\nHost: {request.host}\r\n{fields}\r\n".encode("latin-1", "replace")
 
 
 def _exchanged(
-    connection: HTTPConnection,
-    request: httpx.Request,
-    limits: tuple[float, float],
+    connection: socket.socket,
+    asked: bytes,
+    begins_by: float,
+    ends_by: float,
     cancellation: Cancellation | None,
-    route: Route,
-) -> Steps[Answer | None]:
-    """Send a request; the answer with its head. The first byte is due by the first limit, all by the second.
+) -> Steps[tuple[Head, ArrivingHead] | None]:
+    """Send a request; the head of the answer, and what came with it.
 
-    None if no byte came by the first limit. Limits are times of the monotonic clock.
+    None if no byte came until `begins_by`. All must come until `ends_by`; both are times of the monotonic
+    clock.
     """
-    begins_by, ends_by = limits
-    connected = connection.sock
-    attach(cancellation, connected)
-    connected.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
-    _ask(connection, request, route)
-    with translated():
-        answer = Answer(connected, method=request.method)
-        try:
-            while not answer.has_head():
-                left = (ends_by if answer.has_begun else begins_by) - time.monotonic()
-                if left <= 0 or not (yield Readable(connected, left)):
-                    if answer.has_begun:
-                        raise TimeoutError
-                    answer.close()
-                    return None
-            answer.allow(ends_by - time.monotonic())
-            # http.client makes its own response object and begins to read: give it ours.
-            connection.response_class = lambda *_, **__: answer  # type: ignore[assignment]
-            return cast("Answer", connection.getresponse())
-        except BaseException:
-            answer.close()
-            raise
+    attach(cancellation, connection)
+    arriving = ArrivingHead(connection)
+    try:
+        connection.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
+        connection.sendall(asked)
+        connection.settimeout(0)
+        # The answer cannot be there yet; but TLS may have decrypted something that no socket shows.
+        has_come = has_pending(connection) and arriving.has_come()
+        while not has_come:
+            left = (ends_by if arriving.has_begun else begins_by) - time.monotonic()
+            if left <= 0 or not (yield Readable(connection, left)):
+                if arriving.has_begun:
+                    raise TimeoutError
+                return None
+            has_come = arriving.has_come()
+        return arriving.take(), arriving
+    except (OSError, ValueError) as error:
+        raise_translated(error)
 
 
 class _Heads:

@@ -1,8 +1,8 @@
 """The idle connections that are kept for later requests: how many, and for how long."""
 
+import socket
 from collections import OrderedDict
 from collections.abc import Callable
-from http.client import HTTPConnection
 
 from empirical_fs.clock import aging_clock
 from empirical_fs.net.proxies import Route
@@ -21,12 +21,12 @@ class IdleConnections:
         """Keep at most `most` in all; `clock` gives seconds."""
         self._most = most
         self._clock = clock
-        self._of: dict[Route, list[HTTPConnection]] = {}
+        self._of: dict[Route, list[socket.socket]] = {}
         """The connections of each route, the most recently used last."""
-        self._since: OrderedDict[HTTPConnection, tuple[Route, float]] = OrderedDict()
+        self._since: OrderedDict[socket.socket, tuple[Route, float]] = OrderedDict()
         """All connections, the one that has been idle for longest first."""
 
-    def put(self, route: Route, connection: HTTPConnection) -> list[HTTPConnection]:
+    def put(self, route: Route, connection: socket.socket) -> list[socket.socket]:
         """Keep a connection; returns those to close, which are too many or too old."""
         now = self._clock()
         self._of.setdefault(route, []).append(connection)
@@ -40,7 +40,7 @@ class IdleConnections:
             over.append(oldest)
         return over
 
-    def take(self, route: Route) -> tuple[HTTPConnection | None, list[HTTPConnection]]:
+    def take(self, route: Route) -> tuple[socket.socket | None, list[socket.socket]]:
         """The most recently used connection of a route, if it is young enough, and those to close."""
         known = self._of.get(route)
         if not known:
@@ -53,21 +53,21 @@ class IdleConnections:
         self._remove(connection, route)
         return connection, []
 
-    def drop(self, route: Route) -> list[HTTPConnection]:
+    def drop(self, route: Route) -> list[socket.socket]:
         """Forget all connections of a route; returns them, to be closed."""
         dropped = self._of.pop(route, [])
         for connection in dropped:
             del self._since[connection]
         return dropped
 
-    def drop_all(self) -> list[HTTPConnection]:
+    def drop_all(self) -> list[socket.socket]:
         """Forget all connections; returns them, to be closed."""
         dropped = list(self._since)
         self._of.clear()
         self._since.clear()
         return dropped
 
-    def _remove(self, connection: HTTPConnection, route: Route) -> None:
+    def _remove(self, connection: socket.socket, route: Route) -> None:
         del self._since[connection]
         self._of[route].remove(connection)
         if not self._of[route]:

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import httpx
-
 from empirical_fs.errors import BadAnswer, StoreUnavailable
+from empirical_fs.net.http11 import Answer
 from empirical_fs.net.intermediaries import is_from_intermediary
 from empirical_fs.net.lru_table import LruTable
 from empirical_fs.net.probe_requests import ProbeRequest, ProbeRequests
@@ -33,7 +32,7 @@ class Evidence(NamedTuple):
     """The `Server` field (RFC 9110, 10.2.4); empty if there is none."""
 
 
-def evidence_of(response: httpx.Response) -> Evidence:
+def evidence_of(response: Answer) -> Evidence:
     """What this answer shows about its sender."""
     is_page = is_from_intermediary(response.headers)
     return Evidence(response.is_success and not is_page, is_page, response.headers.get("server", ""))
@@ -57,7 +56,7 @@ class NotFoundPages:
 
     def __init__(
         self,
-        ask: Callable[[ProbeRequest], Steps[httpx.Response]],
+        ask: Callable[[ProbeRequest], Steps[Answer]],
         probe_requests: ProbeRequests,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

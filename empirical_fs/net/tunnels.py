@@ -20,8 +20,7 @@ from socksio.socks5 import (
     SOCKS5UsernamePasswordRequest,
 )
 
-from empirical_fs.net.answer import Answer
-from empirical_fs.net.heads import Unreadable
+from empirical_fs.net.heads import ArrivingHead, Unreadable
 from empirical_fs.net.proxies import SOCKS, Proxy, Route
 from empirical_fs.server import Server
 from empirical_fs.work.waits import Readable, Steps
@@ -67,11 +66,11 @@ def tunnel(connected: socket.socket, proxy: Proxy, server: Server, ends_at: floa
         yield from steps(connected, proxy, server, ends_at)
 
 
-def target_for_proxy(route: Route, target: str, netloc: bytes) -> str:
-    """`target` as this route needs it: in absolute form for an HTTP proxy (RFC 9112, 3.2.2)."""
+def target_for_proxy(route: Route, target: str, host: str) -> str:
+    """`target` at `host` as this route needs it: in absolute form for an HTTP proxy (RFC 9112, 3.2.2)."""
     if route.proxy is None or route.has_tunnel:
         return target
-    return f"{route.server.scheme}://{netloc.decode('ascii')}{target}"
+    return f"{route.server.scheme}://{host}{target}"
 
 
 def _by_connect(connected: socket.socket, proxy: Proxy, server: Server, ends_at: float) -> Steps[None]:
@@ -81,17 +80,14 @@ def _by_connect(connected: socket.socket, proxy: Proxy, server: Server, ends_at:
     fields = {"Host": authority, **authorization(proxy)}
     lines = [f"CONNECT {authority} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     _send(connected, "\r\n".join(lines).encode("ascii"), ends_at)
-    answer = Answer(connected, method="CONNECT")
-    try:
-        while not answer.has_head():
-            yield from _readable(connected, ends_at)
-        answer.begin()
-    finally:
-        answer.close()
-    if not httpx.codes.is_success(answer.status):
-        wants_name = answer.status in _AUTHENTICATION_REQUIRED
-        raise ProxyRefused(f"HTTP {answer.status}", wants_name=wants_name)
-    if answer.is_followed:
+    connected.settimeout(0)
+    arriving = ArrivingHead(connected)
+    while not arriving.has_come():
+        yield from _readable(connected, ends_at)
+    status = arriving.take().status
+    if not httpx.codes.is_success(status):
+        raise ProxyRefused(f"HTTP {status}", wants_name=status in _AUTHENTICATION_REQUIRED)
+    if arriving.has_rest:
         # No server that we talk to sends first, so the extra bytes would be the proxy's.
         raise ProxyRefused("more came than its answer")
 

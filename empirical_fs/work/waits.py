@@ -64,8 +64,13 @@ def has_arrived(connected: socket.socket) -> bool:
 
     Bytes that TLS has already decrypted count too; they are no longer in the socket itself.
     """
+    return has_pending(connected) or is_readable(connected)
+
+
+def has_pending(connected: socket.socket) -> bool:
+    """Whether TLS has decrypted bytes that were not read yet."""
     pending: Callable[[], int] | None = getattr(connected, "pending", None)
-    return (pending is not None and pending() > 0) or is_readable(connected)
+    return pending is not None and pending() > 0
 
 
 def in_thread(function: Callable[[], _Result]) -> Steps[_Result]:

@@ -14,6 +14,7 @@ from empirical_fs.cancellation import Cancellation
 from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, DeadlinePassed, EmpiricalError
 from empirical_fs.net.incoming import Incoming
+from empirical_fs.net.streams import Stream
 from empirical_fs.reading.fetch.object_store import Body
 from empirical_fs.reading.part import Coming, Part
 from empirical_fs.reading.pending_read import Cancel
@@ -56,6 +57,16 @@ class InThreads:
 
     def run(self, steps: Steps[None]) -> None:
         self._executor.submit(drive, steps)
+
+
+class Unread(Stream):
+    """A body that nobody reads."""
+
+    def __init__(self) -> None:
+        """Have no socket."""
+
+    def close(self) -> None:
+        """Have no connection to give back."""
 
 
 class Arrived(Incoming):

@@ -30,12 +30,14 @@ from empirical_fs.errors import (
     UnsafeUrl,
 )
 from empirical_fs.net.client import Http
+from empirical_fs.net.http11 import Answer
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.urls import parse_fetchable
+from empirical_fs.server import Server
 from tests.support.common import common
 from tests.support.hostile import DATES, INTEGER_MAX, LISTINGS, SINGLES, VALID, outcome, spoiled
 from tests.support.listed import fetched
-from tests.unit.conftest import Arrived
+from tests.unit.conftest import Arrived, Unread
 
 KEY = "key-of-this-test"
 TTL = 3000.0
@@ -56,12 +58,12 @@ class Canned(Http):
         headers: dict[str, str],
         deadline: Deadline,
         cancellation: Cancellation | None = None,
-    ) -> httpx.Response:
-        body, answered, status = self._canned
-        request = httpx.Request("GET", url)
-        return httpx.Response(status, headers=answered, stream=httpx.ByteStream(body), request=request)
+    ) -> Answer:
+        _, answered, status = self._canned
+        fields = {name.decode().lower(): value.decode("latin-1") for name, value in answered}
+        return Answer(Server.of(url), status, fields, Unread())
 
-    def body(self, response: httpx.Response) -> Incoming:
+    def body(self, response: Answer) -> Incoming:
         rest = memoryview(self._canned[0])
 
         def read_into(view: memoryview) -> int:

@@ -14,6 +14,8 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import BadAnswer, ContentChanged, StoreUnavailable, TooManyRedirects
 from empirical_fs.net.addresses import Address, permits_all, permits_no_local
 from empirical_fs.net.client import Common, Http, nothing
+from empirical_fs.net.destination import Destination
+from empirical_fs.net.http11 import Answer
 from empirical_fs.net.incoming import Incoming
 from empirical_fs.net.probe_requests import ProbeRequest
 from empirical_fs.net.tracing import traced
@@ -246,27 +248,27 @@ class Store:
 
     def is_own_page(self, url: str, asked: Asked) -> Steps[bool]:
         """Whether a page saying that the object does not exist is the store's own, not a proxy's."""
-        parsed, target = self._parse_given(url)
+        to = self._parse_given(url)
         headers = {"Range": f"bytes={asked.start}-{asked.start}"}
-        return self._http.is_own_page(ProbeRequest(parsed, headers, target))
+        return self._http.is_own_page(ProbeRequest(to.url, headers, to.target))
 
     def _get(
         self, text: str, headers: dict[str, str], deadline: Deadline, cancellation: Cancellation
-    ) -> Steps[httpx.Response]:
-        url, target = self._parse_given(text)
+    ) -> Steps[Answer]:
+        to = self._parse_given(text)
         for _ in range(_REDIRECTS_MAX + 1):
-            response = yield from self._http.request(url, headers, deadline, cancellation, target)
+            response = yield from self._http.request(to, headers, deadline, cancellation)
             if response.status_code not in _REDIRECT_STATUSES:
                 return response
             response.close()
-            url, target = _parsed(redirected(url, response.headers.get("location", "")), url)
+            to = _parsed(redirected(to.url, response.headers.get("location", "")), to.url)
         raise TooManyRedirects("the store redirects too often")
 
 
-def _parsed(text: str, giver: httpx.URL) -> tuple[httpx.URL, bytes]:
-    """A URL that the server of `giver` sent us, parsed, and its request target, byte for byte.
+def _parsed(text: str, giver: httpx.URL) -> Destination:
+    """A URL that the server of `giver` sent us, parsed; its request target is kept byte for byte.
 
     Raises:
         UnsafeUrl: as `parse_given`.
     """
-    return parse_given(text, giver), exact_target(text)
+    return Destination.of(parse_given(text, giver), exact_target(text))

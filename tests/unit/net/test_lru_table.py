@@ -1,6 +1,6 @@
 """What is remembered of servers has a bound, however many host names there are."""
 
-from http.client import HTTPConnection
+import socket
 
 import httpx
 import pytest
@@ -98,8 +98,9 @@ class Idle(IdleConnections):
         super().__init__(most, lambda: self.seconds)
 
 
-def connections(count: int) -> list[HTTPConnection]:
-    return [HTTPConnection("store.example") for _ in range(count)]
+def connections(count: int) -> list[socket.socket]:
+    """Sockets without descriptors."""
+    return [socket.socket.__new__(socket.socket) for _ in range(count)]
 
 
 def test_the_connection_that_was_used_last_comes_first() -> None:
