@@ -1,6 +1,7 @@
 """The parts of one content that have arrived or are being fetched, and who still needs them."""
 
 import logging
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -47,6 +48,9 @@ class Parts(Generic[_Owner]):
         self._blocks = blocks
         self._widened = widened
         self._held: list[_Held[_Owner]] = []
+        """In the order of their first bytes: many ranges of one file may be read at once."""
+        self._longest = 0
+        """Bytes of the longest part so far."""
 
     def covers(self, wanted: Range) -> bool:
         """Whether all of `wanted` has arrived or is being fetched."""
@@ -62,7 +66,7 @@ class Parts(Generic[_Owner]):
         sound = self._sound(wanted)
         new = self._new(self._wide(_gaps(sound, wanted)), None)
         self._account.reserve(sum(held.part.size for held in new))
-        self._held += new
+        self._add(new)
         used = sorted([*sound, *new], key=lambda held: held.part.start) if new else sound
         for held in used:
             held.users += 1
@@ -70,9 +74,9 @@ class Parts(Generic[_Owner]):
 
     def let_go(self, used: Iterable[Part]) -> None:
         """End a read's use of parts that `use` returned."""
-        parts = set(used)
-        for held in self._held:
-            held.users -= held.part in parts
+        for part in used:
+            for held in self._near(part.start, part.stop):
+                held.users -= held.part is part
 
     def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
         """New parts for the gaps in `planned`; None, without any new part, if there is no memory."""
@@ -89,7 +93,7 @@ class Parts(Generic[_Owner]):
         finally:
             if new is None:
                 self._account.release(size)
-        self._held += new
+        self._add(new)
         return [held.part for held in new]
 
     def drop_unwanted(self, owner: _Owner, wants: Callable[[int, int], bool]) -> None:
@@ -155,6 +159,9 @@ class Parts(Generic[_Owner]):
         wide: list[Range] = []
         for gap in gaps:
             room = self._widened(gap)
+            if room == gap:
+                wide.append(gap)
+                continue
             around = _gaps(self._sound(room), room)
             start, stop = next(
                 (each.start, each.stop) for each in around if each.start <= gap.start < each.stop
@@ -165,14 +172,18 @@ class Parts(Generic[_Owner]):
 
     def _sound(self, wanted: Range) -> list[_Held[_Owner]]:
         """The parts with bytes of `wanted` that have not ended, in order."""
-        start, stop = wanted.start, wanted.stop
-        sound = [
-            held
-            for held in self._held
-            if held.part.start < stop and start < held.part.stop and held.part.end is None
-        ]
-        sound.sort(key=lambda held: held.part.start)
-        return sound
+        return [held for held in self._near(wanted.start, wanted.stop) if held.part.end is None]
+
+    def _near(self, start: int, stop: int) -> list[_Held[_Owner]]:
+        """The parts with bytes from `start` to `stop`, in order."""
+        first = bisect_right(self._held, start - self._longest, key=_begin)
+        last = bisect_left(self._held, stop, first, key=_begin)
+        return [held for held in self._held[first:last] if held.part.stop > start]
+
+    def _add(self, new: list[_Held[_Owner]]) -> None:
+        for held in new:
+            self._longest = max(self._longest, held.part.size)
+            insort(self._held, held, key=_begin)
 
     def _drop(self, dropped: Iterable[_Held[_Owner]]) -> list[OnHere]:
         gone = set(dropped)
@@ -183,6 +194,11 @@ class Parts(Generic[_Owner]):
             waiting += held.part.drop()
             self._account.release(held.part.size)
         return waiting
+
+
+def _begin(held: _Held[_Owner]) -> int:
+    """The offset of a part's first byte."""
+    return held.part.start
 
 
 def _give_back(new: Iterable[_Held[_Owner]]) -> None:

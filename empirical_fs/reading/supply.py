@@ -74,11 +74,15 @@ class Supply:
         ahead: dict[Part, int] = {}
         is_refused = False
         with self._lock:
-            self._check_room(read)
-            if not self._closed and self._download.whole is None:
+            is_missing = not self._parts.covers(read)
+            is_by_ranges = self._download.whole is None
+            self._download.drop_failed()
+            if is_missing:
+                self._download.check_room()
+            if not self._closed and is_by_ranges:
                 conditions = Conditions(
                     cursor.waited,
-                    not self._parts.covers(read),
+                    is_missing,
                     self._means.fetcher.connections,
                     self._account.share,
                     self._account.sharers,
@@ -131,6 +135,8 @@ class Supply:
             if read.is_over:
                 return False
             self._let_go(read)
+            self._download.drop_failed()
+            self._check_room(read.extent)
             read.needed, read.new = self._cover(read.extent)
         self._fetch(read.needed)
         return True
@@ -246,10 +252,8 @@ class Supply:
         """All parts that a read needs, in order, and the new ones among them. The lock is held."""
         if self._closed:
             raise Closing("the file is closed")
-        self._download.drop_failed()
         if self._download.whole is not None:
             return [self._download.whole], []
-        self._check_room(read)
         return self._parts.use(read)
 
     def _check_room(self, read: Range) -> None:

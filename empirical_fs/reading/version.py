@@ -6,7 +6,7 @@ tied to the version: it has the ETag of the first answer, or, if that had none, 
 no validator differs. If a store sends no validators, only the length and the listing identify a version.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
@@ -64,9 +64,12 @@ class Validators:
         return self == Validators()
 
     def _beside(self, others: "Validators") -> list[tuple[str | None, str | None]]:
-        pairs = [(getattr(self, each.name), getattr(others, each.name)) for each in fields(self)]
-        # A proxy may mark a tag as weak or not; it is the same tag (RFC 9110, 8.8.3.2).
-        return [(_opaque(pairs[0][0]), _opaque(pairs[0][1])), *pairs[1:]]
+        return [
+            # A proxy may mark a tag as weak or not; it is the same tag (RFC 9110, 8.8.3.2).
+            (_opaque(self.etag), _opaque(others.etag)),
+            (self.version_id, others.version_id),
+            (self.last_modified, others.last_modified),
+        ]
 
 
 @dataclass(frozen=True, slots=True)

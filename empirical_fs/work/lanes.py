@@ -62,7 +62,7 @@ class Lane:
         self._under_way = self._idle = self._waiting_here = self._stalled = 0
         self._workers: list[Worker] = []
         self._stepping: dict[_Task, float] = {}
-        """The tasks whose steps a thread runs now, and since when."""
+        """The tasks whose steps a thread runs now, and since when; the longest first."""
         self._is_closed = False
 
     def run(self, steps: Steps[None]) -> None:
@@ -103,8 +103,12 @@ class Lane:
         """How many threads do not come back from a step, as far as others may take their places."""
         if len(self._workers) < self._threads_most:
             return 0
-        before = time.monotonic() - _STUCK_SECONDS
-        return min(sum(since < before for since in list(self._stepping.values())), self._threads_most)
+        before, stuck = time.monotonic() - _STUCK_SECONDS, 0
+        for since in list(self._stepping.values()):  # the longest first
+            if since >= before:
+                break
+            stuck += 1
+        return min(stuck, self._threads_most)
 
     def _start_thread(self, new: _Task | None) -> None:
         """Start a thread, or raise NoThread if there is none for the task `new`. The lock is held."""
