@@ -1,16 +1,14 @@
 """A body without a length: one in chunks, or one that ends with the connection."""
 
-import math
 import re
 import socket
-import ssl
 import time
 from io import BufferedReader, RawIOBase
 from typing import Any
 
 from empirical_fs.net.heads import ArrivingHead, Unreadable
+from empirical_fs.work.waits import is_readable
 
-_AT_ONCE = -math.inf
 _BROKE_OFF = "the body ends before its last chunk"
 _NO_CHUNKS = "the chunks of its answer are not HTTP"
 _LINE_END = b"\r\n"
@@ -25,8 +23,7 @@ class BodyWithoutLength:
 
     def __init__(self, connected: socket.socket, rest: ArrivingHead, *, is_chunked: bool) -> None:
         """Read what comes after a head: the bytes in `rest`, then those of its socket `connected`."""
-        self._socket = connected
-        self._source = _Source(rest)
+        self._source = _Source(connected, rest)
         self._reader = BufferedReader(self._source)
         self._is_chunked = is_chunked
         self._left: int | None = 0
@@ -36,7 +33,7 @@ class BodyWithoutLength:
     @property
     def is_followed(self) -> bool:
         """Whether bytes that do not belong to the body have arrived."""
-        self._source.until = _AT_ONCE
+        self._source.pause = 0
         return bool(self._reader.peek(1))
 
     def has_come(self) -> bool:
@@ -45,17 +42,10 @@ class BodyWithoutLength:
         Raises:
             OSError: the connection broke off.
         """
-        timeout = self._socket.gettimeout()
-        self._source.until = math.inf
-        self._socket.settimeout(0)
-        try:
-            return bool(self._reader.peek(1)) or self._source.is_at_end
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False  # perhaps only a part of a TLS record has arrived
-        finally:
-            self._socket.settimeout(timeout)
+        self._source.pause = 0
+        return bool(self._reader.peek(1)) or self._source.is_at_end
 
-    def read(self, most: int, seconds: float | None) -> bytes:
+    def read(self, most: int, seconds: float) -> bytes:
         """What has come, at least a byte and at most `most`; empty at the end of the body.
 
         No read from the socket begins later than `seconds` from now.
@@ -64,7 +54,7 @@ class BodyWithoutLength:
             OSError: the body broke off, or did not come in time.
             Unreadable: its chunks cannot be parsed.
         """
-        self._source.until = math.inf if seconds is None else time.monotonic() + seconds
+        self._source.until, self._source.pause = time.monotonic() + seconds, seconds
         if not self._is_chunked:
             return self._reader.read1(most)
         if self._left == 0:
@@ -101,21 +91,26 @@ class BodyWithoutLength:
 
 
 class _Source(RawIOBase):
-    """Reads until a time of the monotonic clock: a socket's timeout limits each read only."""
+    """Reads until a time of the monotonic clock, though each read may wait."""
 
-    def __init__(self, rest: ArrivingHead) -> None:
-        self.until = math.inf
+    def __init__(self, connected: socket.socket, rest: ArrivingHead) -> None:
+        self.until = 0.0
+        self.pause = 0.0
+        """How long a read waits, in seconds; 0 for not at all."""
         self.is_at_end = False
+        self._socket = connected
         self._rest = rest
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, view: Any) -> int | None:
-        if self.until == _AT_ONCE and not self._rest.has_rest:
-            return None  # as a non-blocking raw file does
-        if not self._rest.has_rest and time.monotonic() > self.until:
+        if self.pause and not self._rest.has_rest and time.monotonic() > self.until:
             raise TimeoutError
-        count = self._rest.read_into(view)
+        while (count := self._rest.read_into(view)) is None:
+            if not self.pause:
+                return None  # as a non-blocking raw file does
+            if not is_readable(self._socket, self.pause):
+                raise TimeoutError
         self.is_at_end = not count
         return count

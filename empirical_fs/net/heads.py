@@ -10,6 +10,9 @@ import ssl
 from io import DEFAULT_BUFFER_SIZE
 from typing import NamedTuple
 
+NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
+"""Raised by a socket that does not block; perhaps only a part of a TLS record has arrived."""
+
 _HEAD_MAX = 256 * 2**10
 """Bytes of a head at most; curl's limit is about the same."""
 _SKIPPED_MAX = 2**20
@@ -137,7 +140,7 @@ class ArrivingHead:
     __slots__ = ("_gathered", "_skipped", "_socket", "has_begun", "is_at_end")
 
     def __init__(self, connected: socket.socket) -> None:
-        """Read from the socket `connected`."""
+        """Read from the socket `connected`, which does not block."""
         self.is_at_end = False
         """Whether the other side has sent its last byte."""
         self.has_begun = False
@@ -154,7 +157,7 @@ class ArrivingHead:
     def has_come(self) -> bool:
         """Read what has arrived; True if the head is complete, or if reading more is useless.
 
-        Interim answers are skipped (RFC 9110, 15.2), up to 1 MiB of them. The socket's timeout is 0.
+        Interim answers are skipped (RFC 9110, 15.2), up to 1 MiB of them.
 
         Raises:
             OSError: the connection broke off.
@@ -163,8 +166,8 @@ class ArrivingHead:
         while not self._is_enough() and len(self._gathered) < _HEAD_MAX and self._skipped < _SKIPPED_MAX:
             try:
                 count = self._socket.recv_into(piece)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                return False  # perhaps only a part of a TLS record has arrived
+            except NOTHING_YET:
+                return False
             if not count:
                 self.is_at_end = True
                 return True
@@ -188,15 +191,20 @@ class ArrivingHead:
         del self._gathered[: len(head)]
         return parsed_head(head)
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview) -> int | None:
         """Read the bytes after the head, first those that came with it; 0 at the end of the connection.
 
+        None if none have arrived.
+
         Raises:
-            OSError: the connection broke off, or the socket's timeout ended the read.
+            OSError: the connection broke off.
         """
         if not self._gathered:
-            # Without the length, SSLSocket makes another memoryview to compute it.
-            count = self._socket.recv_into(view, len(view))
+            try:
+                # Without the length, SSLSocket makes another memoryview to compute it.
+                count = self._socket.recv_into(view, len(view))
+            except NOTHING_YET:
+                return None
             self.is_at_end = not count
             return count
         count = min(len(view), len(self._gathered))

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from empirical_fs.net.dialing import Dialer, attach
 from empirical_fs.net.heads import ArrivingHead, Head
 from empirical_fs.net.idle_connections import IdleConnections
 from empirical_fs.net.lru_table import LruTable
+from empirical_fs.net.nested_tls import NestedTls
 from empirical_fs.net.proxies import Proxy, Route
 from empirical_fs.net.streams import FOREVER, Stream, raise_translated
 from empirical_fs.net.tunnels import authorization, target_for_proxy
@@ -233,11 +235,13 @@ class PooledTransport(httpx.BaseTransport):
     ) -> Steps[socket.socket]:
         ends_at = time.monotonic() + (FOREVER if seconds is None else seconds)
         try:
-            return (yield from self._dialer.dial(route, ends_at, cancellation))
+            connection = yield from self._dialer.dial(route, ends_at, cancellation)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("connecting took too long") from error
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError("the connection could not be made") from error
+        connection.settimeout(0)  # and it stays so, since each change lets other threads go first
+        return connection
 
 
 def _close(connections: list[socket.socket]) -> None:
@@ -278,9 +282,7 @@ def _exchanged(
     attach(cancellation, connection)
     arriving = ArrivingHead(connection)
     try:
-        connection.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
-        connection.sendall(asked)
-        connection.settimeout(0)
+        _send(connection, asked, ends_by)
         # The answer cannot be there yet; but TLS may have decrypted something that no socket shows.
         has_come = has_pending(connection) and arriving.has_come()
         while not has_come:
@@ -293,6 +295,18 @@ def _exchanged(
         return arriving.take(), arriving
     except (OSError, ValueError) as error:
         raise_translated(error)
+
+
+def _send(connection: socket.socket, data: bytes, ends_by: float) -> None:
+    """Send all of `data`; what the system has no room for is waited for, until `ends_by`."""
+    sent = 0
+    if not isinstance(connection, NestedTls):  # whose carrier may take a part of a record
+        with suppress(BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            sent = connection.send(data)
+    if sent < len(data):
+        connection.settimeout(max(ends_by - time.monotonic(), _SOON_SECONDS))
+        connection.sendall(data[sent:])
+        connection.settimeout(0)
 
 
 class _Heads:

@@ -7,8 +7,8 @@ from typing import NoReturn, Protocol
 import httpx
 
 from empirical_fs.net.chunks import BodyWithoutLength
-from empirical_fs.net.heads import ArrivingHead, Head, Unreadable
-from empirical_fs.work.waits import Readable, has_arrived
+from empirical_fs.net.heads import NOTHING_YET, ArrivingHead, Head, Unreadable
+from empirical_fs.work.waits import Readable, has_arrived, is_readable
 
 _PIECE = 64 * 2**10
 _GATHERED = 512 * 2**10
@@ -34,12 +34,12 @@ class Stream(httpx.SyncByteStream):
     ) -> None:
         """Read the body after `head`: the bytes in `rest`, then those of the socket `connected`.
 
-        `seconds` is how long the body may pause; `end` is called once, to give the connection back.
+        The socket does not block. `seconds` is how long the body may pause; `end` is called once, to give the
+        connection back.
         """
         self._end: End | None = end
         self._socket = connected
-        self._timeout = seconds
-        connected.settimeout(seconds)
+        self._timeout = FOREVER if seconds is None else seconds
         self._rest = rest
         self._left = head.length
         self._without_length: BodyWithoutLength | None = None
@@ -84,14 +84,17 @@ class Stream(httpx.SyncByteStream):
     def _read_sized(self, view: memoryview, left: int) -> int:
         came_with_head = self._rest.has_rest
         most = min(len(view), left)
-        count = self._rest.read_into(view[:most])
+        view = view[:most]
+        while (count := self._rest.read_into(view)) is None:
+            if not is_readable(self._socket, self._timeout):
+                raise TimeoutError
         if not count:
             raise httpx.RemoteProtocolError("the body ended early")
         # TLS returns at most one record (16 KiB) per read: gather several, but never so many that a caller
         # waits more than twice as long for the first bytes.
         enough = min(most, max(1, min(self._received, _GATHERED)))
         if count < enough and not came_with_head:
-            count = self._gather(view[:most], count, enough)
+            count = self._gather(view, count, enough)
         self._received += count
         self._left = left - count
         self._is_at_end = count == left
@@ -102,13 +105,18 @@ class Stream(httpx.SyncByteStream):
         stop = len(view)
         receive = self._socket.recv_into  # called for every TLS record, so the loop must be fast
         try:
-            self._socket.settimeout(_SOON_SECONDS)
-            while count < enough and (received := receive(view[count:stop], stop - count)):
+            while count < enough:
+                try:
+                    received = receive(view[count:stop], stop - count)
+                except NOTHING_YET:
+                    if not is_readable(self._socket, _SOON_SECONDS):
+                        break
+                    continue
+                if not received:
+                    break
                 count += received
         except OSError:
             pass  # return what has arrived; the next read raises the error again
-        finally:
-            self._socket.settimeout(self._timeout)
         return count
 
     def __iter__(self) -> Iterator[bytes]:

@@ -21,12 +21,29 @@ _REFUSALS_MAX = 3
 
 
 @dataclass(slots=True, eq=False)
+class _Place:
+    cancellation: Cancellation | None
+    at: float
+    """The position in the queue, lowest first: when the request came, even if it was refused meanwhile."""
+
+    def keep(self) -> None:
+        """Let a retry take the same place, unless the request was refused so often that it may always be."""
+        if self.cancellation is not None:
+            self.cancellation.refusals += 1
+            is_often = self.cancellation.refusals > _REFUSALS_MAX
+            self.cancellation.in_line_since = None if is_often else self.at
+
+    def leave(self) -> None:
+        """Give up the place: the next request of this cancellation goes to the end."""
+        if self.cancellation is not None:
+            self.cancellation.in_line_since, self.cancellation.refusals = None, 0
+
+
+@dataclass(slots=True, eq=False)
 class _Waiter:
     deadline: Deadline
-    cancellation: Cancellation | None
+    place: _Place
     since: float
-    place: float
-    """The position in the queue, lowest first: when the request came, even if it was refused meanwhile."""
     told: Future[None] = field(default_factory=Future)
     """Set to end the wait, so that the request looks again; a new future for each wait."""
     sent_at: float | None = None
@@ -36,19 +53,7 @@ class _Waiter:
 
     @property
     def is_awaited(self) -> bool:
-        return self.cancellation is None or self.cancellation.is_awaited
-
-    def keep_place(self) -> None:
-        """Let a retry take the same place, unless the request was refused so often that it may always be."""
-        if self.cancellation is not None:
-            self.cancellation.refusals += 1
-            is_often = self.cancellation.refusals > _REFUSALS_MAX
-            self.cancellation.in_line_since = None if is_often else self.place
-
-    def leave_place(self) -> None:
-        """Give up the place: the next request of this cancellation goes to the end."""
-        if self.cancellation is not None:
-            self.cancellation.in_line_since, self.cancellation.refusals = None, 0
+        return self.place.cancellation is None or self.place.cancellation.is_awaited
 
     def left(self, now: float) -> float:
         return self.deadline.left_in_line(self.since, now)
@@ -67,24 +72,24 @@ class _Line:
 class Turn:
     """Permission to send one request. It ends once; ending it again does nothing."""
 
-    def __init__(self, turns: "Turns", server: Server, waiter: _Waiter, sent_at: float) -> None:
-        """The turn of `waiter`, which came at `sent_at` (by the clock of `turns`)."""
+    def __init__(self, turns: "Turns", server: Server, place: _Place, sent_at: float) -> None:
+        """The turn of the request at `place`, which came at `sent_at` (by the clock of `turns`)."""
         self._turns: Turns | None = turns
         self._server = server
-        self._waiter = waiter
+        self._place = place
         self._sent_at = sent_at
 
     def accepted(self) -> None:
         """Record that the request was answered and not refused; it is under way until `end`."""
         if self._turns is not None:
-            self._waiter.leave_place()
+            self._place.leave()
             self._turns.change(self._server, Pace.accepted)
 
     def refused(self, asked: float | None) -> None:
         """End the turn of a refused request; `asked` is the pause in seconds that the server asks for."""
         turns, self._turns = self._turns, None
         if turns is not None:
-            self._waiter.keep_place()
+            self._place.keep()
             turns.change(self._server, lambda pace, now: pace.refused(now, self._sent_at, asked))
 
     def end(self) -> None:
@@ -130,9 +135,14 @@ class Turns:
         """
         now = self._clock()
         before = None if cancellation is None else cancellation.in_line_since
-        waiter = _Waiter(deadline, cancellation, now, now if before is None else before)
+        place = _Place(cancellation, now if before is None else before)
         with self._lock:
-            insort(self._line(server).waiting, waiter, key=lambda each: each.place)
+            line = self._line(server)
+            if not line.waiting and line.pace.delay(now) == 0:
+                line.pace.sent(now)
+                return Turn(self, server, place, now)
+            waiter = _Waiter(deadline, place, now)
+            insort(line.waiting, waiter, key=lambda each: each.place.at)
         try:
             while (seconds := self._look(server, waiter)) is not None:
                 if cancellation is not None:
@@ -147,7 +157,7 @@ class Turns:
         if waiter.sent_at is None:
             raise AssertionError("the wait ended without a turn")
         deadline.leave_line(waiter.since, waiter.sent_at)
-        return Turn(self, server, waiter, waiter.sent_at)
+        return Turn(self, server, place, waiter.sent_at)
 
     def change(self, server: Server, change: Callable[[Pace, float], object]) -> None:
         """Update the pace of a server, and give turns to the requests that may go then."""
@@ -212,6 +222,8 @@ class Turns:
 
     def _advance(self, line: _Line) -> list[Future[None]]:
         """Give turns to all that may go now; returns the futures to set. The caller holds the lock."""
+        if not line.waiting:
+            return []
         told, now = [], self._clock()
         while line.waiting and line.pace.delay(now) == 0:
             chosen = next((each for each in line.waiting if each.is_awaited), line.waiting[0])
@@ -227,7 +239,8 @@ class Turns:
 
 
 def _is_cancelled(waiter: _Waiter) -> bool:
-    return waiter.cancellation is not None and waiter.cancellation.is_cancelled
+    cancellation = waiter.place.cancellation
+    return cancellation is not None and cancellation.is_cancelled
 
 
 def _tell(told: Iterable[Future[None]]) -> None:
