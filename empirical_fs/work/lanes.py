@@ -92,9 +92,11 @@ class Lane:
 
     def _provide_threads(self, new: _Task | None = None) -> None:
         """Wake a thread for the ready tasks, or start one if none is idle. The lock is held."""
+        if not self._ready:
+            return
         if len(self._ready) <= self._idle:
             self._changed.ring()
-        elif self._ready:
+        else:
             self._workers = [each for each in self._workers if each.is_alive]
             if len(self._workers) < self._threads_most + self._stuck():
                 self._start_thread(new)
@@ -135,7 +137,9 @@ class Lane:
                 with self._lock:
                     self._under_way -= 1
                     self._admit()
-                    self._provide_threads()
+                    # This thread takes the first one, without the cost of waking another.
+                    if len(self._ready) > 1:
+                        self._provide_threads()
 
     def _next(self) -> _Task | None:
         """Wait for the next ready task; None after the lane was closed."""

@@ -26,6 +26,11 @@ class Alarm:
         """Do not call it any more; the timer's thread may be calling it right now."""
         self._calls.clear()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was called or cancelled."""
+        return not self._calls
+
     def ring(self) -> None:
         """Call it now, unless it was called or cancelled before."""
         try:
@@ -106,6 +111,10 @@ class Timer:
         """Wait until the next alarm must ring, and return it; None after the timer was closed."""
         with self._lock:
             while not self._is_closed:
+                # Most deadlines are cancelled long before: to wake for each of them would cost more than all
+                # else here.
+                while self._alarms and self._alarms[0][2].is_over:
+                    heapq.heappop(self._alarms)
                 if not self._alarms:
                     self._changed.wait()
                     continue
