@@ -273,7 +273,8 @@ class Http:
             answer = yield from self._counted(self._transport.request(request), cancellation)
         except _UNTRANSLATED as error:
             self._raise_translated(error, server, proxy)
-        self._were_well.put(server, True)  # noqa: FBT003 - the answer shows it
+        if not self._were_well.peek(server):
+            self._were_well.put(server, True)  # noqa: FBT003 - the answer shows it
         return answer
 
     def _counted(self, sending: Steps[Answer], cancellation: Cancellation | None) -> Steps[Answer]:

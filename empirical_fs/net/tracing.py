@@ -2,27 +2,32 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 Ended = Callable[[object], None]
 """Called with the outcome of a block that did not fail."""
 
 
-@contextmanager
-def traced(log: logging.Logger, what: str) -> Iterator[Ended]:
-    """Log at debug level how the block ended, and how long it took; `what` names it."""
-    outcome: object = "done"
+class traced:  # noqa: N801 - it is called like a function
+    """Log at debug level how a block ended, and how long it took."""
 
-    def ended(how: object) -> None:
-        nonlocal outcome
-        outcome = how
+    def __init__(self, log: logging.Logger, what: str) -> None:
+        """`what` names the block."""
+        self._log = log
+        self._what = what
+        self._outcome: object = "done"
+        self._begun = time.monotonic()
 
-    begun = time.monotonic()
-    try:
-        yield ended
-    except Exception as error:
-        outcome = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        log.debug("%s: %s in %.1f ms", what, outcome, (time.monotonic() - begun) * 1000)
+    def __enter__(self) -> Ended:
+        """Returns what may be called with the outcome of a block that did not fail."""
+        return self._ended
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Log it."""
+        if isinstance(error, Exception):
+            self._outcome = f"{type(error).__name__}: {error}"
+        seconds = time.monotonic() - self._begun
+        self._log.debug("%s: %s in %.1f ms", self._what, self._outcome, seconds * 1000)
+
+    def _ended(self, how: object) -> None:
+        self._outcome = how

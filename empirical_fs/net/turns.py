@@ -164,8 +164,9 @@ class Turns:
         with self._lock:
             line = self._line(server)
             change(line.pace, self._clock())
-            told = self._advance(line)
-        _tell(told)
+            told = self._advance(line) if line.waiting else ()
+        if told:
+            _tell(told)
 
     def close(self) -> None:
         """End all waits for a turn: `take` raises Closing."""
@@ -222,8 +223,6 @@ class Turns:
 
     def _advance(self, line: _Line) -> list[Future[None]]:
         """Give turns to all that may go now; returns the futures to set. The caller holds the lock."""
-        if not line.waiting:
-            return []
         told, now = [], self._clock()
         while line.waiting and line.pace.delay(now) == 0:
             chosen = next((each for each in line.waiting if each.is_awaited), line.waiting[0])

@@ -246,6 +246,8 @@ class ReadAhead:
     read-ahead. Not thread-safe; the owner serialises calls.
     """
 
+    plans = True
+
     size: int
     _streams: list[_Stream] = field(default_factory=list)
     _steps: _Steps | None = None
@@ -323,6 +325,10 @@ class ReadAhead:
 class Policy(Protocol):
     """What a reader asks about one handle."""
 
+    @property
+    def plans(self) -> bool:
+        """Whether it may ever plan anything."""
+
     def plan(self, read: Range, conditions: Conditions) -> list[Planned]:
         """The ranges to fetch ahead when a program reads `read`."""
 
@@ -341,6 +347,8 @@ class Policy(Protocol):
 
 class NoReadAhead:
     """Plans nothing: for a program that says beforehand which ranges it needs."""
+
+    plans = False
 
     def plan(self, _read: Range, _conditions: Conditions) -> list[Planned]:
         """Nothing."""

@@ -44,15 +44,15 @@ class ReadAheadDetector:
 
     def begin(self, read: Hashable, start: int, stop: int) -> bool:
         """Note that a read begins; returns whether it may be the kernel's read-ahead."""
+        if self._is_certain:
+            return False
         run = self._runs.pop(start, 0) + stop - start
         self._runs[stop] = run
         for old in list(self._runs)[:-_REMEMBERED]:
             del self._runs[old]
             self._held.discard(old)
-        is_ahead = (
-            not self._is_certain
-            and stop - start < run <= CERTAIN_AT
-            and (start not in self._asked.values() or start in self._held)
+        is_ahead = stop - start < run <= CERTAIN_AT and (
+            start not in self._asked.values() or start in self._held
         )
         self._held.discard(start)
         if is_ahead:

@@ -79,7 +79,7 @@ class Supply:
             self._download.drop_failed()
             if is_missing:
                 self._download.check_room()
-            if not self._closed and is_by_ranges:
+            if not self._closed and is_by_ranges and cursor.policy.plans:
                 conditions = Conditions(
                     cursor.waited,
                     is_missing,

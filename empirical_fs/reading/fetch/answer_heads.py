@@ -106,7 +106,8 @@ def _validators(headers: Mapping[str, str]) -> Validators:
 
 def _field(headers: Mapping[str, str], name: str, default: str = "") -> str:
     """A header's value without surrounding blanks, which do not belong to it (RFC 9110, 5.5)."""
-    return headers.get(name, default).strip(" \t")
+    value = headers.get(name)
+    return default if value is None else value.strip(" \t")
 
 
 def _is_compressed(headers: Mapping[str, str]) -> bool:
@@ -114,8 +115,9 @@ def _is_compressed(headers: Mapping[str, str]) -> bool:
 
     Uploaders also write other things there, such as the name of a character set, which change no bytes.
     """
-    codings = {each.strip().lower() for each in _field(headers, "content-encoding").split(",")}
-    return not codings.isdisjoint(_COMPRESSIONS)
+    text = _field(headers, "content-encoding")
+    codings = {each.strip().lower() for each in text.split(",")} if text else ()
+    return not _COMPRESSIONS.isdisjoint(codings)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
@@ -127,6 +129,8 @@ def _length(headers: Mapping[str, str]) -> int | None:
     text = _field(headers, "content-length")
     if not text:
         return None
+    if _LENGTH.fullmatch(text):
+        return int(text)
     numbers = {each.strip(" \t") for each in text.split(",")}
     if len(numbers) > 1 or not all(map(_LENGTH.fullmatch, numbers)):
         raise BadAnswer("the store sent a Content-Length that is no number")

@@ -160,7 +160,7 @@ class Ranges:
         # start. Not if the last answer brought nothing, since the start alone would never lead further.
         first = begun if content.is_tied or counted.is_stuck else wanted.start
         # A store that asks for fewer requests must not also keep one that is left open.
-        last = wanted.stop if self._store.is_limited else asked_stop
+        last = wanted.stop if asked_stop > wanted.stop and self._store.is_limited else asked_stop
         body = yield from self._open(content, first, last, deadline, counted.cancellation)
         wants_whole = (wanted.start, wanted.stop) == (0, content.size)
         if not wants_whole and not body.extent.is_part(first, last):
@@ -239,8 +239,8 @@ class Ranges:
         """
         head, body = yield from self._signed.get(self._asked(content, start, stop), deadline, cancellation)
         try:
-            content.check(head, is_listed=self._is_listed(content))
             if body is None:
+                content.check(head, is_listed=self._is_listed(content))
                 raise AssertionError("a refusal can be tied to nothing")
             # An answer with fewer bytes than requested does not prove that the store sends no validators, and
             # a body of unknown length may turn out to be a page of a proxy: those are tied at their end.
@@ -248,6 +248,8 @@ class Ranges:
             is_all = body.extent.stop >= min(stop, content.size)
             if body.extent.is_announced and (is_all or not head.validators.is_none):
                 body.confirm()
+            else:
+                content.check(head, is_listed=self._is_listed(content))
             if head.total is None and body.extent.is_range and not content.is_length_known:
                 yield from self._find_end(content, deadline, cancellation)
         except BaseException:
