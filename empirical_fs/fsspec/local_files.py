@@ -19,10 +19,10 @@ def replacing(target: Path) -> Iterator[FileIO]:
     Raises:
         OSError: it cannot be written.
     """
-    if target.is_symlink():
+    if is_there := os.path.lexists(target):
         target = target.resolve()
+        is_there = target.exists()
     target.parent.mkdir(parents=True, exist_ok=True)
-    is_there = target.exists()
     if is_there and not (target.is_file() and os.access(target.parent, os.W_OK)):
         with target.open("wb", buffering=0) as file:
             yield file
