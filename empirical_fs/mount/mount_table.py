@@ -66,6 +66,8 @@ def parse_mountinfo(text: str) -> list[Mount]:
 
 def _unescaped(text: str) -> str:
     """Replace escapes: mountinfo writes space, tab, newline and backslash as `\\` and three octal digits."""
+    if "\\" not in text:
+        return text
     for character in " \t\n":
         text = text.replace(f"\\{ord(character):03o}", character)
     return text.replace("\\134", "\\")

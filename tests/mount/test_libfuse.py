@@ -65,7 +65,7 @@ def is_reading(reader: subprocess.Popen[bytes]) -> bool:
 def test_the_one_that_is_chosen(sandbox: Sandbox, tmp_path: Path, number: str) -> None:
     """Where both are, EMPIRICAL_FS_LIBFUSE says which."""
     sandbox.put("a", b"a")
-    with mounted(tmp_path / "mnt", sandbox.url, variables=chosen(number)) as mount:
+    with mounted_by_program(tmp_path / "mnt", sandbox.url, variables=chosen(number)) as mount:
         assert (mount / "a").read_bytes() == b"a"
         (library,) = libraries(mount)
         assert library.startswith({"2": "libfuse.so.2", "3": "libfuse3.so."}[number])
