@@ -3,13 +3,14 @@
 import json
 import os
 import random
+import select
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -223,18 +224,43 @@ def mounts() -> list[str]:
 
 def processes(mountpoint: Path) -> list[int]:
     """The processes that serve `mountpoint`."""
+    numbers = [int(each.name) for each in os.scandir("/proc") if each.name.isdigit()]
+    return _serving(mountpoint, numbers)
+
+
+def _serving(mountpoint: Path, pids: Iterable[int]) -> list[int]:
     marked, place = mark(mountpoint) + b"\n", os.fsencode(mountpoint)
+    return [each for each in pids if _serves(f"/proc/{each}", marked, place)]
 
-    def serves(process: Path) -> bool:
-        try:
-            if (process / "comm").read_bytes() == marked:
-                return (process / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-            command = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return False  # the process has ended meanwhile
-        return b"empirical_fs" in command and place in command
 
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and serves(each)]
+def _serves(process: str, marked: bytes, place: bytes) -> bool:
+    try:
+        if _content(f"{process}/comm") == marked:
+            return _content(f"{process}/stat").rpartition(b")")[2].split()[0] != b"Z"
+        command = _content(f"{process}/cmdline").split(b"\0")
+    except OSError:
+        return False  # the process has ended meanwhile
+    return b"empirical_fs" in command and place in command
+
+
+def _content(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 2**16)
+    finally:
+        os.close(descriptor)
+
+
+def _await_end(pid: int, seconds: float) -> None:
+    """Wait until a process ends, or that long."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
 
 
 class Mounted:
@@ -245,14 +271,16 @@ class Mounted:
         self.log = log
         self.printed = printed
         """What the command that mounted has printed."""
+        self._pid: int | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
     @property
     def pid(self) -> int:
-        (pid,) = processes(self.path)
-        return pid
+        known = [] if self._pid is None else _serving(self.path, [self._pid])
+        (self._pid,) = known or processes(self.path)
+        return self._pid
 
     def names(self) -> set[str]:
         return {each.name for each in self.path.iterdir()}
@@ -264,6 +292,7 @@ class Mounted:
         """Send a signal to the process of the mount, and wait for its end."""
         pid = self.pid
         os.kill(pid, number)
+        _await_end(pid, PATIENCE)
         wait_until(lambda: not processes(self.path), f"the end of {pid} after {number.name}")
 
 
@@ -310,6 +339,8 @@ def unmount(path: Path) -> None:
     """Unmount if necessary, and check that neither the mount nor its process is left."""
     if str(path) in mounts():
         run("fusermount", "-u", "-z", path)
+    for each in processes(path):
+        _await_end(each, _END_SECONDS)
     wait_until(lambda: not processes(path), f"the end of the process that served {path}", _END_SECONDS)
     assert str(path) not in mounts()
 
