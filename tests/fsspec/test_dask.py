@@ -20,7 +20,7 @@ from tests.fsspec.recording_relay import RecordingRelay
 from tests.support.harness import KEY, Sandbox, environment, noise, wait_until
 
 _TOP = Path(__file__).parents[2]
-FILES, SMALL = 1000, 100
+FILES, SMALL = 400, 100
 PAGES = FILES // 100 + 1
 NAMES = [f"part-{number:04}.bin" for number in range(FILES)]
 ROWS = 40_000

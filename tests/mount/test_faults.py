@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Case:
     def name(self) -> str:
         return f"{self.fault.name} {'always' if self.times is None else 'once'} {self.way}.bin"
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         return noise(SIZE, self.seed)
 

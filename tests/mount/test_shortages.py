@@ -28,10 +28,10 @@ from tests.support.harness import (
     wait_until,
 )
 
-SIZE = 3_000_000
+SIZE = 2_000_000
 PIDS, MEMORY = Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory")
 MIB = 2**20
-SHORT_SECONDS = 3.0
+SHORT_SECONDS = 1.5
 RLIMITS = {"descriptors": "nofile", "memory": "as"}
 
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may limit what runs already")
