@@ -11,6 +11,7 @@ from hashlib import sha256
 from empirical_fs.api.resource import Resource
 from empirical_fs.catalog.refresh import Reload
 from empirical_fs.catalog.snapshot import Entry, Snapshot
+from empirical_fs.clock import aging_clock
 from empirical_fs.engine.engine import Engine
 from empirical_fs.engine.gathering import Limits
 from empirical_fs.engine.handed_listing import HandedListing, handed, taken
@@ -23,6 +24,8 @@ from empirical_fs.work.progress import unseen
 
 _LISTING_SECONDS = 10.0
 """How long a caller waits for a listing that is due. After that, it gets the last one."""
+_RENEW_TRIES = 2
+"""A refresh that is under way may have begun before the listing was old enough."""
 _SETTLE_SECONDS, _SETTLE_TRIES = 1.0, 2
 _SIZE_SECONDS = 10.0
 _ASKED_SECONDS = 2.0
@@ -117,9 +120,8 @@ class Project:
             done = threading.Event()
             reload.outcome.add_done_callback(lambda _: done.set())
             done.wait(patience)
-        elif self._catalog.age > self.engine.settings.refresh and not self._catalog.failure:
-            self._catalog.expire()
-            self._wait_for(lambda call: self._catalog.when_settled(_NO_RESOURCE, call), patience)
+        elif not self._catalog.failure:
+            self._renew(patience)
         return self._catalog.snapshot()
 
     def find(self, name: str) -> Entry:
@@ -190,6 +192,16 @@ class Project:
         if now is None:
             raise NoSuchFile(entry.name)
         return now
+
+    def _renew(self, seconds: float) -> None:
+        """Wait for a listing that is not old by now, for so many seconds at most."""
+        since, until = aging_clock() - self.engine.settings.refresh, time.monotonic() + seconds
+        for _ in range(_RENEW_TRIES):
+            if self._catalog.asked_at >= since or self._catalog.failure:
+                return
+            self._catalog.expire()
+            left = max(until - time.monotonic(), 0)
+            self._wait_for(lambda call: self._catalog.when_settled(_NO_RESOURCE, call), left)
 
     def _known(self, name: str) -> Entry:
         """The entry of a name by the last listing, also if that is old, unless it has no such name."""

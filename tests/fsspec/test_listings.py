@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fsspec.conftest import OpenFs
-from tests.support.harness import Sandbox, noise
+from tests.support.harness import Sandbox, noise, wait_until
 
 
 def test_opening_known_files_lists_nothing(sandbox: Sandbox, fs: OpenFs) -> None:
@@ -37,6 +37,19 @@ def test_a_new_file_is_seen_once_the_listing_is_old(sandbox: Sandbox, fs: OpenFs
     assert lasting.ls("", detail=False) == ["old", "new"]
     sandbox.put("newer", b"3")
     assert len(lasting.ls("", refresh=True)) == 3
+
+
+@pytest.mark.may_warn("the listing could not be refreshed")  # the last refresh may not end in time
+def test_a_refresh_that_began_before_is_not_enough(sandbox: Sandbox, fs: OpenFs) -> None:
+    """Each access here begins a refresh for the next one, whose listing may be older than an upload."""
+    one = fs(refresh=0)
+    assert one.ls("") == []
+    sandbox.forget_requests()
+    sandbox.plan(faults=[{"on": "list", "action": {"type": "stall", "after": 10, "seconds": 0.3}}])
+    assert one.ls("") == []
+    wait_until(lambda: sandbox.requests()["list"] > 1, "the refresh for the next access")
+    sandbox.put("new", b"1")
+    assert one.ls("", detail=False) == ["new"]
 
 
 @pytest.mark.may_warn("could not be refreshed|out of reach|does not answer")
