@@ -8,7 +8,6 @@ import encodings.idna
 import gc
 import mimetypes
 import os
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -41,8 +40,8 @@ mimetypes.init()
 time.strptime("2026", "%Y")
 # These compile regular expressions, which `re` keeps.
 parser().parse_known_args(["/nowhere"])
-with tempfile.TemporaryDirectory() as _folder:
-    sandbox_app(ProjectFolder(Path(_folder)), "key", Plan(), "http://127.0.0.1")
+# Not in a temporary folder: Python would keep where those are, whatever TMPDIR a program is given.
+sandbox_app(ProjectFolder(Path(__file__).parent), "key", Plan(), "http://127.0.0.1")
 _load_libraries()
 
 # Each collection in a program would look at all that was imported, and copy the pages that it lies in.
