@@ -58,7 +58,9 @@ class Place:
 
     @contextmanager
     def mount(self, *options: str | Path, key: str = KEY) -> Iterator[Mounted]:
-        with mounted(self.path, self.url, "--cache-dir", self.cache, *TIMEOUT, *options, key=key) as mount:
+        # The disk of this machine may be nearly full.
+        cache = ("--cache-dir", self.cache, "--cache-min-free", "0")
+        with mounted(self.path, self.url, *cache, *TIMEOUT, *options, key=key) as mount:
             self.told = mount.printed
             yield mount
 
