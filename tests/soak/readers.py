@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -25,6 +25,8 @@ _RSYNC_PARTIAL = (0, 23, 24)
 _RSYNC_SECONDS = 300
 _BESIDE, _STAY_SECONDS = 4, 10.0
 """Readers of a mount that comes and goes, and how long it stays."""
+_REFUSAL = "this is not the Empirical API"
+"""Why a mount does not start, if the first answer that it gets is a page of HTML."""
 
 
 class Seen:
@@ -220,7 +222,15 @@ def coming_and_going(
         for number in count():
             if stop.is_set():
                 return
-            with mounted() as mount, readers_of(mount.path).reading(_BESIDE, number):
+            with ExitStack() as stack:
+                try:
+                    mount = stack.enter_context(mounted())
+                except AssertionError as error:
+                    if _REFUSAL not in str(error):
+                        raise
+                    seen.did("refused")
+                    continue
+                stack.enter_context(readers_of(mount.path).reading(_BESIDE, number))
                 stop.wait(_STAY_SECONDS)
             seen.did("remount")
 
