@@ -58,9 +58,7 @@ class Stream(httpx.SyncByteStream):
             has_come = has_arrived(self._socket) if body is None else body.has_come()
         except (OSError, ValueError) as error:
             raise_translated(error)
-        return (
-            None if has_come else Readable(self._socket, FOREVER if self._timeout is None else self._timeout)
-        )
+        return None if has_come else Readable(self._socket, self._timeout)
 
     def read_into(self, view: memoryview) -> int:
         """Read what has arrived, at least a byte; 0 at the end of the body.

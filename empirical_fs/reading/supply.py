@@ -74,11 +74,9 @@ class Supply:
         ahead: dict[Part, int] = {}
         is_refused = False
         with self._lock:
-            is_missing = not self._parts.covers(read)
             is_by_ranges = self._download.whole is None
             self._download.drop_failed()
-            if is_missing:
-                self._download.check_room()
+            is_missing = self._check_room(read)
             if not self._closed and is_by_ranges and cursor.policy.plans:
                 conditions = Conditions(
                     cursor.waited,
@@ -256,10 +254,15 @@ class Supply:
             return [self._download.whole], []
         return self._parts.use(read)
 
-    def _check_room(self, read: Range) -> None:
-        """Call `Download.check_room` if bytes of the read must still be fetched. The lock is held."""
-        if not self._parts.covers(read):
+    def _check_room(self, read: Range) -> bool:
+        """Whether bytes of the read must still be fetched; `Download.check_room` is called then.
+
+        The lock is held.
+        """
+        is_missing = not self._parts.covers(read)
+        if is_missing:
             self._download.check_room()
+        return is_missing
 
     def _let_go(self, read: PendingRead) -> None:
         """Release the parts of a read, and drop those that nobody needs. The lock is held."""
