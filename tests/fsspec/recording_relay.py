@@ -5,6 +5,8 @@ import threading
 from contextlib import suppress
 from typing import Self
 
+from tests.support.ports import listening
+
 _PIECE = 2**16
 
 
@@ -17,7 +19,7 @@ class RecordingRelay:
         self._lock = threading.Lock()
         self._seen: list[bytes] = []
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listening()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     @property

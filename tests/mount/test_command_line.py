@@ -26,6 +26,7 @@ from tests.support.harness import (
     wait_until,
 )
 from tests.support.namespaces import apart
+from tests.support.ports import unused_port
 
 # /dev without /dev/fuse, in a mount namespace of its own.
 WITHOUT_FUSE_DEVICE = """
@@ -69,7 +70,7 @@ def web_server() -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             """Not on the stderr of the tests."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", unused_port()), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

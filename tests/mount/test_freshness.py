@@ -114,9 +114,10 @@ def test_a_deleted_file_vanishes(sandbox: Sandbox, mount: Mount) -> None:
         assert (mounted / "b.txt").read_bytes() == b"b"
         path.unlink()
         wait_until(lambda: mounted.names() == {"a.txt"}, "the end of the file")
-        for call in (os.stat, lambda each: os.open(each, os.O_RDONLY)):
-            with pytest.raises(FileNotFoundError):
-                call(mounted / "b.txt")
+        # The kernel is told of it right after.
+        wait_until(lambda: not (mounted / "b.txt").exists(), "the end of its name")
+        with pytest.raises(FileNotFoundError):
+            os.open(mounted / "b.txt", os.O_RDONLY)
         space = os.statvfs(mounted.path)
         assert space.f_blocks == 1
 

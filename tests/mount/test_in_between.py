@@ -87,11 +87,14 @@ def test_a_store_behind_a_challenge(project: Sandbox, mount: Mount) -> None:
     project.plan()
     with mount("--timeout", "1") as mounted, opened(mounted / "a.bin") as descriptor:
         project.plan(faults=[fault("object", CHALLENGE)])
-        with pytest.raises(OSError, match="Input/output error"):
-            Path(f"/proc/self/fd/{descriptor}").read_bytes()
-        wait_until(
-            lambda: "in between answers for the store (HTTP 403)" in mounted.log.read_text(), "the log"
-        )
+
+        def names_it() -> bool:
+            """The deadline of a read may pass before the first answer comes."""
+            with pytest.raises(OSError, match="Input/output error"):
+                Path(f"/proc/self/fd/{descriptor}").read_bytes()
+            return "in between answers for the store (HTTP 403)" in mounted.log.read_text()
+
+        wait_until(names_it, "the log")
 
 
 NO_SUCH_PAGE = {

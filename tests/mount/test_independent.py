@@ -16,6 +16,7 @@ import pytest
 from empirical_fs.sandbox.signing import Credentials, Target, presigned_query
 from tests.conftest import Mount
 from tests.support.harness import Sandbox, environment, noise, wait_until
+from tests.support.ports import unused_port
 
 CREDENTIALS = Credentials("access-key-0123", "secret-key-0123", "us-east-1")
 CONTENT = noise(3_000_000, 1)
@@ -40,8 +41,7 @@ class S3:
 def s3(tmp_path: Path) -> Iterator[S3]:
     bucket = tmp_path / "s3" / "bucket"
     bucket.mkdir(parents=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = unused_port()
     rclone = Path(sysconfig.get_path("scripts")) / "rclone"
     keys = f"{CREDENTIALS.access_key},{CREDENTIALS.secret_key}"
     # Without a cache of directories, which would hide a replaced object.

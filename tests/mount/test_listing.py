@@ -24,6 +24,7 @@ from tests.support.harness import (
     unmount,
     wait_until,
 )
+from tests.support.ports import listening
 
 SECOND = 10**9
 NEWEST_NS = 1_700_000_000_123_456_000
@@ -46,7 +47,7 @@ def sized(sandbox: Sandbox) -> Sandbox:
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     """A web server that must never be called: `accept` finds whether it was."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listening() as server:
         server.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         yield server
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mount
-from tests.support.harness import Mounted, Sandbox, mounted, noise, run, serving, wait_until
+from tests.support.harness import Mounted, Sandbox, locked_in_memory, mounted, noise, run, serving, wait_until
 from tests.support.wire import Listening, hang_up
 
 TIMEOUT = 3.0
@@ -87,9 +87,10 @@ def test_while_the_network_is_away(project: Sandbox, mount: Mount) -> None:
 @pytest.mark.may_warn("127.0.0.1 (is out of reach; reads|answers again)")
 def test_opens_of_what_was_read_before(project: Sandbox, mount: Mount) -> None:
     """Each asks the store whether the file is still the same; if that is silent, one waits, not all."""
-    with mount("--refresh", "1000") as mounted:
+    with mount("--refresh", "1000") as mounted, ExitStack() as kept:
         for name in NAMES[:4]:
             assert failure(mounted / name)[0] is None
+            kept.enter_context(locked_in_memory(mounted / name))
         read_at = time.monotonic()
         wait_until(lambda: time.monotonic() > read_at + 2.5, "the time in which nothing is asked for again")
         with away(project):

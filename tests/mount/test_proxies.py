@@ -1,6 +1,5 @@
 """A mount whose API and store are behind a real proxy: what holds without one holds."""
 
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from tests.support.harness import (
     serving,
     wait_until,
 )
+from tests.support.ports import unused_port
 from tests.support.tinyproxy import ONLY_ROOT, TinyProxy, forwarding
 
 pytestmark = ONLY_ROOT
@@ -159,8 +159,7 @@ def test_who_wants_a_password(tmp_path: Path) -> None:
 
 def test_a_proxy_that_is_not_there(proxied: World) -> None:
     """It is named where it cannot be reached; and so is what it does not reach."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        place = f"127.0.0.1:{listener.getsockname()[1]}"
+    place = f"127.0.0.1:{unused_port()}"
     told = proxied.failure(HTTPS_PROXY=f"http://{place}")
     assert f"the proxy {place} cannot be reached; check HTTPS_PROXY" in told
     proxied.cable.refuse()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,14 +14,13 @@ from empirical_fs.control.reloading import reload
 from empirical_fs.work.progress import unseen
 from tests.conftest import Mount
 from tests.support.harness import Sandbox, noise, wait_until
+from tests.support.ports import unused_port
 
 
 @contextmanager
 def _served(path: Path) -> Iterator[httpx.Client]:
     """Rclone, which serves `path` by WebDAV and remembers no names."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{unused_port()}"
     rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert rclone is not None
     options = ("--addr", address, "--read-only", "--dir-cache-time", "0s")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import Mount
 from tests.support.harness import Sandbox, mounted, noise, opened, run
+from tests.support.ports import listening
 
 KIB, MIB = 2**10, 2**20
 SIZE = MIB + 4321
@@ -31,7 +32,7 @@ def project(sandbox: Sandbox) -> Sandbox:
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     """A server that must never be called: `accept` finds whether it was."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listening() as server:
         server.settimeout(0)
         yield server
 

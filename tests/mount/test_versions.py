@@ -14,6 +14,7 @@ from tests.support.harness import (
     Mounted,
     empirical_mount,
     environment,
+    locked_in_memory,
     mounted,
     noise,
     opened,
@@ -387,11 +388,12 @@ def test_a_store_that_cannot_be_asked_again(world: World) -> None:
     with world.mount() as mount:
         assert (mount / NAME).read_bytes() == OLD
         ahead(world, mount)
-        world.serve(lambda _: Answer(503))
-        world.reload(mount)
-        assert (mount / NAME).read_bytes() == OLD
-        world.serve(Object(NEW, OTHER))
-        wait_until(lambda: (mount / NAME).read_bytes() == NEW, "the new bytes")
+        with locked_in_memory(mount / NAME):
+            world.serve(lambda _: Answer(503))
+            world.reload(mount)
+            assert (mount / NAME).read_bytes() == OLD
+            world.serve(Object(NEW, OTHER))
+            wait_until(lambda: (mount / NAME).read_bytes() == NEW, "the new bytes")
 
 
 @pytest.mark.parametrize("body", [OLD, OLD[: SIZE - 1]])

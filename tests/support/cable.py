@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from tests.support.ports import unused_port
+
 _ADDRESS = "127.0.0.1"
 _PATIENCE = 10.0
 _PIECE = 64 * 2**10
@@ -41,7 +43,7 @@ class Cable:
         """Use TLS with the clients if `encryption` is given; never with the server."""
         self._encryption = encryption
         # Bound, but never listening: it keeps the port from other programs while connections are refused.
-        self._placeholder = _bound_to(0)
+        self._placeholder = _bound_to(unused_port())
         self._port = int(self._placeholder.getsockname()[1])
         self.host = f"{_ADDRESS}:{self._port}"
         self.url = f"{'https' if encryption else 'http'}://{self.host}"

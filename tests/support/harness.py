@@ -1,6 +1,8 @@
 """Tools for tests of real mounts: a sandbox project, a mount of it, and waiting with a deadline."""
 
+import ctypes
 import json
+import mmap
 import os
 import random
 import select
@@ -19,6 +21,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.support.forked import mark, start_mount, start_sandbox
+from tests.support.ports import unused_port
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
@@ -109,6 +112,23 @@ def opened(path: Path, *, ahead: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked_in_memory(path: Path) -> Iterator[None]:
+    """Keep a file in the page cache, which else may drop pages at any moment. It is open until then."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    size = ctypes.c_size_t(path.stat().st_size)
+    with path.open("rb") as file:
+        # The module of that name gives no address of what can only be read.
+        found = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), ctypes.c_long(0))
+    start = ctypes.c_void_p(found)
+    try:
+        assert libc.mlock(start, size) == 0, os.strerror(ctypes.get_errno())
+        yield
+    finally:
+        libc.munmap(start, size)
+
+
 class Sandbox:
     """An Empirical project that the real sandbox server serves from `folder`, in a process of its own."""
 
@@ -190,7 +210,16 @@ def serving(
 ) -> Iterator[Sandbox]:
     """A running sandbox server for `folder`; `plan` is its misbehaviour."""
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = [str(folder), "--port", "0", "--key", KEY, "--ready-file", str(ready_file), *options]
+    arguments = [
+        str(folder),
+        "--port",
+        str(unused_port()),
+        "--key",
+        KEY,
+        "--ready-file",
+        str(ready_file),
+        *options,
+    ]
     process = start_sandbox(arguments)
     try:
 

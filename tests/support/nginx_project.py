@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from tests.support import nginx
 from tests.support.harness import Mounted, mounted, run, wait_until
+from tests.support.ports import unused_port
 from tests.support.signing_api import SigningApi, signing_api
 
 HOUR = 3600
@@ -167,7 +168,7 @@ def nginx_project(
         in_http += _TLS
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind(("127.0.0.1", 0))
+        reserved.bind(("127.0.0.1", unused_port()))
         port = reserved.getsockname()[1]
         values = {
             "USER": nginx.USER,

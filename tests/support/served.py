@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.ports import unused_port
+
 KEY = "key-of-the-test"
 _DEADLINE_S = 30.0
 
@@ -67,7 +69,7 @@ def command(folder: Path, *arguments: str) -> list[str]:
         "empirical_fs.sandbox",
         str(folder),
         "--port",
-        "0",
+        str(unused_port()),
         "--key",
         KEY,
         *arguments,

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.harness import KEY
+from tests.support.ports import unused_port
 
 _RESOURCES = "/api/resources"
 
@@ -91,7 +92,7 @@ def signing_api(sign: Callable[[str], str]) -> Iterator[SigningApi]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             """Say nothing: what matters is asserted."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", unused_port()), Handler) as server:
         api.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.harness import PATIENCE, environment, wait_until
 from tests.support.namespaces import apart
+from tests.support.ports import unused_port
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a proxy names of its own")
 _ASKED = re.compile(r"Request \(file descriptor [0-9]+\): ([A-Z]+) (\S+) HTTP")
@@ -38,9 +39,7 @@ class TinyProxy:
 def forwarding(folder: Path, *names: str, directives: str = "") -> Iterator[TinyProxy]:
     """A proxy to which all `names` lead to this machine; `directives` are for its configuration."""
     folder.mkdir()
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = unused_port()
     configuration, hosts, log = folder / "tinyproxy.conf", folder / "hosts", folder / "log"
     configuration.write_text(
         f"Port {port}\nListen 127.0.0.1\nTimeout 600\nMaxClients 100\nLogLevel Connect\n{directives}\n"

@@ -15,6 +15,7 @@ from empirical_fs.errors import ApiUnavailable, StoreUnavailable
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Http
 from tests.support.common import common
+from tests.support.ports import listening
 
 PATIENCE = 0.4
 """Seconds; a fourth of it is how long a body may pause."""
@@ -33,7 +34,7 @@ class Listening(ABC):
 
     def __init__(self) -> None:
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listening()
         self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[socket.socket] = []
         self._serving: list[threading.Thread] = []

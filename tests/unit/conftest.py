@@ -21,6 +21,7 @@ from empirical_fs.reading.pending_read import Cancel
 from empirical_fs.reading.version import Extent
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import Steps, drive
+from tests.support.ports import unused_port
 
 # The same examples in every run, and no database in the tree: a failure is one that everybody sees.
 settings.register_profile("unit", deadline=None, derandomize=True, database=None, max_examples=30)
@@ -155,7 +156,7 @@ class Server:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.answer: Callable[[Asked], Answer] = lambda _: Answer(404)
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http = ThreadingHTTPServer(("127.0.0.1", unused_port()), self._handler())
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)

@@ -21,6 +21,7 @@ from empirical_fs.reading.fetch.object_store import Asked, Store
 from empirical_fs.server import Server
 from empirical_fs.work.waits import drive
 from tests.support.common import common
+from tests.support.ports import listening
 
 HERE = [
     "127.0.0.1",
@@ -64,7 +65,7 @@ def connect(scheme: str, host: str, port: int, seconds: float, permit: Permit) -
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening() as listener:
         listener.settimeout(0)
         yield listener
 

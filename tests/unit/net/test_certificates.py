@@ -18,6 +18,7 @@ from empirical_fs.net.certificates import create_context
 from tests.support import nginx
 from tests.support.harness import run
 from tests.support.namespaces import apart
+from tests.support.ports import listening
 
 PATIENCE = 10.0
 
@@ -30,7 +31,7 @@ class Greeting:
         self.authority = nginx.authority(folder)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "server.pem", folder / "server.key")
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listening()
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

@@ -13,6 +13,7 @@ from empirical_fs.net import connecting
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.connecting import Connector, Place, ResolverSilent, first_connected, in_order
 from empirical_fs.server import Server
+from tests.support.ports import listening
 
 SOON, PATIENCE = 0.2, 10.0
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -63,7 +64,7 @@ def swallowing(address: str, port: int) -> Iterator[None]:
 @pytest.fixture
 def port() -> Iterator[int]:
     """Of a server at 127.0.0.1; at 127.0.0.2 everything is swallowed."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening() as listener:
         port: int = listener.getsockname()[1]
         with swallowing("127.0.0.2", port):
             yield port

@@ -15,6 +15,7 @@ import pytest
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.http11 import BODY, PooledTransport
 from tests.support import nginx
+from tests.support.ports import unused_port
 from tests.support.wire import Listening, Send, hang_up
 
 PATIENCE = 10.0
@@ -319,8 +320,7 @@ def test_a_body_without_a_length(scripted: Scripted, head: bytes, body: bytes, t
 
 def test_refused() -> None:
     """A connection that is refused is an error of its own kind."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = unused_port()
     with connected() as client, pytest.raises(httpx.ConnectError):
         client.get(f"http://127.0.0.1:{port}")
 

@@ -20,6 +20,7 @@ from empirical_fs.net.network_failures import described, is_lasting, is_silence
 from empirical_fs.net.proxies import is_excepted
 from empirical_fs.server import Server
 from tests.support import nginx
+from tests.support.ports import unused_port
 from tests.support.small_proxies import Socks
 from tests.support.wire import Listening
 
@@ -196,8 +197,7 @@ def test_a_proxy_that_refuses(
 
 def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the proxy that cannot be reached, and not the API."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = unused_port()
     monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{port}")
     told = failure(api(), "https://api.example/")
     assert str(told) == f"the proxy 127.0.0.1:{port} cannot be reached; check ALL_PROXY"
