@@ -202,8 +202,10 @@ class Cached:
         """Have the disk begin to read a range that `read_into` is called for soon."""
         files = self.files
         if files is not None:
-            with suppress(StuckDisk):
-                files.read_ahead(start, stop)
+            try:
+                files.read_ahead(start, min(stop, self.size))
+            except OSError as error:
+                self.fail(error, "read")
 
     def read_from_memory(self, start: int, into: memoryview) -> bool:
         """Fill `into` with verified bytes from `start`, without waiting for the disk; False if it cannot.

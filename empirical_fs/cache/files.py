@@ -160,9 +160,7 @@ class Files:
         first, stop = start // BLOCK, start + len(into)
         known = self.state[first : min(count_blocks(stop), first + most)]
         blocks = len(known) - len(known.lstrip(bytes((UNKNOWN,))))
-        entries = self.entries(first, blocks)
-        with suppress(ValueError):
-            entries = entries[: entries.index(ABSENT)]
+        entries = self._run(first, blocks)
         if not entries:
             return Found(0)
         begin, end = first * BLOCK, min((first + len(entries)) * BLOCK, self.size)
@@ -181,8 +179,17 @@ class Files:
         return Found(len(middle))
 
     def read_ahead(self, start: int, stop: int) -> None:
-        """Have the disk begin to read a range."""
-        self._io.read_ahead(self.data, start, stop - start)
+        """Have the disk begin to read a range, as far as its blocks are there.
+
+        In a hole of the data file, the kernel would fill memory with zeros.
+
+        Raises:
+            OSError: the record cannot be read.
+        """
+        first = start // BLOCK
+        run = self._run(first, count_blocks(stop) - first)
+        if run:
+            self._io.read_ahead(self.data, start, min((first + len(run)) * BLOCK, stop) - start)
 
     def read_from_memory(self, start: int, into: memoryview) -> bool:
         """Fill `into` from `start`, if all blocks are right and the kernel has them in memory.
@@ -252,6 +259,13 @@ class Files:
             OSError: that cannot be done.
         """
         self._io.touch(self._record)
+
+    def _run(self, first: int, count: int) -> "array[int]":
+        """The checksums of blocks up to the first one that is absent."""
+        entries = self.entries(first, count)
+        with suppress(ValueError):
+            return entries[: entries.index(ABSENT)]
+        return entries
 
     def _whole(self, block: int, reach: int, parts: Sequence[memoryview], begin: int) -> memoryview | bytes:
         """One block of what was read from `begin` on into consecutive `parts`."""

@@ -104,6 +104,31 @@ def test_a_read_ends_at_the_first_gap(folder: Path) -> None:
         assert not cached.is_complete
 
 
+class ReadAhead(Io):
+    """Notes what is read ahead."""
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[int, int]] = []
+
+    def read_ahead(self, descriptor: int, offset: int, size: int) -> None:
+        self.ranges.append((offset, offset + size))
+
+
+def test_only_what_is_there_is_read_ahead(folder: Path) -> None:
+    """A hole of the data file would be filled with zeros in memory."""
+    io = ReadAhead()
+    with opened(folder, io=io) as store:
+        cached = version(store, DATA)
+        pieces = dict(blocks_of(DATA))
+        for block in (0, 1, 3):
+            assert cached.keep(block, pieces[block])
+        cached.expect(100, SIZE)
+        cached.expect(100, BLOCK)
+        cached.expect(2 * BLOCK, SIZE)
+        cached.expect(3 * BLOCK, SIZE)
+        assert io.ranges == [(100, 2 * BLOCK), (100, BLOCK), (3 * BLOCK, SIZE)]
+
+
 def test_a_version_is_complete_when_all_is_there_and_verified_when_all_was_read(folder: Path) -> None:
     with opened(folder) as store:
         cached = version(store, DATA)
