@@ -33,6 +33,9 @@ _FILE_MAX = 2**30
 _PRIVATE = 0o600
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SAME_SECONDS = 1.0
+"""Listings whose times differ by less may be the same one, with more sizes: its time is worked out anew for
+each writing, by two clocks."""
 _ABANDONED_SECONDS = 3600.0
 """A file that was being written so long ago is left of a process that was killed."""
 _PAUSE_SECONDS = 5.0
@@ -151,7 +154,7 @@ class ListingFile:
         except OSError:
             return False
         # A time in the future is of a clock that was wrong.
-        return listing.listed_at < kept_at <= time.time()
+        return listing.listed_at + _SAME_SECONDS < kept_at <= time.time()
 
     def _remove_abandoned(self) -> None:
         for each in self._path.parent.glob(f"*{_NEW}"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from empirical_fs.cache.listing_file import Keeper, ListingFile
-from empirical_fs.cache.listing_format import KeptListing
+from empirical_fs.cache.listing_format import KeptListing, MeasuredSize
 from tests.support.harness import wait_until
 from tests.unit.cache.test_listing_format import WHOLE, listing
 
@@ -126,6 +126,16 @@ def test_a_newer_one_stays(file: ListingFile) -> None:
     found = file.read()
     assert found is not None
     assert found.known == listing([]).known
+
+
+def test_the_same_with_a_size_more(file: ListingFile) -> None:
+    """It replaces the one before, though its time, which is worked out anew, may be a bit earlier."""
+    write(file, replace(NOW, sizes=()))
+    found = MeasuredSize(1, 2, 0, is_final=True)
+    write(file, replace(NOW, sizes=(found,), listed_at=NOW.listed_at - 0.001))
+    kept = file.read()
+    assert kept is not None
+    assert kept.sizes == (found,)
 
 
 def test_it_was_still_right_later(file: ListingFile) -> None:
