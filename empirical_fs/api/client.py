@@ -20,7 +20,15 @@ from empirical_fs.api.key_status import KeyStanding
 from empirical_fs.api.pages import IN_FLIGHT, PER_PAGE, Page
 from empirical_fs.api.resource import Resource
 from empirical_fs.clock import Deadline
-from empirical_fs.errors import ApiUnavailable, DeadlinePassed, Foreign, KeyRefused, NotTheApi, ResourceGone
+from empirical_fs.errors import (
+    ApiUnavailable,
+    DeadlinePassed,
+    Foreign,
+    KeyRefused,
+    NotTheApi,
+    OutOfReach,
+    ResourceGone,
+)
 from empirical_fs.net.addresses import permits_all
 from empirical_fs.net.client import Common, Http
 from empirical_fs.net.http11 import Answer
@@ -63,6 +71,7 @@ class Api:
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         self._closing = common.closing
         self._key = KeyStanding()
+        self._is_presumed_lost = False
         self._decoding = threading.Lock()
         self.lost = self._http.lost
 
@@ -78,11 +87,18 @@ class Api:
     def presume_lost(self) -> None:
         """Take it that the API has answered an earlier mount with this key, and is out of reach now.
 
-        Until it answers a probe, every request fails at once.
+        Until it answers a probe, every request fails at once; until it gives a page of the listing, those by
+        id do: something that answers in its place, or only with errors, would hold up each reader.
         """
         self._key.presume()
+        self._is_presumed_lost = True
         probe = self._url(_LISTING, {"page": 1, "per_page": 1})
         self._http.presume_lost(probe, self._headers)
+
+    @property
+    def is_presumed_lost(self) -> bool:
+        """Whether it has given no page of the listing since it was presumed lost."""
+        return self._is_presumed_lost
 
     def page(self, number: int, deadline: Deadline, known: Mapping[int, Resource]) -> Page:
         """Fetch page `number` (from 1) of the listing.
@@ -97,7 +113,9 @@ class Api:
         params = {"page": number, "per_page": PER_PAGE}
         answer, server_time = self._get(_LISTING, params, ListAnswer, deadline)
         with self._decoding:
-            return page_of(answer, number, known, server_time)
+            page = page_of(answer, number, known, server_time)
+        self._is_presumed_lost = False
+        return page
 
     def resource(self, resource_id: int, deadline: Deadline) -> Signed:
         """Fetch one resource with a freshly signed URL.
@@ -107,7 +125,10 @@ class Api:
             KeyRefused: 401, or 403 with the API's JSON.
             ResourceGone: 404, or the resource is no longer uploaded.
             NotTheApi: the answer is not that resource.
+            OutOfReach: the API is presumed lost.
         """
+        if self._is_presumed_lost:
+            raise OutOfReach(self._base.host)
         try:
             answer, server_time = self._get(f"/api/resources/{resource_id}", {}, OneAnswer, deadline)
         except _NotFound as error:

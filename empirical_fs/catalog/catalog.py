@@ -245,14 +245,21 @@ class Catalog:
         self._doubts.add(resource.id)
         self._refreshing.make_due()
 
-    def measure(self, resource: Resource) -> None:
+    def measure(self, resource: Resource) -> int:
         """Find the size of an upload for which the API gave none; look-ups and listings show it from now on.
+
+        Returns the size in bytes.
 
         Raises:
             EmpiricalError: the size could not be found.
         """
-        if self.is_to_be_measured(resource) and self._sizes.find(resource) != resource.size:
+        if not self.is_to_be_measured(resource):
+            return self._sizes.known(resource).size or 0
+        size = self._sizes.find(resource)
+        self._to_keep.measured()
+        if size != resource.size:
             self._refreshing.make_due()
+        return size
 
     def when_sized(self, entry: Entry, call: Callable[[], object]) -> None:
         """Call `call` once the size that is being measured is known, or cannot be; else at once."""

@@ -1,5 +1,6 @@
 """Holds what is kept on disk of the listing for later mounts, and tells whether that has changed."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,13 +32,17 @@ class Listed:
 
 
 class ListingToKeep:
-    """Holds the last listing of the API. One thread at a time may call its methods, but for `to_keep`."""
+    """Holds the last listing of the API. One thread at a time may call `listed`, any number the others.
+
+    The lock guards the number of sizes that was told.
+    """
 
     def __init__(self, sizes: Sizes, on_listed: OnListed) -> None:
         """Keep these `sizes` too; `on_listed` must not block."""
         self._sizes = sizes
         self._on_listed = on_listed
         self._listed: Listed | None = None
+        self._lock = threading.Lock()
         self._told_news = 0
 
     @property
@@ -63,7 +68,8 @@ class ListingToKeep:
         return KeptListing(listed.known, self._sizes.found(), time.time() - age, listed.server_time)
 
     def _tell(self, *, is_news: bool) -> None:
-        before, self._told_news = self._told_news, self._sizes.news
+        with self._lock:
+            before, self._told_news = self._told_news, self._sizes.news
         if self._listed is not None:
             self._on_listed(is_news or self._told_news != before)
 

@@ -16,6 +16,7 @@ from empirical_fs.reading.content import Content
 from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.open_files import Readers
 from empirical_fs.settings.caching import CacheSettings
+from empirical_fs.settings.settings import ProjectSettings
 from empirical_fs.work.timer import Timer
 
 OnReplaced = Callable[[Resource], object]
@@ -28,24 +29,24 @@ class DiskCache:
     def __init__(
         self,
         wanted: CacheSettings,
-        api_url: httpx.URL,
-        key: str,
+        settings: ProjectSettings,
         listed: Callable[[int], Resource | None],
+        is_offline: Callable[[], bool],
         timer: Timer,
     ) -> None:
         """Check the folder that is `wanted`; nothing is read or written before `start`.
 
         Args:
             wanted: where it is, and what it may take.
-            api_url: the API that lists the resources.
-            key: the API key with which they are listed.
+            settings: they have the API that lists the resources, and the key with which they are listed.
             listed: returns a resource of the latest listing by its id.
+            is_offline: returns whether that listing is one that an earlier mount has kept.
             timer: begins what is delayed.
 
         Raises:
             SetupError: the folder cannot be used, or others could write to it.
         """
-        of_resource = keys_of(api_url, key)
+        of_resource = keys_of(settings.api_url, settings.key)
 
         def key_of(resource_id: int) -> ResourceKey | None:
             resource = listed(resource_id)
@@ -57,7 +58,7 @@ class DiskCache:
         self.store = Store(wanted.folder, limits)
         self._timer = timer
         self.confirming = Confirming(timer)
-        self.disk = Disk(self.store, key_of, self.confirming)
+        self.disk = Disk(self.store, key_of, self.confirming, is_offline)
 
     def start(self, readers: Readers, catalog: Catalog, on_replaced: OnReplaced) -> None:
         """Begin to write, and to have versions confirmed that are read from disk."""

@@ -85,7 +85,7 @@ class Engine:
         def listed(resource_id: int) -> Resource | None:
             return catalog.latest.resources.get(resource_id)
 
-        self.cache = _cache(settings, listed, self.timer)
+        self.cache = _cache(settings, listed, lambda: api.is_presumed_lost, self.timer)
         self._listings = Listings(settings)
         ranges = Ranges(self.store, self._urls, listed, patience, closing)
 
@@ -164,7 +164,10 @@ class Engine:
 
 
 def _cache(
-    settings: ProjectSettings, listed: Callable[[int], Resource | None], timer: Timer
+    settings: ProjectSettings,
+    listed: Callable[[int], Resource | None],
+    is_offline: Callable[[], bool],
+    timer: Timer,
 ) -> "DiskCache | None":
     """The cache on disk; None if it is off.
 
@@ -175,4 +178,4 @@ def _cache(
         return None
     from empirical_fs.engine.disk_cache import DiskCache  # noqa: PLC0415 - see the import above
 
-    return DiskCache(settings.cache, settings.api_url, settings.key, listed, timer)
+    return DiskCache(settings.cache, settings, listed, is_offline, timer)

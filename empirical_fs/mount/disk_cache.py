@@ -34,7 +34,11 @@ class MountedCache(NullCache):
         self._cache, self._engine, self._resources = cache, engine, resources
         self.whole_files = WholeFiles(cache.disk, engine.timer)
         self._prefetch = Prefetch(
-            engine.readers, cache.disk, lambda each: resources().get(each), engine.timer
+            engine.readers,
+            cache.disk,
+            lambda each: resources().get(each),
+            catalog.measure,
+            engine.timer,
         )
         self._pins = Pins(cache.store, self._prefetch, cache.key_of, resources, engine.timer)
 
@@ -65,9 +69,11 @@ class MountedCache(NullCache):
 
     def percentages(self, threads: Pool) -> ShareOnDisk:
         """What tells how much of a file is on disk, by `threads`."""
-        disk, readers = self._cache.disk, self._engine.readers
+        disk, readers, catalog = self._cache.disk, self._engine.readers, self._engine.catalog
 
         def percent(resource: Resource) -> int:
+            if catalog.is_to_be_measured(resource):
+                return 0
             return disk.percent(resource, readers.latest(resource))
 
         return ShareOnDisk(percent, _Unstuck(threads, self._cache.store.gate))

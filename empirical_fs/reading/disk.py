@@ -29,7 +29,14 @@ class OnDisk:
     rest = BLOCK
     """So many missing bytes of a part are fetched though nobody waits for them: a block is kept whole."""
 
-    def __init__(self, store: Store, key: ResourceKey, content: Content, confirming: Confirming) -> None:
+    def __init__(
+        self,
+        store: Store,
+        key: ResourceKey,
+        content: Content,
+        confirming: Confirming,
+        is_offline: Callable[[], bool],
+    ) -> None:
         """Open no file yet: the threads that fetch do, not those that answer the kernel."""
         self.users = 0
         """Guarded by the lock of the `Disk`."""
@@ -37,6 +44,7 @@ class OnDisk:
         self._key = key
         self._content = content
         self._confirming = confirming
+        self._is_offline = is_offline
         self._lock = threading.Lock()
         self._cached: Cached | None = None
 
@@ -169,7 +177,7 @@ class OnDisk:
 
     def _recalled(self) -> Cached | None:
         """The version that was last seen listed as the content is, of which nobody has had an answer yet."""
-        if self._content.is_young:
+        if self._content.is_young and not self._is_offline():
             return None
         cached = self._store.listed(self._key, self._listed)
         if cached is not None and not self._content.recall(Validators(**cached.validators)):
@@ -182,16 +190,22 @@ class Disk:
     """The disk cache, for contents. The lock guards the table of contents in use, and their users."""
 
     def __init__(
-        self, store: Store, key_of: Callable[[int], ResourceKey | None], confirming: Confirming
+        self,
+        store: Store,
+        key_of: Callable[[int], ResourceKey | None],
+        confirming: Confirming,
+        is_offline: Callable[[], bool],
     ) -> None:
         """Use `store`; `key_of` returns the key of a resource id, or None if the listing no longer has it.
 
-        `confirming` hears of contents whose bytes come from disk.
+        `confirming` hears of contents whose bytes come from disk. While it `is_offline`, the listing is one
+        that was kept, which no store can lag behind.
         """
         self.store = store
         """The cache itself."""
         self._key_of = key_of
         self._confirming = confirming
+        self._is_offline = is_offline
         self._lock = threading.Lock()
         self._in_use: dict[Content, OnDisk] = {}
 
@@ -203,7 +217,7 @@ class Disk:
                 key = self._key_of(content.resource_id)
                 if key is None:
                     return None
-                found = self._in_use[content] = OnDisk(self.store, key, content, self._confirming)
+                found = self._in_use[content] = self._of(key, content)
             found.users += 1
             return found
 
@@ -238,7 +252,7 @@ class Disk:
         key = self._key_of(content.resource_id)
         if key is None or content in self._in_use:
             return
-        on_disk = OnDisk(self.store, key, content, self._confirming)
+        on_disk = self._of(key, content)
         on_disk.version()
         on_disk.close()
 
@@ -260,7 +274,7 @@ class Disk:
                         return percent
         key = self._key_of(resource.id)
         if key is not None and latest is not None:
-            on_disk = OnDisk(self.store, key, latest, self._confirming)
+            on_disk = self._of(key, latest)
             try:
                 return on_disk.percent() or 0
             finally:
@@ -272,6 +286,9 @@ class Disk:
             return found.percent
         finally:
             found.close()
+
+    def _of(self, key: ResourceKey, content: Content) -> OnDisk:
+        return OnDisk(self.store, key, content, self._confirming, self._is_offline)
 
     @contextmanager
     def of(self, content: Content) -> Iterator[OnDisk | None]:

@@ -7,10 +7,11 @@ the disk, and dropped. What is on the disk already is not fetched.
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from empirical_fs.api.resource import Resource
 from empirical_fs.errors import (
     BadAnswer,
     ContentChanged,
@@ -55,9 +56,12 @@ class Prefetch:
     by a queue.
     """
 
-    def __init__(self, readers: Readers, disk: Disk, listed: Listed, timer: Timer) -> None:
+    def __init__(
+        self, readers: Readers, disk: Disk, listed: Listed, measure: Callable[[Resource], int], timer: Timer
+    ) -> None:
         """Fetch through `readers` onto `disk`; `listed` returns what the listing has now.
 
+        `measure` has the store tell the size of a file, and may raise EmpiricalError.
         `timer` tells when a version that was young is no longer.
         """
         self._young = YoungVersions(readers, disk, listed, timer)
@@ -65,6 +69,7 @@ class Prefetch:
         self._disk = disk
         self._store = disk.store
         self._listed = listed
+        self._measure = measure
         self._lock = threading.Lock()
         self._batches: list[Batch] = []
         self._events: SimpleQueue[Piece | None] = SimpleQueue()
@@ -204,8 +209,10 @@ class Prefetch:
         if resource is None:
             batch.fail(resource_id, "it is gone")
             return None
-        if resource.link is not None or resource.size == 0:
+        if resource.link is not None or (resource.size == 0 and self._is_empty(batch, resource)):
             self._count(batch, resource_id, 0)
+            return None
+        if resource.size == 0:
             return None
         if resource.size is not None and resource.size > self._store.state.limit:
             batch.fail(resource_id, "it is larger than the cache")
@@ -215,6 +222,20 @@ class Prefetch:
         except BadAnswer as error:
             batch.fail(resource_id, str(error))
             return None
+
+    def _is_empty(self, batch: Batch, resource: Resource) -> bool:
+        """Whether a file is empty; if that is not certain, it has failed.
+
+        A size of 0 in the listing may mean that it is unknown, and who is offline cannot ask.
+        """
+        try:
+            size = self._measure(resource)
+        except EmpiricalError as error:
+            batch.fail(resource.id, str(error))
+            return False
+        if size:
+            batch.fail(resource.id, "its size was not known; try again")
+        return not size
 
     def _next_gap(self, file: WantedFile) -> Gap | None:
         """The next range of a file that is not there; None if there is none, or none that is known yet."""

@@ -199,6 +199,63 @@ def test_an_api_that_is_busy(project: Sandbox, cable: Cable, place: Place) -> No
         wait_until(lambda: mount.names() and not status(mount)["offline"], "that it is online")
 
 
+@pytest.mark.warns(STARTED)
+@pytest.mark.may_warn(BACK)
+def test_an_api_that_answers_with_errors(project: Sandbox, place: Place) -> None:
+    """What is not on disk is EIO at once, as for one that does not answer; what is there is read at once."""
+    with place.mount() as mount:
+        assert (mount / "b.pdf").read_bytes() == b"%PDF" * 1000
+    project.plan(faults=[{"on": "any", "action": {"type": "status", "status": 503}}])
+    with place.mount() as mount:
+        # Reads that are apart are the ones before which the store is asked whether the file has changed.
+        for name, wanted in (("a.txt", errno.EIO), ("b.pdf", None), ("a.txt", errno.EIO), ("b.pdf", None)):
+            begun = time.monotonic()
+            wait_until(lambda since=begun: time.monotonic() > since + 0.5, "a pause")  # type: ignore[misc]
+            number, seconds = failure(mount / name)
+            assert number == wanted
+            assert seconds < 1.5, f"{name} took {seconds} s"
+        project.plan(faults=[])
+        wait_until(lambda: failure(mount / "a.txt")[0] is None, "the first read", BACK_WITHIN)
+
+
+@pytest.mark.warns(WANTED)
+@pytest.mark.may_warn(BACK)
+def test_a_file_that_changed_a_moment_ago(project: Sandbox, cable: Cable, place: Place) -> None:
+    """It is read from disk like any other: nobody can say that the store lags behind."""
+    project.put("young.txt", b"young")
+    with place.mount() as mount:
+        assert (mount / "young.txt").read_bytes() == b"young"
+        wait_until(lambda: cached(mount / "young.txt") == 100, "it on disk")
+    cable.refuse()
+    with place.mount("--offline") as mount:
+        assert cached(mount / "young.txt") == 100
+        assert (mount / "young.txt").read_bytes() == b"young"
+
+
+@pytest.mark.warns(WANTED)
+@pytest.mark.may_warn(BACK)
+def test_empty_files(project: Sandbox, cable: Cable, place: Place) -> None:
+    """Those whose size the store has told are read; a 0 in the listing may mean that it is unknown."""
+    for name in ("read.txt", "fetched.txt", "unread.txt"):
+        project.put(name, b"", mtime=1_700_000_000)
+    with place.mount() as mount:
+        assert cached(mount / "read.txt") == 0
+        assert (mount / "read.txt").read_bytes() == b""
+        empirical_mount("--prefetch", mount.path, "fetched.txt")
+        for name, percent in (("read.txt", 100), ("fetched.txt", 100), ("unread.txt", 0)):
+            assert cached(mount / name) == percent
+    cable.refuse()
+    with place.mount("--offline") as mount:
+        for name, percent in (("read.txt", 100), ("fetched.txt", 100), ("unread.txt", 0)):
+            assert cached(mount / name) == percent
+            assert failure(mount / name)[0] == (None if percent else errno.EIO)
+
+
+def cached(path: Path) -> int:
+    """How much of a file is on disk, in percent."""
+    return int(os.getxattr(path, "user.empirical.cached"))
+
+
 def attempt(place: Place, *options: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
     arguments: tuple[str | Path, ...] = (
         "--api-url",

@@ -319,7 +319,7 @@ def test_one_measurement_for_all_who_open(pool: ThreadPoolExecutor) -> None:
     assert begun.acquire(timeout=PATIENCE)
     begun.acquire(timeout=0.1)
     go.set()
-    assert [future.result(PATIENCE) for future in futures] == [None] * 4
+    assert [future.result(PATIENCE) for future in futures] == [5] * 4
     assert world.catalog.lookup("2.txt").size == 5
     assert world.measures == [2]
 

@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def disk(store: Store) -> Disk:
     key_of = partial(ResourceKey, "origin", "project")
-    return Disk(store, key_of, Confirming(Timer()))
+    return Disk(store, key_of, Confirming(Timer()), lambda: False)
 
 
 def content(
