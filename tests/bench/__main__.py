@@ -29,7 +29,10 @@ from tests.bench.work import WorkFailed
 
 _TOP = Path(__file__).parents[2]
 _RESULT = _TOP / ".bench" / "bench.json"
-_GROUPS = ("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start", "disk")
+_GROUPS = (
+    *("seq", "wan", "rand", "walk", "ls", "open", "warm", "many", "waste", "refresh", "start", "disk"),
+    "prefetch",
+)
 _DOORS = ("cat_ranges", "get", "parquet")
 _FAILURES = (AssertionError, OSError, subprocess.SubprocessError, HTTPException, WorkFailed)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -37,6 +37,7 @@ class Sizes:
     scattered: int = 100
     peeked: int = 50
     refreshed: tuple[int, ...] = (5000, 50_000)
+    fetched: int = 1000
     ranged: int = 100
     ranges: int = 10_000
     got: int = 1000
@@ -56,6 +57,7 @@ QUICK = Sizes(
     scattered=40,
     peeked=20,
     refreshed=(1000,),
+    fetched=100,
     ranges=2000,
     got=200,
     parquet=128 * MIB,
@@ -90,8 +92,19 @@ class Bench:
             with contextlib.suppress(OSError):
                 _DROP_CACHES.write_text("3")
             _load_programs()
-        _touch_memory()
+        self.own_memory()
         self.store.warm(project)
+
+    def own_memory(self) -> None:
+        """Have the machine own as much memory as a measurement will take.
+
+        A virtual machine may have given memory that it did not use back to its host, and who is measured
+        then would wait for the host.
+        """
+        free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
+        with mmap.mmap(-1, min(_TOUCHED, free // 2)) as memory:
+            for page in range(0, len(memory), mmap.PAGESIZE):
+                memory[page] = 1
 
     @contextlib.contextmanager
     def empty_folder(self) -> Iterator[Path]:
@@ -126,18 +139,6 @@ class Row(ABC):
     @abstractmethod
     def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
         """The figures of `who` in round `number`, from 1; what is no figure of theirs is left out."""
-
-
-def _touch_memory() -> None:
-    """Have the machine own as much memory as a measurement will take.
-
-    A virtual machine may have given memory that it did not use back to its host, and who is measured first
-    would wait for the host.
-    """
-    free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
-    with mmap.mmap(-1, min(_TOUCHED, free // 2)) as memory:
-        for page in range(0, len(memory), mmap.PAGESIZE):
-            memory[page] = 1
 
 
 def _load_programs() -> None:

@@ -10,11 +10,13 @@ from tests.bench.figures import AtLeast, Line, NoMoreThan, Who
 from tests.bench.latency import random_pages
 from tests.bench.mounts import Caching, Mount
 from tests.bench.store import MIB, File, Location, Project
-from tests.bench.work import read_pages, read_with_dd, timed
-from tests.support.harness import wait_until
+from tests.bench.work import download, finish, read_pages, read_with_dd, timed
+from tests.support.harness import mount_command, wait_until
 
 _MB, _MS = 10**6, 1000
 _WRITING, _IDLE_SECONDS = 120.0, 5.0
+_CONNECTIONS = 64
+"""How many requests curl may have at once: as many as we do."""
 _AS_LOCAL = AtLeast(0.9, (Who.BARE,))
 
 
@@ -22,6 +24,32 @@ def rows(sizes: Sizes) -> Iterator[Row]:
     """The rows of this module."""
     yield Disk(sizes)
     yield DiskOverWan(sizes)
+    yield Prefetch(sizes)
+
+
+class Prefetch(Row):
+    """Many files fetched into the cache, over a link that is slower than the disk."""
+
+    who = (Who.OURS, Who.BARE)
+
+    def __init__(self, sizes: Sizes) -> None:
+        files = tuple(File(f"fetched-{number:04}.bin", MIB) for number in range(sizes.fetched))
+        self._rate = Line(f"--prefetch of {sizes.fetched} files of 1 MiB (bare: curl), MB/s", (_AS_LOCAL,))
+        super().__init__("prefetch", Project("prefetch", Location.WAN, files), self._rate)
+
+    def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
+        size = len(self.project.files) * MIB
+        if who is Who.BARE:
+            with bench.empty_folder() as target:
+                seconds, _ = timed(lambda: download(bench.store, self.project, target, _CONNECTIONS))
+            return {self._rate: size / _MB / seconds}
+        folder = bench.folder / "kept"
+        try:
+            with bench.mounted(who, self.project, Caching(folder, size)) as mount:
+                seconds, _ = timed(lambda: finish(*mount_command("--prefetch", mount.path)))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return {self._rate: size / _MB / seconds}
 
 
 class DiskOverWan(Row):
@@ -92,6 +120,7 @@ class Disk(Row):
         if who is Who.BARE:
             path = bench.store.path(self.project, name)
             bench.forget(path)
+            bench.own_memory()
             warm, _ = timed(lambda: read_with_dd(path, size))
             hot, _ = timed(lambda: read_with_dd(path, size))
             bench.forget(path)
@@ -107,11 +136,14 @@ class Disk(Row):
         caching = Caching(folder, size)
         try:
             with bench.mounted(who, self.project, caching) as mount:
+                bench.own_memory()
                 cold, _ = timed(lambda: read_with_dd(mount.path / name, size))
                 wait_until(lambda: self._is_kept(bench, mount, caching), "the whole file on disk", _WRITING)
-            for each in caching.files():
-                bench.forget(each)
             with bench.mounted(who, self.project, caching) as mount:
+                # The memory that this frees is taken by what is read next, and not given back to a host.
+                for each in caching.files():
+                    bench.forget(each)
+                bench.own_memory()
                 warm, _ = timed(lambda: read_with_dd(mount.path / name, size))
             with bench.mounted(who, self.project, caching) as mount:
                 hot, _ = timed(lambda: read_with_dd(mount.path / name, size))

@@ -58,6 +58,17 @@ def read_with_dd(path: Path, size: int) -> None:
     expect(size, int(match[1]) if match else 0, "bytes")
 
 
+def download(store: Store, project: Project, target: Path, at_once: int) -> None:
+    """Have curl write the files of `project` to the folder `target`, so many at once."""
+    wanted = target / "wanted"
+    url, names = store.url(project), [each.name for each in project.files]
+    wanted.write_text("".join(f"url = {url}{name}\noutput = {target / name}\n" for name in names))
+    finish("curl", "-sS", "-f", "-Z", "--parallel-max", str(at_once), "-K", wanted)
+    wanted.unlink()
+    got = sum(each.stat().st_size for each in target.iterdir())
+    expect(sum(each.size for each in project.files), got, "bytes")
+
+
 def read_at_once(paths: Sequence[Path]) -> int:
     """Read all of `paths` side by side; how many bytes that were."""
 
