@@ -1,5 +1,6 @@
 """What a mount does with its cache on disk: its commands, pinned files, and files that the kernel reads."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,9 @@ from empirical_fs.mount.null_cache import NullCache
 from empirical_fs.mount.pins import Pins
 from empirical_fs.mount.task_runner import Tasks
 from empirical_fs.reading.prefetch import Prefetch
+from empirical_fs.reading.redated_versions import RedatedVersions
 from empirical_fs.reading.whole_files import WholeFiles
+from empirical_fs.reading.young_versions import YoungVersions
 from empirical_fs.work.threads import Pool
 
 
@@ -31,31 +34,42 @@ class MountedCache(NullCache):
         def resources() -> Mapping[int, Resource]:
             return catalog.latest.resources
 
+        def listed(resource_id: int) -> Resource | None:
+            return resources().get(resource_id)
+
         self._cache, self._engine, self._resources = cache, engine, resources
         self.whole_files = WholeFiles(cache.disk, engine.timer)
         self._prefetch = Prefetch(
             engine.readers,
             cache.disk,
-            lambda each: resources().get(each),
+            listed,
             catalog.measure,
             engine.timer,
+        )
+        young = YoungVersions(engine.readers, cache.disk, listed, engine.timer)
+        self._redated = RedatedVersions(
+            listed, cache.disk.may_have_redated, young.confirm, engine.timer, time.monotonic
         )
         self._pins = Pins(cache.store, self._prefetch, cache.key_of, resources, engine.timer)
 
     def report(self) -> dict[str, Any]:
         """The state for `--status`: sizes in bytes, counts of blocks."""
-        return {**self._cache.report(), "pinned_not_current": len(self._pins.missing)}
+        return {**self._cache.report(), "pinned_not_current": self._pins.not_current}
 
     def tasks(self) -> Tasks:
         """What answers the commands of the cache: prefetch, pin and the like; closed before the readers."""
         cache, engine = self._cache, self._engine
         parts = (cache.store, cache.key_of, engine.catalog, engine.readers, cache.disk)
         commands = CacheCommands(*parts, self._prefetch, self._pins)
-        return Tasks(commands.begin, engine.timer, self._prefetch.close, self._check)
+        return Tasks(commands.begin, engine.timer, self._stop, self._check)
 
     def replaced(self, resource: Resource) -> None:
         """Note that the store has another version of a file than the one on disk."""
         self._pins.relisted([resource.id], self._resources())
+
+    def _stop(self) -> None:
+        self._prefetch.close()
+        self._redated.close()
 
     def _check(self) -> None:
         """Check that the disk answers.
@@ -84,7 +98,9 @@ class MountedCache(NullCache):
 
     def relisted(self, ids: Iterable[int], resources: Mapping[int, Resource]) -> None:
         """Note that the listing changed for these ids; `resources` has those that it still has."""
+        ids = list(ids)
         self._pins.relisted(ids, resources)
+        self._redated.relisted(ids)
 
     def close(self) -> None:
         """Close the files that the kernel reads by itself."""

@@ -55,10 +55,10 @@ class Pins:
         self._gone: set[int] = set()
 
     @property
-    def missing(self) -> dict[int, str]:
-        """Why pinned files are not there in the version that the listing has, by their ids."""
+    def not_current(self) -> int:
+        """How many pinned files are not known to be there in the version that the listing has."""
         with self._lock:
-            return dict(self._missing)
+            return len(self._missing.keys() | self._due | self._begun)
 
     def start(self) -> None:
         """Find out what is pinned, and fetch what is missing of it, in the background."""

@@ -26,6 +26,7 @@
     prefetch              fetches whole files into the disk cache, for commands
     batch                 the files that a command wants; wanted_file: one of them
     young_versions        notes which of them the listing means
+    redated_versions      notes which of them were only renamed or re-dated
     prefetch_policy       which file comes next, and how many requests at once; policy
 
 A module marked as policy does no I/O and starts no threads. The package knows nothing of the kernel. fuse/,

@@ -256,6 +256,20 @@ class Disk:
         on_disk.version()
         on_disk.close()
 
+    def may_have_redated(self, resource: Resource) -> bool:
+        """Whether a version is on disk that may be the listed one, which was seen with another date only.
+
+        It reads the disk; the store's ETag tells whether it is.
+        """
+        key = self._key_of(resource.id)
+        if key is None or not resource.size:
+            return False
+        found = self.store.listed(key, Listed(resource.size, resource.updated_ns))
+        if found is not None:
+            found.close()
+            return False
+        return self.store.has_strong(key, resource.size)
+
     def percent(self, resource: Resource, latest: Content | None = None) -> int:
         """How much of the version that `resource` describes is on disk, rounded down; it reads the disk.
 

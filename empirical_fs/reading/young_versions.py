@@ -37,11 +37,15 @@ class YoungVersions:
         if content.has_settled:
             self._disk.note_listed(content, cached)
         else:
-            self._timer.after(LAG_SECONDS, partial(self._confirm, resource))
+            self._timer.after(LAG_SECONDS, partial(self.confirm, resource, lambda: None))
 
-    def _confirm(self, resource: Resource) -> None:
-        """Ask the store whether it still has a version that was young when it was fetched."""
+    def confirm(self, resource: Resource, on_over: Callable[[], object]) -> None:
+        """Ask the store whether it has the version that is on disk, as the one that the listing means.
+
+        Calls `on_over` when it has answered, or will not.
+        """
         if self._is_closed or self._listed(resource.id) != resource:
+            on_over()
             return
         handle = self._readers.open(resource, nothing)
         content = handle.content
@@ -51,8 +55,10 @@ class YoungVersions:
             if cached is not None:
                 self._disk.note_listed(content, cached)
             handle.close()
+            on_over()
 
         try:
             self._readers.ask_again(content, answered)
         except NoThread:
             handle.close()
+            on_over()
