@@ -10,6 +10,7 @@
     disk_io           the system calls
     folder            the places of the files
     files             the open files of a version
+    block_states      what this process knows of the blocks of one
     version_files     opens, creates and removes them
     verified_files    which files were verified before
     reservations      reserves room before anything is written

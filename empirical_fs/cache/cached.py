@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import msgspec
 
-from empirical_fs.cache.files import VERIFIED, Files
+from empirical_fs.cache.block_states import VERIFIED
+from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import Place
 from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.keys import Identity, Listed
@@ -121,7 +122,7 @@ class Cached:
     def is_verified(self) -> bool:
         """Whether this process has verified every block."""
         files = self.files
-        return not self.size or (files is not None and files.is_verified)
+        return not self.size or (files is not None and files.blocks.are_verified)
 
     @property
     def is_pinned(self) -> bool:
@@ -273,7 +274,7 @@ class Cached:
             return False
         room = memoryview(bytearray(min(_AT_ONCE * BLOCK, self.size)))
         try:
-            while (block := files.first_unverified) < len(files.state):
+            while (block := files.blocks.first_unverified) < len(files.state):
                 if not goes_on():
                     return False
                 start = block * BLOCK
@@ -295,7 +296,7 @@ class Cached:
         """
         files = self.files
         try:
-            if files is None or not files.is_verified:
+            if files is None or not files.blocks.are_verified:
                 return None
             if not files.is_whole:
                 return None
@@ -366,7 +367,7 @@ class Cached:
         """Verify every block once more before it is served: some are damaged now that were not before."""
         files = self._files
         if files is not None:
-            files.state[:] = bytes(len(files.state))
+            files.blocks.forget(0, len(files.state))
 
     def detach(self) -> None:
         """Write nothing more: another version has its place."""

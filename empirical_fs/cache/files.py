@@ -7,7 +7,9 @@ from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
+from empirical_fs.cache.block_states import DAMAGED, UNKNOWN, VERIFIED, BlockStates, Shown
 from empirical_fs.cache.bounds import Amount
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.folder import Place
@@ -28,8 +30,6 @@ from empirical_fs.cache.verified_files import Stamp
 
 PAGE = 4096
 """What a folder and the smallest file take on most disks."""
-UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
-"""What this process knows of a block."""
 
 
 def room_for_files(size: int) -> Amount:
@@ -55,7 +55,7 @@ class Found:
 class Files:
     """The open files of one version. They are closed with the last reference to this object.
 
-    Any number of threads may read; one thread writes. An element of `state` is set by one operation.
+    Any number of threads may read; one thread writes.
     """
 
     def __init__(
@@ -65,8 +65,10 @@ class Files:
         self.place = place
         self.origin, self.note = header
         self._record, self.data = descriptors
-        self.state = bytearray(count_blocks(self.origin.size))
-        """For each block what this process knows of it: UNKNOWN, VERIFIED or DAMAGED."""
+        # Not a method: a reference to this object would keep its files open until garbage is collected.
+        self.blocks = BlockStates(count_blocks(self.origin.size), partial(_shown, io, self.data))
+        """What this process knows of each block."""
+        self.state = self.blocks.states
         self.stamp: Stamp | None = None
         """The stamp that the data file had before any block was verified; None if that is not known."""
         self.since = float("-inf")
@@ -98,16 +100,6 @@ class Files:
             return True
 
     @property
-    def is_verified(self) -> bool:
-        """Whether this process has verified every block."""
-        return self.state.count(VERIFIED) == len(self.state)
-
-    @property
-    def first_unverified(self) -> int:
-        """The first block that this process has not verified; the count of blocks if there is none."""
-        return len(self.state) - len(self.state.lstrip(bytes((VERIFIED,))))
-
-    @property
     def is_whole(self) -> bool:
         """Whether the data file ends where the object ends.
 
@@ -115,10 +107,6 @@ class Files:
             OSError: the disk does not say.
         """
         return self._io.status_of(self.data).st_size == self.size
-
-    def take_for_verified(self) -> None:
-        """Note that this process has verified every block earlier, and that nothing has changed since."""
-        self.state[:] = bytes((VERIFIED,)) * len(self.state)
 
     def entries(self, first: int, count: int) -> "array[int]":
         """The checksums of blocks; ABSENT also for those that this process knows to be damaged.
@@ -138,17 +126,20 @@ class Files:
     def read_verified(self, start: int, into: memoryview) -> int:
         """Read from `start`, a block that is verified; returns the count of bytes.
 
+        That is 0 if another program has changed the file: then no block is verified any more.
+
         Raises:
             OSError: the disk cannot be read.
         """
         first = start // BLOCK
         last = count_blocks(start + len(into))
-        known = self.state[first:last]
-        blocks = len(known) - len(known.lstrip(bytes((VERIFIED,))))
+        blocks = self.blocks.run(first, last, VERIFIED)
         wanted = into[: (first + blocks) * BLOCK - start]
         got = self._read(self.data, wanted, start)
+        if self.blocks.have_changed():
+            return 0
         if got < len(wanted):
-            self._forget(first, blocks)  # somebody has cut the file off
+            self.blocks.forget(first, first + blocks)  # somebody has cut the file off
         return got
 
     def read_unverified(self, start: int, into: memoryview, most: int) -> Found:
@@ -157,9 +148,10 @@ class Files:
         Raises:
             OSError: the disk cannot be read.
         """
+        self.blocks.have_changed()
+        shown = self.blocks.shown
         first, stop = start // BLOCK, start + len(into)
-        known = self.state[first : min(count_blocks(stop), first + most)]
-        blocks = len(known) - len(known.lstrip(bytes((UNKNOWN,))))
+        blocks = self.blocks.run(first, min(count_blocks(stop), first + most), UNKNOWN)
         entries = self._run(first, blocks)
         if not entries:
             return Found(0)
@@ -175,7 +167,7 @@ class Files:
             if reach - begin > got or checksum(whole, self._seed, number) != entry:
                 self.state[number] = DAMAGED
                 return Found(max(number * BLOCK - start, 0), number)
-            self.state[number] = VERIFIED
+            self.blocks.note_verified(number, shown)
         return Found(len(middle))
 
     def read_ahead(self, start: int, stop: int) -> None:
@@ -196,9 +188,25 @@ class Files:
 
         It does not wait for the disk. Blocks that are not verified yet are verified; damage is not noted.
         """
+        try:
+            return self._read_from_memory(start, into)
+        except OSError:
+            return False  # a usual read tells what is wrong
+
+    def _read_from_memory(self, start: int, into: memoryview) -> bool:
+        """As `read_from_memory`.
+
+        Raises:
+            OSError: the disk does not say whether the file has changed.
+        """
+        shown = self.blocks.shown
+        if shown is None:
+            return False
         first, last = start // BLOCK, count_blocks(start + len(into))
         if self.state.count(VERIFIED, first, last) == last - first:
-            return self._io.read_from_memory(self.data, [into], start) == len(into)
+            # Where the kernel answers without waiting, it also knows the times of the file.
+            count = self._io.read_from_memory(self.data, [into], start)
+            return count == len(into) and not self.blocks.have_changed()
         raw = bytearray((last - first) * ENTRY)
         if self._io.read_from_memory(self._record, [raw], HEADER + first * ENTRY) < len(raw):
             return False
@@ -212,7 +220,7 @@ class Files:
             at = number * BLOCK - begin
             if checksum(whole[at : at + BLOCK], self._seed, number) != entry:
                 return False
-            self.state[number] = VERIFIED
+            self.blocks.note_verified(number, shown)
         if not is_whole:
             into[:] = whole[start - begin : start - begin + len(into)]
         return True
@@ -227,7 +235,9 @@ class Files:
         Raises:
             OSError: the disk is full, or has failed; the blocks then count as absent or damaged.
         """
+        self.blocks.have_changed()
         self._write(self.data, list(blocks), first * BLOCK)
+        self.blocks.note_own_change()
         self._write(self._record, [encode_entries(checksums)], HEADER + first * ENTRY)
         for number in range(first, first + len(blocks)):
             if self.state[number] == DAMAGED:
@@ -278,9 +288,6 @@ class Files:
             start, stop = start - len(part), stop - len(part)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _forget(self, first: int, blocks: int) -> None:
-        self.state[first : first + blocks] = bytes(blocks)
-
     def _read(self, descriptor: int, into: bytearray | memoryview, offset: int) -> int:
         done, view = 0, memoryview(into)
         while done < len(view):
@@ -315,6 +322,11 @@ class Files:
             if not count:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             done += count
+
+
+def _shown(io: Io, data: int) -> Shown:
+    found = io.status_of(data)
+    return Shown(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _leave_all(io: Io, descriptors: Sequence[int]) -> None:

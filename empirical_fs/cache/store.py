@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from empirical_fs.cache.block_states import Shown
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.closer import Closer
@@ -320,7 +321,7 @@ class Store:
             if is_last and self._open.get(_key(cached)) is cached:
                 del self._open[_key(cached)]
                 files = cached.files
-                if files is not None and files.stamp is not None and files.is_verified:
+                if files is not None and files.stamp is not None and files.blocks.are_verified:
                     self._verified.note(_key(cached), files.stamp, files.since)
         if is_last:
             cached.finish()
@@ -328,10 +329,11 @@ class Store:
     def _recall(self, files: Files) -> None:
         """Note whether the files, which have just been opened, were verified by this process lately."""
         files.since = self._clock()
-        since = self._verified.since((files.place.resource, files.place.version), files.stamp)
-        if since is not None:
+        stamp = files.stamp
+        since = self._verified.since((files.place.resource, files.place.version), stamp)
+        if since is not None and stamp is not None:
             files.since = since
-            files.take_for_verified()
+            files.blocks.take_for_verified(Shown(stamp.size, stamp.modified_ns, stamp.changed_ns))
 
     def _forget(self, entry: Entry) -> None:
         """Note that the files of a version were removed."""

@@ -306,6 +306,7 @@ def test_pinned_files_are_kept_current_in_a_full_cache(
         wait_until(
             lambda: answer("--status", mounted.path)[0]["cache"]["pinned_not_current"] == 1, "it is told"
         )
+        wait_until(lambda: "cannot be kept current" in mounted.log.read_text(), "why")
         (row,) = [
             each for each in answer("--cached", mounted.path) if each["name"] == "a.bin" and each["current"]
         ]

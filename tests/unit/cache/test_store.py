@@ -307,6 +307,26 @@ def test_a_file_cut_off_after_it_was_verified_gives_no_wrong_byte(folder: Path) 
         assert check(cached, DATA) == [True] * 4
 
 
+@pytest.mark.warns("block 1 of .* is damaged; it is fetched again")
+def test_a_file_changed_in_place_after_it_was_verified(folder: Path) -> None:
+    """By another program, in its old size: what it has written is a miss, and the rest is verified anew."""
+    with opened(folder) as store:
+        fill(store, DATA)
+        cached = version(store, DATA)
+        assert check(cached, DATA) == [True] * 4
+        whole = memoryview(bytearray(SIZE))
+        assert cached.read_from_memory(0, whole)
+        (path,) = folder.rglob("*.data")
+        with path.open("r+b") as file:
+            os.pwrite(file.fileno(), bytes(100), BLOCK)
+        assert not cached.read_from_memory(0, whole)
+        assert check(cached, DATA) == [True, False, True, True]
+        assert cached.keep(1, DATA[BLOCK : 2 * BLOCK])
+        assert check(cached, DATA) == [True] * 4
+        assert cached.read_from_memory(0, whole)
+        assert whole == DATA
+
+
 def test_nothing_can_be_told_from_names_and_nobody_else_can_look(folder: Path) -> None:
     with opened(folder) as store:
         cached = version(store, DATA)
