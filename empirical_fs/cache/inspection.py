@@ -1,5 +1,6 @@
 """Lists, checks and removes what is on disk, for commands; with or without a mount."""
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from empirical_fs.cache.files import Files
 from empirical_fs.cache.folder import PIN, RECORD, Folder, Place
 from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.keys import Identity, Listed
-from empirical_fs.cache.record import ABSENT, BLOCK, block_size, count_blocks
+from empirical_fs.cache.record import ABSENT, BLOCK, Unusable, block_size, count_blocks
 from empirical_fs.cache.scan import resource_folders
 from empirical_fs.cache.version_files import open_files, remove_files
 
 _AT_ONCE = 16
+_EVICTED = (errno.ENOENT, errno.ESTALE)
+"""ESTALE is what NFS says of a file that another machine has removed."""
 _ENTRIES = 4096
 
 
@@ -58,8 +61,15 @@ class Verified:
     """Blocks that do not, or cannot be read; they now count as absent."""
 
 
-def entries(folder: Folder, io: Io, resources: Iterable[str] | None = None) -> Iterator[Entry]:
+def entries(
+    folder: Folder,
+    io: Io,
+    resources: Iterable[str] | None = None,
+    on_unreadable: Callable[[Place], object] = lambda _: None,
+) -> Iterator[Entry]:
     """All versions on disk that this release can read, or those of some resources (digests).
+
+    `on_unreadable` is called for each version whose record is damaged or cannot be read.
 
     Raises:
         OSError: the folder cannot be read.
@@ -80,11 +90,15 @@ def entries(folder: Folder, io: Io, resources: Iterable[str] | None = None) -> I
             try:
                 files = open_files(io, place)
                 if not isinstance(files, Files):
+                    if files is Unusable.DAMAGED:
+                        on_unreadable(place)
                     continue
                 entry = _entry(io, place, files, is_pinned=f"{place.version}{PIN}" in names)
             except StuckDisk:
                 raise
-            except OSError:
+            except OSError as error:
+                if error.errno not in _EVICTED:
+                    on_unreadable(place)
                 continue
             yield entry
 

@@ -216,13 +216,19 @@ class Store:
         cached.describe(validators)
         return cached
 
-    def entries(self, resources: Iterable[str] | None = None) -> Iterator[Entry]:
+    def entries(
+        self,
+        resources: Iterable[str] | None = None,
+        on_unreadable: Callable[[Place], object] = lambda _: None,
+    ) -> Iterator[Entry]:
         """All versions on disk, or those of some resources (digests), but none of another release's format.
+
+        `on_unreadable` is called for each version whose record is damaged or cannot be read.
 
         Raises:
             OSError: the folder cannot be read.
         """
-        return entries(self.folder, self.io, resources)
+        return entries(self.folder, self.io, resources, on_unreadable)
 
     def verify(self, entry: Entry, progress: Callable[[int], object] = lambda _: None) -> Verified:
         """Check every block of a version; `progress` is called with the bytes of each step.
@@ -245,6 +251,16 @@ class Store:
         freed = evict(self.folder, self.io, entry)
         self._forget(entry)
         return freed.bytes
+
+    def remove_damaged(self, place: Place) -> None:
+        """Remove the files of a version, if its record is damaged.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        if open_files(self.io, place) is Unusable.DAMAGED:
+            remove_files(self.io, place)
+            self._reservations.is_outdated = True
 
     def remove_outdated(self, entry: Entry) -> None:
         """Remove a version that the object store no longer has; a pin stays, as `Cached.discard` says.

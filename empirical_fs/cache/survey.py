@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from empirical_fs.cache.folder import Place
 from empirical_fs.cache.gate import StuckDisk
 from empirical_fs.cache.inspection import Entry
 from empirical_fs.cache.keys import Listed
@@ -81,6 +82,8 @@ class Checked:
     files: int = 0
     good: int = 0
     damaged: int = 0
+    unreadable: int = 0
+    """Versions, not blocks: their records are damaged, or cannot be read."""
 
 
 def verify(store: Store, names: Names, watch: Watch) -> Iterator[dict[str, Any] | Checked]:
@@ -89,9 +92,15 @@ def verify(store: Store, names: Names, watch: Watch) -> Iterator[dict[str, Any] 
     Raises:
         OSError: the folder cannot be read.
     """
-    everything = list(store.entries())
-    watch.expect(len(everything), sum(entry.cached_bytes for entry in everything))
     total = Checked()
+
+    def note_unreadable(place: Place) -> None:
+        total.unreadable += 1
+        with suppress(OSError):  # the next check tells it again
+            store.remove_damaged(place)
+
+    everything = list(store.entries(on_unreadable=note_unreadable))
+    watch.expect(len(everything), sum(entry.cached_bytes for entry in everything))
     for entry in everything:
         try:
             found = store.verify(entry, lambda size: watch.moved(0, size))

@@ -59,6 +59,8 @@ def summary(kind: Kind, result: Row) -> str:
             return f"freed: {size(_count(result, 'bytes_freed'))}"
     good, damaged = _count(result, "good"), _count(result, "damaged")
     told = f"{files}: {_counted(good, 'block is', 'blocks are')} good, {damaged} damaged"
+    if unreadable := _count(result, "unreadable"):
+        told += f"; {_counted(unreadable, 'file', 'files')} more cannot be read"
     if "outdated" in result:
         told += f"; {_count(result, 'outdated')} outdated, {_count(result, 'not_asked')} not answered for"
     return told

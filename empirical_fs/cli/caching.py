@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,8 @@ def _in_folder(kind: Kind, folder: Path, names: survey.Names, show: Show) -> Out
     except OSError as error:
         raise SetupError(f"the cache in {folder} cannot be read: {error.strerror}") from error
     rows = [each for each in found if not isinstance(each, survey.Checked)]
-    counts = [each for each in found if isinstance(each, survey.Checked)]
-    total = {name: sum(getattr(each, name) for each in counts) for name in ("files", "good", "damaged")}
-    return Outcome(rows, total)
+    (total,) = (each for each in found if isinstance(each, survey.Checked))
+    return Outcome(rows, asdict(total))
 
 
 def _show(kind: Kind, outcome: Outcome, *, as_json: bool) -> None:
@@ -156,5 +156,5 @@ def _for_programs(kind: Kind, outcome: Outcome) -> Mapping[str, Any] | Sequence[
 def _is_well(kind: Kind, result: Mapping[str, Any]) -> bool:
     """Whether everything was done, and no damage found."""
     if kind is Kind.VERIFY:
-        return not any(result.get(each) for each in ("damaged", "outdated", "not_asked"))
+        return not any(result.get(each) for each in ("damaged", "unreadable", "outdated", "not_asked"))
     return not result.get("failed")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from fnmatch import translate
 from itertools import islice
 from threading import Event
@@ -95,7 +96,7 @@ class CacheCommands:
     def _verify(self, task: DiskTask) -> Iterator[dict[str, Any]]:
         for found in survey.verify(self._store, self._names(task), task):
             if isinstance(found, survey.Checked):
-                task.outcome |= {"files": found.files, "good": found.good, "damaged": found.damaged}
+                task.outcome |= asdict(found)
             else:
                 yield found
 

@@ -199,7 +199,7 @@ def test_verify(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     with mount("--cache-dir", cache) as mounted:
         answer("--prefetch", mounted.path)
         found = answer("--verify", mounted.path)
-        assert found == {"files": 2, "good": 49, "damaged": 0, "files_with_trouble": []}
+        assert found == {"files": 2, "good": 49, "damaged": 0, "unreadable": 0, "files_with_trouble": []}
         assert (mounted / "a.bin").read_bytes() == noise(3 * MIB)  # verified by this process, too
         damage(cache)
         done = empirical_mount("--verify", mounted.path, check=False)
@@ -221,6 +221,12 @@ def test_verify(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     named = json.loads(run(*command, env=environment(EMPIRICALRUN_KEY=KEY)).stdout)
     assert {row["name"] for row in named} == {"a.bin", "b.txt"}
     assert all(row["current"] for row in named)
+    record = next(cache.rglob("*.record"))
+    record.write_bytes(bytes(record.stat().st_size))
+    done = empirical_mount("--verify", "--cache-dir", cache, check=False)
+    assert done.returncode == 1
+    assert done.stdout.endswith("0 damaged; 1 file more cannot be read\n")
+    assert answer("--verify", "--cache-dir", cache)["unreadable"] == 0
 
 
 def test_verify_online(project: Sandbox, mount: Mount, tmp_path: Path) -> None:

@@ -58,5 +58,6 @@ def test_summary() -> None:
     assert summary(Kind.EVICT, {"bytes_freed": 512}) == "freed: 512 B"
     found = {"files": 2, "good": 1, "damaged": 3}
     assert summary(Kind.VERIFY, found) == "2 files: 1 block is good, 3 damaged"
+    assert summary(Kind.VERIFY, {**found, "unreadable": 2}).endswith("; 2 files more cannot be read")
     online = {**found, "outdated": 1, "not_asked": 2}
     assert summary(Kind.VERIFY, online).endswith("3 damaged; 1 outdated, 2 not answered for")
