@@ -33,14 +33,17 @@ PAGE = 4096
 
 
 def room_for_files(size: int) -> Amount:
-    """What an object of `size` bytes takes beside its blocks: a folder, a record, a data file."""
-    entries = -(-count_blocks(size) * ENTRY // PAGE)
-    return Amount((4 + entries) * PAGE, 3)
+    """What an object of `size` bytes takes beside its blocks: a folder, a record, a data file.
+
+    With a page for the names in the folder above.
+    """
+    record = -(-(HEADER + count_blocks(size) * ENTRY) // PAGE)
+    return Amount((2 + record) * PAGE, 3)
 
 
-def room_for_blocks(count: int) -> Amount:
-    """What consecutive blocks take, with a page in which the file system notes where they are."""
-    return Amount(count * BLOCK + PAGE)
+def room_for_blocks(size: int) -> Amount:
+    """What consecutive blocks of `size` bytes take, with a page for where they are on the disk."""
+    return Amount(-(-size // PAGE) * PAGE + PAGE)
 
 
 @dataclass(frozen=True, slots=True)

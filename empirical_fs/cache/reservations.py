@@ -69,13 +69,17 @@ class Reservations:
         return self._coming + (own.reserved - own.spent)
 
     def prepare(self) -> None:
-        """Scan the folder if that has not been done lately.
+        """Scan the folder if that has not been done lately; evict what is more than the limits allow by now.
 
         Raises:
             OSError: the disk does not say what is on it.
         """
-        if self._age() > _VALID_SECONDS:
-            self._scan()
+        if self._age() <= _VALID_SECONDS:
+            return
+        self._scan()
+        over = self._excess()
+        if over.is_any:
+            self._evict(over, for_pinned=False)
 
     def reserve(self, wanted: Amount, *, for_pinned: bool = False) -> bool:
         """Reserve room, of which `spend` tells what was used; False if it does not fit.

@@ -200,7 +200,7 @@ class Writer:
                 self._remove(cached)
                 break
             if there != checksums:  # if not, another process was faster
-                wanted = room_for_blocks(len(run))
+                wanted = room_for_blocks(sum(map(len, run)))
                 if not self._reserve(cached, wanted):
                     break
                 try:

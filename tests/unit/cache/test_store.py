@@ -221,7 +221,7 @@ def test_without_any_validator_bytes_that_differ_begin_anew(folder: Path) -> Non
 
 
 def test_two_processes_that_do_not_fit_do_not_evict_each_other(folder: Path) -> None:
-    limits, other, clock = Limits(6 * BLOCK + 2**16), ResourceKey("", "", 1), Clock()
+    limits, other, clock = Limits(5 * BLOCK + 2**16), ResourceKey("", "", 1), Clock()
     with opened(folder, limits, clock=clock) as store, opened(folder, limits, clock=clock) as beside:
         before = [False] * 8
         for _ in range(3):
@@ -472,6 +472,31 @@ def test_a_folder_of_somebody_else_is_refused(folder: Path) -> None:
     os.chown(folder, 12345, -1)
     with pytest.raises(SetupError, match="another user"):
         Store(folder, PLENTY)
+
+
+def test_a_cache_that_is_too_large_by_now_is_made_smaller_at_the_start(folder: Path) -> None:
+    """Though nothing is written."""
+    with opened(folder) as store:
+        for number in range(4):
+            fill(store, content(SIZE, number), key=ResourceKey("", "", number))
+    age(folder)
+    limits = Limits(2 * SIZE)
+    with opened(folder, limits):
+        assert 0 < usage_of(folder) <= limits.size
+
+
+def test_small_files_count_as_what_they_take(folder: Path) -> None:
+    """Not as whole blocks: a full cache of them is nearly half full on the disk."""
+    limits = Limits(2**20)
+    with opened(folder, limits) as store:
+        for number in range(60):
+            cached = version(store, content(50, number), key=ResourceKey("", "", number))
+            cached.keep(0, content(50, number))
+            cached.close()
+        paused = store.state.paused
+        assert paused is not None
+        assert "full" in paused
+        assert 0.45 * limits.size < usage_of(folder) <= limits.size
 
 
 def test_nothing_is_taken_before_the_start_and_after_the_end(folder: Path) -> None:
