@@ -6,15 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import dask
 import fsspec
 import httpx
 import pytest
-from dask import bag
-from distributed import Client
 
 from tests.fsspec.recording_relay import RecordingRelay
 from tests.support.harness import KEY, Sandbox, environment, noise, wait_until
@@ -33,7 +31,8 @@ SIGNED_BY_WORKER = 4 + PAGES
 class Cluster:
     """A scheduler without the key, its workers, and a client; all that the scheduler is sent is recorded."""
 
-    def __init__(self, folder: Path, client: Client, relay: RecordingRelay, dashboard: str) -> None:
+    def __init__(self, folder: Path, client: Any, relay: RecordingRelay, dashboard: str) -> None:
+        self.bag, self.delayed = import_module("dask.bag"), import_module("dask").delayed
         self.folder = folder
         self.client = client
         self.relay = relay
@@ -72,6 +71,7 @@ def _start(kind: str, log: Path, *arguments: str, key: str | None) -> subprocess
         EMPIRICALRUN_KEY=key,
         PYTHONPATH=str(_TOP),
         DASK_DISTRIBUTED__COMM__COMPRESSION="None",
+        DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED="False",
         DASK_TEMPORARY_DIRECTORY=str(log.parent),
     )
     with log.open("wb") as output:
@@ -80,6 +80,8 @@ def _start(kind: str, log: Path, *arguments: str, key: str | None) -> subprocess
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    # Not at the top of this file: it takes half a second, in each process that collects the tests.
+    connected = import_module("distributed").Client
     folder = tmp_path_factory.mktemp("cluster")
     with ExitStack() as stack:
         told = folder / "scheduler.json"
@@ -88,11 +90,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         stack.callback(scheduler.wait)
         stack.callback(scheduler.terminate)
         wait_until(told.exists, "the scheduler", 60)
-        with Client(scheduler_file=str(told), set_as_default=False) as direct:
+        with connected(scheduler_file=str(told), set_as_default=False) as direct:
             address, services = direct.scheduler.address, direct.scheduler_info()["services"]
         relay = stack.enter_context(RecordingRelay(int(address.rpartition(":")[2])))
-        dask.config.set({"distributed.comm.compression": None})
-        client = stack.enter_context(Client(relay.url, set_as_default=False))
+        import_module("dask").config.set({"distributed.comm.compression": None})
+        client = stack.enter_context(connected(relay.url, set_as_default=False))
         one = Cluster(folder, client, relay, f"http://127.0.0.1:{services['dashboard']}")
         stack.callback(one.stop)
         for name in ("one", "two"):
@@ -134,13 +136,13 @@ def test_many_files_are_read_for_a_few_requests_to_the_api(cluster: Cluster, pro
     files = fsspec.open_files("empirical://part-*.bin", "rb", api_url=project.url)
     assert (len(files), asked(project)) == (FILES, PAGES)
     for some, tasks in ((files, 10), (files[:200], 200)):
-        found = computed(cluster, bag.from_sequence(some, npartitions=tasks).map(length_of).sum())
+        found = computed(cluster, cluster.bag.from_sequence(some, npartitions=tasks).map(length_of).sum())
         assert found == len(some) * SMALL
     assert asked(project) <= PAGES + 2 * SIGNED_BY_WORKER
 
 
 def test_a_large_file_in_blocks(cluster: Cluster, project: Sandbox) -> None:
-    rows = bag.read_text(
+    rows = cluster.bag.read_text(
         "empirical://rows.csv", blocksize=len(CSV) // 10, storage_options={"api_url": project.url}
     )
     assert rows.npartitions >= 10
@@ -160,10 +162,10 @@ def test_urls_that_live_for_a_second_are_signed_again_in_each_worker(
     sandbox.plan(url_expiry_s=1, store_latency_s=0.2)
     fs = fsspec.filesystem("empirical", api_url=sandbox.url)
     fs.ls("")
-    pieces = [dask.delayed(is_part)(fs, start) for start in range(0, len(LARGE), 2**20)]
+    pieces = [cluster.delayed(is_part)(fs, start) for start in range(0, len(LARGE), 2**20)]
     sandbox.forget_requests()
     for _ in range(3):
-        assert all(computed(cluster, dask.delayed(list)(pieces)))
+        assert all(computed(cluster, cluster.delayed(list)(pieces)))
     counts = sandbox.requests()
     assert counts["list"] == 0
     assert counts["get"] >= 2
@@ -178,7 +180,7 @@ def test_a_worker_that_is_killed_while_it_reads_costs_nothing_but_time(
     files = fsspec.open_files("empirical://*.bin", "rb", api_url=sandbox.url)
     cluster.start_worker("three")
     sandbox.forget_requests()
-    running = cluster.client.compute(bag.from_sequence(files, npartitions=40).map(length_of).sum())
+    running = cluster.client.compute(cluster.bag.from_sequence(files, npartitions=40).map(length_of).sum())
     wait_until(lambda: sandbox.requests()["object"] >= 6, "reads of all workers", 60)
     cluster.kill_worker("three")
     assert running.result(timeout=120) == 40 * SMALL
@@ -191,7 +193,9 @@ def test_workers_of_one_host_share_what_is_on_disk(
     folder = tmp_path / "cache"
     fs = fsspec.filesystem("empirical", api_url=sandbox.url, cache_dir=folder)
     fs.ls("")
-    pieces = dask.delayed(list)([dask.delayed(is_part)(fs, start) for start in range(0, len(LARGE), 2**20)])
+    pieces = cluster.delayed(list)(
+        [cluster.delayed(is_part)(fs, start) for start in range(0, len(LARGE), 2**20)]
+    )
 
     def is_kept() -> bool:
         return sum(each.stat().st_blocks * 512 for each in folder.rglob("*") if each.is_file()) > len(LARGE)
@@ -207,7 +211,7 @@ def test_workers_of_one_host_share_what_is_on_disk(
 def test_the_scheduler_is_sent_no_key_and_no_signed_url(cluster: Cluster, project: Sandbox) -> None:
     files = fsspec.open_files("empirical://part-000*.bin", "rb", api_url=project.url)
     url = str(project.listing()[0]["url"]).partition("?")[0].encode()
-    futures = cluster.client.compute([dask.delayed(length_of)(each) for each in files])
+    futures = cluster.client.compute([cluster.delayed(length_of)(each) for each in files])
     assert sum(each.result(timeout=60) for each in futures) == 10 * SMALL
     failed = cluster.client.submit(length_of, fsspec.open("empirical://nowhere", api_url=project.url))
     pages = [

@@ -1,11 +1,11 @@
 """Disks for the tests of the cache: one that fails where it is told to, one whose calls can be replayed."""
 
 import os
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import shake_128
 from pathlib import Path
 
 from empirical_fs.cache.bounds import Limits, Space
@@ -63,7 +63,7 @@ def opened(
 
 
 def content(size: int, seed: object = 0) -> bytes:
-    return random.Random(repr(seed)).randbytes(size)
+    return shake_128(repr(seed).encode()).digest(size)
 
 
 def blocks_of(data: bytes) -> Iterator[tuple[int, bytes]]:

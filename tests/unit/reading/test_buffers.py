@@ -2,16 +2,16 @@
 
 import warnings
 from mmap import mmap
-from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from empirical_fs.reading.buffers import BLOCK, Blocks, Buffer, FileBuffer, MemoryBuffer, spool_place
+from tests.support.harness import noise
 
 SIZE = 2 * BLOCK + 12_345
-CONTENT = Random(3).randbytes(SIZE)
+CONTENT = noise(SIZE, 3)
 
 
 def fill(buffer: Buffer, content: bytes, pieces: list[int]) -> None:

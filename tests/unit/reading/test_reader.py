@@ -38,13 +38,14 @@ from empirical_fs.reading.supply import Means
 from empirical_fs.reading.version import Extent
 from empirical_fs.statistics import Statistics
 from empirical_fs.work.waits import Steps
+from tests.support.harness import noise
 from tests.unit.conftest import Arrived, Inline, InThreads, NotingDeadline, Waiting, unnoticed
 
 PATIENCE = 10.0
 MIB = 2**20
-DATA = Random(1).randbytes(3 * MIB + 12_345)
+DATA = noise(3 * MIB + 12_345, 1)
 SIZE = len(DATA)
-LONG = Random(2).randbytes(24 * MIB)
+LONG = noise(24 * MIB, 2)
 STEP = 128 * 2**10
 CHUNK = 100_001
 Failure = Callable[[int, int], BaseException | None]
