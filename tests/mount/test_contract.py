@@ -15,8 +15,8 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import (
     Sandbox,
+    empirical_mount,
     environment,
-    mount_command,
     mounted_by_program,
     mounts,
     noise,
@@ -26,7 +26,7 @@ from tests.support.harness import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.both_libraries, pytest.mark.by_program]
+pytestmark = pytest.mark.both_libraries
 
 SIZES = {"empty": 0, "one": 1, "page": 4096, "kernel-read": 131_072, "odd": 131_073, "large.bin": 20_000_003}
 
@@ -66,6 +66,7 @@ def test_attributes_are_those_of_the_listing(project: Sandbox, mount: Mount) -> 
         assert len({stat.st_ino for stat in seen.values()}) == len(seen)
 
 
+@pytest.mark.by_program
 def test_every_file_reads_as_its_source(project: Sandbox, mount: Mount) -> None:
     """sha256sum of each file of the mount is that of what was uploaded."""
     with mount() as mounted:
@@ -204,7 +205,9 @@ def test_writes_are_refused(project: Sandbox, mount: Mount) -> None:
             assert {name: sha256(project.folder / name) for name in SIZES} == before, command
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.by_program), signal.SIGINT]
+)
 def test_a_signal_unmounts(project: Sandbox, mount: Mount, number: signal.Signals) -> None:
     """SIGTERM and SIGINT end the process and leave no mount, and mounting again works at once."""
     for _ in range(2):
@@ -213,6 +216,7 @@ def test_a_signal_unmounts(project: Sandbox, mount: Mount, number: signal.Signal
             assert str(mounted.path) not in mounts()
 
 
+@pytest.mark.by_program
 def test_a_mount_that_was_killed_is_recovered(project: Sandbox, mount: Mount) -> None:
     """After kill -9 the next empirical-mount takes the dead mount away and mounts."""
     with mount() as mounted:
@@ -254,7 +258,7 @@ def test_what_is_wrong_is_one_line(  # noqa: PLR0913, PLR0917 - what is given, a
     """Whatever is wrong before the mount is said in one line; nothing is mounted and nothing left."""
     path = tmp_path / "mnt"
     variables = environment(EMPIRICALRUN_KEY=key, EMPIRICAL_API_URL=project.url)
-    done = run(*mount_command(*arguments, path), check=False, env=variables)
+    done = empirical_mount(*arguments, path, check=False, env=variables)
     assert done.returncode == status
     assert phrase in said(done)
     assert not path.exists()

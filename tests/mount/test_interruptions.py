@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import PATIENCE, Mounted, Sandbox, environment, noise, run, wait_until
 
-pytestmark = [pytest.mark.both_libraries, pytest.mark.by_program]
+pytestmark = pytest.mark.both_libraries
 
 CONTENT = noise(3_000_000)
 AT_ONCE = 4.0
@@ -112,6 +112,7 @@ def test_who_waits_for_the_same_bytes_goes_on(stalled: Sandbox, mount: Mount) ->
         assert output.split()[0] == wanted.split()[0]
 
 
+@pytest.mark.by_program
 def test_the_file_is_well_after_an_interruption(stalled: Sandbox, mount: Mount) -> None:
     """What an interrupted read left undone is read by the next one, and not page by page."""
     with mount() as mounted:

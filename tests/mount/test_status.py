@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Mount
 from tests.support.harness import Mounted, Sandbox, empirical_mount, noise, opened, said, wait_until
 
-pytestmark = [pytest.mark.both_libraries, pytest.mark.by_program]
+pytestmark = pytest.mark.both_libraries
 
 MIB = 2**20
 STALL = {"type": "stall", "after": 1000, "seconds": 600}
@@ -84,6 +84,7 @@ def test_what_is_under_way(project: Sandbox, mount: Mount) -> None:
         wait_until(lambda: status(mounted)["requests_in_flight"]["store"] == 0, "its end")
 
 
+@pytest.mark.by_program
 def test_for_people(project: Sandbox, mount: Mount) -> None:
     """The table names the mount, and says whether it is online; without a mountpoint, of all mounts."""
     with mount() as mounted:

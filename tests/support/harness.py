@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import shake_128
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -42,6 +43,7 @@ def wait_until(probe: Callable[[], _Value], what: str, patience: float = PATIENC
     return value
 
 
+@lru_cache(8)  # what a fixture makes for each test
 def noise(size: int, seed: int = 0) -> bytes:
     """Bytes as if by chance, so that each range is different; the same bytes for the same seed."""
     return shake_128(str(seed).encode()).digest(size)  # in a third of the time that `random` takes

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from tests.models.contents.model import File, Outcome
 from tests.models.contents.world import OpenFile, Project
 from tests.models.steps import Steps
-from tests.support.harness import Mounted, mounted_by_program, wait_until
+from tests.support.harness import Mounted, mounted, wait_until
 
 EVERYTHING = 4_000_000
 _FAILED_READS = 2
@@ -34,9 +34,7 @@ class Comparison(RuleBasedStateMachine):
         """Mount the project as it is."""
         self.model = self.project.model
         path = self._folder / f"mnt{self.project.tally.examples}"
-        self.mounted: Mounted = self._stack.enter_context(
-            mounted_by_program(path, self.project.url, *options)
-        )
+        self.mounted: Mounted = self._stack.enter_context(mounted(path, self.project.url, *options))
         self.settle()
 
     def teardown(self) -> None:
