@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import Mount
 from tests.mount.test_command_line import WITHOUT_FUSE_DEVICE
 from tests.support.harness import KEY, Sandbox, empirical_mount, environment, mount_command, mounts, run
-from tests.support.namespaces import apart
+from tests.support.namespaces import apart, go_apart
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can have a mount namespace")
 HOURS = 3600
@@ -30,10 +31,12 @@ def doctor(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command, with no mount of ours to be seen but `mine`."""
     wanted = environment(**{"EMPIRICALRUN_KEY": KEY, "EMPIRICAL_API_URL": url, **variables})
-    command = [*inside, *mount_command("--doctor", "--timeout", "5", *arguments)]
-    if not inside and os.getuid() == 0:
-        command = apart(*command, keeping=mine)
-    done = run(*command, check=False, env=wanted)
+    command: list[str | Path] = ["--doctor", "--timeout", "5", *arguments]
+    if inside:
+        done = run(*inside, *mount_command(*command), check=False, env=wanted)
+    else:
+        first = partial(go_apart, mine) if os.getuid() == 0 else None
+        done = empirical_mount(*command, check=False, env=wanted, first=first)
     assert done.returncode in (0, 1), done.stderr
     for secret in (KEY, variables.get("EMPIRICALRUN_KEY"), "Signature", "X-Amz"):
         assert not secret or secret not in done.stdout + done.stderr
@@ -202,7 +205,7 @@ def test_a_stale_mount(project: Sandbox, mount: Mount) -> None:
         assert str(mounted.path) in mounts()
         command = found["stale mounts"]["advice"].removeprefix("run: ")
         assert command == f"empirical-mount -u {mounted.path}"
-        run(*mount_command(*command.split()[1:]))
+        empirical_mount(*command.split()[1:])
         assert str(mounted.path) not in mounts()
         assert unwell(findings(project.url, mounted.path)) == {}
 
@@ -262,7 +265,9 @@ def test_what_is_needed_to_connect(project: Sandbox, name: str, value: str) -> N
 
 def test_no_libfuse(project: Sandbox) -> None:
     """A missing library is said, with what to install."""
-    found = findings(project.url, FUSE_LIBRARY_PATH="/nowhere/libfuse.so", EMPIRICAL_FS_LIBFUSE="")
+    found = findings(
+        project.url, inside=apart("env"), FUSE_LIBRARY_PATH="/nowhere/libfuse.so", EMPIRICAL_FS_LIBFUSE=""
+    )
     assert unwell(found) == {"libfuse": "failed"}
     assert "install libfuse2" in found["libfuse"]["advice"]
 

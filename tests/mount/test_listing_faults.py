@@ -23,7 +23,6 @@ from tests.support.harness import (
     Sandbox,
     empirical_mount,
     environment,
-    mount_command,
     mounts,
     noise,
     run,
@@ -97,7 +96,11 @@ def report(mounted: Mounted) -> dict[str, Any]:
 
 
 def state(mounted: Mounted) -> str:
-    shown = table([report(mounted)])
+    return state_of(report(mounted))
+
+
+def state_of(told: dict[str, Any]) -> str:
+    shown = table([told])
     (line,) = (line for line in shown.splitlines() if line.startswith("  state "))
     return line.removeprefix("  state").strip()
 
@@ -158,7 +161,8 @@ def test_other_forms(project: Sandbox, mount: Mount) -> None:
             listed_so(project, answered([change(deepcopy(each)) for each in entries]))
             reload(mounted)
             assert looks(mounted) == before, what
-            assert (report(mounted)["unreadable_entries"], state(mounted)) == (0, "online"), what
+            found = report(mounted)
+            assert (found["unreadable_entries"], state_of(found)) == (0, "online"), what
         listed_so(project, {**answered(entries, str(COUNT), 1.0)})
         reload(mounted)
         assert (looks(mounted), state(mounted)) == (before, "online")
@@ -214,8 +218,9 @@ def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
             for _ in range(2):
                 reload(mounted)
                 assert looks(mounted) == before, what
-            assert report(mounted)["unreadable_entries"] == COUNT, what
-            assert state(mounted) == (
+            found = report(mounted)
+            assert found["unreadable_entries"] == COUNT, what
+            assert state_of(found) == (
                 f"degraded: {COUNT} entries of the listing cannot be read,"
                 f" {COUNT} of them shown as they were last"
             ), what
@@ -225,8 +230,9 @@ def test_all_unreadable(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
             assert all(len(line) < 400 and "Signature" not in line for line in news), what
             project.plan()
             reload(mounted)
-            assert (looks(mounted), state(mounted)) == (before, "online"), what
-            assert report(mounted)["unreadable_entries"] == 0
+            found = report(mounted)
+            assert (looks(mounted), state_of(found)) == (before, "online"), what
+            assert found["unreadable_entries"] == 0
         assert warnings(mounted)
         for name, size in SIZES.items():
             assert (mounted / name).read_bytes() == noise(size, size)
@@ -322,8 +328,8 @@ def test_nothing_to_mount(project: Sandbox, tmp_path: Path, what: str) -> None:
     """A project of which not one entry can be read is not mounted, and one line says what to do."""
     listed_so(project, answered([UNREADABLE[what](each) for each in project.listing()]))
     path = tmp_path / "mnt"
-    command = mount_command("--api-url", project.url, path)
-    done = run(*command, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+    wanted = environment(EMPIRICALRUN_KEY=KEY)
+    done = empirical_mount("--api-url", project.url, path, env=wanted, check=False)
     assert done.returncode == 1
     assert f"none of the {COUNT} resources that the API lists can be read (its " in said(done) or (
         f"none of the {COUNT} resources that the API lists can be read (it " in said(done)
@@ -336,8 +342,8 @@ def test_nothing_to_mount(project: Sandbox, tmp_path: Path, what: str) -> None:
 def test_in_the_foreground_too(project: Sandbox, tmp_path: Path) -> None:
     """The line comes alone where the log goes to the same place."""
     listed_so(project, answered([{**each, "size_bytes": "x"} for each in project.listing()]))
-    command = mount_command("-f", "--api-url", project.url, tmp_path / "mnt")
-    done = run(*command, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+    wanted = environment(EMPIRICALRUN_KEY=KEY)
+    done = empirical_mount("-f", "--api-url", project.url, tmp_path / "mnt", env=wanted, check=False)
     assert done.returncode == 1
     assert "can be read" in said(done)
 
@@ -417,12 +423,14 @@ def test_what_is_no_listing(project: Sandbox, mount: Mount, tmp_path: Path) -> N
                 with pytest.raises(SetupError, match=r"^the listing could not be fetched: ") as caught:
                     reload(mounted)
             assert looks(mounted) == before, what
-            assert report(mounted)["listing_failure"] in str(caught.value), what
-            assert state(mounted).startswith("the listing could not be refreshed: "), what
+            found = report(mounted)
+            assert found["listing_failure"] in str(caught.value), what
+            assert state_of(found).startswith("the listing could not be refreshed: "), what
             assert backed_up(mounted, backup) == SIZES, what
             project.plan()
             reload(mounted)
-            assert (report(mounted)["listing_failure"], state(mounted)) == (None, "online"), what
+            found = report(mounted)
+            assert (found["listing_failure"], state_of(found)) == (None, "online"), what
 
 
 @pytest.mark.warns("the listing could not be refreshed, .*: the listing is cut short")
@@ -567,8 +575,8 @@ def test_dates_that_were_never_read(project: Sandbox, mount: Mount) -> None:
 
 
 def doctor(sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
-    command = mount_command("--doctor", "--api-url", sandbox.url)
-    return run(*command, env=environment(EMPIRICALRUN_KEY=KEY), check=False)
+    wanted = environment(EMPIRICALRUN_KEY=KEY)
+    return empirical_mount("--doctor", "--api-url", sandbox.url, env=wanted, check=False)
 
 
 def test_the_doctor_sees_it(project: Sandbox) -> None:

@@ -32,13 +32,13 @@ _MODULES = "usr/lib/empirical-fs"
 )
 def test_contents(built: Built, mode: str, path: str) -> None:
     """Each file is where the system looks for it, root's, with the mode that it needs."""
-    (line,) = (line for line in _listed(built) if line.endswith(f" ./{path}"))
+    (line,) = (line for line in built.listed if line.endswith(f" ./{path}"))
     assert line.startswith(f"{mode} root/root ")
 
 
 def test_nothing_else(built: Built) -> None:
     """No file is anywhere else, and none is left of building."""
-    files = [line.split()[-1] for line in _listed(built) if not line.startswith("d")]
+    files = [line.split()[-1] for line in built.listed if not line.startswith("d")]
     places = ("./usr/bin/empirical-", f"./{_MODULES}/", "./usr/share/", "./usr/lib/systemd/user/")
     assert [file for file in files if not file.startswith(places)] == []
     assert [file for file in files if file.endswith((".pyc", "direct_url.json"))] == []
@@ -47,13 +47,13 @@ def test_nothing_else(built: Built) -> None:
 @pytest.mark.parametrize("python", ["311", "312", "313", "314"])
 def test_every_python(built: Built, python: str) -> None:
     """Each Python that the package depends on finds its compiled modules."""
-    compiled = [line for line in _listed(built) if f"/msgspec/_core.cpython-{python}-" in line]
+    compiled = [line for line in built.listed if f"/msgspec/_core.cpython-{python}-" in line]
     assert len(compiled) == 1
 
 
 def test_one_release_of_each(built: Built) -> None:
     """All Pythons get the same release of every module."""
-    folders = {Path(line.split()[-1]).name for line in _listed(built) if line.endswith(".dist-info/")}
+    folders = {Path(line.split()[-1]).name for line in built.listed if line.endswith(".dist-info/")}
     names = [folder.split("-")[0] for folder in folders]
     assert sorted(names) == sorted(set(names))
 
@@ -84,7 +84,3 @@ def test_runs_by_itself(built: Built, tmp_path: Path) -> None:
         # -S leaves out what is installed for this Python.
         done = run(sys.executable, "-I", "-S", "-c", moved, option, env=environment())
         assert expected in done.stdout
-
-
-def _listed(built: Built) -> list[str]:
-    return run("dpkg-deb", "-c", built.deb).stdout.splitlines()

@@ -6,7 +6,7 @@ its command line on, in a process of its own.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
@@ -20,7 +20,7 @@ _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
         __name__,
-        *(f"empirical_fs.cli.{each}" for each in ("mounting", "showing_status", "caching")),
+        *(f"empirical_fs.cli.{each}" for each in ("mounting", "showing_status", "caching", "examining")),
         "tests.support.template",
     ]
 )
@@ -37,12 +37,16 @@ class Surroundings:
     """What a process has of who starts it."""
 
     environment: Mapping[str, str]
+    first: Callable[[], object] | None
+    """Changes more of them."""
     folder: str = field(default_factory=os.getcwd)
 
     def take(self) -> None:
         os.environ.clear()
         os.environ.update(self.environment)
         os.chdir(self.folder)
+        if self.first is not None:
+            self.first()
 
 
 def start_sandbox(arguments: Sequence[str]) -> BaseProcess:
@@ -53,10 +57,17 @@ def start_sandbox(arguments: Sequence[str]) -> BaseProcess:
 
 
 def start_mount(
-    arguments: Sequence[str], output: tuple[Path, Path], environment: Mapping[str, str]
+    arguments: Sequence[str],
+    output: tuple[Path, Path],
+    environment: Mapping[str, str],
+    first: Callable[[], object] | None = None,
 ) -> BaseProcess:
-    """`empirical-mount` with these arguments; what it prints is in the two files of `output`."""
-    process = _SERVER.Process(target=_mount, args=(arguments, output, Surroundings(environment)), daemon=True)
+    """`empirical-mount` with these arguments; what it prints is in the two files of `output`.
+
+    `first` is called in its process before.
+    """
+    surroundings = Surroundings(environment, first)
+    process = _SERVER.Process(target=_mount, args=(arguments, output, surroundings), daemon=True)
     process.start()
     return process
 

@@ -79,16 +79,21 @@ def run(
 
 
 def empirical_mount(
-    *arguments: str | Path, timeout: float = 60, check: bool = True, env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    timeout: float = 60,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+    first: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of `empirical-mount` to its end; if it fails, show its output.
 
     It is forked from a process that has imported it; `run(*mount_command(...))` starts it as users do.
+    `first` is called in its process before.
     """
     command = [str(each) for each in arguments]
     with tempfile.TemporaryDirectory() as folder:
         output = (Path(folder) / "stdout", Path(folder) / "stderr")
-        process = start_mount(command, output, environment() if env is None else env)
+        process = start_mount(command, output, environment() if env is None else env, first)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()

@@ -1,5 +1,7 @@
 """A program that lists a directory and looks at its files until its stdin is closed, and tells what it saw.
 
+It pauses between its looks, for its tests are not the only ones: it would use up a core.
+
 python -m tests.models.attributes.walker DIRECTORY
 """
 
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _GONE = (errno.ENOENT, errno.ESTALE)
+_PAUSE = 0.005
 
 
 @dataclass
@@ -49,7 +52,7 @@ def walk(directory: str, seen: Seen) -> None:
 
 def main() -> None:
     seen = Seen()
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    while not select.select([sys.stdin], [], [], _PAUSE)[0]:
         try:
             walk(sys.argv[1], seen)
         except OSError as error:

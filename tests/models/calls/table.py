@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations, product
+from random import Random
 
 from tests.models.calls.system_calls import (
     AT_EACCESS,
@@ -49,10 +50,9 @@ from tests.models.calls.system_calls import (
     told,
     watch,
 )
-from tests.support.harness import noise
 
 LONGEST = b"n" * 255
-FILES: dict[bytes, bytes] = {b"file.txt": noise(10_000), b"empty": b"", LONGEST: b"long"}
+FILES: dict[bytes, bytes] = {b"file.txt": Random(0).randbytes(10_000), b"empty": b"", LONGEST: b"long"}
 KINDS: dict[str, bytes] = {
     "a file": b"file.txt",
     "an empty file": b"empty",
