@@ -86,7 +86,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(st.lists(STEPS, max_size=60))
 def test_usage_is_never_less_than_what_is_on_disk(steps: list[tuple[str, str, int]]) -> None:
     world = World()

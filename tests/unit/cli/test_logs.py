@@ -31,11 +31,11 @@ def _restored() -> Iterator[None]:
 def test_a_file_is_kept_small(tmp_path: Path) -> None:
     """It is begun anew at 10 MB, and two older ones are kept."""
     logs.configure(0, tmp_path / "log", daemon=True)
-    for number in range(450):
+    for number in range(330):
         LOGGER.warning("%d %s", number, LINE)
     assert {path.name for path in tmp_path.iterdir()} == {"log", "log.1", "log.2"}
     assert all(path.stat().st_size <= 10_000_000 for path in tmp_path.iterdir())
-    assert "449 xxx" in (tmp_path / "log").read_text()[-200_000:]
+    assert "329 xxx" in (tmp_path / "log").read_text()[-200_000:]
 
 
 def test_a_file_where_no_other_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,4 +71,4 @@ def test_what_is_damaged_is_not_taken() -> None:
 
 
 def test_a_listing_that_would_weigh_on_each_task_is_not_sent() -> None:
-    assert handed(listing(20_000), SETTINGS) is None
+    assert handed(listing(8000), SETTINGS) is None

@@ -61,7 +61,7 @@ def by_us(head: bytes) -> Head | None:
         return None
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(head=heads())
 @example(head=b"HTTP/1.1 200 OK\r\nA: b\r\n  c\r\nA: d\r\n\r\n")
 @example(head=b"HTTP/1.1 200 OK\r\n a: b\r\n\r\n")

@@ -142,7 +142,7 @@ def test_no_more_than_the_budget_is_held(shape: Shape, budget: int, reads: list[
     assert simulation.held == 0
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(SHAPES, BUDGETS, st.lists(sequential_reads(), min_size=2, max_size=5))
 def test_files_share_the_budget(shape: Shape, budget: int, files: list[list[Range]]) -> None:
     """Files that are read side by side hold no more than the one budget; nothing fails."""
@@ -168,7 +168,7 @@ def has_window_to_spare(wait: Wait, budget: int, step: int, size: int) -> bool:
     return wait.ahead + part < window and not is_at_the_end
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(SHAPES, BUDGETS, st.sampled_from([64 * KIB, STEP, 2 * STEP]), st.booleans())
 def test_a_sequential_reader_never_starves_with_window_to_spare(
     shape: Shape,
