@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,12 +17,12 @@ from tests.support.harness import (
     Sandbox,
     empirical_mount,
     environment,
-    mount_command,
     noise,
     run,
     said,
     wait_until,
 )
+from tests.support.started import heed_signals, started
 
 MIB = 2**20
 OLD = time.time() - 3600
@@ -120,16 +119,10 @@ def test_a_prefetch_goes_on_where_it_stopped(project: Sandbox, mount: Mount, tmp
     project.put("large.bin", noise(40 * MIB, seed=1), OLD)
     project.plan(bytes_per_second=4 * MIB)
     with mount("--cache-dir", tmp_path / "cache") as mounted:
-        command = subprocess.Popen(
-            mount_command("--prefetch", mounted.path, "large.bin"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        )
-        wait_until(lambda: percent(mounted / "large.bin") >= 10, "a tenth of the file on disk")
-        command.send_signal(signal.SIGINT)
-        assert command.communicate(timeout=20) == (b"", b"")
-        assert command.returncode == 130
+        with started("--prefetch", mounted.path, "large.bin", first=heed_signals) as command:
+            wait_until(lambda: percent(mounted / "large.bin") >= 10, "a tenth of the file on disk")
+            command.send(signal.SIGINT)
+            assert (command.wait(), command.said()) == (130, ("", ""))
         wait_until(lambda: _is_idle(mounted), "the end of the requests")
         wait_until(lambda: _has_written(mounted), "the blocks on disk")
         there = rows(mounted)["large.bin"]["cached_bytes"]
@@ -152,13 +145,11 @@ def test_a_prefetch_ends_with_its_command(
     project.put("large.bin", noise(40 * MIB, seed=1), OLD)
     project.plan(bytes_per_second=MIB)
     with mount("--cache-dir", tmp_path / "cache") as mounted:
-        command = subprocess.Popen(
-            mount_command("--prefetch", mounted.path, "large.bin"), env=environment(), stderr=subprocess.PIPE
-        )
-        wait_until(lambda: percent(mounted / "large.bin") >= 10, "a tenth of the file on disk")
-        command.send_signal(number)
-        assert command.communicate(timeout=20)[1] == b""
-        assert command.returncode == (143 if number is signal.SIGTERM else -signal.SIGKILL)
+        with started("--prefetch", mounted.path, "large.bin") as command:
+            wait_until(lambda: percent(mounted / "large.bin") >= 10, "a tenth of the file on disk")
+            command.send(number)
+            assert command.wait() == (143 if number is signal.SIGTERM else -signal.SIGKILL)
+            assert command.said()[1] == ""
         wait_until(lambda: _is_idle(mounted), "the end of the requests", 15)
         assert percent(mounted / "large.bin") < 100
 
@@ -179,18 +170,13 @@ def test_what_a_program_opens_goes_first(sandbox: Sandbox, mount: Mount, tmp_pat
     for number in range(30):
         sandbox.put(f"{number:02}.bin", noise(MIB, seed=number), OLD)
     sandbox.plan(bytes_per_second=MIB)
-    with mount("--cache-dir", tmp_path / "cache") as mounted:
-        command = subprocess.Popen(mount_command("--prefetch", mounted.path), env=environment())
-        try:
-            wait_until(lambda: percent(mounted / "00.bin"), "the first file on disk")
-            assert percent(mounted / "29.bin") == 0
-            with (mounted / "29.bin").open("rb") as file:
-                assert file.read(10) == noise(MIB, seed=29)[:10]
-                wait_until(lambda: percent(mounted / "29.bin") == 100, "the opened file on disk")
-                assert percent(mounted / "28.bin") == 0
-        finally:
-            command.terminate()
-            command.wait()
+    with mount("--cache-dir", tmp_path / "cache") as mounted, started("--prefetch", mounted.path):
+        wait_until(lambda: percent(mounted / "00.bin"), "the first file on disk")
+        assert percent(mounted / "29.bin") == 0
+        with (mounted / "29.bin").open("rb") as file:
+            assert file.read(10) == noise(MIB, seed=29)[:10]
+            wait_until(lambda: percent(mounted / "29.bin") == 100, "the opened file on disk")
+            assert percent(mounted / "28.bin") == 0
 
 
 def test_verify(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
@@ -217,8 +203,8 @@ def test_verify(project: Sandbox, mount: Mount, tmp_path: Path) -> None:
     assert answer("--verify", "--cache-dir", cache)["damaged"] == 0
     assert {row["name"] for row in answer("--cached", "--cache-dir", cache)} == {None}
     # Who has the key is told the names, by the listing that was kept.
-    command = mount_command("--cached", "--json", "--cache-dir", cache, "--api-url", project.url)
-    named = json.loads(run(*command, env=environment(EMPIRICALRUN_KEY=KEY)).stdout)
+    variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=project.url)
+    named = json.loads(empirical_mount("--cached", "--json", "--cache-dir", cache, env=variables).stdout)
     assert {row["name"] for row in named} == {"a.bin", "b.txt"}
     assert all(row["current"] for row in named)
     record = next(cache.rglob("*.record"))

@@ -20,6 +20,7 @@ from tests.support.harness import (
     Sandbox,
     environment,
     mount_command,
+    mounted,
     mounted_by_program,
     mounts,
     noise,
@@ -39,6 +40,7 @@ from tests.support.lives import (
     on_terminal,
     waiting,
 )
+from tests.support.started import heed_signals, started
 
 pytestmark = pytest.mark.both_libraries
 
@@ -110,7 +112,7 @@ def test_a_second_signal_while_the_first_is_at_work(
     folder = tmp_path / "bin"
     variables = fusermount(folder, HELD)
     with (
-        mounted_by_program(tmp_path / "mnt", stalled.url, variables=variables) as mount,
+        mounted(tmp_path / "mnt", stalled.url, variables=variables) as mount,
         ExitStack() as stack,
     ):
         if is_read:
@@ -285,12 +287,26 @@ def test_given_up_before_it_is_mounted(
     path = tmp_path / "parent" / "mnt"
     project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
     variables = environment(EMPIRICALRUN_KEY=KEY)
+    arguments = (*foreground, "--api-url", project.url, path)
+    with started(*arguments, env=variables, first=heed_signals) as process:
+        wait_until(lambda: project.requests()["list"], "the request")
+        process.send(number)
+        assert process.wait() != 0
+        assert process.said()[1] == ""
+    wait_until(lambda: is_gone(path), "the end of what it started", SOON)
+    assert not path.parent.exists()
+
+
+def test_the_program_given_up_before_it_is_mounted(project: Sandbox, tmp_path: Path) -> None:
+    """The same of the command as users start it."""
+    path = tmp_path / "parent" / "mnt"
+    project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
+    variables = environment(EMPIRICALRUN_KEY=KEY)
     # Whoever runs the tests in the background may ignore some signals.
-    signals = "--default-signal=INT,TERM,HUP,QUIT"
-    command = ["env", signals, *mount_command(*foreground, "--api-url", project.url, path)]
+    command = ["env", "--default-signal=INT", *mount_command("--api-url", project.url, path)]
     with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as process:
         wait_until(lambda: project.requests()["list"], "the request")
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode != 0
         assert not said
@@ -303,8 +319,8 @@ def test_a_foreground_mount_with_threads_that_wait(project: Sandbox, tmp_path: P
     path = tmp_path / "mnt"
     refused = {"on": "object", "action": {"type": "status", "status": 403}}
     project.plan(faults=[refused, {"on": "get", "action": {"type": "silence"}}])
-    command = mount_command("--foreground", "--url-ttl", "0.1", "--api-url", project.url, path)
-    with subprocess.Popen(command, env=environment(EMPIRICALRUN_KEY=KEY)) as process:
+    arguments = ("--foreground", "--url-ttl", "0.1", "--api-url", project.url, path)
+    with started(*arguments, env=environment(EMPIRICALRUN_KEY=KEY)) as process:
         try:
             wait_until(lambda: str(path) in mounts(), "the mount")
             with subprocess.Popen(["cat", path / "small"], stdout=subprocess.DEVNULL) as reader:
@@ -313,5 +329,4 @@ def test_a_foreground_mount_with_threads_that_wait(project: Sandbox, tmp_path: P
             run("umount", path)
             assert process.wait(SOON) == 0
         finally:
-            process.kill()
             unmount(path)

@@ -2,8 +2,8 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounts,
@@ -22,6 +23,7 @@ from tests.support.harness import (
     unmount,
     wait_until,
 )
+from tests.support.started import started
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can see to the kernel's connections")
 
@@ -38,13 +40,12 @@ def path(tmp_path: Path) -> Iterator[Path]:
 def mount_at_once(sandbox: Sandbox, path: Path, count: int = 3) -> list[tuple[int, str]]:
     """What so many come to that mount at one moment: their status, and what they say."""
     sandbox.plan(api_latency_s=1.0)
-    command = mount_command("--api-url", sandbox.url, path)
     variables = environment(EMPIRICALRUN_KEY=KEY)
-    started = [
-        subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) for _ in range(count)
-    ]
-    ended = [each.communicate(timeout=60)[1] for each in started]
-    return sorted((each.returncode, text) for each, text in zip(started, ended, strict=True))
+    with ExitStack() as stack:
+        commands = [
+            stack.enter_context(started("--api-url", sandbox.url, path, env=variables)) for _ in range(count)
+        ]
+        return sorted((each.wait(60), each.said()[1]) for each in commands)
 
 
 def check_one_has_won(path: Path, results: list[tuple[int, str]]) -> None:
@@ -59,7 +60,7 @@ def check_one_has_won(path: Path, results: list[tuple[int, str]]) -> None:
 def test_mounts_at_one_moment(sandbox: Sandbox, path: Path) -> None:
     """One wins, the others say who has it, and unmounting leaves nothing."""
     check_one_has_won(path, mount_at_once(sandbox, path))
-    run(*mount_command("-u", path))
+    empirical_mount("-u", path)
     assert str(path) not in mounts()
     wait_until(lambda: not processes(path), "the end of all")
 
@@ -75,11 +76,11 @@ def test_recoveries_at_one_moment(sandbox: Sandbox, mount: Mount) -> None:
 def test_one_that_fails_leaves_the_place_to_the_next(sandbox: Sandbox, path: Path) -> None:
     """What it made is gone, and so is its lock."""
     sandbox.plan(faults=[{"on": "list", "action": {"type": "status", "status": 401}, "times": 1}])
-    command = mount_command("--api-url", sandbox.url, path)
+    command = ("--api-url", sandbox.url, path)
     variables = environment(EMPIRICALRUN_KEY=KEY)
-    assert run(*command, check=False, env=variables).returncode == 1
+    assert empirical_mount(*command, check=False, env=variables).returncode == 1
     assert not path.exists()
-    run(*command, env=variables)
+    empirical_mount(*command, env=variables)
     assert mounts().count(str(path)) == 1
 
 
@@ -114,13 +115,12 @@ def test_too_little_memory(sandbox: Sandbox, path: Path, kib: int) -> None:
 def test_a_process_that_is_stopped_before_it_is_ready(sandbox: Sandbox, path: Path) -> None:
     """Who gives up waiting for it ends it all the same."""
     sandbox.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
-    command = mount_command("--api-url", sandbox.url, path)
-    with subprocess.Popen(command, env=environment(EMPIRICALRUN_KEY=KEY)) as process:
+    with started("--api-url", sandbox.url, path, env=environment(EMPIRICALRUN_KEY=KEY)) as process:
         wait_until(lambda: sandbox.requests()["list"], "the request")
         (served,) = (each for each in processes(path) if each != process.pid)
         os.kill(served, signal.SIGSTOP)
-        process.terminate()
-        assert process.wait(PATIENCE) != 0
+        process.send(signal.SIGTERM)
+        assert process.wait() != 0
     assert not processes(path)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounts,
@@ -150,21 +152,21 @@ def test_whatever_answers(sandbox: Sandbox, mount: Mount, tmp_path: Path) -> Non
         try:
             for what, text in ANSWERS.items():
                 answer.write_bytes(text)
-                shown = run(*mount_command("--status", path), check=False)
+                shown = empirical_mount("--status", path, check=False)
                 assert len(shown.stdout.splitlines()) == 2, (what, shown.stdout)
-                as_json = run(*mount_command("--status", "--json", path), check=False)
+                as_json = empirical_mount("--status", "--json", path, check=False)
                 assert (shown.returncode, as_json.returncode) == (1, 1), what
                 assert "error" in json.loads(as_json.stdout)[0], what
-                reloaded = run(*mount_command("--reload", path), check=False)
+                reloaded = empirical_mount("--reload", path, check=False)
                 assert "Traceback" not in (shown.stderr + as_json.stderr + reloaded.stderr), what
                 for output in (shown, as_json, reloaded):
                     lines = (output.stdout + output.stderr).split("\n")
                     assert all(line.isprintable() for line in lines), (what, lines)
-            every = run(*mount_command("--status"), check=False).stdout
+            every = empirical_mount("--status", check=False).stdout
             assert f"{path}\n  " in every
             assert f"{mounted.path}\n  state        online" in every
         finally:
-            run(*mount_command("-u", path), check=False)
+            empirical_mount("-u", path, check=False)
         assert str(path) not in mounts()
         wait_until(lambda: not processes(path), "the end of the process")
 
@@ -236,7 +238,8 @@ def test_values_that_may_be_keys(
 ) -> None:
     """A key that was given in the wrong place is not shown, and what is wrong is."""
     variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, EMPIRICAL_FS_LIBFUSE=libfuse)
-    done = run(*mount_command(*arguments, tmp_path / "mnt"), check=False, env=variables, cwd=tmp_path)
+    here = partial(os.chdir, tmp_path)
+    done = empirical_mount(*arguments, tmp_path / "mnt", check=False, env=variables, first=here)
     assert done.returncode != 0
     assert SECRET not in done.stderr + done.stdout
     line = done.stderr.splitlines()[-1]
