@@ -11,7 +11,7 @@ from tests.conftest import Mount
 from tests.support.harness import Mounted, Sandbox, noise, opened, wait_until
 
 MIB = 2**20
-COUNT, SIZE = 20, 10 * MIB
+COUNT, SIZE = 20, 7 * MIB
 MEMORY = 40
 SHARE = MEMORY * MIB // COUNT
 SLOW: dict[str, Any] = {"store_latency_s": 0.03, "bytes_per_second": 10_000_000}
@@ -73,7 +73,7 @@ def test_long_requests_that_break_off(
 ) -> None:
     """A request that ends in the middle of its parts is resumed there, and all bytes are right."""
     sandbox.plan(
-        **SLOW, faults=[{"on": "object", "action": action, "skip": 3 * COUNT, "every": 7, "times": 8}]
+        **SLOW, faults=[{"on": "object", "action": action, "skip": 2 * COUNT, "every": 5, "times": 8}]
     )
     with mount("--memory", f"{MEMORY}M") as mounted:
         read_at_once(mounted, contents)
@@ -88,7 +88,7 @@ def test_long_requests_end_with_the_reading(
 
         def read_some(name: str) -> bool:
             with opened(mounted / name, ahead=True) as file:
-                return b"".join(pieces(file, 6 * MIB)) == contents[name][: 6 * MIB]
+                return b"".join(pieces(file, 4 * MIB)) == contents[name][: 4 * MIB]
 
         with ThreadPoolExecutor(COUNT) as pool:
             assert all(pool.map(read_some, contents))

@@ -38,8 +38,8 @@ SMALL = {f"small-{number:03}": noise(5000 + number, number) for number in range(
 THREADS_MAX = 128 + 32 + 10 + 10
 """The most that fetch for readers and ahead (`Fetcher`), those that libfuse keeps, and a few."""
 DESCRIPTORS_MORE = 4
-MEMORY_MORE = 24.0
-"""MiB; two and a half KiB for each of ten thousand opens would be as much."""
+MEMORY_MORE = 12.0
+"""MiB; six KiB for each of the two thousand opens between would be as much; it is half a MiB."""
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_thousands_of_opens_leave_nothing(sandbox: Sandbox, mount: Mount) -> Non
     with mount() as mounted:
         wear(mounted, sandbox, 0.1)
         start = held_by(mounted, sandbox)
-        wear(mounted, sandbox, 0.4)
+        wear(mounted, sandbox, 0.2)
         wait_until(lambda: held_by(mounted, sandbox).threads <= THREADS_MAX, "the end of the threads")
         end = held_by(mounted, sandbox)
         assert end.descriptors <= start.descriptors + DESCRIPTORS_MORE, (start, end)

@@ -1,7 +1,6 @@
 """A shortage that lasts a moment leaves nothing behind: soon all is as before, without a remount."""
 
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from tests.support.harness import (
 SIZE = 2_000_000
 PIDS, MEMORY = Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory")
 MIB = 2**20
-SHORT_SECONDS = 1.5
+SHORT_SECONDS = 1.0
 RLIMITS = {"descriptors": "nofile", "memory": "as"}
 
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may limit what runs already")
@@ -156,7 +155,7 @@ def is_well(mount: Mounted, names: list[str]) -> None:
 @pytest.mark.skipif(not (MEMORY / "memory.limit_in_bytes").exists(), reason="no cgroup for the memory here")
 def test_a_container_with_little_memory(sandbox: Sandbox, tmp_path: Path) -> None:
     """What is fetched ahead follows the container's limit: a large file is read, and nothing is killed."""
-    content = noise(200 * MIB)
+    content = noise(150 * MIB)
     sandbox.put("large", content)
     group, path = MEMORY / f"empirical-test-{os.getpid()}", tmp_path / "mnt"
     group.mkdir()
@@ -165,7 +164,8 @@ def test_a_container_with_little_memory(sandbox: Sandbox, tmp_path: Path) -> Non
         inside = ("sh", "-c", 'echo $$ > "$0"; exec "$@"', group / "cgroup.procs")
         command = mount_command("--api-url", sandbox.url, path)
         run(*inside, *command, env=environment(EMPIRICALRUN_KEY=KEY))
-        assert hashlib.sha256((path / "large").read_bytes()).digest() == hashlib.sha256(content).digest()
+        is_right = (path / "large").read_bytes() == content
+        assert is_right, "pytest would show both"
         report = protocol.ask(path, Command.STATUS)
         assert report["memory_budget"] == 32 * MIB
         assert "by the container's limit of 128 MiB" in table([report])
