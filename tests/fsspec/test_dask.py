@@ -14,6 +14,7 @@ import fsspec
 import httpx
 import pytest
 
+from tests.fsspec.dask_tasks import LARGE, is_part, length_of, number_of
 from tests.fsspec.recording_relay import RecordingRelay
 from tests.support.harness import KEY, Sandbox, environment, noise, wait_until
 
@@ -23,7 +24,6 @@ PAGES = FILES // 100 + 1
 NAMES = [f"part-{number:04}.bin" for number in range(FILES)]
 ROWS = 40_000
 CSV = b"number,text\n" + b"".join(b"%d,%s\n" % (each, b"x" * (each % 50)) for each in range(ROWS))
-LARGE = noise(12 * 2**20)
 SIGNED_BY_WORKER = 4 + PAGES
 """Four resources singly, then whole pages of the listing."""
 
@@ -72,6 +72,7 @@ def _start(kind: str, log: Path, *arguments: str, key: str | None) -> subprocess
         PYTHONPATH=str(_TOP),
         DASK_DISTRIBUTED__COMM__COMPRESSION="None",
         DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED="False",
+        OPENBLAS_NUM_THREADS="1",
         DASK_TEMPORARY_DIRECTORY=str(log.parent),
     )
     with log.open("wb") as output:
@@ -111,17 +112,6 @@ def project(shared: Sandbox) -> Sandbox:
     return shared
 
 
-def length_of(file: Any) -> int:
-    with file as opened:
-        return len(opened.read())
-
-
-def is_part(fs: Any, start: int) -> bool:
-    with fs.open("large.bin") as file:
-        file.seek(start)
-        return bool(file.read(2**20) == LARGE[start : start + 2**20])
-
-
 def computed(cluster: Cluster, collection: Any, **options: Any) -> Any:
     return cluster.client.compute(collection, **options).result(timeout=120)
 
@@ -148,11 +138,6 @@ def test_a_large_file_in_blocks(cluster: Cluster, project: Sandbox) -> None:
     assert rows.npartitions >= 10
     total = computed(cluster, rows.map(number_of).sum())
     assert total == sum(range(ROWS))
-
-
-def number_of(line: str) -> int:
-    number = line.partition(",")[0]
-    return int(number) if number.isdecimal() else 0
 
 
 def test_urls_that_live_for_a_second_are_signed_again_in_each_worker(

@@ -16,6 +16,7 @@ from tests.support.harness import Mounted, Sandbox, environment, run, wait_until
 
 NOBODY = 65534
 USERS = (0, NOBODY)
+Outcomes = Mapping[int, Mapping[str, str]]
 UMASKS = ("022", "077")
 """With the second one, only the owner may read."""
 
@@ -125,11 +126,16 @@ def ext4_image(folder: Path) -> Iterator[tuple[Path, Path]]:
         image.unlink()
 
 
-def differences(here: Path, there: Path, most_flags: int) -> tuple[int, list[Difference]]:
+def outcomes(directory: Path, most_flags: int) -> Outcomes:
+    """What all calls come to in a directory, for each user."""
+    return {user: _outcomes(directory, user, most_flags) for user in USERS}
+
+
+def differences(here: Outcomes, there: Outcomes) -> tuple[int, list[Difference]]:
     """How many outcomes were compared, and those that are not the same although they should be."""
     compared, found = 0, []
     for user in USERS:
-        ours, theirs = _outcomes(here, user, most_flags), _outcomes(there, user, most_flags)
+        ours, theirs = here[user], there[user]
         assert ours.keys() == theirs.keys()
         compared += len(ours)
         for what in ours:
