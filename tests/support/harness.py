@@ -26,6 +26,8 @@ from tests.support.ports import unused_port
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.05
+"""Seconds: most of what is waited for comes at once, and a look costs the sandbox and the mount time, too."""
 _END_SECONDS = 60.0
 """How long the process of a mount may take to end on a machine with other work."""
 FILE_MODE, ROOT_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
@@ -37,9 +39,11 @@ _Value = TypeVar("_Value")
 def wait_until(probe: Callable[[], _Value], what: str, patience: float = PATIENCE) -> _Value:
     """Call `probe` until it returns something true, and return that; fails after `patience` seconds."""
     deadline = time.monotonic() + patience
+    pause = _FIRST_PAUSE
     while not (value := probe()):
         assert time.monotonic() < deadline, f"in {patience} s not seen: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, _LONGEST_PAUSE)
     return value
 
 
