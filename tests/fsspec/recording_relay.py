@@ -61,4 +61,6 @@ class RecordingRelay:
                 with self._lock:
                     self._seen.append(piece)
                 target.sendall(piece)
+        # Also if the connection of a process that was killed is reset: the other end would wait for it.
+        with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
