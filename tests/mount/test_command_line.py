@@ -274,7 +274,7 @@ def test_unmounting_what_is_mapped(sandbox: Sandbox, mount: Mount) -> None:
 )
 def test_what_goes_with_another_option(tmp_path: Path, arguments: list[str]) -> None:
     """Alone it is a usage error: whoever forgot -u does not want to mount."""
-    done = run(*mount_command(*arguments, tmp_path / "mnt"), check=False)
+    done = empirical_mount(*arguments, tmp_path / "mnt", check=False)
     assert done.returncode == 2
     assert " goes with " in done.stderr
     assert not (tmp_path / "mnt").exists()
@@ -296,12 +296,12 @@ def test_progress_on_a_terminal_only(sandbox: Sandbox, mount: Mount, path: Path)
     for number in range(201):
         sandbox.put(f"file-{number}", b"")
     variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
-    silent = run(*mount_command(path), env=variables)
-    run(*mount_command("-u", path))
+    silent = empirical_mount(path, env=variables)
+    empirical_mount("-u", path)
     assert silent.stdout + silent.stderr == ""
     command = f"stty columns 80 rows 24; {sys.executable} -m empirical_fs {path}"
     shown = run("script", "-qec", command, "/dev/null", env=variables).stdout
-    run(*mount_command("-u", path))
+    empirical_mount("-u", path)
     wait_until(lambda: not processes(path), "the end of the process")
     assert "listing" in shown
     assert "/3" in shown
@@ -354,7 +354,7 @@ def test_signals_that_the_parent_ignores(path: Path) -> None:
 
 def test_a_mount_that_mount_fuse_has_made(path: Path) -> None:
     """With drop_privileges, mount.fuse3 hands on a descriptor in place of a directory."""
-    done = run(*mount_command("/dev/fd/5"), check=False, env=environment(EMPIRICALRUN_KEY=KEY))
+    done = empirical_mount("/dev/fd/5", check=False, env=environment(EMPIRICALRUN_KEY=KEY))
     assert (done.returncode, "drop_privileges" in said(done)) == (1, True)
 
 
@@ -413,8 +413,8 @@ def test_nothing_else_is_installed(sandbox: Sandbox, tmp_path: Path) -> None:
     wanted = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, PATH="/nowhere")
     run(*mount_command(path), env=wanted)
     with (path / "a").open("rb") as reader:
-        assert "is busy" in said(run(*mount_command("-u", path), env=wanted, check=False))
-        run(*mount_command("-u", "--lazy", path), env=wanted)
+        assert "is busy" in said(empirical_mount("-u", path, env=wanted, check=False))
+        empirical_mount("-u", "--lazy", path, env=wanted)
         assert str(path) not in mounts()
         assert reader.read() == b"content"
     wait_until(lambda: not processes(path), "the end of the process")
