@@ -125,7 +125,7 @@ def test_many_files_are_read_for_a_few_requests_to_the_api(cluster: Cluster, pro
     project.forget_requests()
     files = fsspec.open_files("empirical://part-*.bin", "rb", api_url=project.url)
     assert (len(files), asked(project)) == (FILES, PAGES)
-    for some, tasks in ((files, 10), (files[:200], 200)):
+    for some, tasks in ((files, 10), (files[:100], 100)):
         found = computed(cluster, cluster.bag.from_sequence(some, npartitions=tasks).map(length_of).sum())
         assert found == len(some) * SMALL
     assert asked(project) <= PAGES + 2 * SIGNED_BY_WORKER

@@ -599,5 +599,5 @@ def test_a_handle_has_one_version_whatever_goes_on(sandbox: Sandbox, mount: Moun
         sandbox.put(f"file-{number}", noise(50_000, number))
     with mount("--refresh", "0.05") as mounted:
         churn = Churn(sandbox, mounted)
-        churn.go_on_until(turns=25, reads=250)
+        churn.go_on_until(turns=12, reads=120)
         assert churn.wrong == []

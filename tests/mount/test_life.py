@@ -287,7 +287,7 @@ def test_given_up_before_it_is_mounted(
     path = tmp_path / "parent" / "mnt"
     project.plan(faults=[{"on": "list", "action": {"type": "silence"}}])
     variables = environment(EMPIRICALRUN_KEY=KEY)
-    arguments = (*foreground, "--api-url", project.url, path)
+    arguments: list[str | Path] = [*foreground, "--api-url", project.url, path]
     with started(*arguments, env=variables, first=heed_signals) as process:
         wait_until(lambda: project.requests()["list"], "the request")
         process.send(number)

@@ -31,7 +31,7 @@ from tests.support.harness import (
 )
 from tests.support.lives import SOON, hashing, is_gone
 
-SIZE = 1_000_000
+SIZE = 400_000
 STALL = {"type": "stall", "after": 1000, "seconds": 600}
 SMALL = {f"small-{number:03}": noise(5000 + number, number) for number in range(300)}
 

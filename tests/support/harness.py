@@ -15,17 +15,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import shake_128
+from http.client import HTTPConnection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
-
-import httpx
 
 from tests.support.forked import mark, start_mount, start_sandbox
 from tests.support.ports import unused_port
 
 KEY = "sandbox-key-0123456789"
 PATIENCE = 20.0
+_HEADERS = {
+    "Authorization": f"Bearer {KEY}",
+    "Content-Type": "application/json",
+    "Accept-Encoding": "gzip",  # which a mount does not ask for: so tests tell its requests from their own
+}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.05
 """Seconds: most of what is waited for comes at once, and a look costs the sandbox and the mount time, too."""
 _END_SECONDS = 60.0
@@ -147,12 +151,8 @@ class Sandbox:
         self.folder = folder
         self.process = process
         self.url = url
-        headers = {"Authorization": f"Bearer {KEY}"}
-        # No TLS is used here, and loading the certificates takes longer than most requests.
-        self._client = httpx.Client(base_url=url, headers=headers, trust_env=False, verify=False)
 
     def close(self) -> None:
-        self._client.close()
         self.process.terminate()
         self.process.join(PATIENCE)
         assert self.process.exitcode == 0
@@ -179,11 +179,11 @@ class Sandbox:
 
     def plan(self, **fields: Any) -> None:
         """Replace the server's plan of misbehaviour by `fields`."""
-        self._client.put("/sandbox/plan", json=fields).raise_for_status()
+        self._ask("PUT", "/sandbox/plan", fields)
 
     def requests(self) -> dict[str, Any]:
         """The requests to the server since its start or the last `forget_requests`."""
-        answer: dict[str, Any] = self._client.get("/sandbox/requests").raise_for_status().json()
+        answer: dict[str, Any] = self._ask("GET", "/sandbox/requests")
         return answer
 
     def spans(self) -> list[tuple[int, int]]:
@@ -193,18 +193,17 @@ class Sandbox:
         return sorted((int(first), int(last) + 1) for first, last in pairs)
 
     def forget_requests(self) -> None:
-        self._client.delete("/sandbox/requests").raise_for_status()
+        self._ask("DELETE", "/sandbox/requests")
 
     def patch(self, resource_id: int, **fields: str) -> None:
-        self._client.patch(f"/api/resources/{resource_id}", json=fields).raise_for_status()
+        self._ask("PATCH", f"/api/resources/{resource_id}", fields)
 
     def listing(self) -> list[dict[str, Any]]:
         """All resources, as the API lists them."""
         resources: list[dict[str, Any]] = []
         page, pages = 1, 1
         while page <= pages:
-            params = {"page": page, "per_page": 100}
-            answer = self._client.get("/api/resources", params=params).raise_for_status().json()
+            answer = self._ask("GET", f"/api/resources?page={page}&per_page=100")
             resources += answer["data"]["resources"]
             page, pages = page + 1, answer["pagination"]["total_pages"]
         return resources
@@ -213,6 +212,18 @@ class Sandbox:
         """The id of the resource of that name."""
         (resource_id,) = (resource["id"] for resource in self.listing() if resource["name"] == name)
         return int(resource_id)
+
+    def _ask(self, method: str, target: str, fields: Mapping[str, Any] | None = None) -> Any:
+        """What the server answers, by a connection of its own; httpx would take three times as long."""
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
+        try:
+            connection.request(method, target, None if fields is None else json.dumps(fields), _HEADERS)
+            answer = connection.getresponse()
+            said = answer.read()
+        finally:
+            connection.close()
+        assert answer.status in range(200, 300), f"{method} {target}: {answer.status} {said!r}"
+        return json.loads(said) if said else None
 
 
 @contextmanager
