@@ -80,8 +80,8 @@ def test_a_profile(sandbox: Sandbox, config: Path, key_file: Path, tmp_path: Pat
 def test_the_environment_before_the_file(sandbox: Sandbox, config: Path, tmp_path: Path) -> None:
     """The address and the key of the environment count before those of the file."""
     variables = environment(EMPIRICALRUN_KEY="revoked", EMPIRICAL_API_URL=sandbox.url)
-    command = mount_command("--config", config, "--profile", "sandbox", tmp_path / "mnt")
-    line = said(run(*command, check=False, env=variables))
+    command = ("--config", config, "--profile", "sandbox", tmp_path / "mnt")
+    line = said(empirical_mount(*command, check=False, env=variables))
     assert "refused the key" in line
     assert (
         f"check EMPIRICALRUN_KEY, which takes precedence over key_file of {config} [profiles.sandbox]" in line
@@ -95,8 +95,8 @@ def test_the_default_file(sandbox: Sandbox, config: Path, tmp_path: Path) -> Non
     (folder / "config.toml").write_text(
         f"{config.read_text()}key_file = 5\n".replace('key_file = "', 'key = "')
     )
-    command = mount_command("--profile", "sandbox", tmp_path / "mnt")
-    line = said(run(*command, check=False, env=environment(XDG_CONFIG_HOME=str(tmp_path))))
+    wanted = environment(XDG_CONFIG_HOME=str(tmp_path))
+    line = said(empirical_mount("--profile", "sandbox", tmp_path / "mnt", check=False, env=wanted))
     assert str(folder / "config.toml") in line
     assert "no setting 'key'" in line
 

@@ -13,6 +13,7 @@ from tests.support.harness import (
     KEY,
     PATIENCE,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounts,
@@ -59,7 +60,7 @@ def test_reads_go_on(project: Sandbox, mount: Mount, disk: HangingDisk) -> None:
             assert time.monotonic() - begun < PATIENCE
             assert os.getxattr(mounted / "0.bin", "user.empirical.cached") == b"0"
             for command in ("--cached", "--verify", "--prefetch"):
-                done = run(*mount_command(command, mounted.path), check=False)
+                done = empirical_mount(command, mounted.path, check=False)
                 assert done.returncode == 1
                 assert "does not answer" in said(done)
             told = "does not answer; until it does"
@@ -79,13 +80,14 @@ def test_a_folder_that_hangs_from_the_start(project: Sandbox, disk: HangingDisk,
     cache = disk.path / "cache"
     cache.mkdir(mode=0o700)
     disk.hang()
-    commands = [
-        mount_command("--api-url", project.url, "--cache-dir", cache, tmp_path / "m"),
-        mount_command("--cached", "--cache-dir", cache),
-        mount_command("--verify", "--cache-dir", cache),
+    commands: list[list[str | Path]] = [
+        ["--api-url", project.url, "--cache-dir", cache, tmp_path / "m"],
+        ["--cached", "--cache-dir", cache],
+        ["--verify", "--cache-dir", cache],
     ]
+    wanted = environment(EMPIRICALRUN_KEY=KEY)
     for command in commands:
-        done = run(*command, check=False, env=environment(EMPIRICALRUN_KEY=KEY), timeout=PATIENCE)
+        done = empirical_mount(*command, check=False, env=wanted, timeout=PATIENCE)
         assert done.returncode == 1
         assert f"{cache} does not answer" in said(done)
     assert str(tmp_path / "m") not in mounts()

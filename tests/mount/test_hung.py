@@ -17,6 +17,7 @@ from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounts,
@@ -46,7 +47,7 @@ def stopped(mounted: Mounted) -> Iterator[None]:
 def command(*arguments: str | Path, url: str = "http://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
     """Run one that may fail, and does not hang."""
     variables = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=url)
-    return run(*mount_command(*arguments), check=False, timeout=SOON, env=variables)
+    return empirical_mount(*arguments, check=False, timeout=SOON, env=variables)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.support.harness import (
     KEY,
     Mounted,
     Sandbox,
+    empirical_mount,
     environment,
     mount_command,
     mounted,
@@ -47,7 +48,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 def status(mounted: Mounted) -> dict[str, Any]:
-    (report,) = json.loads(run(*mount_command("--status", "--json", mounted.path)).stdout)
+    (report,) = json.loads(empirical_mount("--status", "--json", mounted.path).stdout)
     assert isinstance(report, dict)
     return report
 
@@ -107,7 +108,7 @@ def test_a_mount_that_cannot_have_its_port(sandbox: Sandbox, address: str, tmp_p
     host, _, port = address.rpartition(":")
     given = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url, EMPIRICAL_METRICS=address)
     with socket.create_server((host, int(port))):
-        done = run(*mount_command(tmp_path / "mnt"), check=False, env=given)
+        done = empirical_mount(tmp_path / "mnt", check=False, env=given)
     assert (done.returncode, f"at {address}: the port is in use" in said(done)) == (1, True)
     assert not (tmp_path / "mnt").exists()
     assert sandbox.requests()["list"] == 0

@@ -27,7 +27,6 @@ from tests.support.harness import (
     Sandbox,
     empirical_mount,
     environment,
-    mount_command,
     noise,
     run,
     wait_until,
@@ -253,11 +252,8 @@ def test_what_is_said_without_a_cache(sandbox: Sandbox, mount: Mount) -> None:
         assert passthrough(mounted) == {"off_because": "the cache on disk is off", "open": 0, "opened": 0}
         table = empirical_mount("--status", mounted.path).stdout
         assert "\n  passthrough  off: the cache on disk is off\n" in table
-    said = run(
-        *mount_command("--doctor", "--json"),
-        check=False,
-        env=environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url),
-    )
+    wanted = environment(EMPIRICALRUN_KEY=KEY, EMPIRICAL_API_URL=sandbox.url)
+    said = empirical_mount("--doctor", "--json", check=False, env=wanted)
     (finding,) = (each for each in json.loads(said.stdout) if each["name"] == "passthrough")
     assert (finding["verdict"], finding["seen"]) == ("ok", "off: the cache on disk is off")
 

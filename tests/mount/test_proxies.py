@@ -22,11 +22,10 @@ from tests.support.harness import (
     PATIENCE,
     Mounted,
     Sandbox,
+    empirical_mount,
     environment,
-    mount_command,
     mounted,
     noise,
-    run,
     said,
     serving,
     wait_until,
@@ -70,8 +69,8 @@ class World:
     def failure(self, **variables: str) -> str:
         """What a mount says that must fail."""
         wanted = environment(EMPIRICALRUN_KEY=KEY, **self.variables(**variables))
-        command = mount_command("--api-url", self.url(), "--timeout", "10", self.folder / "mnt")
-        return said(run(*command, env=wanted, check=False))
+        command = ("--api-url", self.url(), "--timeout", "10", self.folder / "mnt")
+        return said(empirical_mount(*command, env=wanted, check=False))
 
 
 @contextmanager
