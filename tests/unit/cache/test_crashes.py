@@ -14,6 +14,7 @@ from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.disk_io import Io
 from empirical_fs.cache.keys import Identity, Listed
 from empirical_fs.cache.record import BLOCK
+from empirical_fs.cache.store import Store
 from empirical_fs.errors import SetupError
 from tests.unit.cache.disks import (
     KEY,
@@ -81,22 +82,28 @@ def work(folder: Path, io: Io) -> None:
 def examine(folder: Path) -> list[bool]:
     """Check all versions, by the three ways to open one; returns which blocks were there."""
     with opened(folder) as store:
-        found = check(version(store, ONE), ONE)
-        found += check(version(store, TWO, '"two"'), TWO)
-        found += check(store.version(KEY, UNTAGGED, {"last_modified": "then"}), DATED)
-        for number, data in ((1, ONE), (2, TWO)):
-            listed = store.listed(KEY, Listed(SIZE, number))
-            if listed is not None:
-                check(listed, data)
-    return found
+        return found_in(store)
 
 
-def mend(folder: Path) -> None:
-    """Check that everything can be kept once more."""
+def examine_and_mend(folder: Path) -> list[bool]:
+    """Also check that everything can be kept once more."""
     with opened(folder) as store:
+        found = found_in(store)
         for data, etag in ((ONE, '"one"'), (TWO, '"two"')):
             fill(store, data, etag)
             assert check(version(store, data, etag), data) == [True, True]
+    return found
+
+
+def found_in(store: Store) -> list[bool]:
+    found = check(version(store, ONE), ONE)
+    found += check(version(store, TWO, '"two"'), TWO)
+    found += check(store.version(KEY, UNTAGGED, {"last_modified": "then"}), DATED)
+    for number, data in ((1, ONE), (2, TWO)):
+        listed = store.listed(KEY, Listed(SIZE, number))
+        if listed is not None:
+            check(listed, data)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +128,7 @@ def test_after_every_system_call_the_power_may_fail(
     for stop in range(len(calls) + 1):
         top = next(places)
         replay(calls[:stop], top, dict.fromkeys(range(stop), fate))
-        there += sum(examine(top / "cache"))
-        mend(top / "cache")
+        there += sum(examine_and_mend(top / "cache"))
     assert (there > len(calls)) == (fate is Fate.WRITTEN)
 
 
@@ -133,7 +139,7 @@ def test_any_single_write_may_be_lost_or_torn(calls: list[Call], places: Iterato
             top = next(places)
             replay(calls, top, {number: fate})
             examine(top / "cache")
-            mend(top / "cache")
+            examine_and_mend(top / "cache")  # as the first has left it
 
 
 def test_writes_may_be_lost_and_torn_in_any_mixture(calls: list[Call], places: Iterator[Path]) -> None:
@@ -142,8 +148,7 @@ def test_writes_may_be_lost_and_torn_in_any_mixture(calls: list[Call], places: I
         fates = {number: chance.choice(list(Fate)) for number in range(len(calls)) if chance.random() < 0.3}
         top = next(places)
         replay(calls[: chance.randrange(len(calls) // 2, len(calls) + 1)], top, fates)
-        examine(top / "cache")
-        mend(top / "cache")
+        examine_and_mend(top / "cache")
 
 
 def test_a_bit_may_flip_anywhere(calls: list[Call], places: Iterator[Path]) -> None:
@@ -212,8 +217,7 @@ def test_any_system_call_may_fail(places: Iterator[Path], error: int, *, goes_on
         folder, io = next(places), FailingIo(number, error, goes_on=goes_on)
         with suppress(SetupError):
             work(folder, io)
-        examine(folder)
-        mend(folder)
+        examine_and_mend(folder)
         if io.calls <= number:
             break
     assert number > 100
