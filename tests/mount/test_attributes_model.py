@@ -17,7 +17,7 @@ from tests.models.attributes.world import project_in
 pytestmark = pytest.mark.both_libraries
 
 CAMPAIGN = int(os.environ.get("EMPIRICAL_ATTRIBUTE_MOUNTS", "0"))
-MOUNTS, STEPS = (CAMPAIGN, 50) if CAMPAIGN else (4, 15)
+MOUNTS, STEPS = (CAMPAIGN, 50) if CAMPAIGN else (3, 15)
 SEED = int(os.environ.get("EMPIRICAL_ATTRIBUTE_SEED", "1")) if CAMPAIGN else None
 
 

@@ -66,7 +66,6 @@ def test_attributes_are_those_of_the_listing(project: Sandbox, mount: Mount) -> 
         assert len({stat.st_ino for stat in seen.values()}) == len(seen)
 
 
-@pytest.mark.by_program
 def test_every_file_reads_as_its_source(project: Sandbox, mount: Mount) -> None:
     """sha256sum of each file of the mount is that of what was uploaded."""
     with mount() as mounted:

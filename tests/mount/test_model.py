@@ -26,7 +26,7 @@ from tests.support.harness import noise
 KIB = 2**10
 CAMPAIGN = int(os.environ.get("EMPIRICAL_MODEL_EXAMPLES", "0"))
 SHRINKS = "EMPIRICAL_MODEL_SHRINK" in os.environ
-EXAMPLES, STEPS = (CAMPAIGN, 60) if CAMPAIGN else (12, 40)
+EXAMPLES, STEPS = (CAMPAIGN, 60) if CAMPAIGN else (9, 40)
 TIMEOUT = "2"
 FILES_MAX, HANDLES_MAX = 6, 6
 
