@@ -38,6 +38,10 @@ if TYPE_CHECKING:  # its modules take a tenth of a mount's start
 _FETCHING_SHARE = 0.95
 _WANTED_THREADS, _AHEAD_THREADS = 6, 10
 """Threads for requests to the store: for data that reads wait for, and for read-ahead. Waiting needs none."""
+_WANTED_PATIENCE = 0.02
+"""As `Lane` has it, for data that reads wait for: small pieces, of which one thread fetches the most."""
+_AHEAD = 32
+"""The most requests at once for read-ahead."""
 _ELSEWHERE_THREADS = 32
 """Threads for requests to the API for a new signed URL. Such a request blocks its thread, so these threads
 are started only if the API makes it wait."""
@@ -103,8 +107,15 @@ class Engine:
         )
         self._reactor = Reactor(self.timer, _ELSEWHERE_THREADS)
         self._lanes = (
-            Lane("wanted", self._reactor, threads=_WANTED_THREADS, most=IN_FLIGHT, stalled=STALLED),
-            Lane("ahead", self._reactor, threads=_AHEAD_THREADS, most=IN_FLIGHT // 2),
+            Lane(
+                "wanted",
+                self._reactor,
+                threads=_WANTED_THREADS,
+                most=IN_FLIGHT,
+                stalled=STALLED,
+                patience=_WANTED_PATIENCE if self.cache is None else 0.0,
+            ),
+            Lane("ahead", self._reactor, threads=_AHEAD_THREADS, most=_AHEAD),
         )
         disk = None if self.cache is None else self.cache.disk
         fetcher = Fetcher(ranges, self.statistics, on_moved, *self._lanes, self._runs, disk)

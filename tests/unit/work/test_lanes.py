@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from empirical_fs.errors import NoThread
+from empirical_fs.work import lanes
 from empirical_fs.work.lanes import Lane
-from empirical_fs.work.reactor import GoOn, Reactor
+from empirical_fs.work.reactor import Reactor
 from empirical_fs.work.timer import Timer
-from empirical_fs.work.waits import InThread, Pause, Readable, Steps, Wait, drive, in_thread, is_readable
+from empirical_fs.work.waits import InThread, Pause, Readable, Steps, drive, in_thread, is_readable
 from tests.support.harness import wait_until
 
 PATIENCE = 10.0
@@ -249,42 +250,65 @@ def test_threads_that_do_not_come_back(lane: Lane) -> None:
     over.set()
 
 
-def test_a_closed_reactor_ends_its_thread(timer: Timer, peers: list[Peer]) -> None:
-    """Who no longer waits for sockets holds neither a thread nor a descriptor."""
-    reactor = Reactor(timer, 1)
-    reactor.wait(Readable(peers[0].ours, PATIENCE), lambda **_: None)
-    worker = reactor._for_sockets
-    assert worker is not None
-    assert worker.is_alive
-    reactor.close()
-    wait_until(lambda: not worker.is_alive, "the end of the thread")
-    with pytest.raises((ValueError, KeyError, RuntimeError)):
-        reactor._selector.register(peers[1].ours, 1)
+def test_a_closed_lane_waits_no_longer(
+    lane: Lane, peers: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that never answers holds its thread for a moment only."""
+    monkeypatch.setattr(lanes, "_LAST_WAIT", 0.2)
+    asking = Asking()
+    for number in range(3):
+        lane.run(asking.ask(number, peers[number], 60))
+    wait_until(lambda: len(asking.begun) == 3, "all three")
+    lane.close()
+    wait_until(lambda: threads(lane) == 0, "the end of the threads")
+    assert asking.ended == []
 
 
-class Exhausted(Reactor):
-    """One that finds no thread for the second wait."""
+def test_who_stalls_gives_its_place(reactor: Reactor, peers: list[Peer]) -> None:
+    """Others are under way in place of a task whose server is silent; it goes on when that answers."""
+    lane = Lane("lane", reactor, threads=THREADS, most=1, stalled=1)
+    asking = Asking()
+    for number in range(3):
+        lane.run(asking.ask(number, peers[number], 60))
+    wait_until(lambda: asking.begun == [0, 1], "the second")
+    peers[0].answer()
+    wait_until(lambda: asking.ended == [(0, True)], "the end of the first")
+    peers[1].answer()
+    wait_until(lambda: asking.begun == [0, 1, 2], "the third")
+    lane.close()
 
-    waits = 0
 
-    def wait(self, wait: Wait, go_on: GoOn) -> None:
-        self.waits += 1
-        if self.waits == 2:
-            raise NoThread
-        super().wait(wait, go_on)
+def test_a_patient_lane_works_in_one_thread(reactor: Reactor, peers: list[Peer]) -> None:
+    """Where steps are short, no second thread is started, however many tasks there are."""
+    lane = Lane("lane", reactor, threads=THREADS, most=MOST, patience=1)
+    asking = Asking()
+    for number, peer in enumerate(peers):
+        lane.run(asking.ask(number, peer))
+    for peer in peers:
+        peer.answer()
+    wait_until(lambda: len(asking.ended) == len(peers), "the end of all")
+    assert threads(lane) == 1
+    lane.close()
 
 
-def test_who_stalls_without_a_thread_goes_on(timer: Timer, peers: list[Peer]) -> None:
-    """Its wait ends as if the time had passed, and the lane is free again."""
-    reactor = Exhausted(timer, 1)
-    lane = Lane("lane", reactor, threads=THREADS, most=1)
-    try:
-        asking = Asking()
-        lane.run(asking.ask(0, peers[0], 60))
-        wait_until(lambda: asking.ended == [(0, False)], "the end of the wait")
-        lane.run(asking.ask(1, peers[1]))
-        peers[1].answer()
-        wait_until(lambda: (1, True) in asking.ended, "the next one")
-    finally:
-        lane.close()
-        reactor.close()
+def test_a_patient_lane_helps_a_thread_that_hangs(reactor: Reactor, peers: list[Peer]) -> None:
+    """Another thread does what is to be done, and waits for the sockets."""
+    lane = Lane("lane", reactor, threads=THREADS, most=MOST, patience=0.05)
+    over, hangs, asking = threading.Event(), threading.Event(), Asking()
+
+    def hang() -> Steps[None]:
+        hangs.set()
+        over.wait(PATIENCE)
+        yield from ()
+
+    lane.run(asking.ask(0, peers[0]))
+    wait_until(lambda: asking.begun == [0], "the first")
+    lane.run(hang())
+    assert hangs.wait(PATIENCE)
+    peers[0].answer()
+    wait_until(lambda: asking.ended == [(0, True)], "the end of the first")
+    lane.run(asking.ask(1, peers[1]))
+    peers[1].answer()
+    wait_until(lambda: (1, True) in asking.ended, "the end of the second")
+    over.set()
+    lane.close()
