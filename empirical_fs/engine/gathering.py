@@ -16,6 +16,8 @@ PIECE = 2**20
 
 _SOON_SECONDS = 1.0
 """Most reads end within this time."""
+_MANY = 4
+"""With at least so many reads under way, the first ones by this share of them are waited for together."""
 _LOOKS = 10
 """How often a wait looks whether bytes arrive, in the time after which it fails."""
 
@@ -135,6 +137,9 @@ def gather(extents: Iterable[Extent], limits: Limits) -> Generator[bytes | Empir
             if not under_way:
                 return
             piece = under_way[0]
+            if piece.outcome is None and len(under_way) >= _MANY:
+                # To wake for each would cost more than the rest of a small read.
+                under_way[len(under_way) // _MANY].wait(limits)
             outcome = piece.wait(limits)
             under_way.popleft()
             held -= piece.size

@@ -26,7 +26,7 @@ from empirical_fs.reading.fetch.concurrency import LEFT_OPEN
 from empirical_fs.reading.version import Extent, Head
 from empirical_fs.work.waits import Steps
 
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 """The most requests to the store that transfer bytes at once."""
 STALLED = 448
 """The most additional requests that may wait for a silent store, which must not delay others."""
