@@ -112,13 +112,21 @@ class Statistics:
     @contextmanager
     def request(self, kind: Kind) -> Iterator[None]:
         """Count a request as in flight until the context ends."""
-        with self._lock:
-            self._in_flight[kind] += 1
+        self.begun(kind)
         try:
             yield
         finally:
-            with self._lock:
-                self._in_flight[kind] -= 1
+            self.over(kind)
+
+    def begun(self, kind: Kind) -> None:
+        """Count a request as in flight until `over`."""
+        with self._lock:
+            self._in_flight[kind] += 1
+
+    def over(self, kind: Kind) -> None:
+        """Count a request as no longer in flight."""
+        with self._lock:
+            self._in_flight[kind] -= 1
 
     def requested(self, kind: Kind, outcome: Outcome, seconds: float) -> None:
         """Count a request that was sent, and how long it took to the head of its answer, if there was one."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from empirical_fs.errors import DeadlinePassed, EmpiricalError, NoMemory
 from empirical_fs.reading.handle import Handle
@@ -22,8 +23,7 @@ _LOOKS = 10
 """How often a wait looks whether bytes arrive, in the time after which it fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """The bytes of an open file from `start` to before `stop`, both within the file."""
 
     source: Handle

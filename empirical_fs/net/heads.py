@@ -7,6 +7,7 @@ the rest of a small request's way through this package. A test compares the two.
 import re
 import socket
 import ssl
+from functools import lru_cache
 from io import DEFAULT_BUFFER_SIZE
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ _NEVER = re.compile(r"[\x00\v\f\r]")
 """What no line has, once the ends of lines are `\\n`."""
 _FOLD = re.compile(r"\n[ \t]+")
 _LENGTH = re.compile(r"[0-9]{1,20}")
+_NAMES_KNOWN = 256
 _FIRST_FINAL = 200
 _WITHOUT_BODY = (204, 304)
 _BLANKS = " \t"
@@ -101,13 +103,19 @@ def _headers(lines: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines.rstrip("\n").split("\n") if lines != "\n" else ():
         name, colon, value = line.partition(":")
-        if not colon or _NAME.fullmatch(name) is None:
+        if not colon or not (name := _valid_name(name)):
             raise Unreadable(_NOT_HTTP)
-        name, value = name.lower(), value.strip(_BLANKS)
+        value = value.strip(_BLANKS)
         if name == "transfer-encoding" and value.lower() == "identity":
             continue  # the name for no encoding in RFC 2616
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+@lru_cache(_NAMES_KNOWN)
+def _valid_name(name: str) -> str:
+    """The name of a header in lower case; empty if it is not a valid one."""
+    return name.lower() if _NAME.fullmatch(name) else ""
 
 
 def _length(headers: dict[str, str]) -> int | None:

@@ -62,8 +62,7 @@ class Limits(NamedTuple):
     """Between bytes of the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A GET request."""
 
     server: Server
@@ -320,9 +319,9 @@ class _Heads:
 
     def came(self, route: Route, seconds: float) -> None:
         """Record that a head took so many seconds to arrive."""
-        self._slowest.put(route, max(seconds, (self._slowest.get(route) or 0.0) * _REMEMBERED))
+        self._slowest.put(route, max(seconds, (self._slowest.peek(route) or 0.0) * _REMEMBERED))
 
     def patience(self, route: Route, most: float) -> float:
         """Seconds that the next head may take on a kept connection, at most `most`."""
-        usual = (self._slowest.get(route) or 0.0) * _SLOWER
+        usual = (self._slowest.peek(route) or 0.0) * _SLOWER
         return min(max(min(_SILENT_SECONDS, most / 2), usual), most)

@@ -40,9 +40,10 @@ class LruTable(Generic[_Key, _Value]):
     def get(self, key: _Key) -> _Value | None:
         """The value of a key, or None; marks it as used."""
         with self._lock:
-            if key in self._values:
+            value = self._values.get(key)
+            if value is not None:
                 self._values.move_to_end(key)
-            return self._values.get(key)
+            return value
 
     def peek(self, key: _Key) -> _Value | None:
         """The value of a key, or None; does not mark it as used."""
@@ -52,8 +53,10 @@ class LruTable(Generic[_Key, _Value]):
         """Like `get`, but `make` makes the value if there is none."""
         with self._lock:
             value = self._values.get(key)
-            if value is None:
-                value = make()
+            if value is not None:
+                self._values.move_to_end(key)
+                return value
+            value = make()
             self._put(key, value)
             return value
 

@@ -24,6 +24,8 @@ class traced:  # noqa: N801 - it is called like a function
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Log it."""
+        if not self._log.isEnabledFor(logging.DEBUG):
+            return
         if isinstance(error, Exception):
             self._outcome = f"{type(error).__name__}: {error}"
         seconds = time.monotonic() - self._begun

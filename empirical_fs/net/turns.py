@@ -72,10 +72,12 @@ class _Line:
 class Turn:
     """Permission to send one request. It ends once; ending it again does nothing."""
 
-    def __init__(self, turns: "Turns", server: Server, place: _Place, sent_at: float) -> None:
-        """The turn of the request at `place`, which came at `sent_at` (by the clock of `turns`)."""
+    __slots__ = ("_line", "_place", "_sent_at", "_turns")
+
+    def __init__(self, turns: "Turns", line: _Line, place: _Place, sent_at: float) -> None:
+        """The turn of the request at `place` in `line`, which came at `sent_at` (by the clock of `turns`)."""
         self._turns: Turns | None = turns
-        self._server = server
+        self._line = line
         self._place = place
         self._sent_at = sent_at
 
@@ -83,20 +85,20 @@ class Turn:
         """Record that the request was answered and not refused; it is under way until `end`."""
         if self._turns is not None:
             self._place.leave()
-            self._turns.change(self._server, Pace.accepted)
+            self._turns.change(self._line, Pace.accepted)
 
     def refused(self, asked: float | None) -> None:
         """End the turn of a refused request; `asked` is the pause in seconds that the server asks for."""
         turns, self._turns = self._turns, None
         if turns is not None:
             self._place.keep()
-            turns.change(self._server, lambda pace, now: pace.refused(now, self._sent_at, asked))
+            turns.change(self._line, lambda pace, now: pace.refused(now, self._sent_at, asked))
 
     def end(self) -> None:
         """End the turn of a request that has ended."""
         turns, self._turns = self._turns, None
         if turns is not None:
-            turns.change(self._server, lambda pace, _: pace.ended())
+            turns.change(self._line, lambda pace, _: pace.ended())
 
 
 class Turns:
@@ -122,7 +124,7 @@ class Turns:
     def pause(self, server: Server) -> float:
         """How many more seconds a server wants no request; 0 if it takes them."""
         with self._lock:
-            line = self._lines.get(server)
+            line = self._lines.peek(server)
             return 0.0 if line is None else line.pace.pause(self._clock())
 
     def take(self, server: Server, deadline: Deadline, cancellation: Cancellation | None) -> Steps[Turn]:
@@ -140,7 +142,7 @@ class Turns:
             line = self._line(server)
             if not line.waiting and line.pace.delay(now) == 0:
                 line.pace.sent(now)
-                return Turn(self, server, place, now)
+                return Turn(self, line, place, now)
             waiter = _Waiter(deadline, place, now)
             insort(line.waiting, waiter, key=lambda each: each.place.at)
         try:
@@ -157,12 +159,11 @@ class Turns:
         if waiter.sent_at is None:
             raise AssertionError("the wait ended without a turn")
         deadline.leave_line(waiter.since, waiter.sent_at)
-        return Turn(self, server, place, waiter.sent_at)
+        return Turn(self, line, place, waiter.sent_at)
 
-    def change(self, server: Server, change: Callable[[Pace, float], object]) -> None:
+    def change(self, line: _Line, change: Callable[[Pace, float], object]) -> None:
         """Update the pace of a server, and give turns to the requests that may go then."""
         with self._lock:
-            line = self._line(server)
             change(line.pace, self._clock())
             told = self._advance(line) if line.waiting else ()
         if told:
@@ -217,9 +218,11 @@ class Turns:
             if waiter.sent_at is not None:
                 pace.ended()
             else:
-                self._line(server).waiting.remove(waiter)
+                line.waiting.remove(waiter)
 
-        self.change(server, leave)
+        with self._lock:
+            line = self._line(server)
+        self.change(line, leave)
 
     def _advance(self, line: _Line) -> list[Future[None]]:
         """Give turns to all that may go now; returns the futures to set. The caller holds the lock."""

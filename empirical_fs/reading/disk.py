@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.cache.cached import Cached
@@ -173,7 +172,7 @@ class OnDisk:
         if not content.is_identified:
             return None
         identity = Identity(content.size, validators.if_match, content.updated_ns)
-        return self._store.version(self._key, identity, asdict(validators))
+        return self._store.version(self._key, identity, validators._asdict())
 
     def _recalled(self) -> Cached | None:
         """The version that was last seen listed as the content is, of which nobody has had an answer yet."""

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import Enum, auto
 
 from empirical_fs.cancellation import Cancellation
@@ -107,27 +106,32 @@ class Part:
         """Whether the bytes before `stop` have arrived."""
         return self._filled >= stop
 
-    @contextmanager
-    def filling(self) -> Iterator[bool]:
-        """Yield whether the caller must fetch it: it is still needed, and no other thread fetches it.
+    def filling(self) -> "_Filling":
+        """A context whose value is whether the caller must fetch the part.
 
-        The memory is kept until the context ends, even if the part is dropped meanwhile.
+        That is so if it is still needed, and no other thread fetches it. The memory is kept until the context
+        ends, even if the part is dropped meanwhile.
         """
+        return _Filling(self)
+
+    def begin(self) -> bool:
+        """Whether the caller must fetch it, as `filling` says; if so, it calls `leave` at the end."""
         with self._lock:
             is_ours = not self._is_begun and self._end is None
             self._is_begun = True
-            self._users += is_ours
-            self._begun_at = time.monotonic() if is_ours else self._begun_at
-        try:
-            yield is_ours
-        finally:
             if is_ours:
-                self.give_back()
-                with self._lock:
-                    self._is_left = True
-                    watching, self._watching = self._watching, []
-                for call in watching:
-                    call()
+                self._users += 1
+                self._begun_at = time.monotonic()
+            return is_ours
+
+    def leave(self) -> None:
+        """Note that nobody fills it any more."""
+        with self._lock:
+            self._give_back()
+            self._is_left = True
+            watching, self._watching = self._watching, []
+        for call in watching:
+            call()
 
     def when_left(self, call: OnLeft) -> None:
         """Call `call` once nobody fills the part any more, or it has ended before anybody began to.
@@ -264,9 +268,13 @@ class Part:
     def give_back(self) -> None:
         """End the use of bytes that `take` returned."""
         with self._lock:
-            self._users -= 1
-            if self._is_dropped and not self._users:
-                self._buffer.release()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """As `give_back`; the caller holds the lock."""
+        self._users -= 1
+        if self._is_dropped and not self._users:
+            self._buffer.release()
 
     def _ended(self, end: End, failure: EmpiricalError | None = None) -> list[OnHere]:
         """Note how it ended, unless it has ended already; returns the functions of the waiting reads."""
@@ -286,3 +294,20 @@ class Part:
         if not self._is_begun:
             watching, self._watching = self._watching, []
         return [call for _, call in waiting], watching
+
+
+class _Filling:
+    """A context in which a part is filled, unless another thread fills it."""
+
+    __slots__ = ("_is_ours", "_part")
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __enter__(self) -> bool:
+        self._is_ours = self._part.begin()
+        return self._is_ours
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_ours:
+            self._part.leave()

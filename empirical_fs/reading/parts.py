@@ -1,7 +1,7 @@
 """The parts of one content that have arrived or are being fetched, and who still needs them."""
 
 import logging
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -49,6 +49,8 @@ class Parts(Generic[_Owner]):
         self._widened = widened
         self._held: list[_Held[_Owner]] = []
         """In the order of their first bytes: many ranges of one file may be read at once."""
+        self._starts: list[int] = []
+        """The offsets of these first bytes."""
         self._longest = 0
         """Bytes of the longest part so far."""
 
@@ -77,6 +79,15 @@ class Parts(Generic[_Owner]):
         for part in used:
             for held in self._near(part.start, part.stop):
                 held.users -= held.part is part
+
+    def drop_unused(self, used: Iterable[Part]) -> None:
+        """Drop those of `used` that no read uses, and that were not fetched ahead."""
+        for part in used:
+            self._drop(
+                held
+                for held in self._near(part.start, part.stop)
+                if held.part is part and not held.users and held.ahead_of is None
+            )
 
     def hold_ahead(self, owner: _Owner, planned: Range) -> list[Part] | None:
         """New parts for the gaps in `planned`; None, without any new part, if there is no memory."""
@@ -176,29 +187,30 @@ class Parts(Generic[_Owner]):
 
     def _near(self, start: int, stop: int) -> list[_Held[_Owner]]:
         """The parts with bytes from `start` to `stop`, in order."""
-        first = bisect_right(self._held, start - self._longest, key=_begin)
-        last = bisect_left(self._held, stop, first, key=_begin)
+        first = bisect_right(self._starts, start - self._longest)
+        last = bisect_left(self._starts, stop, first)
         return [held for held in self._held[first:last] if held.part.stop > start]
 
     def _add(self, new: list[_Held[_Owner]]) -> None:
         for held in new:
             self._longest = max(self._longest, held.part.size)
-            insort(self._held, held, key=_begin)
+            at = bisect_right(self._starts, held.part.start)
+            self._held.insert(at, held)
+            self._starts.insert(at, held.part.start)
 
     def _drop(self, dropped: Iterable[_Held[_Owner]]) -> list[OnHere]:
         gone = set(dropped)
         waiting: list[OnHere] = []
-        if gone:
+        if len(gone) > 1:
             self._held = [held for held in self._held if held not in gone]
+            self._starts = [held.part.start for held in self._held]
         for held in gone:
+            if len(gone) == 1:
+                at = self._held.index(held, bisect_left(self._starts, held.part.start))
+                del self._held[at], self._starts[at]
             waiting += held.part.drop()
             self._account.release(held.part.size)
         return waiting
-
-
-def _begin(held: _Held[_Owner]) -> int:
-    """The offset of a part's first byte."""
-    return held.part.start
 
 
 def _give_back(new: Iterable[_Held[_Owner]]) -> None:

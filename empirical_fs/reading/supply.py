@@ -267,7 +267,10 @@ class Supply:
     def _let_go(self, read: PendingRead) -> None:
         """Release the parts of a read, and drop those that nobody needs. The lock is held."""
         self._parts.let_go(read.needed)
-        self._parts.drop_unwanted(read.cursor, read.cursor.policy.wants)
+        if read.cursor.policy.plans:
+            self._parts.drop_unwanted(read.cursor, read.cursor.policy.wants)
+        else:
+            self._parts.drop_unused(read.needed)
 
     def _shrink(self, size: int) -> None:
         with self._lock:

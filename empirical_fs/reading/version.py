@@ -6,9 +6,9 @@ tied to the version: it has the ETag of the first answer, or, if that had none, 
 no validator differs. If a store sends no validators, only the length and the listing identify a version.
 """
 
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
+from typing import NamedTuple
 
 from empirical_fs.errors import BadAnswer, ContentChanged, OtherLength
 
@@ -16,8 +16,7 @@ _WEAK = "W/"
 _NANOSECONDS = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
+class Validators(NamedTuple):
     """The validators in an answer, which identify a version; None for each that the answer lacks."""
 
     etag: str | None = None
@@ -48,7 +47,7 @@ class Validators:
     @property
     def exact(self) -> "Validators":
         """Without Last-Modified, which two versions may share: it counts seconds."""
-        return replace(self, last_modified=None)
+        return self._replace(last_modified=None)
 
     def are_since(self, moment_ns: int) -> bool:
         """Whether Last-Modified is at or after `moment_ns`, in ns since the epoch; False without one."""
@@ -72,8 +71,7 @@ class Validators:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """The bytes of the object that the body of an answer holds."""
 
     start: int
@@ -99,8 +97,7 @@ class Refused(Enum):
     """The object does not have the requested bytes (HTTP 416)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What the head (status and headers) of an answer says about an object."""
 
     brings: Extent | Refused
@@ -116,8 +113,7 @@ class Head:
         return isinstance(self.brings, Extent) and self.brings.is_range
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """What is known about a version before an answer arrives."""
 
     size: int
@@ -142,6 +138,9 @@ def judge(known: Version, head: Head) -> None:
         BadAnswer: the answer shows nothing about the version: it cannot be tied to it, or makes no sense.
     """
     first, found = known.validators, head.validators
+    is_same = first == found and not found.is_none
+    if is_same and known.is_listed and head.brings_range and head.total == known.size:
+        return  # as nearly all answers are; all that follows would find the same
     if isinstance(head.brings, Refused):
         _judge_refusal(known, head)
         return

@@ -10,36 +10,31 @@ import time
 from collections.abc import Callable, Generator
 from concurrent import futures
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(NamedTuple):
     """Wait until a socket has bytes to read or is at its end, for at most `seconds`."""
 
     socket: socket.socket
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Wait for `seconds`."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class InThread:
+class InThread(NamedTuple):
     """Wait until a function, which may block but not raise, has run in a thread for blocking work."""
 
     function: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """Wait until a future has its result, for at most `seconds`."""
 
     future: Future[None]

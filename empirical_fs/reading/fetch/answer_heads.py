@@ -96,7 +96,7 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
 
 def _validators(headers: Mapping[str, str]) -> Validators:
     etag = _field(headers, "etag")
-    version_ids = (_field(headers, name) for name in _VERSION_IDS)
+    version_ids = [_field(headers, name) for name in _VERSION_IDS if name in headers]
     return Validators(
         etag=None if etag in _NO_ETAG else etag,
         version_id=next((each for each in version_ids if each not in _NO_VERSION_ID), None),

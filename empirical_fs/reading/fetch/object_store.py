@@ -3,9 +3,8 @@
 import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httpx
 
@@ -108,14 +107,19 @@ class Body:
         if not self.extent.is_announced:
             yield from self._pour_held_back(sink, start, stop)
             return
-        waste = memoryview(bytearray(min(start - self.at, _WASTE) or 1))
+        if self.at < start:
+            yield from self._compare(sink, start)
+        while self.at < stop:
+            yield from self._incoming.arrived()
+            sink.advance(self._read(sink.room()[: stop - self.at]))
+
+    def _compare(self, sink: Sink, start: int) -> Steps[None]:
+        """Read the bytes before `start`, which must be those that the sink has kept."""
+        waste = memoryview(bytearray(min(start - self.at, _WASTE)))
         while self.at < start:
             yield from self._incoming.arrived()
             at = self.at
             _check_again(sink, at, waste[: self._read(waste[: start - at])])
-        while self.at < stop:
-            yield from self._incoming.arrived()
-            sink.advance(self._read(sink.room()[: stop - self.at]))
 
     @property
     def has_more(self) -> bool:
@@ -162,8 +166,7 @@ def _check_again(sink: Sink, at: int, again: memoryview) -> None:
         raise ContentChanged("the object has other bytes than before")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request asks for: a range of an object."""
 
     resource_id: int

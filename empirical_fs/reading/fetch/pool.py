@@ -176,7 +176,7 @@ class Fetcher:
         on_answered()
 
     def _fill_whole(self, content: Content, whole: Part, body: Body) -> Steps[None]:
-        with failing(whole), whole.filling(), self._counting(whole):
+        with failing(whole), whole.filling(), _Counting(self._statistics, whole):
             yield from self._ranges.fetch(content, whole.start, whole.stop, whole, body=body)
             with self._on_disk(content) as on_disk:
                 if on_disk is not None:
@@ -202,7 +202,7 @@ class Fetcher:
             if start == part.stop:
                 return
             begun, at = run.take_body(start), time.monotonic()
-            with self._counting(part), transferring(part):
+            with _Counting(self._statistics, part), transferring(part):
                 fetched = yield from self._ranges.fetch(run.content, start, part.stop, part, run.stop, begun)
             if begun is None:
                 with self._lock:
@@ -225,15 +225,6 @@ class Fetcher:
 
     def _on_disk(self, content: Content) -> "AbstractContextManager[OnDisk | None]":
         return nullcontext() if self._disk is None else self._disk.of(content)
-
-    @contextmanager
-    def _counting(self, part: Part) -> Iterator[None]:
-        before = part.arrived
-        with self._statistics.request("store"):
-            try:
-                yield
-            finally:
-                self._statistics.fetched(part.arrived - before)
 
     def _fill_ahead(self, run: Run, on_whole: OnWhole) -> Steps[None]:
         """Fill the parts of a run one after the other, as long as there are any."""
@@ -285,21 +276,54 @@ def _keep_all(on_disk: "OnDisk", whole: Part) -> Steps[None]:
         yield Pause(_QUEUE_SECONDS)
 
 
-@contextmanager
-def failing(part: Part) -> Iterator[None]:
+class _Counting:
+    """Counts a request that fills `part`, and what it brings."""
+
+    __slots__ = ("_before", "_part", "_statistics")
+
+    def __init__(self, statistics: Statistics, part: Part) -> None:
+        self._statistics = statistics
+        self._part = part
+
+    def __enter__(self) -> None:
+        self._before = self._part.arrived
+        self._statistics.begun("store")
+
+    def __exit__(self, *_: object) -> None:
+        self._statistics.over("store")
+        self._statistics.fetched(self._part.arrived - self._before)
+
+
+class failing:  # noqa: N801 - it is called like a function
     """Turn whatever is raised into the failure of `part`."""
-    try:
-        yield
-    except EmpiricalError as error:
-        part.fail(error)
-    except OSError as error:
-        part.fail(SpoolFailed(f"no room for a file from a server without ranges: {error.strerror}"))
-    except MemoryError:
-        part.fail(NoMemory())
-    except GeneratorExit:
-        part.fail(EmpiricalError("the fetch was given up"))
-        raise
-    except Exception:
-        # Nobody else would report it, and the reads would wait until their deadlines.
-        log.exception("a fetch failed unexpectedly")
-        part.fail(EmpiricalError("an internal error; the log has more"))
+
+    __slots__ = ("_part",)
+
+    def __init__(self, part: Part) -> None:
+        """Nothing has failed yet."""
+        self._part = part
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Note the failure; it goes no further, unless the fetch itself ends by it."""
+        if error is None:
+            return False
+        self._part.fail(_failure(error))
+        return isinstance(error, Exception)
+
+
+def _failure(error: BaseException) -> EmpiricalError:
+    """What the reads of a part are told."""
+    if isinstance(error, EmpiricalError):
+        return error
+    if isinstance(error, OSError):
+        return SpoolFailed(f"no room for a file from a server without ranges: {error.strerror}")
+    if isinstance(error, MemoryError):
+        return NoMemory()
+    if isinstance(error, GeneratorExit):
+        return EmpiricalError("the fetch was given up")
+    # Nobody else would report it, and the reads would wait until their deadlines.
+    log.error("a fetch failed unexpectedly", exc_info=error)
+    return EmpiricalError("an internal error; the log has more")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from empirical_fs.api.resource import Resource
 from empirical_fs.api.signed_urls import SignedUrls
@@ -33,8 +34,7 @@ _ASKED_AGAIN_SECONDS = 5.0
 """An open waits at most this long for the store to confirm that nothing has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(NamedTuple):
     """All the requested bytes are in the sink."""
 
     left_open: Body | None = None

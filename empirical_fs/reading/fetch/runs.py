@@ -80,6 +80,8 @@ class Runs:
 
     def is_next(self, content: Content, part: Part) -> bool:
         """Whether a thread will fill `part` as soon as it has filled the part before."""
+        if content not in self._of:
+            return False
         with self._lock:
             return any(
                 run.is_moving and run.waiting and run.waiting[0] is part for run in self._of.get(content, ())

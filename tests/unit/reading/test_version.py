@@ -1,7 +1,6 @@
 """Which answers belong to the version that is read, which end it, and which are of no use."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -134,11 +133,11 @@ def test_validators_that_are_missing(
 
 def test_a_whole_of_a_store_that_has_sent_ranges() -> None:
     """A store that has sent ranges sends no whole of another length in place of one."""
-    before = replace(known(TAG), has_ranges=True)
+    before = known(TAG)._replace(has_ranges=True)
     assert verdict(before, whole(OTHER, 99)) is OtherLength
     assert verdict(before, whole(OTHER)) is ContentChanged
     assert verdict(before, part(OTHER, 99)) is ContentChanged
-    assert verdict(replace(before, is_listed=False), whole(OTHER, 99)) is ContentChanged
+    assert verdict(before._replace(is_listed=False), whole(OTHER, 99)) is ContentChanged
 
 
 def test_a_whole_of_another_length_and_another_listing() -> None:
@@ -170,9 +169,9 @@ def test_a_store_without_validators() -> None:
         (TAG, whole(NONE, 99), OtherLength),
         (TAG, whole(TAG, 99), ContentChanged),
         (TAG, whole(OTHER, 99), ContentChanged),
-        (None, replace(whole(TAG, 99), is_html=True), OtherLength),
-        (TAG, replace(whole(OTHER, 99), is_html=True), OtherLength),
-        (TAG, replace(whole(TAG, 99), is_html=True), ContentChanged),
+        (None, whole(TAG, 99)._replace(is_html=True), OtherLength),
+        (TAG, whole(OTHER, 99)._replace(is_html=True), OtherLength),
+        (TAG, whole(TAG, 99)._replace(is_html=True), ContentChanged),
     ],
 )
 def test_lengths(first: Validators | None, head: Head, expected: type[StoreError]) -> None:

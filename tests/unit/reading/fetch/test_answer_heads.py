@@ -1,7 +1,6 @@
 """What the head of a store's answer says: the part that was asked for, the whole, a refusal, or nonsense."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -299,7 +298,7 @@ def whole(validators: Validators, length: int | None) -> Head:
         (Head(Extent(0, 1), Validators(), 7), 0, 7),
         (whole(Validators(), 7), None, 7),
         (whole(Validators(TAG), 7), 0, 7),
-        (replace(whole(Validators(TAG), 7), is_html=True), None, 7),
+        (whole(Validators(TAG), 7)._replace(is_html=True), None, 7),
         (whole(Validators(), 0), 0, 0),
         (Head(Refused.PAST_THE_END, total=0), 0, 0),
     ],
@@ -315,7 +314,7 @@ def test_measured(head: Head, listed: int | None, size: int) -> None:
         (Head(Extent(0, 1), Validators(TAG), None), None),
         (whole(Validators(), None), None),
         (whole(Validators(), 7), 0),
-        (replace(whole(Validators(), 7), is_html=True), None),
+        (whole(Validators(), 7)._replace(is_html=True), None),
         (Head(Refused.PAST_THE_END), None),
         (Head(Refused.PAST_THE_END, total=7), None),
         (Head(Refused.CONDITION), None),
@@ -329,4 +328,4 @@ def test_no_size(head: Head, listed: int | None) -> None:
 
 def test_the_size_of_a_web_page() -> None:
     """A page without validators is believed where the object may be one."""
-    assert measured(replace(whole(Validators(), 7), is_html=True), None, is_html=True) == 7
+    assert measured(whole(Validators(), 7)._replace(is_html=True), None, is_html=True) == 7
