@@ -10,7 +10,7 @@ from shutil import copymode
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[FileIO]:
+def replacing(target: str | Path) -> Iterator[FileIO]:
     """A file to write to, which takes the place of `target` at the end of the context, unless that raises.
 
     The folder is made if there is none. A link stays one, and a file keeps its mode. What is no file, as a
@@ -20,21 +20,29 @@ def replacing(target: Path) -> Iterator[FileIO]:
         OSError: it cannot be written.
     """
     if is_there := os.path.lexists(target):
-        target = target.resolve()
-        is_there = target.exists()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if is_there and not (target.is_file() and os.access(target.parent, os.W_OK)):
-        with target.open("wb", buffering=0) as file:
+        target = os.path.realpath(target)
+        is_there = os.path.exists(target)
+    folder = os.path.dirname(target) or os.curdir
+    if is_there and not (os.path.isfile(target) and os.access(folder, os.W_OK)):
+        with FileIO(target, "wb") as file:
             yield file
         return
-    partial = target.with_name(f".{token_hex(8)}.part")
+    partial = os.path.join(folder, f".{token_hex(8)}.part")
     try:
-        with partial.open("xb", buffering=0) as file:
+        with _new_file(partial, folder) as file:
             if is_there:
                 copymode(target, partial)
             yield file
-        partial.replace(target)
+        os.replace(partial, target)
     except BaseException:
         with suppress(OSError):
-            partial.unlink()
+            os.unlink(partial)
         raise
+
+
+def _new_file(path: str, folder: str) -> FileIO:
+    try:
+        return FileIO(path, "xb")
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        return FileIO(path, "xb")
