@@ -199,7 +199,7 @@ class Http:
             Abandoned: it was cancelled before it was sent.
             Closing: the file system is being unmounted.
         """
-        server = destination.server
+        server = destination.origin.server
         question = _Question(destination, headers, deadline, cancellation)
         while True:
             is_let_through = self._check_reach(server)
@@ -248,21 +248,23 @@ class Http:
                 self._outages.unanswered(server, begun)
             raise
         self._outages.answered(server)
-        if response.is_success:
-            to, software = question.destination, response.headers.get("server", "")
+        to = question.destination
+        if response.is_success and self._probe_requests.is_due(server, to.target):
+            software = response.headers.get("server", "")
             self._probe_requests.answered(server, ProbeRequest(to.url, question.headers, to.target, software))
         return response
 
     def _request(self, question: "_Question") -> Steps[Answer]:
         destination, headers, deadline, cancellation = question
+        origin = destination.origin
         # A proxy would see the key or the signature of a plain-http request to this machine.
-        proxy = None if destination.is_loopback else self._proxies.of(destination.url)
+        proxy = None if origin.is_loopback else self._proxies.of(origin.url)
         left = deadline.remaining()
         limits = Limits(left, min(CONNECT_SECONDS, self._idle, left), min(self._idle, left), self._stall)
-        server = destination.server
+        server = origin.server
         request = Request(
             server,
-            destination.host,
+            origin.host,
             destination.target.decode("ascii"),
             {**_HEADERS, **headers},
             limits,

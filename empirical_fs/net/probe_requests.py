@@ -1,5 +1,6 @@
 """The requests that probe whether a server answers: earlier ones that it answered, for one byte only."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from empirical_fs.server import Server
 
 _KEPT = 3
 """Requests kept for each server: more than one, since it may fail for one object only."""
+_OLD_SECONDS = 1.0
+"""Of many small files, each has a URL of its own: to look at each of them would take long."""
 _RANGE, _IF_MATCH = "Range", "If-Match"
 
 
@@ -34,6 +37,14 @@ class ProbeRequests:
     def __init__(self) -> None:
         """Start without any request."""
         self._of = LruTable[Server, tuple[ProbeRequest, ...]]()
+        self._kept_at = LruTable[Server, float]()
+
+    def is_due(self, server: Server, target: bytes) -> bool:
+        """Whether to record an answered request for `target`: there are few others, or they are old."""
+        known = self._of.peek(server) or ()
+        if len(known) < _KEPT and all(each.target != target for each in known):
+            return True
+        return time.monotonic() - (self._kept_at.peek(server) or 0.0) >= _OLD_SECONDS
 
     def answered(self, server: Server, sample: ProbeRequest) -> None:
         """Record a request that was answered."""
@@ -44,6 +55,7 @@ class ProbeRequests:
         others = [each for each in known if each.url.path != sample.url.path]
         kept = sample._replace(headers=_of_one_byte(sample.headers))
         self._of.put(server, (*others, kept)[-_KEPT:])
+        self._kept_at.put(server, time.monotonic())
 
     def served(self, server: Server) -> Iterator[ProbeRequest]:
         """The requests that a server has answered, the latest first."""

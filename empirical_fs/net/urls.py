@@ -23,6 +23,7 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PARTS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?P<target>[^#]*)", re.DOTALL)
 """The regular expression of RFC 3986, appendix B, as httpx uses it."""
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+_ALL_VISIBLE = re.compile(r"[\x21-\x7e]*")
 _AMZ_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _UNIX_SECONDS = re.compile(r"[0-9]{9,11}")
 _SECONDS = re.compile(r"[0-9]{1,8}")
@@ -112,6 +113,8 @@ def exact_target(text: str) -> bytes:
     target = match["target"]
     if not target.startswith("/"):
         target = f"/{target}"
+    if _ALL_VISIBLE.fullmatch(target):
+        return target.encode("ascii")
     try:
         return quote(target, safe=_VISIBLE).encode("ascii")
     except UnicodeError:

@@ -38,3 +38,15 @@ def test_one_byte_is_asked_for() -> None:
     assert next(samples.of(STORE)).headers == {"Range": "bytes=0-0", "X": "y"}
     samples.answered(STORE, ProbeRequest(url("/b"), {"Authorization": "Bearer k"}))
     assert next(samples.of(STORE)).headers == {"Authorization": "Bearer k"}
+
+
+def test_few_are_looked_at() -> None:
+    """Of many answered in a moment, only the first ones are recorded; one for the same target is, later."""
+    samples = ProbeRequests()
+    due = []
+    for path in ("/a", "/a", "/b", "/c", "/d", "/a"):
+        target = path.encode()
+        if is_due := samples.is_due(STORE, target):
+            samples.answered(STORE, ProbeRequest(url(path), {}, target))
+        due.append(is_due)
+    assert due == [True, False, True, True, False, False]
