@@ -1,7 +1,7 @@
 """Reads whole ranges of files by name: one, many at once, or a file from its beginning to its end."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -92,8 +92,7 @@ def read_spans(project: Project, wanted: Sequence[Wanted], gap: int = NEAR) -> l
     missing = list(range(len(wanted)))
     for _ in range(_TRIES):
         missing.sort(key=lambda each: wanted[each].name)
-        with closing(_outcomes(project, wanted, missing, gap)) as outcomes:
-            found.update(outcomes)
+        found |= _read_once(project, wanted, missing, gap)
         changed = {wanted[each].name for each in missing if isinstance(found[each], CHANGED)}
         missing = [each for each in missing if wanted[each].name in changed]
         if not missing:
@@ -101,29 +100,6 @@ def read_spans(project: Project, wanted: Sequence[Wanted], gap: int = NEAR) -> l
         for name in changed:
             _distrust(project, name)
     return [found[each] for each in range(len(wanted))]
-
-
-def read_files(
-    project: Project, names: Sequence[str]
-) -> Generator[tuple[int, bytes | EmpiricalError], None, None]:
-    """The bytes of whole files, each as soon as they have come, or why they could not be read.
-
-    Each has the number of its name. It is better to read large files alone.
-    """
-    wanted = [Wanted(name, Span()) for name in names]
-    missing = list(range(len(wanted)))
-    for tries_left in reversed(range(_TRIES)):
-        missing.sort(key=lambda each: wanted[each].name)
-        changed: list[int] = []
-        with closing(_outcomes(project, wanted, missing, NEAR)) as outcomes:
-            for number, outcome in outcomes:
-                if tries_left and isinstance(outcome, CHANGED):
-                    changed.append(number)
-                else:
-                    yield number, outcome
-        for name in {wanted[each].name for each in changed}:
-            _distrust(project, name)
-        missing = changed
 
 
 def _in_one_version(project: Project, name: str, work: Callable[[OpenFile], _Result], span: Span) -> _Result:
@@ -154,11 +130,11 @@ class _Run:
     ranges: list[tuple[int, int, int]]
 
 
-def _outcomes(
+def _read_once(
     project: Project, wanted: Sequence[Wanted], numbers: Sequence[int], gap: int
-) -> Generator[tuple[int, bytes | EmpiricalError], None, None]:
-    """The bytes of the ranges with these numbers, which are ordered by file; each with its number."""
-    known: list[tuple[int, bytes | EmpiricalError]] = []
+) -> dict[int, bytes | EmpiricalError]:
+    """The bytes of the ranges with these numbers, which are ordered by file."""
+    found: dict[int, bytes | EmpiricalError] = {}
     under_way = deque[_Run]()
     open_files: list[OpenFile] = []
 
@@ -167,15 +143,15 @@ def _outcomes(
             try:
                 file = OpenFile(project, project.to_open(name), NoReadAhead())
             except EmpiricalError as error:
-                known.extend((number, error) for number in group)
+                found.update(dict.fromkeys(group, error))
                 continue
             open_files.append(file)
             source = file.handle
             ranges = [(*wanted[number].span.within(file.size), number) for number in group]
             if isinstance(source, bytes):
-                known.extend((number, source[start:stop]) for start, stop, number in ranges)
+                found.update({number: source[start:stop] for start, stop, number in ranges})
                 continue
-            known.extend((number, b"") for start, stop, number in ranges if start == stop)
+            found.update({number: b"" for start, stop, number in ranges if start == stop})
             for run in _runs(file, sorted(each for each in ranges if each[0] < each[1]), gap):
                 under_way.append(run)
                 yield Extent(source, run.start, run.stop)
@@ -186,15 +162,15 @@ def _outcomes(
                 run = under_way.popleft()
                 for start, stop, number in run.ranges:
                     if isinstance(outcome, bytes):
-                        yield number, outcome[start - run.start : stop - run.start]
+                        found[number] = outcome[start - run.start : stop - run.start]
                     else:
-                        yield number, outcome
+                        found[number] = outcome
                 while open_files[0] is not run.file:
                     open_files.pop(0).close()
-        yield from known
     finally:
         for each in open_files:
             each.close()
+    return found
 
 
 def _runs(file: OpenFile, ranges: Sequence[tuple[int, int, int]], gap: int) -> Iterator[_Run]:

@@ -1,8 +1,7 @@
 """Copies files to local ones: where each goes, which are read together, and how they are written."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,8 +10,8 @@ from fsspec.utils import isfilelike
 
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.engine.project import Project
-from empirical_fs.engine.ranges import copy, read_files
-from empirical_fs.errors import ContentChanged, EmpiricalError
+from empirical_fs.engine.ranges import copy
+from empirical_fs.errors import ContentChanged
 from empirical_fs.fsspec.local_files import replacing
 
 Pair = tuple[str, Any]
@@ -57,28 +56,21 @@ def grouped(pairs: Sequence[Pair], by_name: Mapping[str, Entry]) -> tuple[list[l
     return groups, others
 
 
-def copy_together(
-    project: Project,
-    pairs: Sequence[Pair],
-    callback: Any,
-    os_error: Callable[[EmpiricalError, str], OSError],
-) -> None:
-    """Copy small files, each as soon as its bytes have come; `callback` is told each, and its bytes.
+def write_contents(pairs: Sequence[Pair], contents: Sequence[bytes], callback: Any) -> None:
+    """Write files that were read together; `callback` is told each, and its bytes.
+
+    To write some while others are read takes longer, as the threads contend for the interpreter.
 
     Raises:
-        OSError: a file cannot be written, or not be read: then as `os_error` makes it.
+        OSError: a file cannot be written.
     """
-    with closing(read_files(project, [name for name, _ in pairs])) as contents:
-        for number, content in contents:
-            pair = pairs[number]
-            if not isinstance(content, bytes):
-                raise os_error(content, pair[0]) from content
-            with callback.branched(*pair) as child:
-                child.set_size(len(content))
-                with replacing(os.fspath(pair[1])) as file:
-                    _write(file, content)
-                child.relative_update(len(content))
-            callback.relative_update(1)
+    for pair, content in zip(pairs, contents, strict=True):
+        with callback.branched(*pair) as child:
+            child.set_size(len(content))
+            with replacing(os.fspath(pair[1])) as file:
+                _write(file, content)
+            child.relative_update(len(content))
+        callback.relative_update(1)
 
 
 def copy_to(project: Project, name: str, file: BinaryIO, callback: Any) -> None:

@@ -22,7 +22,7 @@ from empirical_fs.engine.ranges import NEAR, Span, Wanted, read_span, read_spans
 from empirical_fs.errnos import errno_for
 from empirical_fs.errors import ContentChanged, EmpiricalError
 from empirical_fs.explaining import explained
-from empirical_fs.fsspec.copying import Pair, copy_to, copy_together, destinations, grouped
+from empirical_fs.fsspec.copying import Pair, copy_to, destinations, grouped, write_contents
 from empirical_fs.fsspec.entries import created_ns, info, time
 from empirical_fs.fsspec.local_files import replacing
 from empirical_fs.fsspec.open_files import EmpiricalFile
@@ -309,8 +309,10 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         callback.set_size(len(pairs))
         with self.translated():
             small, others = grouped(pairs, self._project().latest.by_name)
-            for some in small:
-                copy_together(self._project(), some, callback, self._os_error)
+        for some in small:
+            contents = self._read([Wanted(name, Span()) for name, _ in some])
+            _raise_first(contents)
+            write_contents(some, contents, callback)
 
         def one(pair: Pair) -> None:
             with callback.branched(*pair) as child:
