@@ -346,6 +346,8 @@ class Lane:
                 silent.is_stalled = True
                 self._stalled += 1
                 self._leave_place()
+            else:
+                self._provide_threads()  # in case the one that waited for the sockets has died
 
     def _leave_place(self) -> None:
         """Let another task begin in place of one that waits. The lock is held."""
