@@ -30,7 +30,8 @@ _NEVER = re.compile(r"[\x00\v\f\r]")
 """What no line has, once the ends of lines are `\\n`."""
 _FOLD = re.compile(r"\n[ \t]+")
 _LENGTH = re.compile(r"[0-9]{1,20}")
-_NAMES_KNOWN = 256
+_NAMES_KNOWN, _NAME_KNOWN_MAX = 256, 64
+"""How many names are remembered, and up to which length: a server may send very long ones."""
 _FIRST_FINAL = 200
 _WITHOUT_BODY = (204, 304)
 _BLANKS = " \t"
@@ -103,7 +104,8 @@ def _headers(lines: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines.rstrip("\n").split("\n") if lines != "\n" else ():
         name, colon, value = line.partition(":")
-        if not colon or not (name := _valid_name(name)):
+        valid = _known_name(name) if len(name) <= _NAME_KNOWN_MAX else _valid_name(name)
+        if not colon or not (name := valid):
             raise Unreadable(_NOT_HTTP)
         value = value.strip(_BLANKS)
         if name == "transfer-encoding" and value.lower() == "identity":
@@ -112,10 +114,12 @@ def _headers(lines: str) -> dict[str, str]:
     return headers
 
 
-@lru_cache(_NAMES_KNOWN)
 def _valid_name(name: str) -> str:
     """The name of a header in lower case; empty if it is not a valid one."""
     return name.lower() if _NAME.fullmatch(name) else ""
+
+
+_known_name = lru_cache(_NAMES_KNOWN)(_valid_name)
 
 
 def _length(headers: dict[str, str]) -> int | None:
