@@ -202,17 +202,17 @@ class Files:
         Raises:
             OSError: the disk does not say whether the file has changed.
         """
-        shown = self.blocks.shown
-        if shown is None:
-            return False
         first, last = start // BLOCK, count_blocks(start + len(into))
         if self.state.count(VERIFIED, first, last) == last - first:
-            # Where the kernel answers without waiting, it also knows the times of the file.
             count = self._io.read_from_memory(self.data, [into], start)
             return count == len(into) and not self.blocks.have_changed()
         raw = bytearray((last - first) * ENTRY)
         if self._io.read_from_memory(self._record, [raw], HEADER + first * ENTRY) < len(raw):
             return False
+        if self.blocks.shown is None:
+            # Where the kernel answers without waiting, it also knows the times of the file.
+            self.blocks.have_changed()
+        shown = self.blocks.shown
         entries = decode_entries(raw, last - first)
         begin, end = first * BLOCK, min(last * BLOCK, self.size)
         is_whole = len(into) == end - begin

@@ -33,6 +33,9 @@ from tests.support.harness import (
 )
 
 LONG_AGO = 1e9
+# Only libfuse 3 has it.
+pytestmark = pytest.mark.parametrize("libfuse", ["3"], indirect=True, ids=["libfuse3"])
+
 SMALL, LARGE = noise(3_000_001, 1), noise(20_000_003, 2)
 RACING, READERS, SECONDS = 4, 6, 4.0
 
