@@ -1,8 +1,10 @@
 """What this process knows of the blocks of a data file: which are right, until somebody changes the file."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 UNKNOWN, VERIFIED, DAMAGED = 0, 1, 2
 """What this process knows of a block."""
@@ -17,6 +19,11 @@ class Shown:
     size: int
     modified_ns: int
     changed_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        """What a file with this status shows."""
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class BlockStates:

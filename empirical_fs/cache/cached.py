@@ -230,7 +230,7 @@ class Cached:
         if block < 0 or len(data) != block_size(self.size, block) or not data:
             raise ValueError(f"block {block} of {self.size} bytes does not have {len(data)}")
         files = self._files
-        if files is not None and files.state[block] == VERIFIED:
+        if files is not None and files.blocks.states[block] == VERIFIED:
             return True
         return self._upkeep.put_block(self, block, data)
 
@@ -274,7 +274,7 @@ class Cached:
             return False
         room = memoryview(bytearray(min(_AT_ONCE * BLOCK, self.size)))
         try:
-            while (block := files.blocks.first_unverified) < len(files.state):
+            while (block := files.blocks.first_unverified) < len(files.blocks.states):
                 if not goes_on():
                     return False
                 start = block * BLOCK
@@ -282,7 +282,7 @@ class Cached:
                 if found.damaged is not None:
                     self._damaged(found.damaged)
                 # A reader may have verified the block in between.
-                if not found.count and files.state[block] != VERIFIED:
+                if not found.count and files.blocks.states[block] != VERIFIED:
                     return False
         except OSError as error:
             self.fail(error, "read")
@@ -367,7 +367,7 @@ class Cached:
         """Verify every block once more before it is served: some are damaged now that were not before."""
         files = self._files
         if files is not None:
-            files.blocks.forget(0, len(files.state))
+            files.blocks.forget(0, len(files.blocks.states))
 
     def detach(self) -> None:
         """Write nothing more: another version has its place."""
@@ -401,7 +401,7 @@ class Cached:
             self._upkeep.put_chore(self, Chore.TOUCH)
 
     def _read_some(self, files: Files, start: int, into: memoryview) -> int:
-        if files.state[start // BLOCK] == VERIFIED:
+        if files.blocks.states[start // BLOCK] == VERIFIED:
             count = files.read_verified(start, into)
             if count:
                 return count

@@ -71,7 +71,6 @@ class Files:
         # Not a method: a reference to this object would keep its files open until garbage is collected.
         self.blocks = BlockStates(count_blocks(self.origin.size), partial(_shown, io, self.data))
         """What this process knows of each block."""
-        self.state = self.blocks.states
         self.stamp: Stamp | None = None
         """The stamp that the data file had before any block was verified; None if that is not known."""
         self.since = float("-inf")
@@ -120,10 +119,10 @@ class Files:
         raw = bytearray(count * ENTRY)
         got = self._read(self._record, raw, HEADER + first * ENTRY)
         entries = decode_entries(raw[:got], count)
-        at = self.state.find(DAMAGED, first, first + count)
+        at = self.blocks.states.find(DAMAGED, first, first + count)
         while at >= 0:
             entries[at - first] = ABSENT
-            at = self.state.find(DAMAGED, at + 1, first + count)
+            at = self.blocks.states.find(DAMAGED, at + 1, first + count)
         return entries
 
     def read_verified(self, start: int, into: memoryview) -> int:
@@ -168,7 +167,7 @@ class Files:
             reach = min((number + 1) * BLOCK, self.size)
             whole = self._whole(number, reach, (head, middle, tail), begin)
             if reach - begin > got or checksum(whole, self._seed, number) != entry:
-                self.state[number] = DAMAGED
+                self.blocks.states[number] = DAMAGED
                 return Found(max(number * BLOCK - start, 0), number)
             self.blocks.note_verified(number, shown)
         return Found(len(middle))
@@ -203,7 +202,7 @@ class Files:
             OSError: the disk does not say whether the file has changed.
         """
         first, last = start // BLOCK, count_blocks(start + len(into))
-        if self.state.count(VERIFIED, first, last) == last - first:
+        if self.blocks.states.count(VERIFIED, first, last) == last - first:
             count = self._io.read_from_memory(self.data, [into], start)
             return count == len(into) and not self.blocks.have_changed()
         raw = bytearray((last - first) * ENTRY)
@@ -243,8 +242,8 @@ class Files:
         self.blocks.note_own_change()
         self._write(self._record, [encode_entries(checksums)], HEADER + first * ENTRY)
         for number in range(first, first + len(blocks)):
-            if self.state[number] == DAMAGED:
-                self.state[number] = UNKNOWN
+            if self.blocks.states[number] == DAMAGED:
+                self.blocks.states[number] = UNKNOWN
 
     def drop(self, block: int) -> None:
         """Record that a block is absent.
@@ -328,8 +327,7 @@ class Files:
 
 
 def _shown(io: Io, data: int) -> Shown:
-    found = io.status_of(data)
-    return Shown(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return Shown.of(io.status_of(data))
 
 
 def _leave_all(io: Io, descriptors: Sequence[int]) -> None:

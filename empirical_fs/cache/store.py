@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from empirical_fs.cache.block_states import Shown
 from empirical_fs.cache.bounds import Limits
 from empirical_fs.cache.cached import Cached
 from empirical_fs.cache.closer import Closer
@@ -349,7 +348,7 @@ class Store:
         since = self._verified.since((files.place.resource, files.place.version), stamp)
         if since is not None and stamp is not None:
             files.since = since
-            files.blocks.take_for_verified(Shown(stamp.size, stamp.modified_ns, stamp.changed_ns))
+            files.blocks.take_for_verified(stamp.shown)
 
     def _forget(self, entry: Entry) -> None:
         """Note that the files of a version were removed."""

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from empirical_fs.cache.block_states import Shown
+
 SAME_MOMENT = 1.0
 """Seconds within which two changes of a file may leave it with the same time."""
 _REMEMBERED = 4096
@@ -20,16 +22,14 @@ class Stamp:
 
     device: int
     inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
+    shown: Shown
 
     @classmethod
     def of(cls, found: os.stat_result, now: float) -> "Stamp | None":
         """The stamp of a file with this status; None if it changed just now (`now` in s since the epoch)."""
         if now - max(found.st_mtime, found.st_ctime) < SAME_MOMENT:
             return None
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return cls(found.st_dev, found.st_ino, Shown.of(found))
 
 
 class VerifiedFiles:

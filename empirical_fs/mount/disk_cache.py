@@ -39,14 +39,14 @@ class MountedCache(NullCache):
 
         self._cache, self._engine, self._resources = cache, engine, resources
         self.whole_files = WholeFiles(cache.disk, engine.timer)
+        young = YoungVersions(engine.readers, cache.disk, listed, engine.timer)
         self._prefetch = Prefetch(
             engine.readers,
             cache.disk,
+            young,
             listed,
             catalog.measure,
-            engine.timer,
         )
-        young = YoungVersions(engine.readers, cache.disk, listed, engine.timer)
         self._redated = RedatedVersions(
             listed, cache.disk.may_have_redated, young.confirm, engine.timer, time.monotonic
         )

@@ -104,8 +104,8 @@ def _headers(lines: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines.rstrip("\n").split("\n") if lines != "\n" else ():
         name, colon, value = line.partition(":")
-        valid = _known_name(name) if len(name) <= _NAME_KNOWN_MAX else _valid_name(name)
-        if not colon or not (name := valid):
+        name = _known_name(name) if len(name) <= _NAME_KNOWN_MAX else _valid_name(name)
+        if not (colon and name):
             raise Unreadable(_NOT_HTTP)
         value = value.strip(_BLANKS)
         if name == "transfer-encoding" and value.lower() == "identity":

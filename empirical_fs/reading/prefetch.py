@@ -39,7 +39,6 @@ from empirical_fs.reading.prefetch_policy import (
 from empirical_fs.reading.wanted_file import Gap, Piece, WantedFile
 from empirical_fs.reading.young_versions import Listed, YoungVersions
 from empirical_fs.work.jobs import Job
-from empirical_fs.work.timer import Timer
 
 _SETTLING_MAX = 64
 """Files whose last bytes the disk has not written yet; their number is limited, as they are open."""
@@ -57,14 +56,19 @@ class Prefetch:
     """
 
     def __init__(
-        self, readers: Readers, disk: Disk, listed: Listed, measure: Callable[[Resource], int], timer: Timer
+        self,
+        readers: Readers,
+        disk: Disk,
+        young: YoungVersions,
+        listed: Listed,
+        measure: Callable[[Resource], int],
     ) -> None:
         """Fetch through `readers` onto `disk`; `listed` returns what the listing has now.
 
-        `measure` has the store tell the size of a file, and may raise EmpiricalError.
-        `timer` tells when a version that was young is no longer.
+        `young` is told of what is fetched, and closed with this. `measure` has the store tell the size of a
+        file, and may raise EmpiricalError.
         """
-        self._young = YoungVersions(readers, disk, listed, timer)
+        self._young = young
         self._readers = readers
         self._disk = disk
         self._store = disk.store
@@ -209,10 +213,10 @@ class Prefetch:
         if resource is None:
             batch.fail(resource_id, "it is gone")
             return None
-        if resource.link is not None or (resource.size == 0 and self._is_empty(batch, resource)):
-            self._count(batch, resource_id, 0)
+        if resource.link is None and resource.size == 0 and not self._is_empty(batch, resource):
             return None
-        if resource.size == 0:
+        if resource.link is not None or resource.size == 0:
+            self._count(batch, resource_id, 0)
             return None
         if resource.size is not None and resource.size > self._store.state.limit:
             batch.fail(resource_id, "it is larger than the cache")
