@@ -25,6 +25,8 @@ _GONE = {"nonempty", "big_writes", "large_read"}
 """Options of libfuse 2 for behaviour that libfuse 3 always has (its ChangeLog.rst, 3.0.0)."""
 _OF_THE_CONNECTION = {"max_background", "congestion_threshold", "max_readahead", "max_write", "max_read"}
 """Options of libfuse 2 that libfuse 3 leaves to the file system (struct fuse_conn_info in fuse_common.h)."""
+_LOWERED_BY_LIBFUSE = {"max_readahead"}
+"""Those of them that libfuse 2 takes as options, too, but lowers to what the kernel had when it mounted."""
 _ALSO_OF_THE_MOUNT = {"max_read"}
 """Those of them that libfuse 3 also needs as a mount option, with the same value."""
 _OF_THE_SYSTEM = {
@@ -74,10 +76,11 @@ def fuse_options(
     if _OF_THE_HIGH_LEVEL in given:
         raise UsageError(f"-o {_OF_THE_HIGH_LEVEL}: libfuse's modules cannot be stacked on this file system")
     ours = _OF_THE_KERNEL_CACHE | _MEANINGLESS | {"direct_io"}
-    connection: dict[str, int] = {}
+    of_the_connection = _LOWERED_BY_LIBFUSE
     if library.major > 2:  # noqa: PLR2004 - libfuse 2 takes them all
         ours |= _GONE | (_OF_THE_CONNECTION - _ALSO_OF_THE_MOUNT)
-        connection = {name: _number(name, given[name]) for name in sorted(_OF_THE_CONNECTION & given.keys())}
+        of_the_connection = _OF_THE_CONNECTION
+    connection = {name: _number(name, given[name]) for name in sorted(of_the_connection & given.keys())}
     for name in sorted(_NUMBERS & given.keys()):
         _number(name, given[name], least=-1)
     _seconds(given, "ac_attr_timeout", 0.0)

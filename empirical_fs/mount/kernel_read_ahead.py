@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 def widen(device: str, devices: Path = _DEVICES) -> int:
     """Raise the kernel's read-ahead of a mount to `KIB`, if we may and the administrator has not set more.
 
+    The answer to FUSE_INIT must not come before and must allow as much, since it lowers the read-ahead to
+    what it says (process_init_reply in Linux).
+
     Returns the KiB that the kernel reads ahead from then on.
 
     Args:

@@ -1,10 +1,8 @@
 """What to do when the kernel accepts a mount, when we unmount it, and when the kernel ends it."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,26 +54,16 @@ class Lifecycle:
         self._ready = ready
 
     def connected(self) -> None:
-        """Called once the kernel has accepted the mount."""
+        """Called once the kernel has accepted the mount, and before it gets the answer to its first request.
+
+        So nothing here may use the mount: a process that asks itself cannot even be killed.
+        """
         self._mount = mount_table.mount_at(self._path)
         if self._mount is not None and self._widens:
-            widen = threading.Thread(
-                target=self._widen, args=(self._mount.device,), name="read-ahead", daemon=True
-            )
-            try:
-                widen.start()
-            except RuntimeError as error:
-                log.info("the kernel keeps its read-ahead of 128 KiB: %s", error)
+            self._readers.kernel_window = kernel_read_ahead.widen(self._mount.device) * 2**10
         self._stderr.stop()
         self._ready()
         self._is_connected.set()
-
-    def _widen(self, device: str) -> None:
-        # The kernel resets the read-ahead when it gets the answer to FUSE_INIT. It sends a request only after
-        # that: so send one, and wait for its answer.
-        with suppress(OSError):
-            os.statvfs(self._path)
-        self._readers.kernel_window = kernel_read_ahead.widen(device) * 2**10
 
     def unmount(self) -> bool:
         """Stop all reads, and unmount; False if open files keep libfuse, and so the process, from ending.

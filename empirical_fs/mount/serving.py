@@ -28,7 +28,7 @@ from empirical_fs.fuse.options import FuseOptions, fuse_options
 from empirical_fs.fuse.passthrough import Passthrough
 from empirical_fs.fuse.session import LibfuseFailed, MountFailed, Session
 from empirical_fs.metrics.measuring import Parts
-from empirical_fs.mount import kernel_passthrough, metrics
+from empirical_fs.mount import kernel_passthrough, kernel_read_ahead, metrics
 from empirical_fs.mount.affinity import Affinity, OwnCpus
 from empirical_fs.mount.captured_stderr import CapturedStderr
 from empirical_fs.mount.held_directory import HeldDirectory
@@ -283,6 +283,7 @@ def _given(settings: Settings) -> dict[str, str | bool]:
         "fsname": f"{SOURCE_PREFIX}{host}",
         # By the kernel's default, a dozen waiting reads would delay all others.
         "max_background": str(_IN_FLIGHT_IN_KERNEL),
+        "max_readahead": str(kernel_read_ahead.KIB * 2**10),
         **settings.options.fuse,
     }
     return macos.fuse_options(options, f"Empirical {host}") if macos.IS_MACOS else options

@@ -51,6 +51,14 @@ def test_what_libfuse_3_leaves_to_us() -> None:
     assert (found.text, found.connection) == ("max_read=131072", {"max_background": 20, "max_read": 131072})
 
 
+def test_what_libfuse_lowers() -> None:
+    """The connection is told again how far to read ahead, once the kernel may go further."""
+    given: dict[str, str | bool] = {"max_readahead": "262144"}
+    assert options(2, **given).text == "max_readahead=262144"
+    assert options(2, **given).connection == options(3, **given).connection == {"max_readahead": 262144}
+    assert options(3, **given).text == ""
+
+
 def test_values_that_libfuse_would_take_apart() -> None:
     """A comma would end a value, and a backslash take along the comma behind it, and so the next option."""
     assert options(3, fsname="a\\", ro=True).text == "fsname=a\\\\,ro"
