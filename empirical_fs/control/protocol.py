@@ -39,7 +39,7 @@ class Command(IntEnum):
 
 
 class Asked:
-    """A request to a mount, sent by a separate process; the mount has two seconds to answer.
+    """A request to a mount, sent by a forked process; the mount has two seconds to answer.
 
     Any program's file system may be mounted there, so the answer may be anything.
     """
@@ -48,7 +48,7 @@ class Asked:
         """Send the request, with `question` where the command takes one.
 
         Raises:
-            SetupError: the separate process cannot be started, or the question is too long.
+            SetupError: there is no process for the request, or the question is too long.
         """
         text = "" if question is None else json.dumps(question)
         if len(text) >= _ANSWER_MAX:

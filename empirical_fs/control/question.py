@@ -1,32 +1,33 @@
 """A request to the process of a mount, with a time limit that also holds if that process hangs.
 
 A process that asks a hanging FUSE process may hang, too: once the FUSE process has read the request, the
-kernel lets the asking thread neither continue nor exit, nor its process. So a separate process asks, which
-can be abandoned.
+kernel lets the asking thread neither continue nor exit, nor its process. So a forked process asks, which can
+be abandoned.
 """
 
-import contextlib
+import gc
 import os
 import select
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
-from empirical_fs.control import send_program
+from empirical_fs.control import asking
 from empirical_fs.errors import SetupError
 
 PATIENCE = 2.0
 """Seconds that the process of a mount has to answer."""
 
 _START_SECONDS = 10.0
-"""Seconds within which the separate process starts even on a busy machine."""
+"""Seconds within which the forked process asks even on a busy machine."""
 _READ_MAX = 2**16
-_NEEDED = ("LD_LIBRARY_PATH",)
-"""Environment variables without which Python may not start."""
-_END_SECONDS = 0.2
-"""Seconds within which a killed process ends, unless it hangs in the kernel."""
+_END_SECONDS, _PAUSE = 0.2, 0.0005
+"""Seconds within which a killed process ends, unless it hangs in the kernel, and before the second look."""
+_DESCRIPTORS_MAX = 2**12
+"""More than a command ever has open. The system's own limit may be a thousand million."""
 
 
 class Silent(SetupError):
@@ -46,7 +47,7 @@ class Question:
     def __init__(
         self,
         mountpoint: Path,
-        command: int = send_program.WHETHER_ALIVE,
+        command: int = asking.WHETHER_ALIVE,
         room: int = 0,
         seconds: float = PATIENCE,
         text: str = "",
@@ -56,25 +57,23 @@ class Question:
         The command gets `text`, which is ASCII and shorter than `room`.
 
         Raises:
-            OSError: the separate process cannot be started.
+            OSError: there is no process, or no pipe, for the request.
         """
         self._mountpoint = mountpoint
         self._seconds = seconds
         self._deadline = time.monotonic() + _START_SECONDS
-        program = [sys.executable, "-I", "-S", "-X", "utf8", send_program.__file__]
-        self._process = subprocess.Popen(  # noqa: S603 - our own program, and a path that is one argument
-            [*program, os.fspath(mountpoint), str(command), str(room), text],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # The process may be abandoned, so it must not keep a directory in use, or have the key.
-            cwd="/",
-            env={name: os.environ[name] for name in _NEEDED if name in os.environ},
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        self._output = self._process.stdout
         self._said = b""
+        self._output, writing = os.pipe()
+        try:
+            self._process = os.fork()
+        except OSError:
+            os.close(self._output)
+            raise
+        else:
+            if self._process == 0:
+                _ask(writing, mountpoint, command, room, text)
+        finally:
+            os.close(writing)
 
     def answer(self) -> bytes:
         """Wait for the answer; to be called once.
@@ -91,7 +90,7 @@ class Question:
         finally:
             self._leave()
         if not number:
-            raise OSError(None, f"the program that asks ended with {self._process.returncode}")
+            raise OSError(None, "the process that asks has ended without a word")
         if int(number):
             raise OSError(int(number), os.strerror(int(number)))
         return answer
@@ -102,7 +101,7 @@ class Question:
             left = max(self._deadline - time.monotonic(), 0.0)
             if not select.select([self._output], [], [], left)[0]:
                 raise Silent(self._mountpoint)
-            more = os.read(self._output.fileno(), _READ_MAX)
+            more = os.read(self._output, _READ_MAX)
             if not more:
                 break
             self._said += more
@@ -110,7 +109,26 @@ class Question:
 
     def _leave(self) -> None:
         """Kill the process, if it can be killed, so that it no longer keeps the mount in use."""
-        self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_SECONDS)
-        self._output.close()
+        os.close(self._output)
+        pause, deadline = _PAUSE, time.monotonic() + _END_SECONDS
+        # The kernel waits for it in our place if whoever started us ignores SIGCHLD.
+        with suppress(ChildProcessError):
+            if os.waitpid(self._process, os.WNOHANG)[0] == 0:
+                os.kill(self._process, signal.SIGKILL)
+                while os.waitpid(self._process, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
+                    time.sleep(pause)
+                    pause *= 2
+
+
+def _ask(output: int, mountpoint: Path, command: int, room: int, text: str) -> NoReturn:
+    """Ask, in a forked process, which then ends; other threads of the process that forked are not there."""
+    try:
+        gc.disable()  # what it would collect is the other process's to end
+        # It may be abandoned: so it keeps no directory, no terminal and no open file in use.
+        os.setsid()
+        os.chdir("/")
+        os.dup2(output, 0)
+        os.closerange(1, _DESCRIPTORS_MAX)
+        asking.ask(0, os.fspath(mountpoint), command, room, text)
+    finally:
+        os._exit(0)
