@@ -10,9 +10,18 @@ import pytest
 
 from empirical_fs.fuse.loader import LIBRARY_VARIABLE
 from tests.support.cable import Cable, laid
-from tests.support.harness import Mounted, Sandbox, mounted, mounted_by_program, serving
+from tests.support.harness import (
+    Mounted,
+    Sandbox,
+    mounted,
+    mounted_by_program,
+    mounted_in_background,
+    serving,
+)
 
 pytest_plugins = ["tests.support.log_check"]
+
+_WAYS = {"in_background": mounted_in_background, "by_program": mounted_by_program}
 
 Mount = Callable[..., AbstractContextManager[Mounted]]
 
@@ -64,10 +73,14 @@ def cabled(cable: Cable, tmp_path: Path) -> Iterator[Sandbox]:
 def mount(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Mount:
     """Mounts the sandbox's project: `with mount("--refresh", "1") as mounted:`.
 
-    Most tests save time: the command is forked from a process that has imported it. With the marker
-    `by_program` it starts as it does for users.
+    Most tests save time: the command is forked from a process that has imported it, and serves in the
+    foreground. With the marker `in_background` it ends once its mount is there, as it does for users; with
+    `by_program` it also starts as it does for them.
     """
-    way = mounted_by_program if request.node.get_closest_marker("by_program") else mounted
+    way = mounted
+    for marker, other in _WAYS.items():
+        if request.node.get_closest_marker(marker):
+            way = other
 
     def mount_it(*options: str | Path) -> AbstractContextManager[Mounted]:
         return way(tmp_path / "mnt", sandbox.url, *options)

@@ -20,8 +20,8 @@ from tests.support.harness import (
     Sandbox,
     environment,
     mount_command,
-    mounted,
     mounted_by_program,
+    mounted_in_background,
     mounts,
     noise,
     processes,
@@ -42,7 +42,7 @@ from tests.support.lives import (
 )
 from tests.support.started import heed_signals, started
 
-pytestmark = pytest.mark.both_libraries
+pytestmark = [pytest.mark.both_libraries, pytest.mark.in_background]
 
 CONTENT = noise(3_000_000)
 SMALL = b"small"
@@ -112,7 +112,7 @@ def test_a_second_signal_while_the_first_is_at_work(
     folder = tmp_path / "bin"
     variables = fusermount(folder, HELD)
     with (
-        mounted(tmp_path / "mnt", stalled.url, variables=variables) as mount,
+        mounted_in_background(tmp_path / "mnt", stalled.url, variables=variables) as mount,
         ExitStack() as stack,
     ):
         if is_read:
