@@ -8,6 +8,7 @@ With EMPIRICAL_MODEL_SHRINK=1 a failure is made as short as can be, which takes 
 which steps led to it. Timing is part of the game, so the same steps need not fail again.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -106,7 +107,7 @@ class Machine(Comparison):
             except OSError as error:
                 if not self.model.is_not_opened(name, error.errno or 0):
                     raise
-                self.saw("EIO")
+                self.saw(errno.errorcode[error.errno or 0])
                 return
             try:
                 if not kernel_reads_ahead:

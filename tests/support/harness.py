@@ -398,9 +398,12 @@ def mounted(
             assert is_ready, f"{arguments} ended with {process.exitcode}: {printed}"
             yield Mounted(path, log, printed)
         finally:
-            unmount(path)
+            _detach(path)
+            process.join(_END_SECONDS)
+            has_ended = process.exitcode is not None
             process.kill()
             process.join()
+        assert has_ended, f"the process that served {path} goes on"
 
 
 @contextmanager
@@ -441,12 +444,16 @@ def mounted_by_program(
 
 def unmount(path: Path) -> None:
     """Unmount if necessary, and check that neither the mount nor its process is left."""
-    if str(path) in mounts():
-        run("fusermount", "-u", "-z", path)
+    _detach(path)
     for each in processes(path):
         _await_end(each, _END_SECONDS)
     wait_until(lambda: not processes(path), f"the end of the process that served {path}", _END_SECONDS)
-    assert str(path) not in mounts()
+
+
+def _detach(path: Path) -> None:
+    if str(path) in mounts():
+        run("fusermount", "-u", "-z", path)
+        assert str(path) not in mounts()
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from os.path import splitext
 
+_OPEN_TRIES = 2
+"""How often Linux tries to open a file that is said to be stale (do_filp_open)."""
+
 
 @dataclass(frozen=True)
 class Version:
@@ -131,8 +134,15 @@ class Model:
         return Handle(self, name, listed)
 
     def is_not_opened(self, name: str, error: int) -> bool:
-        """Whether an open may fail so now: the store is asked for the size of an empty file."""
-        may_be_empty = any(files[name].version.size == 0 for files in self._visible() if name in files)
+        """Whether an open may fail so now.
+
+        The store is asked for the size of an empty file. And the kernel tries an open twice: so it fails if
+        each time the listing comes to another version between the lookup and the open.
+        """
+        visible = self._visible()
+        if error == errno.ESTALE:
+            return len({files[name].version if name in files else None for files in visible}) > _OPEN_TRIES
+        may_be_empty = any(files[name].version.size == 0 for files in visible if name in files)
         return error == errno.EIO and self.is_broken and may_be_empty
 
     def later(self, version: Version) -> set[Version]:
