@@ -30,7 +30,9 @@ class _Line:
             if not end.transport.is_closing():
                 peer = end.get_extra_info("socket")
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            end.transport.abort()
+            # Python 3.11.2 of Debian 12 has forgotten what to abort, once TLS has been closed from both ends.
+            with suppress(AttributeError):
+                end.transport.abort()
 
 
 class Cable:
