@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import cycle
 
-_FIRST, _END = 10_000, 32_000
-"""Below 32,768, from which Linux chooses (ip_local_port_range in ip(7))."""
+_FIRST, _LAST = map(int, os.environ.get("EMPIRICAL_TEST_PORTS", "10000-31999").split("-"))
+"""Below 32,768, from which Linux chooses (ip_local_port_range in ip(7)). Two runs side by side share them."""
 
 
 def _ports_of_this_worker() -> Iterator[int]:
     """Other workers of pytest-xdist have others; two runs at once begin at different ones."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = (_END - _FIRST) // workers
+    share = (_LAST + 1 - _FIRST) // workers
     first, start = _FIRST + worker * share, os.getpid() % share
     return cycle((*range(first + start, first + share), *range(first, first + start)))
 
