@@ -117,11 +117,14 @@ class OnDisk:
             cached.note_listed(self._listed)
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is known which version this content is: the store or a listing has told."""
+        return self._cached is not None or self._content.validators is not None
+
+    @property
     def may_be_redated(self) -> bool:
         """Whether a version of another date is there that may be this content: the store's ETag tells."""
-        if self._cached is not None or self._content.validators is not None:
-            return False
-        return self._store.has_strong(self._key, self._content.size)
+        return not self.is_known and self._store.has_strong(self._key, self._content.size)
 
     def version(self) -> Cached | None:
         """The version on disk; None if it is not known yet which one it is. May open files.

@@ -193,11 +193,7 @@ class Fetcher:
             if not is_ours:
                 return
             if on_disk is not None:
-                on_disk.fill(part)
-                if not part.arrived and on_disk.may_be_redated:
-                    # One byte tells, in place of all that would be fetched in vain.
-                    yield from self._learn(run.content)
-                    on_disk.fill(part)
+                yield from self._fill_from_disk(run.content, part, on_disk)
             start = part.start + part.arrived
             if start == part.stop:
                 return
@@ -214,6 +210,19 @@ class Fetcher:
                         on_disk.keep(part, start)
                 case WholeInstead(body):
                     on_whole(body, part)
+
+    def _fill_from_disk(self, content: Content, part: Part, on_disk: "OnDisk") -> Steps[None]:
+        """Put what the disk has into `part`, and ask the store first if only that tells what it has."""
+        was_known = on_disk.is_known
+        on_disk.fill(part)
+        if part.arrived or was_known:
+            return
+        if on_disk.may_be_redated:
+            # One byte tells, in place of all that would be fetched in vain.
+            yield from self._learn(content)
+        if on_disk.is_known:
+            # The answer to the request of another part may have come meanwhile.
+            on_disk.fill(part)
 
     def _learn(self, content: Content) -> Steps[None]:
         """Ask the store which version it has; if it does not say, the fetch that follows tells why."""

@@ -3,6 +3,8 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
@@ -11,6 +13,7 @@ from empirical_fs.clock import Deadline
 from empirical_fs.errors import Closing, ContentChanged, EmpiricalError, SpoolFailed, StoreUnavailable
 from empirical_fs.reading.buffers import Blocks, MemoryBuffer
 from empirical_fs.reading.content import Content
+from empirical_fs.reading.disk import Disk
 from empirical_fs.reading.fetch.object_store import IN_FLIGHT, Body, Sink
 from empirical_fs.reading.fetch.pool import Fetcher
 from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstead
@@ -298,3 +301,33 @@ def test_nothing_is_left_open_of_what_is_forgotten(
     if not is_moving:
         fetcher.forget(CONTENT)
     wait_until(lambda: ranges.closed == [first.stop], "the body closed")
+
+
+class Answered:
+    """A disk of which all is there, once the store has told which version it has; that comes in the midst."""
+
+    may_be_redated = is_known = False
+
+    @contextmanager
+    def of(self, _: Content) -> "Iterator[Answered]":
+        yield self
+
+    def fill(self, part: Part) -> None:
+        while self.is_known and not part.has(part.stop):
+            part.advance(len(part.room()))
+        self.is_known = True
+
+
+def test_what_is_on_disk_is_not_fetched_when_another_request_tells_of_it(
+    ranges: Blocked, timer: Timer
+) -> None:
+    """Of two parts that are asked for at once, the answer to one may tell what the disk has of the other."""
+    reactor = Reactor(timer, 1)
+    lane = Lane("wanted", reactor, threads=1, most=1)
+    disk = cast(Disk, Answered())
+    wanted = part()
+    Fetcher(ranges, Statistics(), print, lane, lane, disk=disk).fetch(CONTENT, wanted, never)
+    assert outcome(wanted) is None
+    assert ranges.fetched == []
+    for each in (lane, reactor):
+        each.close()
