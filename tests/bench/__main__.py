@@ -21,6 +21,7 @@ import msgspec
 from tests.bench import disk, doors, latency, machine, refreshing, starting, throughput, waste
 from tests.bench.bench import QUICK, Bench, Row, Sizes
 from tests.bench.figures import Failure, Sample, Who
+from tests.bench.link import Link
 from tests.bench.mounts import unmount_all
 from tests.bench.picture import NothingToDrawError, described, drawn, read
 from tests.bench.report import Results, shown, table, write_json
@@ -60,11 +61,12 @@ def _run(given: argparse.Namespace) -> int:
     rows = [row for group in given.rows for row in every if row.group == group]
     for number in _STOPPING:
         signal.signal(number, _stop)
+    link = Link()
     facts = {**machine.facts(), "rounds": given.rounds, "quick": given.quick}
     _say("\n".join(f"{name}: {fact}" for name, fact in facts.items()))
     with _folder(given.work_dir) as folder, (store := Store(folder / "store")).serving():
         slow_rounds = 1 if given.quick else given.rounds
-        results = _measure(rows, Bench(store, folder), given.rounds, slow_rounds)
+        results = _measure(rows, Bench(store, link, folder), given.rounds, slow_rounds)
     write_json(given.json, rows, results, facts)
     _say(f"\n{table(rows, results)}\n\nevery figure of every round: {given.json}")
     for failure in results.failures:

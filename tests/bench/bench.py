@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.bench.figures import MOUNTS, Line, Who
+from tests.bench.link import Link
 from tests.bench.mounts import RCLONE, Caching, Mount, mounting
 from tests.bench.store import MIB, Project, Store
 from tests.support.harness import mount_command, run
@@ -66,10 +67,11 @@ QUICK = Sizes(
 
 
 class Bench:
-    """The store, and a folder for everything else."""
+    """The store, the link to it, and a folder for everything else."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, link: Link, folder: Path) -> None:
         self.store = store
+        self.link = link
         self.folder = folder
 
     def mounted(

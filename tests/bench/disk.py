@@ -17,6 +17,7 @@ _MB, _MS = 10**6, 1000
 _WRITING, _IDLE_SECONDS = 120.0, 5.0
 _CONNECTIONS = 64
 """How many requests curl may have at once: as many as we do."""
+_LINK_MEGABITS = 1000
 _AS_LOCAL = AtLeast(0.9, (Who.BARE,))
 
 
@@ -28,28 +29,39 @@ def rows(sizes: Sizes) -> Iterator[Row]:
 
 
 class Prefetch(Row):
-    """Many files fetched into the cache, over a link that is slower than the disk."""
+    """Many files fetched into the cache: over a link of 1 Gbit/s, and over one that carries all there is."""
 
     who = (Who.OURS, Who.BARE)
 
     def __init__(self, sizes: Sizes) -> None:
         files = tuple(File(f"fetched-{number:04}.bin", MIB) for number in range(sizes.fetched))
-        self._rate = Line(f"--prefetch of {sizes.fetched} files of 1 MiB (bare: curl), MB/s", (_AS_LOCAL,))
-        super().__init__("prefetch", Project("prefetch", Location.WAN, files), self._rate)
+        what = f"--prefetch of {sizes.fetched} files of 1 MiB (bare: curl)"
+        self._of_link = Line(f"{what} over a link of {_LINK_MEGABITS} Mbit/s, MB/s", (_AS_LOCAL,))
+        self._rate = Line(f"{what} over a link without a limit, MB/s", (_AS_LOCAL,))
+        project = Project("prefetch", Location.DELAY, files)
+        super().__init__("prefetch", project, self._of_link, self._rate)
 
     def measure(self, bench: Bench, who: Who, number: int) -> Mapping[Line, float]:
+        figures = {self._rate: self._fetched(bench, who)}
+        if bench.link.is_own:
+            with bench.link.carrying(_LINK_MEGABITS):
+                figures[self._of_link] = self._fetched(bench, who)
+        return figures
+
+    def _fetched(self, bench: Bench, who: Who) -> float:
+        """How many MB of the files come in a second."""
         size = len(self.project.files) * MIB
         if who is Who.BARE:
             with bench.empty_folder() as target:
                 seconds, _ = timed(lambda: download(bench.store, self.project, target, _CONNECTIONS))
-            return {self._rate: size / _MB / seconds}
+            return size / _MB / seconds
         folder = bench.folder / "kept"
         try:
             with bench.mounted(who, self.project, Caching(folder, size)) as mount:
                 seconds, _ = timed(lambda: finish(*mount_command("--prefetch", mount.path)))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return {self._rate: size / _MB / seconds}
+        return size / _MB / seconds
 
 
 class DiskOverWan(Row):
