@@ -180,12 +180,14 @@ def _wanted(before: Mapping[int, Entry], resources: Mapping[int, Resource]) -> I
         yield each, resource.name if resource.link is None else f"{resource.name}.url"
 
 
-def _looks_as(before: Entry | None, now: Entry | None) -> bool:
-    return before is now or _look(before) == _look(now)
+def _looks_as(before: Entry | None, now: Entry) -> bool:
+    if before is None or before is now:
+        return before is now
+    was, it = before.resource, now.resource
+    # The details take longer than all else, and are made from what the API said.
+    return _look(before) == _look(now) and (was.said == it.said or was.details == it.details)
 
 
-def _look(entry: Entry | None) -> tuple[object, ...] | None:
-    if entry is None:
-        return None
+def _look(entry: Entry) -> tuple[object, ...]:
     resource = entry.resource
-    return resource.id, entry.size, resource.updated_ns, resource.name, resource.link, resource.details
+    return resource.id, entry.size, resource.updated_ns, resource.name, resource.link
