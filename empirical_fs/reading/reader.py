@@ -2,23 +2,14 @@
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
 
-from empirical_fs.errors import (
-    ContentChanged,
-    EmpiricalError,
-    NoMemory,
-    SpoolFailed,
-)
+from empirical_fs.errors import ContentChanged, EmpiricalError, NoMemory, SpoolFailed
 from empirical_fs.reading.content import Content
 from empirical_fs.reading.cursor import Cursor, Taken
 from empirical_fs.reading.part import Coming, Part
 from empirical_fs.reading.pending_read import Cancel, PendingRead, Step, Waiter, nothing
 from empirical_fs.reading.read_ahead import Range
 from empirical_fs.reading.supply import Means, Supply
-
-if TYPE_CHECKING:  # not imported where the cache on disk is off
-    pass
 
 log = logging.getLogger(__name__)
 
