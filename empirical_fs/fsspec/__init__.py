@@ -8,6 +8,7 @@ fsspec's names for them.
     open_files     an open file
     window         answers its small reads
     options        checks the storage options
+    per_process    opens the project in each process, and translates its errors
     entries        what fsspec is told of a file
     copying        copies files to local ones
     local_files    writes a local file in one step

@@ -2,9 +2,8 @@
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,21 +14,17 @@ from fsspec.utils import isfilelike, tokenize
 
 from empirical_fs.catalog.snapshot import Entry
 from empirical_fs.engine.handed_listing import HandedListing
-from empirical_fs.engine.open_file import CHANGED, OpenFile
+from empirical_fs.engine.open_file import OpenFile
 from empirical_fs.engine.project import Project, version_of
-from empirical_fs.engine.projects import PROJECTS
 from empirical_fs.engine.ranges import NEAR, Span, Wanted, read_span, read_spans
-from empirical_fs.errnos import errno_for
-from empirical_fs.errors import ContentChanged, EmpiricalError
-from empirical_fs.explaining import explained
+from empirical_fs.errors import ContentChanged
 from empirical_fs.fsspec.copying import Pair, copy_to, destinations, grouped, write_contents
 from empirical_fs.fsspec.entries import created_ns, info, time
 from empirical_fs.fsspec.local_files import replacing
 from empirical_fs.fsspec.open_files import EmpiricalFile
-from empirical_fs.fsspec.options import find, parsed, project_settings
+from empirical_fs.fsspec.options import parsed
+from empirical_fs.fsspec.per_process import PerProcess
 from empirical_fs.fsspec.read_only import ReadOnlyFileSystem, check_mode
-from empirical_fs.settings.configuration import Configuration
-from empirical_fs.settings.settings import ProjectSettings
 from empirical_fs.work.parallel import in_parallel
 
 _PREFIX = "empirical://"
@@ -53,11 +48,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
         Raises:
             ValueError: an option is unknown, is a secret, or has no valid value.
         """
-        self._profile = profile
-        self._flags = parsed(options)
-        self._found: Configuration | None = None
-        self._opened: tuple[int, Project] | None = None
-        self._handed: HandedListing | None = None
+        self._here = PerProcess(parsed(options), profile)
         super().__init__()
 
     @classmethod
@@ -336,43 +327,25 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
                 raise ContentChanged("it is another version")
             return OpenFile(project, entry), entry
 
-    def _project(self) -> Project:
-        """The project, which is opened in each process that uses it.
-
-        Raises:
-            EmpiricalError: it cannot be opened.
-        """
-        pid = os.getpid()
-        if self._opened is None or self._opened[0] != pid:
-            self._opened = pid, PROJECTS.open(self._settings(), self._handed)
-        return self._opened[1]
-
-    # Other processes
-
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """What makes it in another process: the options, and the listing that this process has fetched."""
-        opened, handed = self._opened, self._handed
-        if opened is not None and opened[0] == os.getpid():
-            handed = opened[1].handed() or handed
-        return _made_again, (type(self), self.storage_args, self.storage_options, handed)
+        return _made_again, (type(self), self.storage_args, self.storage_options, self._here.to_hand())
 
     def take_over(self, handed: HandedListing) -> None:
         """Read by a listing that another process has fetched, unless ours is as new."""
-        if self._handed is not None and handed.listed_at <= self._handed.listed_at:
-            return
-        self._handed = handed
-        if self._opened is not None and self._opened[0] == os.getpid():
-            with self.translated():
-                self._opened[1].take_over(handed)
+        self._here.take_over(handed)
+
+    def translated(self, name: str | None = None) -> AbstractContextManager[None]:
+        """As `PerProcess.translated`."""
+        return self._here.translated(name)
+
+    def _project(self) -> Project:
+        return self._here.project()
 
     def _project_of(self, name: str) -> Project:
         if not name:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), _PREFIX)
         return self._project()
-
-    def _settings(self) -> ProjectSettings:
-        self._found = find(self._flags, self._profile)
-        return project_settings(self._found)
 
     def _entry(self, name: str) -> Entry:
         with self.translated(name):
@@ -396,7 +369,7 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
             project = self._project()
             found = read_spans(project, wanted, gap)
         return [
-            each if isinstance(each, bytes) else self._os_error(each, what.name)
+            each if isinstance(each, bytes) else self._here.os_error(each, what.name)
             for each, what in zip(found, wanted, strict=True)
         ]
 
@@ -411,34 +384,6 @@ class EmpiricalFileSystem(ReadOnlyFileSystem):
     def _copy(self, name: str, file: BinaryIO, callback: Any) -> None:
         with self.translated(name):
             copy_to(self._project_of(name), name, file, callback)
-
-    @contextmanager
-    def translated(self, name: str | None = None) -> Iterator[None]:
-        """Raise our errors as those that users of file systems expect.
-
-        Raises:
-            OSError: also if Python is ending: it has stopped all threads by then, so nobody would answer, and
-                locks that they held stay locked.
-        """
-        if sys.is_finalizing():
-            raise OSError(errno.EIO, "Python is ending, so nothing more can be read", name)
-        try:
-            yield
-        except EmpiricalError as error:
-            raise self._os_error(error, name) from error
-
-    def _os_error(self, error: EmpiricalError, name: str | None) -> OSError:
-        number = errno_for(error)
-        if number == errno.ENOENT:
-            return FileNotFoundError(number, os.strerror(number), name)
-        found = self._found
-        if isinstance(error, CHANGED):
-            text = f"it was replaced or deleted while it was read ({error.what}); open it again"
-        elif found is None:
-            text = explained(error)
-        else:
-            text = explained(error, found.key_origin, found.api_url_from)
-        return OSError(number, text) if name is None else OSError(number, text, name)
 
 
 def _made_again(

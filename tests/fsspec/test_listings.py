@@ -105,7 +105,7 @@ def test_the_disk_cache_serves_a_second_process(sandbox: Sandbox, fs: OpenFs, tm
     sandbox.put("a.bin", content, mtime=time.time() - 3600)  # the store is known to have it
     first = fs(cache_dir=f"{tmp_path}/cache")
     assert first.cat("a.bin") == content
-    first._opened[1].engine.cache.store.drain(10)
+    first._here.project().engine.cache.store.drain(10)
     sandbox.forget_requests()
     second = fs(cache_dir=f"{tmp_path}/cache", memory="16M")  # another engine on the same folder
     assert second.cat("a.bin") == content
