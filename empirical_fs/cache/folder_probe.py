@@ -2,10 +2,11 @@
 
 import os
 import select
-import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from empirical_fs import abandonable
 from empirical_fs.errors import SetupError
 
 _PATIENCE = 5.0
@@ -24,25 +25,20 @@ def check_answers(folder: Path) -> None:
         OSError: the process cannot be started.
     """
     reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            _ask(folder)
-        finally:
-            os._exit(0)
-    os.close(writing)
     try:
-        # The end of the process closes its end of the pipe.
-        has_answered = bool(select.select([reading], [], [], _PATIENCE)[0])
+        try:
+            child = abandonable.start(partial(_ask, folder))
+        finally:
+            os.close(writing)
+        try:
+            # The end of the process closes its end of the pipe.
+            has_answered = bool(select.select([reading], [], [], _PATIENCE)[0])
+        finally:
+            abandonable.abandon(child)
     finally:
         os.close(reading)
-    if has_answered:
-        os.waitpid(child, 0)
-        return
-    with suppress(OSError):
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, os.WNOHANG)
-    raise no_answer(folder)
+    if not has_answered:
+        raise no_answer(folder)
 
 
 def no_answer(folder: Path) -> SetupError:

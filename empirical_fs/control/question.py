@@ -5,16 +5,14 @@ kernel lets the asking thread neither continue nor exit, nor its process. So a f
 be abandoned.
 """
 
-import gc
 import os
 import select
-import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
+from empirical_fs import abandonable
 from empirical_fs.control import asking
 from empirical_fs.errors import SetupError
 
@@ -24,8 +22,6 @@ PATIENCE = 2.0
 _START_SECONDS = 10.0
 """Seconds within which the forked process asks even on a busy machine."""
 _READ_MAX = 2**16
-_END_SECONDS, _PAUSE = 0.2, 0.0005
-"""Seconds within which a killed process ends, unless it hangs in the kernel, and before the second look."""
 _DESCRIPTORS_MAX = 2**12
 """More than a command ever has open. The system's own limit may be a thousand million."""
 
@@ -65,13 +61,10 @@ class Question:
         self._said = b""
         self._output, writing = os.pipe()
         try:
-            self._process = os.fork()
-        except OSError:
+            self._process = abandonable.start(partial(_ask, writing, mountpoint, command, room, text))
+        except BaseException:
             os.close(self._output)
             raise
-        else:
-            if self._process == 0:
-                _ask(writing, mountpoint, command, room, text)
         finally:
             os.close(writing)
 
@@ -110,25 +103,13 @@ class Question:
     def _leave(self) -> None:
         """Kill the process, if it can be killed, so that it no longer keeps the mount in use."""
         os.close(self._output)
-        pause, deadline = _PAUSE, time.monotonic() + _END_SECONDS
-        # The kernel waits for it in our place if whoever started us ignores SIGCHLD.
-        with suppress(ChildProcessError):
-            if os.waitpid(self._process, os.WNOHANG)[0] == 0:
-                os.kill(self._process, signal.SIGKILL)
-                while os.waitpid(self._process, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
-                    time.sleep(pause)
-                    pause *= 2
+        abandonable.abandon(self._process)
 
 
-def _ask(output: int, mountpoint: Path, command: int, room: int, text: str) -> NoReturn:
-    """Ask, in a forked process, which then ends; other threads of the process that forked are not there."""
-    try:
-        gc.disable()  # what it would collect is the other process's to end
-        # It may be abandoned: so it keeps no directory, no terminal and no open file in use.
-        os.setsid()
-        os.chdir("/")
-        os.dup2(output, 0)
-        os.closerange(1, _DESCRIPTORS_MAX)
-        asking.ask(0, os.fspath(mountpoint), command, room, text)
-    finally:
-        os._exit(0)
+def _ask(output: int, mountpoint: Path, command: int, room: int, text: str) -> None:
+    """Ask; this process may be abandoned, so it keeps no directory, no terminal and no open file in use."""
+    os.setsid()
+    os.chdir("/")
+    os.dup2(output, 0)
+    os.closerange(1, _DESCRIPTORS_MAX)
+    asking.ask(0, os.fspath(mountpoint), command, room, text)

@@ -118,7 +118,10 @@ def _end(child: int) -> None:
 
 @contextmanager
 def ending_by_exception() -> Iterator[None]:
-    """Raise SystemExit on signals that would end the process at once, so that `finally` blocks clean up."""
+    """Raise SystemExit on signals that would end the process at once, so that `finally` blocks clean up.
+
+    A handler that somebody else installs meanwhile stays.
+    """
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(_SIGNALLED + number)
@@ -128,7 +131,8 @@ def ending_by_exception() -> Iterator[None]:
         yield
     finally:
         for number, handler in replaced.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is end:
+                signal.signal(number, handler)
 
 
 def _end_by_default() -> None:

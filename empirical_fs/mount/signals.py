@@ -3,9 +3,11 @@
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 from empirical_fs.errors import NoThread, SetupError
 from empirical_fs.mount.lifecycle import Lifecycle
@@ -43,18 +45,22 @@ class Signals:
 
 
 def _stop_on_signals(unmount: Callable[[], bool]) -> None:
-    """Start a thread that waits for signals and unmounts on each.
+    """Start a thread that hears of signals and unmounts on each.
 
-    A signal handler would not do: the main thread is inside libfuse, where Python runs no handlers, and
-    libfuse's own handlers would wait for reads, which wait for the network.
+    A signal handler would not do: the main thread waits for libfuse's threads, and these would wait for
+    reads, which wait for the network. To block the signals and wait for them would not do either: a thread
+    that was started before does not block them, and the kernel gives them to it.
     """
-    # Nohup ignores SIGHUP; if we blocked that signal, sigwait would return it all the same.
+    # Nohup ignores SIGHUP.
     stopping = {number for number in _STOPPING if number != signal.SIGHUP or not _is_ignored(number)}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    heard, told = socket.socketpair()
+    told.setblocking(False)  # noqa: FBT003 - it takes no keywords
 
     def wait() -> None:
         while True:
-            received = signal.sigwait(stopping)
+            (received,) = heard.recv(1)
+            if received not in stopping:
+                continue
             log.info("unmounting on %s", signal.Signals(received).name)
             try:
                 is_ending = _insistently(unmount)
@@ -71,6 +77,15 @@ def _stop_on_signals(unmount: Callable[[], bool]) -> None:
         threading.Thread(target=wait, name="signals", daemon=True).start()
     except RuntimeError as error:
         raise NoThread from error
+    # Python writes the number of a signal there at once, whichever thread gets it. First that, and then the
+    # handlers: so no signal in between is lost.
+    signal.set_wakeup_fd(told.detach(), warn_on_full_buffer=False)
+    for number in stopping:
+        signal.signal(number, _no_more)
+
+
+def _no_more(_number: int, _frame: FrameType | None) -> None:
+    """The thread that hears of the signal does all that is to be done."""
 
 
 def _insistently(unmount: Callable[[], bool]) -> bool:

@@ -17,6 +17,7 @@ from tests.conftest import Mount
 from tests.support.harness import (
     KEY,
     PATIENCE,
+    Manager,
     Sandbox,
     environment,
     mount_command,
@@ -295,6 +296,21 @@ def test_given_up_before_it_is_mounted(
         assert process.said()[1] == ""
     wait_until(lambda: is_gone(path), "the end of what it started", SOON)
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_as_soon_as_it_is_mounted(project: Sandbox, tmp_path: Path, number: signal.Signals) -> None:
+    """It unmounts, whichever thread gets it: that of the cache is there before the mount is."""
+    path = tmp_path / "mnt"
+    arguments: list[str | Path] = ["-f", "--api-url", project.url, "--cache-dir", tmp_path / "cache", path]
+    with Manager() as manager:
+        variables = environment(EMPIRICALRUN_KEY=KEY, NOTIFY_SOCKET=manager.address)
+        with started(*arguments, env=variables, first=heed_signals) as process:
+            assert manager.awaits(process.sentinel)
+            process.send(number)
+            assert process.wait() == 0
+            assert process.said() == ("", "")
+    assert is_gone(path)
 
 
 def test_the_program_given_up_before_it_is_mounted(project: Sandbox, tmp_path: Path) -> None:

@@ -320,18 +320,21 @@ def _await_end(pid: int, seconds: float) -> None:
 class Manager:
     """What systemd is to a service of Type=notify: it hears when that is ready."""
 
-    def __init__(self, address: Path) -> None:
-        self.address = address
+    def __init__(self) -> None:
+        # The address must be short.
+        self._folder = TemporaryDirectory()
+        self.address = f"{self._folder.name}/ready"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(address))
+        self._socket.bind(self.address)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+        self._folder.cleanup()
 
-    def awaits(self, sentinel: int, seconds: float) -> bool:
+    def awaits(self, sentinel: int, seconds: float = _START_SECONDS) -> bool:
         """Whether the service is ready; False once it has ended, which `sentinel` tells."""
         heard, _, _ = select.select([self._socket.fileno(), sentinel], [], [], seconds)
         assert heard, f"after {seconds} s, the service is neither ready nor at its end"
@@ -385,15 +388,15 @@ def mounted(
     saves time. `mounted_in_background` and `mounted_by_program` mount as users do.
     """
     log = path.with_name(f"{path.name}.log")
-    with TemporaryDirectory() as folder, Manager(Path(folder) / "ready") as manager:
+    with TemporaryDirectory() as folder, Manager() as manager:
         output = (Path(folder) / "stdout", Path(folder) / "stderr")
         wanted = environment(
-            **{"EMPIRICALRUN_KEY": key, "NOTIFY_SOCKET": str(manager.address), **(variables or {})}
+            **{"EMPIRICALRUN_KEY": key, "NOTIFY_SOCKET": manager.address, **(variables or {})}
         )
         arguments = ["-f", "--api-url", url, "--log-file", log, *options, path]
         process = start_mount([str(each) for each in arguments], output, wanted)
         try:
-            is_ready = manager.awaits(process.sentinel, _START_SECONDS)
+            is_ready = manager.awaits(process.sentinel)
             printed = "".join(each.read_text() for each in output)
             assert is_ready, f"{arguments} ended with {process.exitcode}: {printed}"
             yield Mounted(path, log, printed)

@@ -24,6 +24,11 @@ class Started:
         assert self._process.pid is not None
         return self._process.pid
 
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that can be read once the command has ended."""
+        return self._process.sentinel
+
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
