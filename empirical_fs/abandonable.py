@@ -1,7 +1,8 @@
-"""Work that may hang in the kernel, done by a forked process, which can be abandoned."""
+"""Work that may hang in the kernel, done by a forked process that can be abandoned, and a wait for it."""
 
 import gc
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -46,6 +47,14 @@ def abandon(process: int) -> None:
             while os.waitpid(process, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
                 time.sleep(pause)
                 pause *= 2
+
+
+def is_readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read, or the end; False if neither comes in so many seconds."""
+    # Unlike select(2), this takes any descriptor: whoever started us may have left a thousand open.
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(max(seconds, 0.0) * 1000))
 
 
 def _do(work: Callable[[], object]) -> None:

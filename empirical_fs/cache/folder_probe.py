@@ -1,7 +1,6 @@
 """Checks that the folder of the cache answers, before anybody waits for it."""
 
 import os
-import select
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,7 @@ def check_answers(folder: Path) -> None:
             os.close(writing)
         try:
             # The end of the process closes its end of the pipe.
-            has_answered = bool(select.select([reading], [], [], _PATIENCE)[0])
+            has_answered = abandonable.is_readable(reading, _PATIENCE)
         finally:
             abandonable.abandon(child)
     finally:

@@ -6,7 +6,6 @@ be abandoned.
 """
 
 import os
-import select
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,8 +21,8 @@ PATIENCE = 2.0
 _START_SECONDS = 10.0
 """Seconds within which the forked process asks even on a busy machine."""
 _READ_MAX = 2**16
-_DESCRIPTORS_MAX = 2**12
-"""More than a command ever has open. The system's own limit may be a thousand million."""
+_DESCRIPTORS_MAX = 2**16
+"""More than a command has open. The system's own limit may be a thousand million."""
 
 
 class Silent(SetupError):
@@ -91,8 +90,7 @@ class Question:
     def _read_until(self, is_enough: Callable[[bytes], bool]) -> bytes:
         """Read the process's output until `is_enough` says so, or to its end; returns all of it."""
         while not is_enough(self._said):
-            left = max(self._deadline - time.monotonic(), 0.0)
-            if not select.select([self._output], [], [], left)[0]:
+            if not abandonable.is_readable(self._output, self._deadline - time.monotonic()):
                 raise Silent(self._mountpoint)
             more = os.read(self._output, _READ_MAX)
             if not more:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from io import FileIO
 from types import FrameType
 from typing import NoReturn
 
+from empirical_fs.abandonable import is_readable
 from empirical_fs.errors import EmpiricalError, UsageError
 
 _READY, _GOES_ON = b"ready\n", b".\n"
@@ -94,7 +94,7 @@ def _last_word(pipe: FileIO, patience: float, said: bytes = b"") -> bytes | None
 
     None if it writes nothing for `patience` seconds. `said` is what was read from it before.
     """
-    while select.select([pipe], [], [], patience)[0]:
+    while is_readable(pipe.fileno(), patience):
         more = pipe.read(_READ_MAX)
         if not more:
             return said

@@ -19,8 +19,8 @@ _DEVICES = Path("/sys/class/bdi")
 log = logging.getLogger(__name__)
 
 
-def widen(device: str, devices: Path = _DEVICES) -> int:
-    """Raise the kernel's read-ahead of a mount to `KIB`, if we may and the administrator has not set more.
+def widen(device: str, kib: int = KIB, devices: Path = _DEVICES) -> int:
+    """Raise the kernel's read-ahead of a mount to `kib`, if we may and the administrator has not set more.
 
     The answer to FUSE_INIT must not come before and must allow as much, since it lowers the read-ahead to
     what it says (process_init_reply in Linux).
@@ -29,14 +29,15 @@ def widen(device: str, devices: Path = _DEVICES) -> int:
 
     Args:
         device: the mount's major and minor number, as in `0:45`; empty on macOS.
+        kib: how far it may read ahead.
         devices: the directory of these settings (Documentation/ABI/testing/sysfs-class-bdi in Linux).
     """
     path, found = devices / device / "read_ahead_kb", _DEFAULT_KIB
     try:
         found = int(path.read_text(encoding="utf-8")) if device else found
-        if device and found < KIB:
-            path.write_text(str(KIB))
-            found = KIB
+        if device and found < kib:
+            path.write_text(str(kib))
+            found = kib
     except OSError as error:
         log.info("the kernel reads %d KiB ahead, and only root may raise that: %s", found, error)
-    return found
+    return min(found, kib)

@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The mount point, and whether (`widens`) to raise the kernel's read-ahead there."""
+    """The mount point."""
 
     path: Path
-    widens: bool
+    read_ahead: int
+    """How many bytes the kernel may read ahead there."""
 
 
 class Lifecycle:
@@ -46,7 +47,7 @@ class Lifecycle:
         """
         self._is_connected = threading.Event()
         self._path = place.path
-        self._widens = place.widens
+        self._read_ahead = place.read_ahead
         self._mount: mount_table.Mount | None = None
         self._table = mount_table.HeldTable()
         self._readers = readers
@@ -59,8 +60,9 @@ class Lifecycle:
         So nothing here may use the mount: a process that asks itself cannot even be killed.
         """
         self._mount = mount_table.mount_at(self._path)
-        if self._mount is not None and self._widens:
-            self._readers.kernel_window = kernel_read_ahead.widen(self._mount.device) * 2**10
+        if self._mount is not None:
+            kib = kernel_read_ahead.widen(self._mount.device, self._read_ahead // 2**10)
+            self._readers.kernel_window = kib * 2**10
         self._stderr.stop()
         self._ready()
         self._is_connected.set()

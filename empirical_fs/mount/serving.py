@@ -161,7 +161,7 @@ def _serve_once(  # noqa: PLR0913, PLR0917 - what differs between the first moun
     lifecycle = Lifecycle(
         engine.readers,
         stderr,
-        Place(settings.mountpoint, "max_readahead" not in settings.options.fuse),
+        Place(settings.mountpoint, options.connection["max_readahead"]),
         ready,
     )
     later, for_commands, for_disk = Pool(_LATER_THREADS), Pool(_COMMAND_THREADS), Pool(_DISK_THREADS)

@@ -191,7 +191,13 @@ def test_threads_stay(sandbox: Sandbox, small_files: list[str], tmp_path: Path, 
 )
 @pytest.mark.parametrize(
     ("number", "options", "kib"),
-    [("2", (), (256, 128)), ("3", (), (256, 256)), ("3", ("-o", f"max_readahead={64 * KIB}"), (64, 64))],
+    [
+        ("2", (), (256, 128)),
+        ("3", (), (256, 256)),
+        ("3", ("-o", f"max_readahead={64 * KIB}"), (64, 64)),
+        ("3", ("-o", f"max_readahead={512 * KIB}"), (512, 512)),
+        ("2", ("-o", f"max_readahead={1024 * KIB}"), (1024, 128)),
+    ],
 )
 def test_how_much_the_kernel_asks_for(
     sandbox: Sandbox, tmp_path: Path, number: str, options: tuple[str, ...], kib: tuple[int, int]
