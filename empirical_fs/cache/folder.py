@@ -128,10 +128,11 @@ def make_private(io: Io, path: Path) -> None:
     try:
         io.make_folder(path)
     except OSError as error:
-        # On a read-only disk the error is another one, even if the folder is there.
+        # On a read-only disk the error is another one, even if the folder is there. A disk that does not
+        # answer any more by now says so, while this error may just be that the folder is there.
         try:
             is_there = stat.S_ISDIR(io.status(path).st_mode)
-        except OSError:
+        except FileNotFoundError:
             raise error from None
         if not is_there:
             raise
