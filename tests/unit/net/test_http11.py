@@ -6,14 +6,16 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from empirical_fs.net.addresses import permits_all
-from empirical_fs.net.http11 import BODY, PooledTransport
+from empirical_fs.net.http11 import BODY, Limits, PooledTransport, Request
+from empirical_fs.server import Server
+from empirical_fs.work.waits import drive
 from tests.support import nginx
 from tests.support.ports import unused_port
 from tests.support.wire import Listening, Send, hang_up
@@ -230,11 +232,17 @@ def test_what_arrived_before_the_end_is_handed_over(scripted: Scripted, *, reset
 def test_a_body_that_stalls(scripted: Scripted) -> None:
     """What came of a body that stands still is handed over, and then it is an error of its own kind."""
     scripted.scripts = [[answer(b"abc", length=10)]]
-    with connected() as client, client.stream("GET", scripted.origin, timeout=0.2) as response:
-        assert read_into(response, 1) == b"a"
-        assert read_into(response, 10) == b"bc"
-        with pytest.raises(httpx.ReadTimeout):
-            read_into(response, 10)
+    url = httpx.URL(scripted.origin)
+    # Httpx has one limit for the head and for pauses, and a busy server may take its time for the head.
+    limits = Limits(PATIENCE, PATIENCE, head=PATIENCE, pause=0.2)
+    with closing(PooledTransport(1, ssl.create_default_context(), permits_all)) as transport:
+        request = Request(Server.of(url), url.netloc.decode(), "/", {}, limits)
+        with closing(drive(transport.request(request))) as stalling:
+            response = httpx.Response(200, extensions={BODY: stalling.stream})
+            assert read_into(response, 1) == b"a"
+            assert read_into(response, 10) == b"bc"
+            with pytest.raises(httpx.ReadTimeout):
+                read_into(response, 10)
 
 
 @pytest.mark.parametrize("with_head", [0, 1])
@@ -268,7 +276,7 @@ def test_an_answer_that_does_not_come(scripted: Scripted) -> None:
     """A server that says nothing is given up in time."""
     scripted.scripts = [[lambda _: None]]
     with connected() as client, pytest.raises(httpx.ReadTimeout):
-        client.get(scripted.origin, timeout=0.1)
+        client.get(scripted.origin, timeout=httpx.Timeout(PATIENCE, read=0.1))
 
 
 @pytest.mark.parametrize(
