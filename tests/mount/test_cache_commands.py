@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mount
+from tests.support.forked import heed_signals
 from tests.support.harness import (
     KEY,
     Mounted,
@@ -23,7 +24,7 @@ from tests.support.harness import (
     said,
     wait_until,
 )
-from tests.support.started import heed_signals, started
+from tests.support.started import started
 
 MIB = 2**20
 OLD = time.time() - 3600

@@ -14,6 +14,7 @@ import pytest
 
 from empirical_fs.fuse.session import LIBFUSE_FAILED
 from tests.conftest import Mount
+from tests.support.forked import heed_signals
 from tests.support.harness import (
     KEY,
     PATIENCE,
@@ -41,7 +42,7 @@ from tests.support.lives import (
     on_terminal,
     waiting,
 )
-from tests.support.started import heed_signals, started
+from tests.support.started import started
 
 pytestmark = [pytest.mark.both_libraries, pytest.mark.in_background]
 

@@ -5,6 +5,7 @@ its command line on, in a process of its own.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,13 @@ class Surroundings:
         os.chdir(self.folder)
         if self.first is not None:
             self.first()
+
+
+def heed_signals() -> None:
+    """Have signals the effect that they have for users; who runs the tests may ignore some."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start_sandbox(arguments: Sequence[str]) -> BaseProcess:

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
-from tests.support.forked import mark, start_mount, start_sandbox
+from tests.support.forked import heed_signals, mark, start_mount, start_sandbox
 from tests.support.ports import unused_port
 
 KEY = "sandbox-key-0123456789"
@@ -420,7 +420,8 @@ def mounted_in_background(
     """As `mounted`, but the command ends once its mount is there, as it does for users."""
     log = path.with_name(f"{path.name}.log")
     wanted = environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})})
-    done = empirical_mount("--api-url", url, "--log-file", log, *options, path, env=wanted)
+    arguments = ("--api-url", url, "--log-file", log, *options, path)
+    done = empirical_mount(*arguments, env=wanted, first=heed_signals)
     try:
         yield Mounted(path, log, done.stdout + done.stderr)
     finally:

@@ -56,7 +56,8 @@ def on_terminal(path: Path, url: str, script: str) -> Iterator[tuple[subprocess.
     """A shell that runs `script` on a terminal of its own, and our end of that; {mount} is the program."""
     ours, terminal = os.openpty()
     program = shlex.join(str(word) for word in mount_command("--api-url", url, path))
-    command = ["setsid", "--ctty", "sh", "-c", script.format(mount=program)]
+    # Whoever runs the tests by nohup ignores this signal.
+    command = ["env", "--default-signal=HUP", "setsid", "--ctty", "sh", "-c", script.format(mount=program)]
     variables = environment(EMPIRICALRUN_KEY=KEY)
     with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=variables) as shell:
         os.close(terminal)

@@ -64,10 +64,3 @@ def started(
         finally:
             process.kill()
             process.join()
-
-
-def heed_signals() -> None:
-    """Have signals the effect that they have for users; who runs the tests may ignore some."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
