@@ -10,6 +10,7 @@ from empirical_fs.errors import (
     Closing,
     EmpiricalError,
     NoThread,
+    SpoolFailed,
 )
 from empirical_fs.reading.budget import Account, Budget
 from empirical_fs.reading.buffers import Blocks, FileBuffer
@@ -142,11 +143,17 @@ class Supply:
     def fetch_ahead(self, cursor: Cursor, stop: int) -> bool:
         """Begin to fetch the bytes before `stop` for `cursor`, which is expected to read them from offset 0.
 
-        Fetches as many as memory allows; returns False if there is no memory for any.
+        Fetches as many as memory allows; returns False if there is no memory for any, or if the server sends
+        whole files only, and the disk has no room for this one.
         """
         stop, at = min(stop, self._content.size), 0
         ahead: list[Part] = []
         with self._lock:
+            try:
+                self._check_room(Range(0, stop))
+            except SpoolFailed as error:
+                log.debug("nothing is fetched ahead: %s", error)
+                return False
             while at < stop and not self._closed:
                 # In parts, so that the memory of those already read is released before all are read.
                 after = min(at + LARGEST_PART, stop)

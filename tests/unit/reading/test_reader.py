@@ -34,6 +34,7 @@ from empirical_fs.reading.fetch.range_request import Filled, Ranges, WholeInstea
 from empirical_fs.reading.part import Part
 from empirical_fs.reading.read_ahead import FIRST_PART, KEPT_BEHIND
 from empirical_fs.reading.reader import Reader
+from empirical_fs.reading.spool_space import SpoolSpace
 from empirical_fs.reading.supply import Means
 from empirical_fs.reading.version import Extent
 from empirical_fs.statistics import Statistics
@@ -542,6 +543,18 @@ def test_a_download_that_cannot_succeed_is_not_repeated_until_the_deadline(
     assert len(opened.ranges.fetched) <= 4
     assert isinstance(caught.value, expected)
     assert opened.ranges.open_bodies == 0
+
+
+def test_nothing_is_fetched_ahead_that_the_disk_has_no_room_for(opened: Opened) -> None:
+    """A server that knows no ranges would send the whole file again for it, each time that it is opened."""
+    opened.ranges.knows_ranges = False
+    opened.content.spool_space = SpoolSpace(lambda _: False)
+    with pytest.raises(SpoolFailed):
+        opened.read(0, STEP)
+    fetches = len(opened.ranges.fetched)
+    assert not opened.reader.supply.fetch_ahead(opened.cursor(), 2 * STEP)
+    assert len(opened.ranges.fetched) == fetches
+    assert opened.budget.held == 0
 
 
 def test_without_memory_nothing_is_fetched_ahead() -> None:
