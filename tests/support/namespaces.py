@@ -9,7 +9,7 @@ _NEW_MOUNTS = 0x20000
 # A mount lives, and with it its process, as long as any namespace has it that was made while it was there.
 # Those of other tests may also be dead or stopped on purpose, so none of them is asked (-c).
 _ALONE = """
-grep -E ' - fuse[.](empirical-mount|sshfs) ' /proc/self/mountinfo | cut -d' ' -f5 | grep -vxF "$1" |
+grep -aE ' - fuse[.](empirical-mount|sshfs) ' /proc/self/mountinfo | cut -d' ' -f5 | grep -avxF "$1" |
     xargs -r -d '\\n' umount -l -c -i
 shift
 exec "$@"
