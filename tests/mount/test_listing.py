@@ -453,7 +453,8 @@ def test_a_large_project(sandbox: Sandbox, tmp_path: Path) -> None:
         assert run("sh", "-c", f"ls '{path}' | wc -l").stdout.strip() == str(count)
         assert run("sh", "-c", f"find '{path}' -type f -size 5c | wc -l").stdout.strip() == str(count)
         assert {each.name for each in path.iterdir()} == names
-        assert sandbox.requests()["list"] == count // 100
+        # A page of a busy server may be asked for again by a new connection; a second listing asks for all.
+        assert count // 100 <= sandbox.requests()["list"] < 2 * count // 100
     finally:
         unmount(path)
 
