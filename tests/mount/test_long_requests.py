@@ -64,7 +64,7 @@ def test_requests_are_longer_than_memory_would_hold(
     sandbox: Sandbox, mount: Mount, contents: dict[str, bytes]
 ) -> None:
     """A request brings more than a file's share of the memory, no byte comes twice, and none is left open."""
-    lengths = []
+    lengths = list[int]()
     # Which reader comes first to memory is chance, and so is how much comes by long requests: rarely, less.
     while max(lengths, default=0) <= COUNT * SIZE / 8:
         assert len(lengths) < ROUNDS_MAX, lengths
