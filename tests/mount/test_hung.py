@@ -37,11 +37,23 @@ SILENT = "does not answer"
 @contextmanager
 def stopped(mounted: Mounted) -> Iterator[None]:
     pid = mounted.pid
-    os.kill(pid, signal.SIGSTOP)
     try:
+        stop(pid)
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def stop(pid: int) -> None:
+    """Stop a process: no thread takes one more request, whose asker could not be killed any more."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: _is_stopped(pid), "the stop")
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether every thread of the process is."""
+    states = [(each / "stat").read_text() for each in Path(f"/proc/{pid}/task").iterdir()]
+    return all(each.rpartition(")")[2].split()[0] == "T" for each in states)
 
 
 def command(*arguments: str | Path, url: str = "http://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
