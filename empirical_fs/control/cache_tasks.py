@@ -44,7 +44,7 @@ class Question(msgspec.Struct, kw_only=True, omit_defaults=True):
     """With `begin`: the process that asks (`Owner.encoded`), in hexadecimal; the task ends with it."""
 
 
-_PAUSE, _LONGER, _PAUSE_MAX = 0.05, 1.5, 0.5
+_PAUSE, _LONGER, _PAUSE_MAX = 0.05, 1.5, 0.25
 """Seconds between two questions: at first, the factor by which they grow, and at most."""
 
 

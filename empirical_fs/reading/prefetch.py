@@ -115,7 +115,8 @@ class Prefetch:
             while self._go_on():
                 is_held_up = self._begin_more()
                 self._see_to_settling()
-                self._wait(_LOOK_SECONDS if is_held_up or self._settling else _IDLE_SECONDS)
+                if not self._is_any_done:
+                    self._wait(_LOOK_SECONDS if is_held_up or self._settling else _IDLE_SECONDS)
         except BaseException as error:
             self._give_up(error)
             raise
@@ -129,12 +130,21 @@ class Prefetch:
                 batch.order.clear()
                 for file in [each for each in (*self._files, *self._settling) if each.batch is batch]:
                     self._leave(file)
-            if not batch.order and all(each.batch is not batch for each in (*self._files, *self._settling)):
+            if self._is_done(batch):
                 with self._lock:
                     self._batches.remove(batch)
                 batch.ended.set()
         with self._lock:
             return bool(self._batches)
+
+    @property
+    def _is_any_done(self) -> bool:
+        with self._lock:
+            return any(map(self._is_done, self._batches))
+
+    def _is_done(self, batch: Batch) -> bool:
+        """Whether nothing of a batch is under way or left."""
+        return not batch.order and all(each.batch is not batch for each in (*self._files, *self._settling))
 
     def _wait(self, seconds: float) -> None:
         """Wait until a part is full or has failed, and note all of which that is known now."""
