@@ -24,6 +24,8 @@ longer counted: another one may take its place, as often as the lane has threads
 _LAST_WAIT = 5.0
 """Seconds in which a closed lane still waits for sockets: those that are cancelled can be read at once."""
 
+_NO_MEMORY_SECONDS = 0.05
+"""After this time, a lane looks again at its sockets where there was no memory for it."""
 
 log = logging.getLogger(__name__)
 
@@ -241,6 +243,10 @@ class Lane:
         came: list[_Silent] = []
         try:
             came = self._sockets.wait(None if self._closes_at is None else _LAST_WAIT)
+        except MemoryError:
+            # A thread that ends here would leave the sockets to nobody.
+            log.debug("there is no memory to look at sockets; once more in a moment")
+            time.sleep(_NO_MEMORY_SECONDS)
         finally:
             with self._lock:
                 self._is_polled = self._is_woken = False

@@ -4,6 +4,7 @@ import _thread
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from empirical_fs.errors import NoThread
 from empirical_fs.work import lanes
 from empirical_fs.work.lanes import Lane
 from empirical_fs.work.reactor import Reactor
+from empirical_fs.work.sockets import Sockets
 from empirical_fs.work.timer import Timer
 from empirical_fs.work.waits import InThread, Pause, Readable, Steps, drive, in_thread, is_readable
 from tests.support.harness import wait_until
@@ -312,3 +314,34 @@ def test_a_patient_lane_helps_a_thread_that_hangs(reactor: Reactor, peers: list[
     wait_until(lambda: (1, True) in asking.ended, "the end of the second")
     over.set()
     lane.close()
+
+
+class Scarce(Sockets[Any]):
+    """Sockets for which there is no memory when they are looked at for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def wait(self, seconds: float | None = None) -> list[Any]:
+        self.looks += 1
+        if self.looks == 1:
+            raise MemoryError
+        return super().wait(seconds)
+
+
+def test_what_waits_for_a_socket_goes_on_after_a_moment_without_memory(
+    lane: Lane, peers: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that looks at the sockets lives on, and nothing is said to have failed."""
+    sockets = Scarce()
+    monkeypatch.setattr(lane, "_sockets", sockets)
+    came: list[bool] = []
+
+    def work() -> Steps[None]:
+        came.append((yield Readable(peers[0].ours, PATIENCE)))
+
+    lane.run(work())
+    wait_until(lambda: sockets.looks > 1, "the second look")
+    peers[0].answer()
+    wait_until(lambda: came == [True], "the bytes")
