@@ -12,8 +12,6 @@ from typing import Generic, Protocol, TypeVar
 _Waiting = TypeVar("_Waiting")
 
 _WAKES_READ = 4096
-_EVENTS = 64
-"""How many sockets one look may find. Python takes memory for as many at each look, by default for 1023."""
 
 
 class Poll(Protocol):
@@ -58,7 +56,7 @@ class Epoll:
 
     def wait(self, seconds: float | None) -> Sequence[int]:
         """As `Poll`."""
-        return [number for number, _ in self._epoll.poll(seconds, _EVENTS)]
+        return [number for number, _ in self._epoll.poll(seconds)]
 
     def wake(self) -> None:
         """As `Poll`."""
