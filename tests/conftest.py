@@ -77,7 +77,7 @@ def mount(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> M
     foreground. With the marker `in_background` it ends once its mount is there, as it does for users; with
     `by_program` it also starts as it does for them.
     """
-    way = mounted
+    way: Mount = mounted
     for marker, other in _WAYS.items():
         if request.node.get_closest_marker(marker):
             way = other

@@ -30,7 +30,8 @@ from tests.support.harness import (
 SIZE = 2_000_000
 PIDS, MEMORY = Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory")
 MIB = 2**20
-ARENA = 64 * 2**20
+ARENA = 64 * MIB
+"""Bytes of addresses that malloc takes for one more thread."""
 SHORT_SECONDS = 1.0
 RLIMITS = {"descriptors": "nofile", "memory": "as"}
 

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache, partial
 from hashlib import shake_128
 from http.client import HTTPConnection
 from multiprocessing.process import BaseProcess
@@ -409,37 +409,45 @@ def mounted(
         assert has_ended, f"the process that served {path} goes on"
 
 
-@contextmanager
 def mounted_in_background(
     path: Path,
     url: str,
     *options: str | Path,
     key: str = KEY,
     variables: Mapping[str, str | None] | None = None,
-) -> Iterator[Mounted]:
+) -> AbstractContextManager[Mounted]:
     """As `mounted`, but the command ends once its mount is there, as it does for users."""
-    log = path.with_name(f"{path.name}.log")
-    wanted = environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})})
-    arguments = ("--api-url", url, "--log-file", log, *options, path)
-    done = empirical_mount(*arguments, env=wanted, first=heed_signals)
-    try:
-        yield Mounted(path, log, done.stdout + done.stderr)
-    finally:
-        unmount(path)
+    return _mounted_by(partial(empirical_mount, first=heed_signals), path, url, options, key, variables)
 
 
-@contextmanager
 def mounted_by_program(
     path: Path,
     url: str,
     *options: str | Path,
     key: str = KEY,
     variables: Mapping[str, str | None] | None = None,
-) -> Iterator[Mounted]:
+) -> AbstractContextManager[Mounted]:
     """As `mounted`, but by the command as users start it, for tests of what the system shows of a mount."""
+    return _mounted_by(_run_program, path, url, options, key, variables)
+
+
+def _run_program(*arguments: str | Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return run(*mount_command(*arguments), env=env)
+
+
+@contextmanager
+def _mounted_by(  # noqa: PLR0913, PLR0917 - what it mounts, and how
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    path: Path,
+    url: str,
+    options: Sequence[str | Path],
+    key: str,
+    variables: Mapping[str, str | None] | None,
+) -> Iterator[Mounted]:
+    """Mount by a command that ends once its mount is there, and unmount afterwards."""
     log = path.with_name(f"{path.name}.log")
-    arguments = mount_command("--api-url", url, "--log-file", log, *options, path)
-    done = run(*arguments, env=environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})}))
+    wanted = environment(**{"EMPIRICALRUN_KEY": key, **(variables or {})})
+    done = command("--api-url", url, "--log-file", log, *options, path, env=wanted)
     try:
         yield Mounted(path, log, done.stdout + done.stderr)
     finally:
